@@ -1,0 +1,13 @@
+"""Where templates/, firmware/ and boards/ are: inside the installed wheel, or at the top of a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def folder(name: str) -> Path:
+    """Folder of files that travel with mcuquant; `name` is templates, firmware or boards."""
+    installed = _PACKAGE / "_assets" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
