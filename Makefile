@@ -1,0 +1,44 @@
+# `make demo` and `make test` need nothing before them but Python 3.11 and make: each sets this machine up first.
+
+PYTHON ?=
+WORKERS ?= 2
+py := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-full lint format clean
+
+help:
+	@echo 'make demo       train, quantize, compile, run under emulation and measure a network on real sensor data'
+	@echo 'make test       lint, types and tests (about what continuous integration runs)'
+	@echo 'make test-full  the same with the slow tests'
+	@echo 'make lint       ruff, ruff format and mypy alone'
+	@echo 'make format     let ruff put the sources in order'
+	@echo 'make setup      only what the others do first: Debian packages, .venv, Python packages'
+	@echo 'make clean      remove what was built (.venv stays)'
+	@echo
+	@echo 'PYTHON=/path/to/python3.12 chooses the interpreter, WORKERS=4 the number of test processes.'
+
+setup:
+	@PYTHON='$(PYTHON)' bash .ci/setup.sh
+
+demo: setup
+	@$(py) -m mcuquant demo
+
+lint: setup
+	$(py) -m ruff check .
+	$(py) -m ruff format --check .
+	$(py) -m mypy
+
+format: setup
+	$(py) -m ruff check --fix .
+	$(py) -m ruff format .
+
+test: lint
+	$(py) -m pytest -n $(WORKERS) -m 'not slow'
+
+test-full: lint
+	$(py) -m pytest -n $(WORKERS)
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find mcuquant tests -name __pycache__ -type d -prune -exec rm -rf {} +
