@@ -1,0 +1,87 @@
+"""Integers of the operations that multiply and accumulate: convolutions, fully connected, matrix product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .. import fixedpoint as fx
+from ..ir import BatchMatMul, Conv2D, DepthwiseConv2D, DType, FullyConnected, Graph, Tensor, TransposeConv
+from .common import act_bounds, f32
+
+Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
+
+
+@dataclass(frozen=True, slots=True)
+class ConvParams:
+    """acc = bias[o] + sum((x - x_zero) * (w - w_zero)); y = clamp(requantize(acc, multipliers[o]) + y_zero).
+
+    Padding adds nothing to acc.
+    """
+
+    x_zero: int
+    """Zero point of the input; 0 for int16."""
+    w_zero: int
+    """Zero point of the weights; 0 but for FULLY_CONNECTED, whose kernel alone reads it."""
+    y_zero: int
+    """Zero point of the output; 0 for int16."""
+    multipliers: tuple[fx.Multiplier, ...]
+    """x scale * w scale / y scale; one for each output channel, also where the weights have a single scale."""
+    act_min: int
+    act_max: int
+    """Clamp of the stored output, activation included."""
+    acc_bits: int
+    """32: `requantize`, sums wrap at 32 bits. 64: `requantize64` (int16 input unless its bias is int32)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatMulParams:
+    """acc = sum((a - a_zero) * (b - b_zero)); y = clamp(requantize(acc, multiplier) + y_zero, act_min, act_max)."""
+
+    a_zero: int
+    b_zero: int
+    y_zero: int
+    multiplier: fx.Multiplier
+    act_min: int
+    act_max: int
+    acc_bits: int
+    """32 (int8) or 64 (int16), as in ConvParams."""
+
+
+def conv_params(graph: Graph, op: Weighted) -> ConvParams:
+    x, w, y = graph[op.inputs[0]], graph[op.inputs[1]], graph.out(op)
+    bias = graph[op.inputs[2]] if len(op.inputs) > 2 else None
+    channels = w.shape[3] if isinstance(op, DepthwiseConv2D) else w.shape[0]
+    single_precision = isinstance(op, FullyConnected)
+    multipliers = _channel_multipliers(x, w, y, channels, single_precision)
+    low, high = act_bounds(y, op.activation)
+    return ConvParams(
+        x.zero_point, w.zero_point if single_precision else 0, y.zero_point, multipliers, low, high, _acc_bits(x, bias)
+    )
+
+
+def _acc_bits(x: Tensor, bias: Tensor | None) -> int:
+    narrow = x.dtype is DType.INT8 or (bias is not None and bias.dtype is DType.INT32)
+    return 32 if narrow else 64
+
+
+def _channel_multipliers(
+    x: Tensor, w: Tensor, y: Tensor, channels: int, single_precision: bool
+) -> tuple[fx.Multiplier, ...]:
+    assert w.q is not None
+    if len(w.q.scale) > 1:
+        return tuple(fx.quantize_multiplier(x.scale * s / y.scale) for s in w.q.scale)
+    return (_product_multiplier(x, w, y, single_precision),) * channels
+
+
+def _product_multiplier(x: Tensor, w: Tensor, y: Tensor, single_precision: bool) -> fx.Multiplier:
+    """TFLM rounds the product of the input scales to single precision where it takes one weight scale by itself."""
+    product = float(f32(x.scale) * f32(w.scale)) if single_precision else x.scale * w.scale
+    return fx.quantize_multiplier(product / y.scale)
+
+
+def matmul_params(graph: Graph, op: BatchMatMul) -> MatMulParams:
+    a, b = graph.ins(op)
+    y = graph.out(op)
+    low, high = y.dtype.range()
+    multiplier = _product_multiplier(a, b, y, single_precision=True)
+    return MatMulParams(a.zero_point, b.zero_point, y.zero_point, multiplier, low, high, _acc_bits(a, None))
