@@ -1,0 +1,64 @@
+/* What all kernels share: the one rounding rule, clamps, and how a step is compiled. */
+#ifndef MQ_COMMON_H
+#define MQ_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A step stays a function of its own: it is what a profile attributes its cycles to. */
+#define MQ_STEP __attribute__((noinline))
+/* Kernels take their parameters as compile-time constants; the compiler specialises them. */
+#define MQ_KERNEL static inline __attribute__((always_inline))
+
+MQ_KERNEL int32_t mq_min(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
+MQ_KERNEL int32_t mq_max(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
+MQ_KERNEL int32_t mq_clamp(int32_t x, int32_t low, int32_t high)
+{
+    return mq_min(mq_max(x, low), high);
+}
+
+/* round(a * b / 2^31), ties up, saturated: gemmlowp's SaturatingRoundingDoublingHighMul. */
+MQ_KERNEL int32_t mq_high_mul(int32_t a, int32_t b)
+{
+    if (a == INT32_MIN && b == INT32_MIN) {
+        return INT32_MAX;
+    }
+    return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
+}
+
+/* x / 2^n rounded to nearest, ties away from zero, 0 <= n <= 31: gemmlowp's RoundingDivideByPOT. */
+MQ_KERNEL int32_t mq_round_shift(int32_t x, int32_t n)
+{
+    const int32_t mask = (int32_t)((UINT32_C(1) << n) - 1u);
+    const int32_t rest = x & mask;
+    const int32_t threshold = (mask >> 1) + (x < 0);
+    return (x >> n) + (rest > threshold);
+}
+
+/* x * 2^shift * m / 2^31 with both roundings; TFLite's MultiplyByQuantizedMultiplier. -31 <= shift <= 30. */
+MQ_KERNEL int32_t mq_requantize(int32_t x, int32_t m, int32_t shift)
+{
+    const int32_t left = shift > 0 ? shift : 0;
+    const int32_t right = shift > 0 ? 0 : -shift;
+    const int32_t scaled = (int32_t)((uint32_t)x << left);
+    return mq_round_shift(mq_high_mul(scaled, m), right);
+}
+
+/* The form for 64-bit accumulators of int16 layers: the multiplier is cut to 16 bits, one rounding, ties up. */
+MQ_KERNEL int32_t mq_requantize64(int64_t x, int32_t m, int32_t shift)
+{
+    const int32_t reduced = m < 0x7FFF0000 ? (m + (1 << 15)) >> 16 : 0x7FFF;
+    const int32_t total = 15 - shift;
+    return (int32_t)((x * reduced + (INT64_C(1) << (total - 1))) >> total);
+}
+
+#endif

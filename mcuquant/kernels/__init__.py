@@ -1,0 +1,16 @@
+"""The kernel variants of every operation, the fastest first. A kernel is C in firmware/kernels/ and an entry here."""
+
+from __future__ import annotations
+
+from ..ops import Op
+from . import conv, elementwise, pool
+from .base import Blob, In, Number, Out, Scratch, Site, Struct, Variant
+
+__all__ = ["VARIANTS", "Blob", "In", "Number", "Out", "Scratch", "Site", "Struct", "Variant", "variants_of"]
+
+VARIANTS: tuple[Variant, ...] = (*conv.VARIANTS, *pool.VARIANTS, *elementwise.VARIANTS)
+
+
+def variants_of(op: Op) -> tuple[Variant, ...]:
+    """Variants for this kind of operation, in order of preference; whether one applies depends on the site."""
+    return tuple(v for v in VARIANTS if isinstance(op, v.op))

@@ -1,0 +1,132 @@
+"""What a kernel variant is, and the values it hands to the lowering.
+
+A variant says which operations it takes, how much scratch it needs, and the arguments of its call. Its C function lives in
+firmware/kernels/ under the same name. C names and arena offsets are not known here: `lower` gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..core import Core
+from ..ir import Array, DType, Graph, Op, Tensor
+from ..ops import Padding
+
+Value = int | tuple[int, ...] | Mapping[str, int | tuple[int, ...]]
+"""A field of a parameter struct: a number, an array or a nested struct."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One operation in its graph, as the kernels see it."""
+
+    graph: Graph
+    op: Op
+    core: Core
+
+    @property
+    def ins(self) -> tuple[Tensor, ...]:
+        return self.graph.ins(self.op)
+
+    @property
+    def out(self) -> Tensor:
+        return self.graph.out(self.op)
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """Parameter struct of C type `ctype`, constant at compile time."""
+
+    ctype: str
+    fields: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blob:
+    """Constant array in flash. `layout` says in words how `data` is ordered; `role` names it in C (weights, bias, ...)."""
+
+    role: str
+    data: Array
+    layout: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """Address of the operation's input `index`: in the arena, or of its constant in flash."""
+
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """Address of the operation's output `index` in the arena."""
+
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """Address of the variant's scratch in the arena, as a pointer to `ctype`."""
+
+    ctype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An integer written into the call."""
+
+    value: int
+
+
+Arg = Struct | Blob | In | Out | Scratch | Number
+
+
+def _no_scratch(_: Site) -> int:
+    return 0
+
+
+def _always(_: Site) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to compute an operation. `name` is the C function without its `mq_` prefix, `header` the file it is in."""
+
+    name: str
+    header: str
+    op: type[Op] | tuple[type[Op], ...]
+    takes: Callable[[Site], bool]
+    args: Callable[[Site], tuple[Arg, ...]]
+    scratch_bytes: Callable[[Site], int] = field(default=_no_scratch)
+
+    def applies(self, site: Site) -> bool:
+        return isinstance(site.op, self.op) and self.takes(site)
+
+
+def activations_are(dtype: DType) -> Callable[[Site], bool]:
+    """Condition: the first input and the output are of this type."""
+    return lambda site: site.ins[0].dtype is dtype and site.out.dtype is dtype
+
+
+def image(tensor: Tensor) -> tuple[int, int, int, int]:
+    """(batch, height, width, channels) of a rank-4 tensor."""
+    batch, height, width, channels = tensor.shape
+    return batch, height, width, channels
+
+
+def image_fields(x: Tensor, y: Tensor) -> dict[str, Value]:
+    """Batch and image sizes as every windowed kernel's struct names them."""
+    (batch, in_h, in_w, _), (_, out_h, out_w, _) = image(x), image(y)
+    return {"batch": batch, "in_h": in_h, "in_w": in_w, "out_h": out_h, "out_w": out_w}
+
+
+def stride_fields(stride: tuple[int, int], padding: Padding) -> dict[str, Value]:
+    return {"stride_h": stride[0], "stride_w": stride[1], "pad_top": padding.top, "pad_left": padding.left}
+
+
+def int8(values: Array) -> Array:
+    return np.ascontiguousarray(values, dtype=np.int8)

@@ -1,0 +1,181 @@
+"""Graph + Plan → Program: parameters, packed constants, and the names of everything in C."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .errors import ModelError
+from .ir import Array, DType, Graph, Op, Tensor
+from .kernels import Blob, In, Number, Out, Scratch, Site, Struct
+from .kernels.base import Arg, Value
+from .metrics import macs, total_macs
+from .plan import ARENA_ALIGNMENT, Plan, Step
+from .program import Call, CArray, CStruct, CTensor, Program
+
+_C_TYPE = {
+    DType.FLOAT32: "float",
+    DType.INT8: "int8_t",
+    DType.INT16: "int16_t",
+    DType.INT32: "int32_t",
+    DType.INT64: "int64_t",
+}
+_C_KEYWORDS = frozenset(
+    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
+    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while".split()
+)
+_ROW_WIDTH = 110
+
+
+def lower(graph: Graph, plan: Plan, name: str = "model") -> Program:
+    """`name` is the C identifier part chosen by the user; ModelError when C would not take it."""
+    arrays = _Arrays()
+    calls = tuple(_call(graph, plan, step, i, arrays) for i, step in enumerate(plan.steps))
+    return Program(
+        title=printable(graph.name, 60) or name,
+        prefix=f"mq_{identifier(name)}",
+        arrays=tuple(arrays.all),
+        calls=calls,
+        inputs=tuple(_tensor(graph, plan, t, "input", i) for i, t in enumerate(graph.inputs)),
+        outputs=tuple(_tensor(graph, plan, t, "output", i) for i, t in enumerate(graph.outputs)),
+        arena_bytes=plan.arena_bytes,
+        arena_alignment=ARENA_ALIGNMENT,
+        macs=total_macs(graph),
+    )
+
+
+def identifier(name: str) -> str:
+    """`name` if it can follow `mq_` in C."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name) or name in _C_KEYWORDS:
+        raise ModelError(
+            f"name {name!r} cannot be used in C: expected a lower-case letter, then up to 31 of a-z, 0-9 and _"
+        )
+    return name
+
+
+def printable(text: str, limit: int) -> str:
+    """Text from a model file made harmless inside C comments, strings, paths and Makefiles: [A-Za-z0-9_.:-] only."""
+    clean = re.sub(r"[^A-Za-z0-9_.:-]+", "_", text).strip("_")
+    return clean if len(clean) <= limit else clean[: limit - 8] + clean[-8:]
+
+
+@dataclass(slots=True)
+class _Arrays:
+    """Constant arrays so far; equal ones are stored once."""
+
+    all: list[CArray] = field(default_factory=list)
+    _names: dict[tuple[str, bytes], str] = field(default_factory=dict)
+
+    def add(self, name: str, data: Array, comment: str) -> str:
+        c_type = _C_TYPE[DType(data.dtype.name)]
+        key = (c_type, np.ascontiguousarray(data).tobytes())
+        if key not in self._names:
+            self._names[key] = name
+            flat = np.ascontiguousarray(data).reshape(-1)
+            self.all.append(CArray(name, c_type, flat.size, flat, comment, rows(flat)))
+        return self._names[key]
+
+
+def rows(flat: Array) -> tuple[str, ...]:
+    """The values of an array as lines of C."""
+    texts = [float(v).hex() + "f" for v in flat] if flat.dtype.kind == "f" else _integers(flat)
+    width = max(map(len, texts), default=1) + 2
+    per_row = max(1, _ROW_WIDTH // width)
+    return tuple(", ".join(texts[i : i + per_row]) + "," for i in range(0, len(texts), per_row))
+
+
+def _integers(flat: Array) -> list[str]:
+    low = int(np.iinfo(flat.dtype).min)
+    if flat.dtype.itemsize < 4 or (flat != low).all():
+        return [str(v) for v in flat.tolist()]
+    return [f"({low + 1} - 1)" if v == low else str(v) for v in flat.tolist()]
+
+
+def _call(graph: Graph, plan: Plan, step: Step, index: int, arrays: _Arrays) -> Call:
+    op = graph.ops[step.op_index]
+    args = step.variant.args(Site(graph, op, plan.core))
+    structs = [a for a in args if isinstance(a, Struct)]
+    return Call(
+        index=index,
+        title=_title(graph, op),
+        name=printable(graph.out(op).name, 40) or f"step_{index}",
+        op=op.kind,
+        macs=macs(graph, op),
+        function=f"mq_{step.variant.name}",
+        header=step.variant.header,
+        struct=CStruct(structs[0].ctype, _fields(structs[0].fields)) if structs else None,
+        arguments=tuple(_argument(graph, plan, step, index, a, arrays) for a in args),
+        outputs=tuple(_tensor(graph, plan, t, f"step_{index}_output", i) for i, t in enumerate(op.outputs)),
+        tensor_ids=op.outputs,
+    )
+
+
+def _title(graph: Graph, op: Op) -> str:
+    shapes = ", ".join("x".join(map(str, t.shape[1:])) or "1" for t in graph.activations(op))
+    work = macs(graph, op)
+    out = "x".join(map(str, graph.out(op).shape[1:])) or "1"
+    return f"{op.kind} {shapes} to {out}" + (f", {work:,} MACs" if work else "")
+
+
+def _fields(fields: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, _value(value)) for name, value in fields.items())
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f".{k} = {_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "{" + ", ".join(_value(v) for v in value) + "}"
+    return c_int(int(value))
+
+
+def c_int(value: int) -> str:
+    """An integer literal that fits its type without a warning."""
+    return "INT32_MIN" if value == -(2**31) else str(value)
+
+
+def _argument(graph: Graph, plan: Plan, step: Step, index: int, arg: Arg, arrays: _Arrays) -> str:
+    op = graph.ops[step.op_index]
+    match arg:
+        case Struct():
+            return "&p"
+        case Number(value):
+            return c_int(value)
+        case Blob(role, data, layout):
+            return arrays.add(f"{role}_{index}", data, f"step {index}, {role}: {layout or 'one per output channel'}")
+        case Scratch(ctype):
+            return f"({ctype} *)(arena + {step.scratch_offset})"
+        case In(i) if graph[op.inputs[i]].is_constant:
+            return _constant(graph[op.inputs[i]], index, i, arrays)
+        case In(i):
+            return _pointer(graph, plan, op.inputs[i], "const ")
+        case Out(i):
+            return _pointer(graph, plan, op.outputs[i], "")
+
+
+def _constant(tensor: Tensor, index: int, position: int, arrays: _Arrays) -> str:
+    assert tensor.data is not None
+    return arrays.add(f"operand_{index}_{position}", tensor.data, f"step {index}, operand {position}")
+
+
+def _pointer(graph: Graph, plan: Plan, tensor: int, const: str) -> str:
+    return f"({const}{_C_TYPE[graph[tensor].dtype]} *)(arena + {plan.offsets[tensor]})"
+
+
+def _tensor(graph: Graph, plan: Plan, tensor: int, table: str, position: int) -> CTensor:
+    t = graph[tensor]
+    scale = float(np.float32(t.scale)).hex() + "f" if t.q is not None and len(t.q.scale) == 1 else "0"
+    return CTensor(
+        name=printable(t.name, 40) or f"{table}_{position}",
+        c_type=_C_TYPE[t.dtype],
+        type=f"MQ_{t.dtype.name}",
+        offset=plan.offsets[tensor],
+        nbytes=t.nbytes,
+        shape=t.shape,
+        shape_name=f"{table}_{position}_shape",
+        scale=scale,
+        zero_point=t.zero_point,
+    )

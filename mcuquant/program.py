@@ -1,0 +1,89 @@
+"""The program: calls in order, with every C name, array and arena offset decided. Templates print this and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .ir import Array
+
+
+@dataclass(frozen=True, slots=True)
+class CTensor:
+    """A row of a descriptor table: a tensor in the arena. `type` is an mq_type_t enumerator; scale is a C float literal."""
+
+    name: str
+    c_type: str
+    type: str
+    offset: int
+    nbytes: int
+    shape: tuple[int, ...]
+    shape_name: str
+    scale: str
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CArray:
+    """A constant array in flash. `rows` are its lines of text; `comment` says what it holds and in which order."""
+
+    name: str
+    c_type: str
+    count: int
+    data: Array
+    comment: str
+    rows: tuple[str, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.data.nbytes)
+
+
+@dataclass(frozen=True, slots=True)
+class CStruct:
+    """The parameter struct of one call, as lines `.field = value`."""
+
+    c_type: str
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One step. `function` is the kernel, `arguments` C expressions in its order; `title` is the comment above it."""
+
+    index: int
+    title: str
+    name: str
+    op: str
+    macs: int
+    function: str
+    header: str
+    struct: CStruct | None
+    arguments: tuple[str, ...]
+    outputs: tuple[CTensor, ...]
+    tensor_ids: tuple[int, ...]
+    """Graph tensors that `outputs` describes, for layer-by-layer comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """`prefix` begins every external name: mq_model, mq_kws."""
+
+    title: str
+    prefix: str
+    arrays: tuple[CArray, ...]
+    calls: tuple[Call, ...]
+    inputs: tuple[CTensor, ...]
+    outputs: tuple[CTensor, ...]
+    arena_bytes: int
+    arena_alignment: int
+    macs: int
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Kernel headers in use, sorted."""
+        return tuple(sorted({call.header for call in self.calls}))
+
+    @property
+    def constant_bytes(self) -> int:
+        """Weights, biases, multipliers and tables in flash."""
+        return sum(a.nbytes for a in self.arrays)
