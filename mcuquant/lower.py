@@ -23,10 +23,6 @@ _C_TYPE = {
     DType.INT32: "int32_t",
     DType.INT64: "int64_t",
 }
-_C_KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while".split()
-)
 _ROW_WIDTH = 110
 
 
@@ -49,7 +45,7 @@ def lower(graph: Graph, plan: Plan, name: str = "model") -> Program:
 
 def identifier(name: str) -> str:
     """`name` if it can follow `mq_` in C."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name) or name in _C_KEYWORDS:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name):
         raise ModelError(
             f"name {name!r} cannot be used in C: expected a lower-case letter, then up to 31 of a-z, 0-9 and _"
         )

@@ -1,8 +1,8 @@
 """Arena offsets for buffers with lifetimes: a small, exact-fit search.
 
 The problem is dynamic storage allocation, NP-hard in general; networks here have tens of buffers. Greedy first fit over
-several orders, then a short deterministic search that moves the buffers which set the peak, reaches the lower bound (the
-most bytes alive at once) on nearly every real network; `lower_bound` tells how far it is.
+several orders, then a short deterministic search that moves the buffers which set the peak, reaches the lower bound
+(the most bytes alive at once) on nearly every real network; `lower_bound` tells how far it is.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .ir import Graph
-from .ops import AvgPool2D, BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Op, TransposeConv
+from .ops import BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Op, TransposeConv
 
 
 def macs(graph: Graph, op: Op) -> int:

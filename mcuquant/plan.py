@@ -60,7 +60,7 @@ def choose(site: Site) -> Variant:
 
 
 def storage(graph: Graph) -> dict[int, int]:
-    """For every tensor in the arena, the tensor whose bytes it is: a Reshape's output is its input under another shape."""
+    """For every tensor in the arena, the tensor whose bytes it is: a Reshape's output is its input."""
     home = {i: i for i in graph.inputs}
     for op in graph.ops:
         for out in op.outputs:
@@ -71,8 +71,8 @@ def storage(graph: Graph) -> dict[int, int]:
 
 def _tensor_buffers(graph: Graph) -> list[Buffer]:
     home, last = storage(graph), len(graph.ops)
-    births = {i: -1 for i in graph.inputs}
-    deaths = {i: -1 for i in graph.inputs}
+    births = dict.fromkeys(graph.inputs, -1)
+    deaths = dict.fromkeys(graph.inputs, -1)
     for index, op in enumerate(graph.ops):
         for i in (*op.inputs, *op.outputs):
             if i in home:

@@ -1,4 +1,4 @@
-"""The program: calls in order, with every C name, array and arena offset decided. Templates print this and nothing else."""
+"""The program: calls in order, with every C name, array and offset decided. Templates print this and nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .ir import Array
 
 @dataclass(frozen=True, slots=True)
 class CTensor:
-    """A row of a descriptor table: a tensor in the arena. `type` is an mq_type_t enumerator; scale is a C float literal."""
+    """A row of a descriptor table: a tensor in the arena. `type` is of mq_type_t; scale is a C float literal."""
 
     name: str
     c_type: str

@@ -1,13 +1,14 @@
 """What a kernel variant is, and the values it hands to the lowering.
 
-A variant says which operations it takes, how much scratch it needs, and the arguments of its call. Its C function lives in
-firmware/kernels/ under the same name. C names and arena offsets are not known here: `lower` gives them.
+A variant says which operations it takes, how much scratch it needs, and the arguments of its call. Its C function
+lives in firmware/kernels/ under the same name. C names and arena offsets are not known here: `lower` gives them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Union
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..core import Core
 from ..ir import Array, DType, Graph, Op, Tensor
 from ..ops import Padding
 
-Value = int | tuple[int, ...] | Mapping[str, int | tuple[int, ...]]
+Value = Union[int, tuple[int, ...], Mapping[str, "Value"]]
 """A field of a parameter struct: a number, an array or a nested struct."""
 
 
@@ -46,7 +47,7 @@ class Struct:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blob:
-    """Constant array in flash. `layout` says in words how `data` is ordered; `role` names it in C (weights, bias, ...)."""
+    """Constant array in flash. `layout` says how `data` is ordered; `role` names it in C (weights, bias, ...)."""
 
     role: str
     data: Array
@@ -94,7 +95,7 @@ def _always(_: Site) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to compute an operation. `name` is the C function without its `mq_` prefix, `header` the file it is in."""
+    """One way to compute an operation. `name` is the C function without `mq_`, `header` the file it is in."""
 
     name: str
     header: str
