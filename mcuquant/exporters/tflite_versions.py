@@ -1,0 +1,49 @@
+"""Operator versions: how readers know which kernels a file needs (tensorflow/lite/tools/versioning/op_version.cc)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+_BY_TYPE: Mapping[str, tuple[int, int, int]] = {
+    "CONV_2D": (1, 3, 4),
+    "DEPTHWISE_CONV_2D": (1, 3, 5),
+    "TRANSPOSE_CONV": (3, 3, 3),
+    "FULLY_CONNECTED": (5, 6, 7),
+    "BATCH_MATMUL": (1, 2, 3),
+    "AVERAGE_POOL_2D": (1, 2, 3),
+    "MAX_POOL_2D": (1, 2, 3),
+    "ADD": (1, 2, 3),
+    "SUB": (1, 2, 5),
+    "MUL": (1, 2, 4),
+    "MAXIMUM": (1, 2, 4),
+    "MINIMUM": (1, 2, 4),
+    "SOFTMAX": (1, 2, 3),
+    "LOGISTIC": (1, 2, 3),
+    "TANH": (1, 2, 3),
+    "RELU": (1, 2, 3),
+    "RELU6": (1, 2, 3),
+    "LEAKY_RELU": (1, 2, 2),
+    "PAD": (1, 2, 3),
+    "PADV2": (1, 2, 3),
+    "MEAN": (1, 2, 3),
+    "REDUCE_MAX": (1, 2, 3),
+    "ARG_MAX": (1, 2, 2),
+    "CONCATENATION": (1, 2, 3),
+    "STRIDED_SLICE": (1, 2, 4),
+    "TRANSPOSE": (1, 2, 2),
+    "RESIZE_NEAREST_NEIGHBOR": (3, 3, 4),
+    "QUANTIZE": (1, 1, 2),
+    "DEQUANTIZE": (1, 2, 3),
+}
+"""For float32, int8 and int16 activations; 1 where nothing is listed."""
+
+_INT4_WEIGHTS = {"CONV_2D": 7, "DEPTHWISE_CONV_2D": 7, "FULLY_CONNECTED": 10}
+_COLUMN = {"FLOAT32": 0, "INT8": 1, "INT16": 2}
+
+
+def version(code: str, types: Sequence[str]) -> int:
+    """Version of `code` over inputs of these element types; the activation's comes first or is the widest."""
+    if "INT4" in types:
+        return _INT4_WEIGHTS.get(code, 1)
+    columns = [_COLUMN[t] for t in types if t in _COLUMN]
+    return _BY_TYPE.get(code, (1, 1, 1))[max(columns, default=0)]

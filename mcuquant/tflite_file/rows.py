@@ -1,0 +1,115 @@
+"""What a .tflite file holds, in the schema's own words (tensorflow/compiler/mlir/lite/schema/schema.fbs).
+
+Operators and element types go by their schema names ("CONV_2D", "INT8"), so that nothing outside this package needs the
+generated bindings. Enumerations inside options stay the integers they are in the file; those used have names below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Option = int | float | bool | tuple[int, ...]
+
+PADDING_SAME, PADDING_VALID = 0, 1
+ABSENT = -1
+"""Index that stands for an optional input left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """Affine parameters; `axis` means something only when there is more than one scale."""
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRow:
+    """`data` is the buffer's bytes, little endian, None where the tensor has no constant value. `signature` is the
+    shape with -1 for an axis of unknown length, empty when the file gives none.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    data: bytes | memoryview | None = None
+    quantization: Quantization | None = None
+    signature: tuple[int, ...] = ()
+    is_variable: bool = False
+    is_sparse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRow:
+    """`options` has the fields that `OPTIONS` lists for `code`, none when the file has no options for the operator."""
+
+    code: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """The only subgraph of a model. Indices in operators, `inputs` and `outputs` point into `tensors`."""
+
+    name: str
+    tensors: tuple[TensorRow, ...]
+    operators: tuple[OperatorRow, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    description: str = ""
+
+
+_WINDOW = ("padding", "stride_w", "stride_h", "fused_activation_function")
+_DILATION = ("dilation_w_factor", "dilation_h_factor")
+_ACTIVATION = ("fused_activation_function",)
+
+OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "CONV_2D": ("Conv2DOptions", (*_WINDOW, *_DILATION)),
+    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", (*_WINDOW, *_DILATION, "depth_multiplier")),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", _WINDOW),
+    "FULLY_CONNECTED": ("FullyConnectedOptions", (*_ACTIVATION, "weights_format", "keep_num_dims")),
+    "BATCH_MATMUL": ("BatchMatMulOptions", ("adj_x", "adj_y")),
+    "AVERAGE_POOL_2D": ("Pool2DOptions", (*_WINDOW, "filter_width", "filter_height")),
+    "MAX_POOL_2D": ("Pool2DOptions", (*_WINDOW, "filter_width", "filter_height")),
+    "ADD": ("AddOptions", (*_ACTIVATION, "pot_scale_int16")),
+    "SUB": ("SubOptions", (*_ACTIVATION, "pot_scale_int16")),
+    "MUL": ("MulOptions", _ACTIVATION),
+    "MAXIMUM": ("MaximumMinimumOptions", ()),
+    "MINIMUM": ("MaximumMinimumOptions", ()),
+    "SOFTMAX": ("SoftmaxOptions", ("beta",)),
+    "LEAKY_RELU": ("LeakyReluOptions", ("alpha",)),
+    "HARD_SWISH": ("HardSwishOptions", ()),
+    "PAD": ("PadOptions", ()),
+    "PADV2": ("PadV2Options", ()),
+    "MEAN": ("ReducerOptions", ("keep_dims",)),
+    "REDUCE_MAX": ("ReducerOptions", ("keep_dims",)),
+    "ARG_MAX": ("ArgMaxOptions", ("output_type",)),
+    "CONCATENATION": ("ConcatenationOptions", ("axis", *_ACTIVATION)),
+    "SPLIT": ("SplitOptions", ("num_splits",)),
+    "SPLIT_V": ("SplitVOptions", ("num_splits",)),
+    "PACK": ("PackOptions", ("values_count", "axis")),
+    "UNPACK": ("UnpackOptions", ("num", "axis")),
+    "SLICE": ("SliceOptions", ()),
+    "STRIDED_SLICE": (
+        "StridedSliceOptions",
+        ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask", "offset"),
+    ),
+    "RESHAPE": ("ReshapeOptions", ("new_shape",)),
+    "SQUEEZE": ("SqueezeOptions", ("squeeze_dims",)),
+    "EXPAND_DIMS": ("ExpandDimsOptions", ()),
+    "TRANSPOSE": ("TransposeOptions", ()),
+    "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", ("align_corners", "half_pixel_centers")),
+    "QUANTIZE": ("QuantizeOptions", ()),
+    "DEQUANTIZE": ("DequantizeOptions", ()),
+}
+"""Options table of each operator that has one, and the fields read and written."""
+
+
+def camel(field_name: str) -> str:
+    """The generated bindings' spelling of a schema field: stride_w -> StrideW."""
+    return "".join(part.capitalize() for part in field_name.split("_"))

@@ -1,0 +1,139 @@
+"""Rows to bytes. The same rows give the same bytes."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import tflite
+
+from .rows import OPTIONS, ModelFile, OperatorRow, Quantization, TensorRow, camel
+
+SCHEMA_VERSION = 3
+FILE_IDENTIFIER = b"TFL3"
+_BUFFER_ALIGNMENT = 16
+"""Asked by the schema (`force_align`): interpreters read weights in place."""
+
+
+def write(model: ModelFile) -> bytes:
+    """Flatbuffer of `model`. Values are written as they are: it is the caller who knows whether they make sense."""
+    builder: Any = flatbuffers.Builder(1024)
+    data = [b"", *(t.data for t in model.tensors if t.data is not None)]
+    buffers = _vector(builder, [_buffer(builder, d) for d in data])
+    codes = sorted({_code(op) for op in model.operators})
+    opcodes = _vector(builder, [_operator_code(builder, *code) for code in codes])
+    subgraphs = _vector(builder, [_subgraph(builder, model, codes)])
+    description = builder.CreateString(model.description)
+    fields = {
+        "version": SCHEMA_VERSION,
+        "operator_codes": opcodes,
+        "subgraphs": subgraphs,
+        "description": description,
+        "buffers": buffers,
+    }
+    builder.Finish(_table(builder, "Model", fields), file_identifier=FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _table(builder: Any, name: str, fields: dict[str, Any]) -> int:
+    """One table, field by field, by the bindings' Start, Add... and End. Offsets among `fields` exist already."""
+    bindings = importlib.import_module(f"tflite.{name}")
+    getattr(bindings, f"{name}Start")(builder)
+    for key, value in fields.items():
+        getattr(bindings, f"{name}Add{camel(key)}")(builder, value)
+    return int(getattr(bindings, f"{name}End")(builder))
+
+
+def _vector(builder: Any, offsets: Sequence[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())
+
+
+def _numbers(builder: Any, values: Sequence[float], dtype: str) -> int:
+    return int(builder.CreateNumpyVector(np.asarray(values, dtype=dtype)))
+
+
+def _buffer(builder: Any, data: bytes | memoryview) -> int:
+    if not data:
+        return _table(builder, "Buffer", {})
+    # `CreateByteVector` cannot align, so its three lines are here.
+    builder.StartVector(1, len(data), _BUFFER_ALIGNMENT)
+    builder.head -= len(data)
+    builder.Bytes[builder.head : builder.head + len(data)] = data
+    return _table(builder, "Buffer", {"data": builder.EndVector()})
+
+
+def _code(op: OperatorRow) -> tuple[int, int]:
+    return int(getattr(tflite.BuiltinOperator, op.code)), op.version
+
+
+def _operator_code(builder: Any, code: int, version: int) -> int:
+    # Readers older than the 32-bit field see 127, "look at the other one".
+    return _table(
+        builder,
+        "OperatorCode",
+        {"deprecated_builtin_code": min(code, 127), "version": version, "builtin_code": code},
+    )
+
+
+def _subgraph(builder: Any, model: ModelFile, codes: list[tuple[int, int]]) -> int:
+    # Buffer 0 is by convention the empty one.
+    places = iter(range(1, len(model.tensors) + 1))
+    tensors = [_tensor(builder, t, 0 if t.data is None else next(places)) for t in model.tensors]
+    operators = [_operator(builder, op, codes.index(_code(op))) for op in model.operators]
+    fields = {
+        "tensors": _vector(builder, tensors),
+        "inputs": _numbers(builder, model.inputs, "<i4"),
+        "outputs": _numbers(builder, model.outputs, "<i4"),
+        "operators": _vector(builder, operators),
+        "name": builder.CreateString(model.name),
+    }
+    return _table(builder, "SubGraph", fields)
+
+
+def _tensor(builder: Any, row: TensorRow, buffer: int) -> int:
+    fields: dict[str, Any] = {
+        "shape": _numbers(builder, row.shape, "<i4"),
+        "type": int(getattr(tflite.TensorType, row.type)),
+        "buffer": buffer,
+        "name": builder.CreateString(row.name),
+        "is_variable": row.is_variable,
+        "has_rank": True,
+    }
+    if row.signature:
+        fields["shape_signature"] = _numbers(builder, row.signature, "<i4")
+    if row.quantization is not None:
+        fields["quantization"] = _quantization(builder, row.quantization)
+    return _table(builder, "Tensor", fields)
+
+
+def _quantization(builder: Any, q: Quantization) -> int:
+    fields = {
+        "scale": _numbers(builder, q.scale, "<f4"),
+        "zero_point": _numbers(builder, q.zero_point, "<i8"),
+        "quantized_dimension": q.axis,
+    }
+    return _table(builder, "QuantizationParameters", fields)
+
+
+def _operator(builder: Any, op: OperatorRow, opcode: int) -> int:
+    fields: dict[str, Any] = {
+        "opcode_index": opcode,
+        "inputs": _numbers(builder, op.inputs, "<i4"),
+        "outputs": _numbers(builder, op.outputs, "<i4"),
+    }
+    if op.code in OPTIONS:
+        name, _ = OPTIONS[op.code]
+        fields["builtin_options_type"] = int(getattr(tflite.BuiltinOptions, name))
+        fields["builtin_options"] = _options(builder, name, op)
+    return _table(builder, "Operator", fields)
+
+
+def _options(builder: Any, name: str, op: OperatorRow) -> int:
+    place: Callable[[Any], Any] = lambda v: _numbers(builder, v, "<i4") if isinstance(v, tuple) else v  # noqa: E731
+    return _table(builder, name, {key: place(value) for key, value in op.options.items()})
