@@ -1,0 +1,5 @@
+"""`python -m mcuquant` is the command `mcuquant`."""
+
+from .cli import main
+
+main(prog_name="mcuquant")

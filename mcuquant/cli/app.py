@@ -1,0 +1,59 @@
+"""The group of commands, and what becomes of errors: one sentence on stderr and an exit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..errors import McuquantError
+from .boards import boards
+from .doctor import doctor
+
+INTERRUPTED = 130
+"""What a shell expects of a program ended by Ctrl-C: 128 + SIGINT."""
+
+
+class Commands(click.Group):
+    """Commands in the order in which a person needs them; errors of ours become one sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except McuquantError as error:
+            click.echo(f"Error: {error}", err=True)
+            raise click.exceptions.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+HELP = """From a small neural network to bit-exact int8 firmware for a Cortex-M, and to its number on that core.
+
+\b
+A first run, on an emulated board:
+  mcuquant doctor                                   what is missing on this machine
+  mcuquant demo                                     all of it once, on real sensor data
+\b
+Your own network, saved with torch.export.save(torch.export.export(net.eval(), (x,)), "net.pt2"):
+  mcuquant compile net.pt2 --calibration x.npz --board qemu-mps2-an386 -o build/net
+  mcuquant bench build/net                          what each layer costs on that core
+  mcuquant validate build/net --data test.npz       accuracy of what the board answers
+\b
+Exit codes: 0 done, 1 an error said in one sentence, 2 wrong usage.
+"""
+
+
+@click.group(
+    cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="mcuquant")
+def main() -> None:
+    """Entry point; commands are added below."""
+
+
+for _command in (boards, doctor):
+    main.add_command(_command)

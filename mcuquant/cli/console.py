@@ -1,0 +1,94 @@
+"""How commands talk: tables and lines on stdout, what they are doing on stderr, files written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import click
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..errors import OutputError
+
+WIDTH = 100
+"""Columns no table exceeds."""
+
+T = TypeVar("T")
+
+
+def show(renderable: RenderableType) -> None:
+    """Print a table, at most WIDTH columns wide."""
+    out = Console(highlight=False, markup=False, emoji=False)
+    out.width = min(out.width, WIDTH) if out.is_terminal else WIDTH
+    out.print(renderable)
+
+
+def say(text: str) -> None:
+    """Print a line as it is: paths are never wrapped."""
+    click.echo(text)
+
+
+def next_step(*commands: str) -> None:
+    """The last lines of a command: what to type now."""
+    say("\nNext: " + "\n      ".join(commands))
+
+
+def _stderr() -> Console:
+    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A spinner on stderr while the block runs; silent where stderr is no terminal."""
+    err = _stderr()
+    if not err.is_terminal:
+        yield
+        return
+    with err.status(what):
+        yield
+
+
+def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """`items` under a progress bar on stderr; silent where stderr is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    err = _stderr()
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        yield from progress.track(items, total=total, description=what)
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a file that takes the place of `path` only when complete. OutputError where that fails."""
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` as JSON; `-` is stdout."""
+    text = json.dumps(value, indent=2) + "\n"
+    if str(path) == "-":
+        click.echo(text, nl=False)
+        return
+    write_whole(path, lambda file: file.write(text.encode()))

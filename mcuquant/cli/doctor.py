@@ -1,0 +1,45 @@
+"""`mcuquant doctor`: what this machine has and lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+from rich.table import Table
+
+from .. import report
+from ..doctor import Check, checks, missing
+from .console import next_step, say, show, working
+
+
+@click.command()
+@click.pass_context
+def doctor(ctx: click.Context) -> None:
+    """Say what is installed, what is missing, and how to get it.
+
+    Exits with 1 when something is missing that every user needs; what only some need is listed as optional.
+    """
+    with working("looking"):
+        found = checks()
+    show(_table(found))
+    lacking = missing(found)
+    if not lacking:
+        say("Everything needed is there.")
+        next_step("mcuquant demo")
+        return
+    say(f"Missing and needed: {', '.join(check.name for check in lacking)}.")
+    next_step(*(check.remedy for check in lacking))
+    ctx.exit(1)
+
+
+def _table(found: Sequence[Check]) -> Table:
+    made = report.table("", "what", "for", "found, or how to get it")
+    for check in found:
+        made.add_row(_mark(check), check.name, check.purpose, check.found or check.remedy)
+    return made
+
+
+def _mark(check: Check) -> str:
+    if check.ok:
+        return "ok"
+    return "MISSING" if check.required else "optional"

@@ -1,0 +1,122 @@
+"""What a person reads: values → tables and sentences. Nothing here prints, and nothing is wider than 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from .board import Board, Region
+
+
+def bytes_text(nbytes: int) -> str:
+    return f"{nbytes:,} B"
+
+
+def size_text(nbytes: int) -> str:
+    """A memory's size as data sheets give it: 512 KiB, 4 MiB."""
+    for unit, size in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if nbytes >= size:
+            return f"{nbytes / size:g} {unit}"
+    return f"{nbytes} B"
+
+
+def hz_text(hz: int) -> str:
+    return f"{hz / 1_000_000:g} MHz"
+
+
+def share_text(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """An empty table; a column whose name begins with > is aligned to the right, with * it may be shortened."""
+    made = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, title=title, title_justify="left", title_style="bold", pad_edge=False
+    )
+    for column in columns:
+        if column.startswith(">"):
+            made.add_column(column[1:], justify="right", no_wrap=True)
+        elif column.startswith("*"):
+            made.add_column(column[1:], no_wrap=True, overflow="ellipsis")
+        else:
+            made.add_column(column, overflow="fold")
+    return made
+
+
+def memory_table(board: Board, flash_bytes: int, ram_bytes: int, arena_bytes: int) -> Table:
+    """Flash and RAM used against the board's limits; the arena is part of the RAM."""
+    made = table("memory", ">used", ">limit", ">share")
+    rows = (("flash", flash_bytes, board.flash), ("RAM", ram_bytes, board.ram))
+    for name, used, region in rows:
+        made.add_row(name, bytes_text(used), bytes_text(region.bytes), share_text(used, region.bytes))
+    made.add_row("  of it arena", bytes_text(arena_bytes), "", "")
+    return made
+
+
+def layer_table(layers: Iterable[Mapping[str, Any]]) -> Table:
+    """Layers as the manifest lists them: name, op, shape of the first output, MACs and their share."""
+    rows = list(layers)
+    total = sum(row["macs"] for row in rows)
+    made = table(">#", "*layer", "*op", "shape", ">MACs", ">share")
+    for i, row in enumerate(rows):
+        share = share_text(row["macs"], total)
+        made.add_row(str(i), row["name"], row["op"], shape_text(row["shape"]), f"{row['macs']:,}", share)
+    return made
+
+
+def boards_table(boards: Iterable[Board]) -> Table:
+    made = table("board", "core", ">clock", ">flash", ">RAM", "tried")
+    for b in boards:
+        sizes = (size_text(b.flash.bytes), size_text(b.ram.bytes))
+        made.add_row(b.name, core_text(b), hz_text(b.clock_hz), *sizes, verified_text(b))
+    return made
+
+
+def core_text(board: Board) -> str:
+    """Cortex-M4 with FPU."""
+    family = board.cpu.removeprefix("cortex-").upper().replace("PLUS", "+")
+    extras = [name for name, there in (("FPU", board.fpu), ("MVE", board.core.mve)) if there]
+    return f"Cortex-{family}" + (f" with {' and '.join(extras)}" if extras else "")
+
+
+def verified_text(board: Board) -> str:
+    """How far the profile has been tried, in words that claim no more."""
+    return {
+        "emulated": "under emulation",
+        "registers": "never run; registers checked",
+        "hardware": "on hardware",
+    }[board.verified.value]
+
+
+def board_details(board: Board) -> Table:
+    """Everything a profile says, and what follows from it."""
+    made = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in _board_facts(board):
+        made.add_row(name, value)
+    return made
+
+
+def _board_facts(board: Board) -> Iterable[tuple[str, str]]:
+    yield "board", board.name
+    yield "what it is", board.title
+    yield "core", core_text(board)
+    yield "clock", hz_text(board.clock_hz)
+    yield "flash", _region_text(board.flash)
+    yield "RAM", _region_text(board.ram)
+    yield "stack", bytes_text(board.stack_bytes)
+    yield "serial port", f"{board.uart.baud} baud, UART at {board.uart.base:#010x}"
+    yield "tried", verified_text(board)
+    yield "compiler", " ".join(board.compiler_flags)
+    if board.qemu is not None:
+        yield "emulator", f"qemu-system-arm -machine {board.qemu.machine}"
+
+
+def _region_text(region: Region) -> str:
+    return f"{size_text(region.bytes)} from {region.origin:#010x}"
