@@ -1,14 +1,17 @@
-"""Arena offsets for buffers with lifetimes: a small, exact-fit search.
+"""Arena offsets for buffers with lifetimes, some of which may overlap in part.
 
 The problem is dynamic storage allocation, NP-hard in general; networks here have tens of buffers. Greedy first fit over
-several orders, then a short deterministic search that moves the buffers which set the peak, reaches the lower bound
-(the most bytes alive at once) on nearly every real network; `lower_bound` tells how far it is.
+several orders, then a short deterministic search that moves the buffers which set the peak, comes close to the lower
+bound (the most bytes alive at once) on real networks.
+
+A kernel that reads its input in the order in which it writes its output may write over what it has read. Such a pair is
+a `Lead`: placements where the input begins at least `nbytes` after the output are safe, though both are alive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,22 @@ class Buffer:
     end: int
     alignment: int = 4
 
-    def overlaps(self, other: Buffer) -> bool:
+    def meets(self, other: Buffer) -> bool:
+        """Both are alive at one step."""
         return self.start <= other.end and other.start <= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """`reader` may begin `nbytes` (may be negative) or more after `writer` begins, whatever they then share."""
+
+    reader: str
+    writer: str
+    nbytes: int
+
+
+Offsets = dict[str, int]
+_Leads = Mapping[tuple[str, str], int]
 
 
 def align(n: int, to: int) -> int:
@@ -30,60 +47,71 @@ def align(n: int, to: int) -> int:
 
 
 def lower_bound(buffers: Sequence[Buffer]) -> int:
-    """Most bytes alive at one step: no placement needs less."""
+    """Most bytes alive at one step: without leads, no placement needs less."""
     steps = {b.start for b in buffers}
     return max((sum(b.nbytes for b in buffers if b.start <= s <= b.end) for s in steps), default=0)
 
 
-def place(buffers: Sequence[Buffer]) -> dict[str, int]:
-    """Offset of each buffer by key, such that buffers alive together never share a byte."""
+def peak(buffers: Sequence[Buffer], offsets: Offsets) -> int:
+    return max((offsets[b.key] + b.nbytes for b in buffers), default=0)
+
+
+def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = ()) -> Offsets:
+    """Offset of each buffer by key. Buffers alive together share no byte unless a lead allows it."""
+    search = _Search(tuple(buffers), {(lead.reader, lead.writer): lead.nbytes for lead in leads})
     orders = [
         sorted(buffers, key=lambda b: (-b.nbytes, b.start, b.key)),
         sorted(buffers, key=lambda b: (-(b.end - b.start), -b.nbytes, b.key)),
         sorted(buffers, key=lambda b: (b.start, -b.nbytes, b.key)),
+        sorted(buffers, key=lambda b: (-b.start, -b.nbytes, b.key)),
         sorted(buffers, key=lambda b: (-b.nbytes * (b.end - b.start + 1), b.key)),
     ]
-    best = min((_first_fit(order) for order in orders), key=lambda offsets: peak(buffers, offsets))
-    return _improve(buffers, best)
+    return min((search.improve(order) for order in orders), key=lambda offsets: peak(buffers, offsets))
 
 
-def peak(buffers: Sequence[Buffer], offsets: dict[str, int]) -> int:
-    return max((offsets[b.key] + b.nbytes for b in buffers), default=0)
+@dataclass(slots=True)
+class _Search:
+    buffers: tuple[Buffer, ...]
+    leads: _Leads
+    neighbours: dict[str, list[Buffer]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.neighbours = {b.key: [o for o in self.buffers if o is not b and o.meets(b)] for b in self.buffers}
 
-def _first_fit(order: Sequence[Buffer]) -> dict[str, int]:
-    offsets: dict[str, int] = {}
-    placed: list[Buffer] = []
-    for buffer in order:
-        offsets[buffer.key] = _lowest_gap(buffer, [(offsets[p.key], p) for p in placed if p.overlaps(buffer)])
-        placed.append(buffer)
-    return offsets
+    def improve(self, order: list[Buffer], rounds: int = 100) -> Offsets:
+        """First fit in this order; then place the buffer that reaches the peak earlier, and keep what gets lower."""
+        best = offsets = self.first_fit(order)
+        bound = max((b.nbytes for b in order), default=0)
+        for _ in range(rounds):
+            top = max(order, key=lambda b: offsets[b.key] + b.nbytes)
+            at = order.index(top)
+            if at == 0 or peak(order, best) <= bound:
+                break
+            order.insert(at // 2, order.pop(at))
+            offsets = self.first_fit(order)
+            best = min(best, offsets, key=lambda o: peak(order, o))
+        return best
 
+    def first_fit(self, order: Sequence[Buffer]) -> Offsets:
+        offsets: Offsets = {}
+        for buffer in order:
+            placed = [(other, offsets[other.key]) for other in self.neighbours[buffer.key] if other.key in offsets]
+            offsets[buffer.key] = self.lowest(buffer, sorted(self.forbidden(buffer, o, at) for o, at in placed))
+        return offsets
 
-def _lowest_gap(buffer: Buffer, taken: list[tuple[int, Buffer]]) -> int:
-    offset = 0
-    for start, other in sorted(taken, key=lambda item: (item[0], item[1].key)):
-        if offset + buffer.nbytes <= start:
-            break
-        offset = max(offset, align(start + other.nbytes, buffer.alignment))
-    return offset
+    def lowest(self, buffer: Buffer, forbidden: Sequence[tuple[int, int]]) -> int:
+        """The lowest aligned offset inside none of the open intervals."""
+        offset = 0
+        for low, high in forbidden:
+            if low < offset < high:
+                offset = align(high, buffer.alignment)
+        return offset
 
-
-def _improve(buffers: Sequence[Buffer], best: dict[str, int], rounds: int = 200) -> dict[str, int]:
-    """Place the buffers that reach the peak earlier, and keep what gets lower."""
-    bound = lower_bound(buffers)
-    order = sorted(buffers, key=lambda b: (best[b.key], b.key))
-    low = peak(buffers, best)
-    for _ in range(rounds):
-        if low <= bound:
-            break
-        offsets = _first_fit(order)
-        reached = peak(buffers, offsets)
-        if reached < low:
-            best, low = offsets, reached
-        top = next(b for b in order if offsets[b.key] + b.nbytes == reached)
-        at = order.index(top)
-        if at == 0:
-            break
-        order.insert(max(0, at - 1 - at // 2), order.pop(at))
-    return best
+    def forbidden(self, buffer: Buffer, other: Buffer, at: int) -> tuple[int, int]:
+        """Open interval of offsets that `buffer` cannot take with `other` at `at`."""
+        low, high = at - buffer.nbytes, at + other.nbytes
+        if (other.key, buffer.key) in self.leads:
+            low = max(low, at - self.leads[other.key, buffer.key])
+        if (buffer.key, other.key) in self.leads:
+            high = min(high, at + self.leads[buffer.key, other.key])
+        return low, high

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .core import Core
 from .errors import UnsupportedOpError
-from .ir import Graph, Op
+from .ir import Graph
 from .kernels import Site, Variant, variants_of
-from .memory import Buffer, align, peak, place
+from .memory import Buffer, Lead, align, peak, place
 from .ops import Reshape
 
 ARENA_ALIGNMENT = 16
@@ -42,7 +42,7 @@ def plan(graph: Graph, core: Core) -> Plan:
     chosen = [(i, choose(Site(graph, op, core))) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)]
     scratch = {i: variant.scratch_bytes(Site(graph, graph.ops[i], core)) for i, variant in chosen}
     buffers = [*_tensor_buffers(graph), *_scratch_buffers(scratch)]
-    places = place(buffers)
+    places = place(buffers, _leads(graph, core, chosen))
     steps = tuple(Step(i, variant, places.get(f"s{i}"), scratch[i]) for i, variant in chosen)
     home = storage(graph)
     offsets = {t: places[f"t{home[t]}"] for t in home}
@@ -82,6 +82,18 @@ def _tensor_buffers(graph: Graph) -> list[Buffer]:
     return [Buffer(f"t{i}", graph[i].nbytes, births[i], deaths[i], _alignment(graph, i)) for i in sorted(births)]
 
 
+def _leads(graph: Graph, core: Core, chosen: Sequence[tuple[int, Variant]]) -> list[Lead]:
+    """Inputs that die in the operation reading them, and how far its output may run into them."""
+    home = storage(graph)
+    deaths = {b.key: b.end for b in _tensor_buffers(graph)}
+    return [
+        Lead(f"t{home[tensor]}", f"t{home[graph.ops[i].output]}", lead)
+        for i, variant in chosen
+        for tensor, lead in zip(graph.ops[i].inputs, variant.leads(Site(graph, graph.ops[i], core)), strict=False)
+        if lead is not None and tensor in home and deaths[f"t{home[tensor]}"] == i
+    ]
+
+
 def _alignment(graph: Graph, tensor: int) -> int:
     return max(4, graph[tensor].dtype.bits // 8)
 
@@ -99,7 +111,3 @@ def live_at(graph: Graph, op_index: int) -> tuple[int, ...]:
     """Tensors alive while operation `op_index` runs, largest first."""
     alive = [b for b in _tensor_buffers(graph) if b.start <= op_index <= b.end]
     return tuple(int(b.key[1:]) for b in sorted(alive, key=lambda b: (-b.nbytes, b.key)))
-
-
-def op_of(plan_: Plan, graph: Graph, step: int) -> Op:
-    return graph.ops[plan_.steps[step].op_index]

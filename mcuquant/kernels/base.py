@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Union
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from ..core import Core
 from ..ir import Array, DType, Graph, Op, Tensor
 from ..ops import Padding
 
-Value = Union[int, tuple[int, ...], Mapping[str, "Value"]]
+Value = int | tuple[int, ...] | Mapping[str, "Value"]
 """A field of a parameter struct: a number, an array or a nested struct."""
 
 
@@ -89,8 +88,8 @@ def _no_scratch(_: Site) -> int:
     return 0
 
 
-def _always(_: Site) -> bool:
-    return True
+def _apart(_: Site) -> tuple[int | None, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +102,8 @@ class Variant:
     takes: Callable[[Site], bool]
     args: Callable[[Site], tuple[Arg, ...]]
     scratch_bytes: Callable[[Site], int] = field(default=_no_scratch)
+    leads: Callable[[Site], tuple[int | None, ...]] = field(default=_apart)
+    """How far the output may run into each input, see `overlap`: () or None keeps them apart."""
 
     def applies(self, site: Site) -> bool:
         return isinstance(site.op, self.op) and self.takes(site)

@@ -1,0 +1,111 @@
+"""Program + Board → Sources: the C project as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+
+from . import __version__, _assets
+from .board import Board
+from .errors import ModelError
+from .program import Program
+from .sources import Sources
+
+_INCLUDE = re.compile(r'^#include "(mq_[a-z0-9_]+\.h)"$', re.MULTILINE)
+_HOST = "src/host/main.c"
+
+
+def emit(program: Program, board: Board, optimize_flags: str = "-O2") -> Sources:
+    """The whole project: model, the kernels it uses, application, port, linker script and Makefile."""
+    files = {
+        **_model_files(program),
+        **_kernel_files(program),
+        **_runtime_files(board),
+        "src/board.h": render("board.h.j2", board=board, program=program),
+        "src/linker.ld": render("linker.ld.j2", board=board),
+    }
+    _check_names(program, files)
+    files["Makefile"] = render("Makefile.j2", program=program, board=board, **_makefile(files, board, optimize_flags))
+    return Sources(dict(sorted(files.items())))
+
+
+def emit_library(program: Program) -> Sources:
+    """Model and kernels alone, for a program of the user's own."""
+    files = {**_model_files(program), **_kernel_files(program), **_copy("", ("mq.h", "mq.c"))}
+    _check_names(program, files)
+    return Sources(dict(sorted(files.items())))
+
+
+def render(template: str, **values: object) -> str:
+    """One template of templates/, every name it uses defined."""
+    return _environment().get_template(template).render(version=__version__, **values)
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_assets.folder("templates")),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=False,
+        autoescape=False,
+    )
+
+
+def _model_files(program: Program) -> dict[str, str]:
+    return {
+        f"src/{program.prefix}.h": render("model.h.j2", program=program),
+        f"src/{program.prefix}.c": render("model.c.j2", program=program),
+    }
+
+
+def _kernel_files(program: Program) -> dict[str, str]:
+    """The headers of the kernels in use, and those they include."""
+    folder = _assets.folder("firmware") / "kernels"
+    files: dict[str, str] = {}
+    wanted = list(program.headers)
+    while wanted:
+        name = wanted.pop()
+        if f"src/kernels/{name}" not in files:
+            files[f"src/kernels/{name}"] = (folder / name).read_text()
+            wanted += _INCLUDE.findall(files[f"src/kernels/{name}"])
+    return files
+
+
+def _runtime_files(board: Board) -> dict[str, str]:
+    ports = ("port/cortexm", f"port/{board.port}")
+    folders = ("app", "host", *ports)
+    return {**_copy("", ("mq.h", "mq.c")), **{k: v for f in folders for k, v in _copy_folder(f).items()}}
+
+
+def _copy(folder: str, names: tuple[str, ...]) -> dict[str, str]:
+    root = _assets.folder("firmware")
+    return {str(Path("src", folder, name)): (root / folder / name).read_text() for name in names}
+
+
+def _copy_folder(folder: str) -> dict[str, str]:
+    names = sorted(p.name for p in (_assets.folder("firmware") / folder).iterdir() if p.suffix in (".c", ".h", ".S"))
+    return _copy(folder, tuple(names))
+
+
+def _makefile(files: Mapping[str, str], board: Board, optimize_flags: str) -> dict[str, object]:
+    sources = [f for f in sorted(files) if f.endswith(".c")]
+    model = [f for f in sources if f.count("/") == 1]
+    return {
+        "arch_flags": " ".join(board.compiler_flags),
+        "optimize_flags": optimize_flags,
+        "firmware_sources": [f for f in sources if f != _HOST],
+        "host_sources": [*model, _HOST],
+        "all_files": sorted(files),
+    }
+
+
+def _check_names(program: Program, files: Mapping[str, str]) -> None:
+    """The model's names must not meet one of ours (`--name input` would make a second mq_input)."""
+    own = {f"src/{program.prefix}.h", f"src/{program.prefix}.c"}
+    taken = re.compile(rf"\b{program.prefix}(_run|_step|_input|_output)?\b")
+    clash = next((path for path, text in files.items() if path not in own and taken.search(text)), None)
+    if clash and program.prefix != "mq_model":
+        raise ModelError(f"name {program.prefix[3:]!r} is taken: {clash} uses {program.prefix}; choose another name")
