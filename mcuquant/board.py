@@ -18,6 +18,9 @@ from . import _assets
 from .core import Core, core_of
 from .errors import BoardError
 
+DEFAULT_BOARD = "qemu-mps2-an386"
+"""Where nothing else is said: a Cortex-M4F, emulated, so that everybody has one."""
+
 
 class FloatAbi(enum.StrEnum):
     """How gcc passes floating-point values (-mfloat-abi)."""
