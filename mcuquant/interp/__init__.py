@@ -18,15 +18,15 @@ from .pooling import average_pool, max_pool
 from .reduction import arg_max, mean, reduce_max
 from .softmax import softmax
 from .unary import unary
-from .weighted import batch_matmul, conv2d, depthwise_conv2d, fully_connected, transpose_conv
+from .weighted import batch_matmul, weighted
 
 Kernel = Callable[[Graph, Any, Sequence[Array]], Array]
 
 KERNELS: Mapping[type[Op], Kernel] = {
-    ops.Conv2D: conv2d,
-    ops.DepthwiseConv2D: depthwise_conv2d,
-    ops.TransposeConv: transpose_conv,
-    ops.FullyConnected: fully_connected,
+    ops.Conv2D: weighted,
+    ops.DepthwiseConv2D: weighted,
+    ops.TransposeConv: weighted,
+    ops.FullyConnected: weighted,
     ops.BatchMatMul: batch_matmul,
     ops.AvgPool2D: average_pool,
     ops.MaxPool2D: max_pool,

@@ -6,25 +6,35 @@ exact, as no partial sum reaches 2^53 (int16 times int8: more than 2^30 terms; i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from .. import fixedpoint as fx
 from ..integer import ConvParams, MatMulParams, params
-from ..ir import Array, BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Graph, Shape, TransposeConv
+from ..ir import Array, BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op, Shape, TransposeConv
 from .common import activate, clamp, is_float
 from .windows import framed, reach, taps
 
-_Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
+Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
 
 
-def conv2d(graph: Graph, op: Conv2D, inputs: Sequence[Array]) -> Array:
-    x, w = _operands(graph, op, inputs)
-    y_shape, window = graph.out(op).shape, (w.shape[1], w.shape[2])
+def weighted(graph: Graph, op: Weighted, inputs: Sequence[Array]) -> Array:
+    """Conv2D, DepthwiseConv2D, TransposeConv, FullyConnected."""
+    return finish(graph, op, products(graph, op, *operands(graph, op, inputs)), inputs)
+
+
+def products(graph: Graph, op: Weighted, x: Array, w: Array) -> Array:
+    """Sums of products before bias, of the output's shape, for operands less their zero points."""
+    return _PRODUCTS[type(op)](op, x, w, graph.out(op).shape)
+
+
+def _conv2d(op: Conv2D, x: Array, w: Array, y_shape: Shape) -> Array:
+    window = (w.shape[1], w.shape[2])
     framed_x = framed(x, y_shape, reach(window, op.dilation), op.stride, op.padding, 0)
     seen = taps(framed_x, y_shape, window, op.stride, op.dilation)
-    return _finish(graph, op, _grouped_product(seen, w).reshape(y_shape), inputs)
+    return _grouped_product(seen, w).reshape(y_shape)
 
 
 def _grouped_product(seen: Array, w: Array) -> Array:
@@ -39,9 +49,8 @@ def _grouped_product(seen: Array, w: Array) -> Array:
     return np.moveaxis(product, 0, 1).reshape(-1, outputs)
 
 
-def depthwise_conv2d(graph: Graph, op: DepthwiseConv2D, inputs: Sequence[Array]) -> Array:
-    x, w = _operands(graph, op, inputs)
-    y_shape, window = graph.out(op).shape, (w.shape[1], w.shape[2])
+def _depthwise(op: DepthwiseConv2D, x: Array, w: Array, y_shape: Shape) -> Array:
+    window = (w.shape[1], w.shape[2])
     framed_x = framed(x, y_shape, reach(window, op.dilation), op.stride, op.padding, 0)
     repeated = np.repeat(framed_x, w.shape[3] // x.shape[3], axis=3)
     seen = taps(repeated, y_shape, window, op.stride, op.dilation)
@@ -49,12 +58,10 @@ def depthwise_conv2d(graph: Graph, op: DepthwiseConv2D, inputs: Sequence[Array])
     for ky in range(window[0]):
         for kx in range(window[1]):
             acc += seen[:, :, :, ky, kx] * w[0, ky, kx]
-    return _finish(graph, op, acc, inputs)
+    return acc
 
 
-def transpose_conv(graph: Graph, op: TransposeConv, inputs: Sequence[Array]) -> Array:
-    x, w = _operands(graph, op, inputs)
-    y_shape = graph.out(op).shape
+def _transpose_conv(op: TransposeConv, x: Array, w: Array, y_shape: Shape) -> Array:
     outputs, k_h, k_w, depth = w.shape
     parts = (x.reshape(-1, depth) @ w.reshape(-1, depth).T).reshape(*x.shape[:3], outputs, k_h, k_w)
     acc = np.zeros(_scatter_shape(op, x.shape, w.shape, y_shape), x.dtype)
@@ -64,7 +71,7 @@ def transpose_conv(graph: Graph, op: TransposeConv, inputs: Sequence[Array]) -> 
             columns = slice(kx, kx + x.shape[2] * op.stride[1], op.stride[1])
             acc[:, rows, columns] += parts[..., ky, kx]
     top, left = op.padding.top, op.padding.left
-    return _finish(graph, op, acc[:, top : top + y_shape[1], left : left + y_shape[2]], inputs)
+    return acc[:, top : top + y_shape[1], left : left + y_shape[2]]
 
 
 def _scatter_shape(op: TransposeConv, x: Shape, w: Shape, y: Shape) -> Shape:
@@ -74,9 +81,16 @@ def _scatter_shape(op: TransposeConv, x: Shape, w: Shape, y: Shape) -> Shape:
     return (x[0], height, width, w[0])
 
 
-def fully_connected(graph: Graph, op: FullyConnected, inputs: Sequence[Array]) -> Array:
-    x, w = _operands(graph, op, inputs)
-    return _finish(graph, op, x.reshape(-1, w.shape[1]) @ w.T, inputs)
+def _fully_connected(op: FullyConnected, x: Array, w: Array, y_shape: Shape) -> Array:
+    return (x.reshape(-1, w.shape[1]) @ w.T).reshape(y_shape)
+
+
+_PRODUCTS: dict[type[Op], Callable[[Any, Array, Array, Shape], Array]] = {
+    Conv2D: _conv2d,
+    DepthwiseConv2D: _depthwise,
+    TransposeConv: _transpose_conv,
+    FullyConnected: _fully_connected,
+}
 
 
 def batch_matmul(graph: Graph, op: BatchMatMul, inputs: Sequence[Array]) -> Array:
@@ -91,7 +105,7 @@ def _product(op: BatchMatMul, a: Array, b: Array) -> Array:
     return (a.swapaxes(-1, -2) if op.adj_a else a) @ (b.swapaxes(-1, -2) if op.adj_b else b)
 
 
-def _operands(graph: Graph, op: _Weighted, inputs: Sequence[Array]) -> tuple[Array, Array]:
+def operands(graph: Graph, op: Weighted, inputs: Sequence[Array]) -> tuple[Array, Array]:
     """Input and weights less their zero points, in the type that sums them."""
     if is_float(graph.out(op)):
         return inputs[0], inputs[1]
@@ -99,7 +113,7 @@ def _operands(graph: Graph, op: _Weighted, inputs: Sequence[Array]) -> tuple[Arr
     return inputs[0].astype(np.float64) - p.x_zero, inputs[1].astype(np.float64) - p.w_zero
 
 
-def _finish(graph: Graph, op: _Weighted, acc: Array, inputs: Sequence[Array]) -> Array:
+def finish(graph: Graph, op: Weighted, acc: Array, inputs: Sequence[Array]) -> Array:
     """Bias, rescaling and activation; channels are the last axis."""
     if is_float(graph.out(op)):
         return activate(acc + inputs[2] if len(inputs) > 2 else acc, op.activation)

@@ -1,0 +1,119 @@
+"""The least and the greatest value that every element of a quantised graph can take, whatever the input.
+
+Interval arithmetic on stored integers, with the rounding of the device: a product takes each weight with the end of the
+interval that its sign asks for; every step after it (requantization, clamp, tables apart) does not fall when its input
+does not, so the ends are computed by the interpreter itself. Sound, not tight: elements are taken to be independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import ops
+from ..integer import LutParams, params
+from ..interp import evaluate
+from ..interp.weighted import Weighted, finish, operands, products
+from ..ir import Array, Graph, Op, Tensor
+
+
+class Interval(NamedTuple):
+    """Both of the tensor's shape and type."""
+
+    low: Array
+    high: Array
+
+
+_NEVER_FALLING = (
+    ops.Pool,
+    ops.Mean,
+    ops.ReduceMax,
+    ops.Add,
+    ops.Maximum,
+    ops.Minimum,
+    ops.Concat,
+    ops.Pad,
+    ops.Slice,
+    ops.Reshape,
+    ops.Transpose,
+    ops.ResizeNearest,
+)
+_TWO_CORNERED = (ops.Sub, ops.Mul)
+
+
+def intervals(graph: Graph, bounds: bool = True) -> dict[int, Interval]:
+    """By tensor id, for every tensor of a quantised graph.
+
+    With `bounds` off, only constants are followed: a weighted sum over anything that varies is taken to vary.
+    """
+    known = {t.id: _given(t) for t in graph.tensors.values() if t.data is not None or t.id in graph.inputs}
+    for op in graph.ops:
+        ins = [known[i] for i in op.inputs]
+        known[op.output] = _after(graph, op, ins)
+        if not bounds and isinstance(op, Weighted):
+            known[op.output] = _widened(graph, op, ins[0], known[op.output])
+    return known
+
+
+def _widened(graph: Graph, op: Weighted, x: Interval, y: Interval) -> Interval:
+    """`y`, but anything where a weight that is not zero meets an input that varies."""
+    w = graph[op.inputs[1]]
+    assert w.data is not None
+    moves = (x.low != x.high).astype(np.float64)
+    varies = products(graph, op, moves, (w.data != w.zero_point).astype(np.float64)).reshape(y.low.shape) > 0
+    whole = _anything(graph.out(op))
+    return Interval(np.where(varies, whole.low, y.low), np.where(varies, whole.high, y.high))
+
+
+def _given(t: Tensor) -> Interval:
+    return Interval(t.data, t.data) if t.data is not None else _anything(t)
+
+
+def _anything(t: Tensor) -> Interval:
+    low, high = t.dtype.range() if t.dtype.is_integer else (-np.inf, np.inf)
+    return Interval(np.full(t.shape, low, t.dtype.numpy), np.full(t.shape, high, t.dtype.numpy))
+
+
+def _after(graph: Graph, op: Op, ins: Sequence[Interval]) -> Interval:
+    y = graph.out(op)
+    if not all(t.dtype.is_integer for t in (*graph.ins(op), y)):
+        return _anything(y)
+    if isinstance(op, Weighted):
+        return _weighted(graph, op, ins)
+    if isinstance(op, _NEVER_FALLING):
+        return Interval(evaluate(graph, op, [i.low for i in ins]), evaluate(graph, op, [i.high for i in ins]))
+    if isinstance(op, _TWO_CORNERED):
+        corners = [evaluate(graph, op, list(corner)) for corner in product(*ins)]
+        return Interval(np.minimum.reduce(corners), np.maximum.reduce(corners))
+    if isinstance(op, ops.Unary) and y.dtype.numpy == np.int8 and graph.ins(op)[0].dtype.numpy == np.int8:
+        return _table(graph, op, ins[0])
+    return _anything(y)
+
+
+def _weighted(graph: Graph, op: Weighted, ins: Sequence[Interval]) -> Interval:
+    low_x, w = operands(graph, op, [ins[0].low, ins[1].low])
+    high_x, _ = operands(graph, op, [ins[0].high, ins[1].low])
+    rising, falling = np.maximum(w, 0), np.minimum(w, 0)
+    low = products(graph, op, low_x, rising) + products(graph, op, high_x, falling)
+    high = products(graph, op, high_x, rising) + products(graph, op, low_x, falling)
+    constants = [i.low for i in ins]
+    ends = (finish(graph, op, acc, constants) for acc in (low, high))
+    return Interval(*(end.astype(graph.out(op).dtype.numpy).reshape(graph.out(op).shape) for end in ends))
+
+
+def _table(graph: Graph, op: ops.Unary, x: Interval) -> Interval:
+    """The least and greatest entry of the table between the two ends, for each pair of ends that occurs."""
+    every = _results(graph, op)
+    pairs, index = np.unique(np.stack([x.low.ravel(), x.high.ravel()]), axis=1, return_inverse=True)
+    spans = [every[low + 128 : high + 129] for low, high in pairs.T.astype(int)]
+    ends = (np.array([pick(s) for s in spans], np.int8)[index.ravel()].reshape(x.low.shape) for pick in (min, max))
+    return Interval(*ends)
+
+
+def _results(graph: Graph, op: ops.Unary) -> Array:
+    p = params(graph, op)
+    assert isinstance(p, LutParams)
+    return np.array(p.table, np.int8)

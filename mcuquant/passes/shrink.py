@@ -1,0 +1,118 @@
+"""Lossless shrinking: channels whose value is the same for every input leave the network, into the next bias.
+
+Channels whose weights are all zero, and those that the interval analysis proves constant, are dropped with their
+weights from the layer that makes them and from all that read them; so are channels that nothing reads.
+Every output byte stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .. import ops
+from ..ir import Array, DType, Graph, Op, QParams, Role, Tensor
+from ..metrics import parameters, total_macs
+from .channels import always, foldable, mixes, needed
+from .intervals import Interval, intervals
+
+
+def shrink(graph: Graph, bounds: bool = True) -> Graph:
+    """Drop constant and unread channels of a quantised graph; `notes` says what it saved.
+
+    With `bounds` off, channels are constant only through weights that are zero, not through limits on sums.
+    """
+    if graph.is_float or not graph.ops:
+        return graph
+    known = intervals(graph, bounds)
+    keep = needed(graph, known)
+    if all(mask.all() for mask in keep.values()):
+        return graph
+    tensors = dict(graph.tensors)
+    next_id = max(tensors) + 1
+    rebuilt: list[Op] = []
+    for op in graph.ops:
+        constants = _constants(graph, op, known, keep)
+        fresh = {i: next_id + k for k, i in enumerate(constants)}
+        next_id += len(fresh)
+        tensors |= {fresh[i]: replace(t, id=fresh[i]) for i, t in constants.items()}
+        inputs = tuple(fresh.get(p, tensor) for p, tensor in enumerate(op.inputs))
+        extra = tuple(fresh[i] for i in constants if i >= len(op.inputs))
+        rebuilt.append(replace(op, inputs=inputs + extra))
+    tensors |= {i: _cut(graph[i], mask) for i, mask in keep.items()}
+    small = graph.with_(tensors=tensors, ops=tuple(rebuilt))
+    return replace(small, notes=(*graph.notes, _note(graph, small)))
+
+
+def _cut(t: Tensor, mask: Array) -> Tensor:
+    return replace(t, shape=(*t.shape[:-1], int(mask.sum()))) if t.shape else t
+
+
+def _constants(graph: Graph, op: Op, known: dict[int, Interval], keep: dict[int, Array]) -> dict[int, Tensor]:
+    """New constants by input position, for the operations whose constants have channels."""
+    if mixes(graph, op):
+        return _mixed(graph, op, known[op.inputs[0]], keep[op.inputs[0]], keep[op.output])
+    if isinstance(op, ops.DepthwiseConv2D):
+        return {i: _taken(t, keep[op.output], len(t.shape) - 1) for i, t in enumerate(graph.ins(op)) if i > 0}
+    if isinstance(op, ops.Binary):
+        mask = keep[op.output]
+        found = enumerate(graph.ins(op))
+        return {i: _taken(t, mask, len(t.shape) - 1) for i, t in found if t.is_constant and t.shape[-1:] == mask.shape}
+    return {}
+
+
+def _mixed(graph: Graph, op: Op, x: Interval, ins: Array, outs: Array) -> dict[int, Tensor]:
+    w = graph[op.inputs[1]]
+    small = _taken(_taken(w, outs, 0), ins, len(w.shape) - 1)
+    return {1: small, **_folded_bias(graph, op, x, ~ins, outs)}
+
+
+def _folded_bias(graph: Graph, op: Op, x: Interval, dropped: Array, outs: Array) -> dict[int, Tensor]:
+    """bias + what the dropped constant inputs add to every output; a bias is made where there was none."""
+    w, old = graph[op.inputs[1]], graph.ins(op)[2] if len(op.inputs) > 2 else None
+    added = _contribution(graph, op, x, dropped)
+    if old is None and not added.any():
+        return {}
+    template = old if old is not None else _zero_bias(graph, op)
+    assert template.data is not None
+    total = template.data.astype(np.int64) + added
+    return {2: _taken(replace(template, data=total.astype(template.dtype.numpy), shape=(w.shape[0],)), outs, 0)}
+
+
+def _contribution(graph: Graph, op: Op, x: Interval, dropped: Array) -> Array:
+    data, w = graph[op.inputs[1]].data, graph[op.inputs[1]]
+    assert data is not None
+    fixed, value = always(x)
+    folded = dropped & fixed & foldable(graph, op, value)
+    sums = (data.astype(np.int64) - w.zero_point).reshape(data.shape[0], -1, data.shape[-1]).sum(axis=1)
+    offset = np.where(folded, value.astype(np.int64) - graph[op.inputs[0]].zero_point, 0)
+    return np.asarray(sums @ offset)
+
+
+def _zero_bias(graph: Graph, op: Op) -> Tensor:
+    x, w = graph.ins(op)[:2]
+    assert w.q is not None
+    assert x.q is not None
+    wide = DType.INT64 if x.dtype is DType.INT16 else DType.INT32
+    scale = QParams.of([x.scale * s for s in w.q.scale], 0, None if len(w.q.scale) == 1 else 0)
+    return Tensor(-1, (w.shape[0],), wide, Role.CONSTANT, q=scale, data=np.zeros(w.shape[0], wide.numpy))
+
+
+def _taken(t: Tensor, mask: Array, axis: int) -> Tensor:
+    """The constant at the kept indices of one axis, its scales with it."""
+    assert t.data is not None
+    data = np.compress(mask, t.data, axis=axis)
+    q = t.q
+    if q is not None and q.axis == axis and len(q.scale) > 1:
+        q = QParams(tuple(s for s, kept in zip(q.scale, mask, strict=True) if kept), q.zero_point, axis)
+    return replace(t, shape=data.shape, data=data, q=q)
+
+
+def _note(before: Graph, after: Graph) -> str:
+    macs = (total_macs(before), total_macs(after))
+    weights = (parameters(before), parameters(after))
+    return (
+        f"shrink: constant channels folded into biases; {macs[1]:,} of {macs[0]:,} MACs and "
+        f"{weights[1]:,} of {weights[0]:,} constants are left"
+    )
