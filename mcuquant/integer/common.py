@@ -41,12 +41,12 @@ def same_values(x: Tensor, y: Tensor) -> bool:
     return x.zero_point == y.zero_point and float(difference) <= 1e-6
 
 
-def smaller_than_one(graph: Graph, op: Op, real: float) -> fx.Multiplier:
-    """Multiplier of a factor that the kernel takes to be below one."""
+def smaller_than_one(graph: Graph, op: Op, real: float) -> float:
+    """A factor that the kernel takes to be below one."""
     if real >= 1:
         y = graph.out(op)
         raise GraphError(
-            f"{op.kind}: the scale {y.scale:.9g} of output {y.id} ({y.name!r}) is too small for those of the inputs: "
-            f"the rescale factor {real:.6g} must be below 1; quantize the output with a larger scale"
+            f"{op.kind}: the scale {y.scale:.9g} of output {y.id} ({y.name!r}) is too small for that of the input: "
+            f"the rescale factor is {real:.6g}, expected below 1; quantize the output with a larger scale"
         )
-    return fx.quantize_multiplier(real)
+    return real

@@ -127,7 +127,7 @@ def add_params(graph: Graph, op: Add | Sub) -> AddParams:
     y = graph.out(op)
     left_shift = 15 if y.dtype is DType.INT16 else 20
     factors = _sub_factors(a, b, y, left_shift) if isinstance(op, Sub) else _add_factors(a, b, y, left_shift)
-    to_a, to_b, to_y = (smaller_than_one(graph, op, factor) for factor in factors)
+    to_a, to_b, to_y = (fx.quantize_multiplier(smaller_than_one(graph, op, factor)) for factor in factors)
     low, high = act_bounds(y, op.activation)
     return AddParams(a.zero_point, b.zero_point, y.zero_point, left_shift, to_a, to_b, to_y, low, high)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import fixedpoint as fx
 from ..ir import DType, Graph, HardSwish, LeakyRelu, Logistic, Quantize, Relu, Tanh, Tensor, Unary
-from .common import f32
+from .common import f32, smaller_than_one
 from .elementwise import LeakyReluParams, RescaleParams, leaky_relu, leaky_relu_params, rescale_params, rescaled
 
 _INT8 = np.arange(-128, 128, dtype=np.int64)
@@ -89,11 +89,10 @@ def _linear_params(graph: Graph, op: Unary) -> RescaleParams | LeakyReluParams:
 
 
 def _all_results(graph: Graph, op: Unary) -> fx.IntArray:
-    x, y = graph[op.inputs[0]], graph.out(op)
     if isinstance(op, Logistic | Tanh):
-        return _curve8(x, op)
+        return _curve8(graph[op.inputs[0]], op)
     if isinstance(op, HardSwish):
-        return _hard_swish8(x, y)
+        return _hard_swish8(graph, op)
     p = _linear_params(graph, op)
     return leaky_relu(_INT8, p) if isinstance(p, LeakyReluParams) else rescaled(_INT8, p)
 
@@ -118,10 +117,11 @@ def _curve8(x: Tensor, op: Logistic | Tanh) -> fx.IntArray:
     return np.where(centred <= -radius, -128, limited)
 
 
-def _hard_swish8(x: Tensor, y: Tensor) -> fx.IntArray:
+def _hard_swish8(graph: Graph, op: HardSwish) -> fx.IntArray:
     """int8 HARD_SWISH, all in 16-bit arithmetic as TFLite's reference kernel."""
+    x, y = graph[op.inputs[0]], graph.out(op)
     fine_scale = f32(1 / 128) * f32(x.scale)
-    to_y, to_y_shift = _q15(float(fine_scale / f32(y.scale)))
+    to_y, to_y_shift = _q15(smaller_than_one(graph, op, float(fine_scale / f32(y.scale))))
     to_unit, to_unit_shift = _q15(float(fine_scale / (f32(3) / f32(32768))))
     fine = (_INT8 - x.zero_point) << 7
     gate = (_reluish(fine, to_unit, to_unit_shift) + (1 << 15)) >> 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .. import fixedpoint as fx
 from ..ir import BatchMatMul, Conv2D, DepthwiseConv2D, DType, FullyConnected, Graph, Tensor, TransposeConv
-from .common import act_bounds, f32
+from .common import act_bounds
 
 Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
 
@@ -51,12 +51,10 @@ def conv_params(graph: Graph, op: Weighted) -> ConvParams:
     x, w, y = graph[op.inputs[0]], graph[op.inputs[1]], graph.out(op)
     bias = graph[op.inputs[2]] if len(op.inputs) > 2 else None
     channels = w.shape[3] if isinstance(op, DepthwiseConv2D) else w.shape[0]
-    single_precision = isinstance(op, FullyConnected)
-    multipliers = _channel_multipliers(x, w, y, channels, single_precision)
+    w_zero = w.zero_point if isinstance(op, FullyConnected) else 0
+    multipliers = _channel_multipliers(x, w, y, channels)
     low, high = act_bounds(y, op.activation)
-    return ConvParams(
-        x.zero_point, w.zero_point if single_precision else 0, y.zero_point, multipliers, low, high, _acc_bits(x, bias)
-    )
+    return ConvParams(x.zero_point, w_zero, y.zero_point, multipliers, low, high, _acc_bits(x, bias))
 
 
 def _acc_bits(x: Tensor, bias: Tensor | None) -> int:
@@ -64,24 +62,21 @@ def _acc_bits(x: Tensor, bias: Tensor | None) -> int:
     return 32 if narrow else 64
 
 
-def _channel_multipliers(
-    x: Tensor, w: Tensor, y: Tensor, channels: int, single_precision: bool
-) -> tuple[fx.Multiplier, ...]:
+def _channel_multipliers(x: Tensor, w: Tensor, y: Tensor, channels: int) -> tuple[fx.Multiplier, ...]:
     assert w.q is not None
     if len(w.q.scale) > 1:
         return tuple(fx.quantize_multiplier(x.scale * s / y.scale) for s in w.q.scale)
-    return (_product_multiplier(x, w, y, single_precision),) * channels
+    return (_product_multiplier(x, w, y),) * channels
 
 
-def _product_multiplier(x: Tensor, w: Tensor, y: Tensor, single_precision: bool) -> fx.Multiplier:
-    """TFLM rounds the product of the input scales to single precision where it takes one weight scale by itself."""
-    product = float(f32(x.scale) * f32(w.scale)) if single_precision else x.scale * w.scale
-    return fx.quantize_multiplier(product / y.scale)
+def _product_multiplier(x: Tensor, w: Tensor, y: Tensor) -> fx.Multiplier:
+    """TFLM's sources round the product of two single scales to single precision; its released interpreter does not."""
+    return fx.quantize_multiplier(x.scale * w.scale / y.scale)
 
 
 def matmul_params(graph: Graph, op: BatchMatMul) -> MatMulParams:
     a, b = graph.ins(op)
     y = graph.out(op)
     low, high = y.dtype.range()
-    multiplier = _product_multiplier(a, b, y, single_precision=True)
+    multiplier = _product_multiplier(a, b, y)
     return MatMulParams(a.zero_point, b.zero_point, y.zero_point, multiplier, low, high, _acc_bits(a, None))
