@@ -69,9 +69,9 @@ def _max_pool(op: ops.MaxPool2D, draft: Draft) -> None:
 def _avg_pool(op: ops.AvgPool2D, draft: Draft) -> None:
     padding = _padding_word(op, draft, op.window, (1, 1))
     if padding is None:
-        raise refuse(
-            _where(op, draft) + f" averages over padding of its own ({op.padding})", "pad by SAME or not at all"
-        )
+        p = op.padding
+        found = f"averages over padding of its own (top {p.top}, bottom {p.bottom}, left {p.left}, right {p.right})"
+        raise refuse(f"{_where(op, draft)} {found}", "pad by SAME or not at all")
     _emit_pool("AVERAGE_POOL_2D", op, draft, draft.index[op.inputs[0]], padding)
 
 

@@ -37,12 +37,17 @@ def read(data: bytes, name: str) -> ModelFile:
     Raises ModelError for bytes that are not a .tflite, and for models of more than one subgraph.
     """
     if len(data) > MAX_FILE_BYTES:
-        raise ModelError(f"{name} has {len(data):,} bytes, more than the {MAX_FILE_BYTES:,} that mcuquant reads")
+        raise ModelError(too_long(name, len(data)))
     if data[4:8] != _IDENTIFIER:
         found = bytes(data[4:8]) if len(data) >= 8 else f"only {len(data)} bytes"
         raise ModelError(f"{name} is not a .tflite: bytes 4 to 7 should read {_IDENTIFIER!r}, found {found!r}")
     with _readable(name):
         return _Reader(data, name).model()
+
+
+def too_long(name: str, size_bytes: int) -> str:
+    """What to say of a file that is not worth reading."""
+    return f"{name} has {size_bytes:,} bytes, more than the {MAX_FILE_BYTES:,} that mcuquant reads"
 
 
 @contextmanager

@@ -69,10 +69,13 @@ _DILATION = ("dilation_w_factor", "dilation_h_factor")
 _ACTIVATION = ("fused_activation_function",)
 
 OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "CONV_2D": ("Conv2DOptions", (*_WINDOW, *_DILATION)),
+    "CONV_2D": ("Conv2DOptions", (*_WINDOW, *_DILATION, "quantized_bias_type")),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", (*_WINDOW, *_DILATION, "depth_multiplier")),
-    "TRANSPOSE_CONV": ("TransposeConvOptions", _WINDOW),
-    "FULLY_CONNECTED": ("FullyConnectedOptions", (*_ACTIVATION, "weights_format", "keep_num_dims")),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", (*_WINDOW, "quantized_bias_type")),
+    "FULLY_CONNECTED": (
+        "FullyConnectedOptions",
+        (*_ACTIVATION, "weights_format", "keep_num_dims", "quantized_bias_type"),
+    ),
     "BATCH_MATMUL": ("BatchMatMulOptions", ("adj_x", "adj_y")),
     "AVERAGE_POOL_2D": ("Pool2DOptions", (*_WINDOW, "filter_width", "filter_height")),
     "MAX_POOL_2D": ("Pool2DOptions", (*_WINDOW, "filter_width", "filter_height")),
