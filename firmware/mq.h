@@ -54,6 +54,8 @@ static inline void *mq_output(const mq_model_t *model, void *arena, int i)
     return (uint8_t *)arena + model->outputs[i].offset;
 }
 
+/* Bytes of one element. */
+uint32_t mq_type_bytes(mq_type_t type);
 /* The stored value nearest to a real one, halves away from zero, limited to the tensor's type. */
 int32_t mq_quantize(const mq_tensor_t *tensor, float real);
 /* The real value of a stored one. */

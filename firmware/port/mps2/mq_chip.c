@@ -1,5 +1,5 @@
 /* Arm MPS2 and MPS3 FPGA images: fixed clock, CMSDK APB UART (Arm DDI 0479, section 4.3). */
-#include "mq_chip.h"
+#include "port/cortexm/mq_chip.h"
 
 #include "board.h"
 
@@ -23,15 +23,20 @@ uint32_t mq_chip_init(void)
     return MQ_BOARD_CLOCK_HZ;
 }
 
-bool mq_uart_init(uint32_t clock_hz, uint32_t baud)
+static uint32_t divider(uint32_t clock_hz, uint32_t baud)
 {
-    const uint32_t divider = (clock_hz + baud / 2u) / baud;
-    if (divider < BAUDDIV_MIN || divider > BAUDDIV_MAX) {
-        return false;
-    }
-    UART->bauddiv = divider;
+    return (clock_hz + baud / 2u) / baud;
+}
+
+bool mq_uart_can(uint32_t clock_hz, uint32_t baud)
+{
+    return divider(clock_hz, baud) >= BAUDDIV_MIN && divider(clock_hz, baud) <= BAUDDIV_MAX;
+}
+
+void mq_uart_init(uint32_t clock_hz, uint32_t baud)
+{
+    UART->bauddiv = divider(clock_hz, baud);
     UART->ctrl = CTRL_TX | CTRL_RX | CTRL_RX_INTERRUPT;
-    return true;
 }
 
 bool mq_uart_readable(void)

@@ -1,0 +1,72 @@
+#include "app/mq_app.h"
+
+#include "app/mq_format.h"
+#include "app/mq_port.h"
+#include MQ_APP_MODEL_HEADER
+
+enum { ACTIVITY_RUN = 1000000 }; /* of the record of a crash: the whole network; below it, the step's number plus 1 */
+
+static _Alignas(MQ_APP_ARENA_ALIGNMENT) uint8_t arena[MQ_APP_ARENA_BYTES];
+
+const mq_model_t *const mq_app_model = &MQ_APP_MODEL;
+void *const mq_app_arena = arena;
+uint8_t mq_app_wire[MQ_APP_INPUT_BYTES];
+const uint32_t mq_app_wire_bytes = MQ_APP_INPUT_BYTES;
+mq_result_t mq_app_result;
+
+/* A step never continues an inference over other inputs. */
+void mq_app_wire_changed(void)
+{
+    mq_app_result.next_step = 0;
+}
+
+uint64_t mq_app_infer(uint32_t id)
+{
+    mq_app_feed();
+    mq_port_activity(ACTIVITY_RUN);
+    const uint64_t start = mq_port_ticks();
+    (void)mq_app_model->run(arena);
+    const uint64_t ticks = mq_port_ticks() - start;
+    mq_port_activity(0);
+    mq_app_result = (mq_result_t){.tensors = mq_app_model->outputs, .count = mq_app_model->output_count, .id = id};
+    return ticks;
+}
+
+static uint64_t timed_step(uint32_t i)
+{
+    mq_port_activity(i + 1u);
+    const uint64_t start = mq_port_ticks();
+    (void)mq_app_model->step(arena, (int)i);
+    const uint64_t ticks = mq_port_ticks() - start;
+    mq_port_activity(0);
+    return ticks;
+}
+
+uint64_t mq_app_step(uint32_t i, uint32_t id)
+{
+    uint32_t next = mq_app_result.next_step;
+    if (next == 0 || next != i) {
+        mq_app_feed();
+        next = 0;
+    }
+    while (next < i) {
+        (void)timed_step(next++);
+    }
+    const uint64_t ticks = timed_step(i);
+    const mq_step_t *const step = &mq_app_model->steps[i];
+    mq_app_result = (mq_result_t){.tensors = step->outputs, .count = step->output_count, .id = id, .next_step = i + 1u};
+    return ticks;
+}
+
+uint64_t mq_app_us(uint64_t ticks)
+{
+    const uint32_t hz = mq_port_ticks_hz();
+    uint32_t rest, unused;
+    const uint64_t seconds = mq_divide(ticks, hz, &rest);
+    return seconds * 1000000u + mq_divide((uint64_t)rest * 1000000u, hz, &unused);
+}
+
+uint64_t mq_app_now_us(void)
+{
+    return mq_app_us(mq_port_ticks());
+}

@@ -1,0 +1,42 @@
+/* The application: one model, its buffers, and the dialogue over the serial port. board.h says which model. */
+#ifndef MQ_APP_H
+#define MQ_APP_H
+
+#include "board.h"
+#include "mq.h"
+
+extern const mq_model_t *const mq_app_model;
+extern void *const mq_app_arena;
+
+/* One input of the model as it came over the wire: the network may destroy the arena's. */
+extern uint8_t mq_app_wire[];
+extern const uint32_t mq_app_wire_bytes;
+
+/* What an application decides: how bytes of the wire become inputs, and which results it prints. */
+void mq_app_feed(void);
+void mq_app_results(void);
+
+/* To be called whenever the wire's bytes change. */
+void mq_app_wire_changed(void);
+/* Fills the wire from a seed: see mq_seed.c. */
+void mq_app_seed(uint32_t seed);
+
+/* What is in the arena: the outputs of an inference or of a step, under the number of the request that made them. */
+typedef struct {
+    const mq_tensor_t *tensors;
+    uint32_t count; /* 0: nothing */
+    uint32_t id;
+    uint32_t next_step; /* the step that may follow, 0 when none was run */
+} mq_result_t;
+
+extern mq_result_t mq_app_result;
+
+/* Times one whole inference over the wire's input; ticks of the network alone. Its outputs become the result `id`. */
+uint64_t mq_app_infer(uint32_t id);
+/* Times step `i`, after those before it where they have not just been run. */
+uint64_t mq_app_step(uint32_t i, uint32_t id);
+
+uint64_t mq_app_us(uint64_t ticks);
+uint64_t mq_app_now_us(void);
+
+#endif

@@ -1,0 +1,68 @@
+/* The network on this computer: samples on standard input, all inputs of one after the other, raw; the outputs of each on
+ * standard output, likewise. With --steps, the outputs of every step instead. */
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "board.h"
+#include MQ_APP_MODEL_HEADER
+
+static _Alignas(MQ_APP_ARENA_ALIGNMENT) uint8_t arena[MQ_APP_ARENA_BYTES];
+static uint8_t sample[MQ_APP_INPUT_BYTES];
+
+static void feed(const mq_model_t *model)
+{
+    const uint8_t *bytes = sample;
+    for (int i = 0; i < model->input_count; i++) {
+        memcpy(mq_input(model, arena, i), bytes, model->inputs[i].bytes);
+        bytes += model->inputs[i].bytes;
+    }
+}
+
+static int put(const mq_tensor_t *tensors, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (fwrite(arena + tensors[i].offset, 1, tensors[i].bytes, stdout) != tensors[i].bytes) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int run_steps(const mq_model_t *model)
+{
+    for (int i = 0; i < model->step_count; i++) {
+        if (model->step(arena, i) != 0 || put(model->steps[i].outputs, model->steps[i].output_count) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int run(const mq_model_t *model)
+{
+    return model->run(arena) == 0 ? put(model->outputs, model->output_count) : -1;
+}
+
+int main(int argc, char **argv)
+{
+    const mq_model_t *const model = &MQ_APP_MODEL;
+    const int steps = argc == 2 && strcmp(argv[1], "--steps") == 0;
+    if (argc > 2 || (argc == 2 && !steps)) {
+        fprintf(stderr, "usage: %s [--steps] < samples > outputs\n", argv[0]);
+        return 2;
+    }
+    size_t count;
+    while ((count = fread(sample, 1, sizeof sample, stdin)) == sizeof sample) {
+        feed(model);
+        if ((steps ? run_steps(model) : run(model)) != 0) {
+            fprintf(stderr, "%s: cannot write the outputs\n", argv[0]);
+            return 1;
+        }
+    }
+    if (count != 0) {
+        fprintf(stderr, "%s: the last sample has %zu of %zu bytes\n", argv[0], count, sizeof sample);
+        return 1;
+    }
+    return fflush(stdout) == 0 ? 0 : 1;
+}

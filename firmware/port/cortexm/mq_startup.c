@@ -1,0 +1,57 @@
+/* From reset to main. */
+#include <string.h>
+
+#include "board.h"
+#include "port/cortexm/mq_cortexm.h"
+
+int main(void);
+_Noreturn void mq_reset(void);
+
+/* By the linker script. */
+extern uint8_t mq_data_load[], mq_data_start[], mq_data_end[], mq_bss_start[], mq_bss_end[];
+
+enum { SYSTEM_VECTORS = 16, SYSTICK_VECTOR = 15 };
+
+typedef union {
+    const void *stack;
+    void (*entry)(void);
+} mq_vector_t;
+
+/* The only interrupts ever taken are SysTick's: the UART's wakes the core with interrupts masked. */
+__attribute__((section(".vectors"), used)) static const mq_vector_t vectors[SYSTEM_VECTORS + MQ_BOARD_UART_IRQ + 1] = {
+    [0] = {.stack = mq_stack_top},
+    [1] = {.entry = mq_reset},
+    [2 ... SYSTICK_VECTOR - 1] = {.entry = mq_fault_entry},
+    [SYSTICK_VECTOR] = {.entry = mq_systick_entry},
+    [SYSTEM_VECTORS ... SYSTEM_VECTORS + MQ_BOARD_UART_IRQ] = {.entry = mq_fault_entry},
+};
+
+/* Before any code that the compiler may have vectorised: the loops of start_memory use MVE on a Cortex-M55. */
+static __attribute__((noinline)) void enable_coprocessors(void)
+{
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+    SCB_CPACR |= 0xFu << 20; /* CP10 and CP11: full access */
+    mq_barrier();
+#endif
+}
+
+static __attribute__((noinline)) void start_memory(void)
+{
+    memcpy(mq_data_start, mq_data_load, (size_t)(mq_data_end - mq_data_start));
+    memset(mq_bss_start, 0, (size_t)(mq_bss_end - mq_bss_start));
+}
+
+_Noreturn void mq_reset(void)
+{
+    enable_coprocessors();
+    if (!mq_is_armv6m()) {
+        SCB_VTOR = (uint32_t)vectors;
+        SCB_CCR |= CCR_UNALIGN_TRP | CCR_DIV_0_TRP;
+    }
+    start_memory();
+    mq_stack_init();
+    mq_fault_init();
+    (void)main();
+    for (;;) {
+    }
+}
