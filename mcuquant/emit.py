@@ -104,7 +104,7 @@ def _makefile(files: Mapping[str, str], board: Board, optimize_flags: str) -> di
 
 def _check_names(program: Program, files: Mapping[str, str]) -> None:
     """The model's names must not meet one of ours (`--name input` would make a second mq_input)."""
-    own = {f"src/{program.prefix}.h", f"src/{program.prefix}.c"}
+    own = {f"src/{program.prefix}.h", f"src/{program.prefix}.c", "src/board.h"}
     taken = re.compile(rf"\b{program.prefix}(_run|_step|_input|_output)?\b")
     clash = next((path for path, text in files.items() if path not in own and taken.search(text)), None)
     if clash and program.prefix != "mq_model":
