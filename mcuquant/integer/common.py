@@ -1,4 +1,4 @@
-"""What the derivations share: clamp bounds, single precision, and when two tensors hold values in the same way."""
+"""What the derivations share: rescale factors, clamp bounds, and when two tensors hold values in the same way."""
 
 from __future__ import annotations
 
@@ -6,12 +6,30 @@ import numpy as np
 
 from .. import fixedpoint as fx
 from ..errors import GraphError
-from ..ir import Activation, Graph, Op, Tensor
+from ..ir import Activation, Tensor
+
+LARGEST_FACTOR = 2.0**30  # of `requantize`: what it shifts left must fit 32 bits
+LARGEST_FACTOR64 = 2.0**14  # of `requantize64`: its one right shift is at least 1
 
 
-def f32(x: float) -> np.float32:
-    """A value where TFLite computes in single precision; arithmetic between two stays there."""
-    return np.float32(x)
+def f32(x: float) -> float:
+    """Rounded to single precision, where TFLite computes in it; beyond its range infinite.
+
+    A product, quotient or sum of two single-precision values computed in double and rounded by this is the
+    single-precision one (S. A. Figueroa, "When is double rounding innocuous?", SIGNUM 30(3), 1995).
+    """
+    with np.errstate(over="ignore"):
+        return float(np.float32(x))
+
+
+def multiplier(kind: str, y: Tensor, real: float, below: float = LARGEST_FACTOR) -> fx.Multiplier:
+    """The rescale factor into `y` of an operation of `kind`, which its kernel takes to be less than `below`."""
+    if not real < below:
+        raise GraphError(
+            f"{kind}: the scale {y.scale:.9g} of output {y.id} ({y.name!r}) is too small for that of the input: "
+            f"the rescale factor is {real:.6g}, expected below {below:g}; quantize the output with a larger scale"
+        )
+    return fx.quantize_multiplier(real)
 
 
 def act_bounds(y: Tensor, activation: Activation) -> tuple[int, int]:
@@ -26,27 +44,11 @@ def act_bounds(y: Tensor, activation: Activation) -> tuple[int, int]:
 
 
 def quantize_bound(t: Tensor, real: float) -> int:
-    """zero_point + round(real / scale) in single precision, not limited to the type."""
-    return t.zero_point + fx.round_half_away(float(f32(real) / f32(t.scale)))
-
-
-def ratio(x: Tensor, y: Tensor) -> fx.Multiplier:
-    """x's scale over y's in double precision."""
-    return fx.quantize_multiplier(x.scale / y.scale)
+    """zero_point + round(real / scale) in single precision; limited to 32 bits, not to the type."""
+    steps = min(max(f32(real / t.scale), -(2.0**31)), 2.0**31)
+    return t.zero_point + fx.round_half_away(steps)
 
 
 def same_values(x: Tensor, y: Tensor) -> bool:
     """Stored values mean the same in both, by the tolerance of TFLM's pooling: scales within 1e-6."""
-    difference = abs(f32(x.scale) - f32(y.scale))
-    return x.zero_point == y.zero_point and float(difference) <= 1e-6
-
-
-def smaller_than_one(graph: Graph, op: Op, real: float) -> float:
-    """A factor that the kernel takes to be below one."""
-    if real >= 1:
-        y = graph.out(op)
-        raise GraphError(
-            f"{op.kind}: the scale {y.scale:.9g} of output {y.id} ({y.name!r}) is too small for that of the input: "
-            f"the rescale factor is {real:.6g}, expected below 1; quantize the output with a larger scale"
-        )
-    return real
+    return x.zero_point == y.zero_point and f32(abs(x.scale - y.scale)) <= 1e-6

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import fixedpoint as fx
 from ..ir import Activation, Add, Concat, DType, Graph, LeakyRelu, Mul, Pool, Quantize, ReduceMax, Relu, Sub, Tensor
-from .common import act_bounds, f32, ratio, same_values, smaller_than_one
+from .common import act_bounds, f32, multiplier, same_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,12 @@ def rescale_params(graph: Graph, op: Quantize | Relu) -> RescaleParams:
     """Integer to integer. A stand-alone RELU6 copies, as TFLM's does: it clamps in the input's units."""
     x, y = graph[op.inputs[0]], graph.out(op)
     if isinstance(op, Quantize):
-        return rescale(x, y, Activation.NONE)
+        return rescale(op.kind, x, y)
     if op.activation is Activation.RELU6:
         low, high = act_bounds(x, op.activation)
         return RescaleParams(x.zero_point, x.zero_point, fx.quantize_multiplier(1.0), low, high)
     low, high = act_bounds(y, op.activation)
-    factor = float(f32(x.scale) / f32(y.scale))
-    return RescaleParams(x.zero_point, y.zero_point, fx.quantize_multiplier(factor), low, high)
+    return RescaleParams(x.zero_point, y.zero_point, multiplier(op.kind, y, x.scale / y.scale), low, high)
 
 
 def rescaled(x: fx.Ints, p: RescaleParams) -> fx.IntArray:
@@ -117,46 +116,35 @@ def leaky_relu(x: fx.Ints, p: LeakyReluParams) -> fx.IntArray:
     return fx.as_int64(np.clip(np.where(centred >= 0, above, below) + p.y_zero, p.act_min, p.act_max))
 
 
-def rescale(x: Tensor, y: Tensor, activation: Activation = Activation.NONE) -> RescaleParams:
-    low, high = act_bounds(y, activation)
-    return RescaleParams(x.zero_point, y.zero_point, ratio(x, y), low, high)
+def rescale(kind: str, x: Tensor, y: Tensor) -> RescaleParams:
+    """From x's units to y's, within y's type."""
+    return RescaleParams(x.zero_point, y.zero_point, multiplier(kind, y, x.scale / y.scale), *y.dtype.range())
 
 
 def add_params(graph: Graph, op: Add | Sub) -> AddParams:
     a, b = graph.ins(op)
     y = graph.out(op)
     left_shift = 15 if y.dtype is DType.INT16 else 20
-    factors = _sub_factors(a, b, y, left_shift) if isinstance(op, Sub) else _add_factors(a, b, y, left_shift)
-    to_a, to_b, to_y = (fx.quantize_multiplier(smaller_than_one(graph, op, factor)) for factor in factors)
+    twice_max = 2 * max(a.scale, b.scale)
+    factors = (a.scale / twice_max, b.scale / twice_max, twice_max / ((1 << left_shift) * y.scale))
+    to_a, to_b, to_y = (multiplier(op.kind, y, factor, below=1) for factor in factors)
     low, high = act_bounds(y, op.activation)
     return AddParams(a.zero_point, b.zero_point, y.zero_point, left_shift, to_a, to_b, to_y, low, high)
-
-
-def _add_factors(a: Tensor, b: Tensor, y: Tensor, left_shift: int) -> tuple[float, float, float]:
-    twice_max = 2 * max(a.scale, b.scale)
-    return a.scale / twice_max, b.scale / twice_max, twice_max / ((1 << left_shift) * y.scale)
-
-
-def _sub_factors(a: Tensor, b: Tensor, y: Tensor, left_shift: int) -> tuple[float, float, float]:
-    """TFLM's SUB derives these in single precision, unlike its ADD."""
-    twice_max = f32(2) * max(f32(a.scale), f32(b.scale))
-    y_factor = twice_max / (f32(1 << left_shift) * f32(y.scale))
-    return float(f32(a.scale) / twice_max), float(f32(b.scale) / twice_max), float(y_factor)
 
 
 def mul_params(graph: Graph, op: Mul) -> MulParams:
     a, b = graph.ins(op)
     y = graph.out(op)
     low, high = act_bounds(y, op.activation)
-    multiplier = fx.quantize_multiplier(a.scale * b.scale / y.scale)
-    return MulParams(a.zero_point, b.zero_point, y.zero_point, multiplier, low, high)
+    factor = multiplier(op.kind, y, a.scale * b.scale / y.scale)
+    return MulParams(a.zero_point, b.zero_point, y.zero_point, factor, low, high)
 
 
 def leaky_relu_params(graph: Graph, op: LeakyRelu) -> LeakyReluParams:
     x, y = graph[op.inputs[0]], graph.out(op)
     low, high = y.dtype.range()
-    identity = fx.quantize_multiplier(float(f32(x.scale) / f32(y.scale)))
-    slope = fx.quantize_multiplier(float(f32(x.scale) * abs(f32(op.alpha)) / f32(y.scale)))
+    identity = multiplier(op.kind, y, x.scale / y.scale)
+    slope = multiplier(op.kind, y, x.scale * abs(f32(op.alpha)) / y.scale)
     return LeakyReluParams(x.zero_point, y.zero_point, identity, slope, op.alpha < 0, low, high)
 
 
@@ -164,11 +152,11 @@ def pool_params(graph: Graph, op: Pool | ReduceMax) -> PoolParams:
     x, y = graph[op.inputs[0]], graph.out(op)
     activation = op.activation if isinstance(op, Pool) else Activation.NONE
     low, high = act_bounds(y, activation)
-    return PoolParams(None if same_values(x, y) else rescale(x, y), low, high)
+    return PoolParams(None if same_values(x, y) else rescale(op.kind, x, y), low, high)
 
 
 def concat_params(graph: Graph, op: Concat) -> ConcatParams:
     """TFLM refuses int8 inputs of another scale or zero point than the output's, and copies int16 ones as they are."""
     y = graph.out(op)
     copied = y.dtype is not DType.INT8
-    return ConcatParams(tuple(None if copied or x.q == y.q else rescale(x, y) for x in graph.ins(op)))
+    return ConcatParams(tuple(None if copied or x.q == y.q else rescale(op.kind, x, y) for x in graph.ins(op)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .. import fixedpoint as fx
 from ..errors import GraphError
 from ..ir import DType, Graph, Mean, Softmax, Tensor
-from .common import f32, ratio
+from .common import f32, multiplier
 from .unary import input_radius
 
 DIFFERENCE_INTEGER_BITS = 5  # int8: exp() of a difference in Q5.26
@@ -44,12 +44,12 @@ class MeanParams:
 
 def softmax_params(graph: Graph, op: Softmax) -> SoftmaxParams:
     x, y = graph[op.inputs[0]], graph.out(op)
-    beta = float(f32(op.beta))
+    beta = f32(op.beta)
     low, high = y.dtype.range()
     if x.dtype is DType.INT16:
-        return SoftmaxParams(fx.quantize_multiplier(x.scale * beta / (10.0 / 65535.0)), 0, low, high)
-    multiplier = _difference_multiplier(x, beta)
-    return SoftmaxParams(multiplier, -input_radius(DIFFERENCE_INTEGER_BITS, multiplier.shift), low, high)
+        return SoftmaxParams(multiplier(op.kind, y, x.scale * beta / (10.0 / 65535.0)), 0, low, high)
+    factor = _difference_multiplier(x, beta)
+    return SoftmaxParams(factor, -input_radius(DIFFERENCE_INTEGER_BITS, factor.shift), low, high)
 
 
 def _difference_multiplier(x: Tensor, beta: float) -> fx.Multiplier:
@@ -67,10 +67,11 @@ def mean_params(graph: Graph, op: Mean) -> MeanParams:
     x, y = graph[op.inputs[0]], graph.out(op)
     count = math.prod(x.shape[axis] for axis in op.axes)
     low, high = y.dtype.range()
-    return MeanParams(x.zero_point, y.zero_point, count, _divided(ratio(x, y), count), low, high)
+    factor = multiplier(op.kind, y, x.scale / y.scale)
+    return MeanParams(x.zero_point, y.zero_point, count, _divided(factor, count), low, high)
 
 
-def _divided(multiplier: fx.Multiplier, count: int) -> fx.Multiplier:
-    """multiplier / count, the mantissa kept as long as the shift allows."""
-    shift = min(count.bit_length() - 1, 32, 31 + multiplier.shift)
-    return fx.Multiplier((multiplier.m << shift) // count, multiplier.shift - shift)
+def _divided(factor: fx.Multiplier, count: int) -> fx.Multiplier:
+    """factor / count, the mantissa kept as long as the shift allows."""
+    shift = min(count.bit_length() - 1, 32, 31 + factor.shift)
+    return fx.Multiplier((factor.m << shift) // count, factor.shift - shift)

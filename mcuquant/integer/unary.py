@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import fixedpoint as fx
+from ..errors import GraphError
 from ..ir import DType, Graph, HardSwish, LeakyRelu, Logistic, Quantize, Relu, Tanh, Tensor, Unary
-from .common import f32, smaller_than_one
+from .common import LARGEST_FACTOR64, f32, multiplier
 from .elementwise import LeakyReluParams, RescaleParams, leaky_relu, leaky_relu_params, rescale_params, rescaled
 
 _INT8 = np.arange(-128, 128, dtype=np.int64)
 _CURVE_INTEGER_BITS = 4  # int8 Logistic and Tanh compute in Q4.27
+LARGEST_CURVE16_SCALE = 5  # int16 Logistic and Tanh: the scaled input keeps within 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +31,23 @@ class SigmoidParams:
     """int16 Logistic and Tanh: t = (x * multiplier + half) >> shift is x in 1/12288; `curves.sigmoid16` goes on."""
 
     multiplier: int
+    """At most 2^16: the product fits 32 bits."""
     shift: int
     """0..31, to the right; half is 2^(shift-1), or 0 for shift 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class HardSwish16Params:
-    """int16 HARD_SWISH, ours as TFLM has none: y = limited(requantize64(x * clamp(x + three, 0, six), multiplier))."""
+    """int16 HARD_SWISH, ours as TFLM has none: x * relu6(x + 3) / 6 with the second factor in 1/256 of x's units.
+
+    y = requantize64(x * clamp(256 * x + three, 0, six), multiplier), limited to the type; the product is below 2^47.
+    """
 
     three: int
     six: int
-    """Real 3 and 6 in the input's units."""
+    """Real 3 and 6 in 1/256 of the input's units."""
     multiplier: fx.Multiplier
-    """x scale^2 / (6 * y scale)."""
+    """x scale^2 / (256 * 6 * y scale)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +126,9 @@ def _curve8(x: Tensor, op: Logistic | Tanh) -> fx.IntArray:
 def _hard_swish8(graph: Graph, op: HardSwish) -> fx.IntArray:
     """int8 HARD_SWISH, all in 16-bit arithmetic as TFLite's reference kernel."""
     x, y = graph[op.inputs[0]], graph.out(op)
-    fine_scale = f32(1 / 128) * f32(x.scale)
-    to_y, to_y_shift = _q15(smaller_than_one(graph, op, float(fine_scale / f32(y.scale))))
-    to_unit, to_unit_shift = _q15(float(fine_scale / (f32(3) / f32(32768))))
+    fine_scale = f32(x.scale / 128)
+    to_y, to_y_shift = _q15(multiplier(op.kind, y, f32(fine_scale / y.scale), below=1))
+    to_unit, to_unit_shift = _q15(multiplier(op.kind, y, f32(fine_scale / f32(3 / 32768))))
     fine = (_INT8 - x.zero_point) << 7
     gate = (_reluish(fine, to_unit, to_unit_shift) + (1 << 15)) >> 1
     product = gate * _high_mul16(fine, to_y)
@@ -130,9 +136,8 @@ def _hard_swish8(graph: Graph, op: HardSwish) -> fx.IntArray:
     return np.clip(fx.rounding_shift_right(truncated, -to_y_shift) + y.zero_point, -128, 127)
 
 
-def _q15(real: float) -> tuple[int, int]:
+def _q15(q31: fx.Multiplier) -> tuple[int, int]:
     """(16-bit mantissa, shift) of a factor; TFLite's DownScaleInt32ToInt16Multiplier."""
-    q31 = fx.quantize_multiplier(real)
     return min((q31.m + (1 << 15)) >> 16, 32767), q31.shift
 
 
@@ -153,12 +158,23 @@ def _reluish(fine: fx.IntArray, m: int, shift: int) -> fx.IntArray:
 
 
 def _hard_swish16_params(x: Tensor, y: Tensor) -> HardSwish16Params:
-    three, six = (fx.round_half_away(real / x.scale) for real in (3.0, 6.0))
-    return HardSwish16Params(three, six, fx.quantize_multiplier(x.scale * x.scale / (6 * y.scale)))
+    three, six = (fx.round_half_away(256 * real / x.scale) for real in (3.0, 6.0))
+    if three >= 1 << 31:
+        raise GraphError(
+            f"HardSwish: input {x.id} ({x.name!r}) has the int16 scale {x.scale:.9g}, expected more than 3.6e-7; "
+            "quantize it with a larger scale"
+        )
+    factor = multiplier("HardSwish", y, x.scale * x.scale / (256 * 6 * y.scale), LARGEST_FACTOR64)
+    return HardSwish16Params(three, six, factor)
 
 
 def _sigmoid_params(scale: float, shifts: int) -> SigmoidParams:
     """`shifts`: how many powers of two from 2^-12 up need no multiplication but by 3."""
+    if scale >= LARGEST_CURVE16_SCALE:
+        raise GraphError(
+            f"an int16 Logistic or Tanh has input scale {scale:.6g}, expected below {LARGEST_CURVE16_SCALE}; "
+            "quantize its input with a smaller scale"
+        )
     log2 = _checked_log2(scale)
     if log2 is not None and 0 <= log2 + 12 < shifts:
         return SigmoidParams(3 << (log2 + 12), 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .. import fixedpoint as fx
 from ..ir import BatchMatMul, Conv2D, DepthwiseConv2D, DType, FullyConnected, Graph, Tensor, TransposeConv
-from .common import act_bounds
+from .common import LARGEST_FACTOR, LARGEST_FACTOR64, act_bounds, multiplier
 
 Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
 
@@ -49,12 +49,13 @@ class MatMulParams:
 
 def conv_params(graph: Graph, op: Weighted) -> ConvParams:
     x, w, y = graph[op.inputs[0]], graph[op.inputs[1]], graph.out(op)
-    bias = graph[op.inputs[2]] if len(op.inputs) > 2 else None
+    assert w.q is not None
+    acc_bits = _acc_bits(x, graph[op.inputs[2]] if len(op.inputs) > 2 else None)
+    factors = tuple(_factor(op.kind, x.scale * scale, y, acc_bits) for scale in w.q.scale)
     channels = w.shape[3] if isinstance(op, DepthwiseConv2D) else w.shape[0]
+    multipliers = factors if len(factors) == channels else factors * channels
     w_zero = w.zero_point if isinstance(op, FullyConnected) else 0
-    multipliers = _channel_multipliers(x, w, y, channels)
-    low, high = act_bounds(y, op.activation)
-    return ConvParams(x.zero_point, w_zero, y.zero_point, multipliers, low, high, _acc_bits(x, bias))
+    return ConvParams(x.zero_point, w_zero, y.zero_point, multipliers, *act_bounds(y, op.activation), acc_bits)
 
 
 def _acc_bits(x: Tensor, bias: Tensor | None) -> int:
@@ -62,21 +63,12 @@ def _acc_bits(x: Tensor, bias: Tensor | None) -> int:
     return 32 if narrow else 64
 
 
-def _channel_multipliers(x: Tensor, w: Tensor, y: Tensor, channels: int) -> tuple[fx.Multiplier, ...]:
-    assert w.q is not None
-    if len(w.q.scale) > 1:
-        return tuple(fx.quantize_multiplier(x.scale * s / y.scale) for s in w.q.scale)
-    return (_product_multiplier(x, w, y),) * channels
-
-
-def _product_multiplier(x: Tensor, w: Tensor, y: Tensor) -> fx.Multiplier:
-    """TFLM's sources round the product of two single scales to single precision; its released interpreter does not."""
-    return fx.quantize_multiplier(x.scale * w.scale / y.scale)
+def _factor(kind: str, product_scale: float, y: Tensor, acc_bits: int) -> fx.Multiplier:
+    return multiplier(kind, y, product_scale / y.scale, LARGEST_FACTOR64 if acc_bits == 64 else LARGEST_FACTOR)
 
 
 def matmul_params(graph: Graph, op: BatchMatMul) -> MatMulParams:
     a, b = graph.ins(op)
-    y = graph.out(op)
-    low, high = y.dtype.range()
-    multiplier = _product_multiplier(a, b, y)
-    return MatMulParams(a.zero_point, b.zero_point, y.zero_point, multiplier, low, high, _acc_bits(a, None))
+    y, acc_bits = graph.out(op), _acc_bits(a, None)
+    factor = _factor(op.kind, a.scale * b.scale, y, acc_bits)
+    return MatMulParams(a.zero_point, b.zero_point, y.zero_point, factor, *y.dtype.range(), acc_bits)

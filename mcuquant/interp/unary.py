@@ -81,7 +81,7 @@ def _(p: DequantizeParams, x: Array) -> Array:
 @_apply.register
 def _(p: HardSwish16Params, x: Array) -> Array:
     centred = fx.as_int64(x)
-    product = centred * np.clip(centred + p.three, 0, p.six)
+    product = centred * np.clip((centred << 8) + p.three, 0, p.six)
     return clamp(fx.requantize64(product, p.multiplier.m, p.multiplier.shift), -32768, 32767)
 
 
