@@ -59,6 +59,9 @@ def refusal() -> str:
         ("9.0.4", 2),
         ("9.1.0", 3),
         ("10.2.0", 3),
+        ("11.0.1", 6),
+        ("11.1.3", 7),
+        ("12.0.0", 7),
     ],
 )
 def test_the_interface_follows_the_version(program: Program, tmp_path: Path, version: str, api: int) -> None:
@@ -129,7 +132,7 @@ def test_every_source_is_in_the_digest() -> None:
     assert sorted(cycles._SOURCES) == sorted(path.name for path in EMULATOR.iterdir())
 
 
-@pytest.mark.parametrize("api", [1, 2, 3])
+@pytest.mark.parametrize("api", [1, 2, 3, 6, 7])
 def test_the_source_is_free_of_warnings(tmp_path: Path, api: int) -> None:
     compiler = shutil.which("cc")
     if compiler is None:

@@ -147,9 +147,8 @@ static void on_access(unsigned cpu, uint32_t access, uint64_t address, void *use
     }
 }
 
-static void on_translate(uint64_t plugin, struct qemu_plugin_tb *from)
+static void instrument(struct qemu_plugin_tb *from)
 {
-    (void)plugin;
     mq_block_t *block = new_block(from);
     qemu_plugin_register_vcpu_tb_exec_cb(from, on_block, MQ_NO_REGISTERS, block);
     for (size_t i = 0; i < block->count; i++) {
@@ -161,6 +160,30 @@ static void on_translate(uint64_t plugin, struct qemu_plugin_tb *from)
     }
 }
 
+#if MQ_QEMU_API >= 7
+static void on_translate(struct qemu_plugin_tb *block, void *user)
+{
+    (void)user;
+    instrument(block);
+}
+
+static void count_from_now_on(uint64_t plugin)
+{
+    qemu_plugin_register_vcpu_tb_trans_cb(plugin, on_translate, NULL);
+}
+#else
+static void on_translate(uint64_t plugin, struct qemu_plugin_tb *block)
+{
+    (void)plugin;
+    instrument(block);
+}
+
+static void count_from_now_on(uint64_t plugin)
+{
+    qemu_plugin_register_vcpu_tb_trans_cb(plugin, on_translate);
+}
+#endif
+
 /* With no config it only says that it could be loaded, and refuses: so a caller learns whether this QEMU takes it. */
 int qemu_plugin_install(uint64_t plugin, const void *info, int argc, char **argv)
 {
@@ -171,6 +194,6 @@ int qemu_plugin_install(uint64_t plugin, const void *info, int argc, char **argv
         return -1;
     }
     configure(argv[0] + strlen(key));
-    qemu_plugin_register_vcpu_tb_trans_cb(plugin, on_translate);
+    count_from_now_on(plugin);
     return 0;
 }

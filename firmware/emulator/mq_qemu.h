@@ -1,8 +1,8 @@
 /* The few functions of QEMU's plugin interface that the cycle model calls.
 
-   QEMU installs no header. MQ_QEMU_API is the version declared to it, chosen when the plugin is built: 1 for QEMU before 9.0,
-   2 for 9.0, 3 from 9.1 on, where qemu_plugin_insn_data began to copy. Everything else here is alike in all of them, which is
-   why the model counts in callbacks and uses no inline operation. */
+   QEMU installs no header. MQ_QEMU_API is the version declared to it, chosen when the plugin is built. Two things differ
+   between versions: from 3 on (QEMU 9.1) qemu_plugin_insn_data copies, from 7 on (11.1) a translation callback is given what it
+   was registered with. Inline operations changed with version 2, and this is why the model counts in callbacks alone. */
 #ifndef MQ_QEMU_H
 #define MQ_QEMU_H
 
@@ -17,11 +17,16 @@ enum { MQ_NO_REGISTERS = 0, MQ_READS_AND_WRITES = 3 };
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 
-typedef void (*mq_on_translate_t)(uint64_t plugin, struct qemu_plugin_tb *block);
 typedef void (*mq_on_execute_t)(unsigned cpu, void *user);
 typedef void (*mq_on_access_t)(unsigned cpu, uint32_t access, uint64_t address, void *user);
 
+#if MQ_QEMU_API >= 7
+typedef void (*mq_on_translate_t)(struct qemu_plugin_tb *block, void *user);
+void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t plugin, mq_on_translate_t call, void *user);
+#else
+typedef void (*mq_on_translate_t)(uint64_t plugin, struct qemu_plugin_tb *block);
 void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t plugin, mq_on_translate_t call);
+#endif
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *block, mq_on_execute_t call, int registers, void *user);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, mq_on_execute_t call, int registers, void *user);
 void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, mq_on_access_t call, int registers, int direction,

@@ -25,6 +25,9 @@ from ..symbols import Function, functions, handlers
 # Cores whose cycles are modelled, as the plugin names them. Of others only the other counts are known.
 _TABLES = {"cortex-m3": "m3", "cortex-m4": "m4"}
 
+# The plugin interface to declare to QEMU from a version on. Not always its newest, but one that it takes.
+_INTERFACES = {(0, 0): 1, (9, 0): 2, (9, 1): 3, (11, 0): 6, (11, 1): 7}
+
 _SOURCES = ("mq_cycles.c", "mq_qemu.h", "mq_setup.h", "mq_blocks.h", "mq_frames.h", "mq_thumb.h")
 _FLAGS = ("-shared", "-fPIC", "-O2", "-std=gnu11", "-fvisibility=hidden")
 _LOADED = "mq_cycles: loaded"
@@ -165,14 +168,12 @@ def _qemu_version(qemu: str) -> str:
 
 
 def _api(version: str) -> int:
-    """The plugin interface to declare to a QEMU: see mq_qemu.h."""
+    """The plugin interface to declare to a QEMU."""
     match = re.search(r"version (\d+)\.(\d+)", version)
     if match is None:
         raise ToolError(f"cannot tell which QEMU this is, whose plugin is to count cycles: it calls itself {version!r}")
     number = (int(match[1]), int(match[2]))
-    if number < (9, 0):
-        return 1
-    return 2 if number < (9, 1) else 3
+    return max(api for first, api in _INTERFACES.items() if first <= number)
 
 
 def _cache() -> Path:
