@@ -1,0 +1,137 @@
+"""Where each element of a torch value lies in memory, so that layout changes cost nothing.
+
+A `Value` is a graph tensor and an integer array of the value's torch shape: the position, in the tensor's memory, of
+every element. Views, permutations and flattening only rearrange that array; nothing is emitted. An operation that needs
+a certain order asks for it, and a Transpose is emitted only where the order in memory truly differs.
+
+Memory order of a fresh value ("canonical"): (N,C,H,W) lies as (N,H,W,C), (N,C,L) as (N,1,L,C), others as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Positions = npt.NDArray[np.int64]
+Order = tuple[int, ...]
+Shape = tuple[int, ...]
+
+_CANONICAL: dict[int, Order] = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    tensor: int
+    where: Positions
+
+    @property
+    def shape(self) -> Shape:
+        """In torch's order."""
+        return self.where.shape
+
+    @property
+    def rank(self) -> int:
+        return self.where.ndim
+
+
+def canonical_order(rank: int) -> Order:
+    """Torch axes in memory order."""
+    return _CANONICAL.get(rank, tuple(range(rank)))
+
+
+def physical_shape(shape: Sequence[int], order: Order) -> Shape:
+    """Shape of the graph tensor that holds a torch value of `shape` in `order`."""
+    physical = tuple(shape[axis] for axis in order)
+    return (physical[0], 1, *physical[1:]) if order == _CANONICAL[3] else physical
+
+
+def physical_axis(axis: int, order: Order) -> int:
+    """Axis of the graph tensor along which torch's `axis` runs."""
+    position = order.index(axis)
+    return position + 1 if order == _CANONICAL[3] and position else position
+
+
+def spread(shape: Sequence[int], order: Order | None = None) -> Positions:
+    """Positions of a value that lies in `order` (default: canonical)."""
+    order = canonical_order(len(shape)) if order is None else order
+    memory = np.arange(math.prod(shape), dtype=np.int64).reshape([shape[axis] for axis in order])
+    return memory.transpose(np.argsort(order)) if order else memory
+
+
+def lies_in(where: Positions, order: Order) -> bool:
+    return bool(np.array_equal(where.transpose(order).ravel(), np.arange(where.size)))
+
+
+def natural_order(where: Positions) -> Order | None:
+    """The order of whole axes in which the value lies; None when axes are interleaved (a flattened image is)."""
+    rank = where.ndim
+    for order in (canonical_order(rank), tuple(range(rank))):
+        if lies_in(where, order):
+            return order
+    order = tuple(sorted(range(rank), key=lambda axis: -_step(where, axis)))
+    return order if lies_in(where, order) else None
+
+
+def _step(where: Positions, axis: int) -> int:
+    """Distance in memory between neighbours along an axis; an axis of size 1 counts as the outermost."""
+    return int(where.take(1, axis).flat[0] - where.flat[0]) if where.shape[axis] > 1 else where.size
+
+
+def strided(positions: Positions) -> list[tuple[int, int]] | None:
+    """(size, stride) of nested loops, outermost first, that visit `positions` in turn from 0; None when none do."""
+    loops: list[tuple[int, int]] = []
+    rest = positions
+    if rest[0] != 0:
+        return None
+    while rest.size > 1:
+        step = int(rest[1])
+        breaks = np.flatnonzero(np.diff(rest) != step)
+        run = int(breaks[0]) + 1 if breaks.size else rest.size
+        if rest.size % run or not np.array_equal(rest.reshape(-1, run), rest[::run, None] + step * np.arange(run)):
+            return None
+        loops.append((run, step))
+        rest = rest[::run]
+    return loops[::-1]
+
+
+def transposition(positions: Positions) -> tuple[Shape, Order] | None:
+    """(source shape, permutation) of the Transpose whose output reads `positions` in turn; None when there is none."""
+    loops = strided(positions)
+    if loops is None:
+        return None
+    source = sorted(range(len(loops)), key=lambda k: -loops[k][1])
+    sizes = tuple(loops[k][0] for k in source)
+    if any(loops[k][1] != math.prod(sizes[i + 1 :]) for i, k in enumerate(source)):
+        return None
+    return sizes, tuple(source.index(k) for k in range(len(loops)))
+
+
+def pieces(positions: Positions) -> list[slice] | None:
+    """Consecutive ranges, each of which permutes its own range of memory as one Transpose can; None when none do.
+
+    These are the parts of a concatenation of values that lie in different orders.
+    """
+    ends = np.flatnonzero(np.maximum.accumulate(positions) == np.arange(positions.size)) + 1
+    start, found = 0, []
+    while start < positions.size:
+        fitting = (end for end in ends[::-1] if end > start and transposition(positions[start:end] - start) is not None)
+        end = next(fitting, None)
+        if end is None:
+            return None
+        found.append(slice(start, int(end)))
+        start = int(end)
+    return found
+
+
+def squeezed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`array` with every axis along which it is constant reduced to size 1."""
+    for axis in range(array.ndim):
+        first = array.take([0], axis)
+        if array.shape[axis] > 1 and (array == first).all():
+            array = first
+    return array
