@@ -13,11 +13,7 @@ LARGEST_FACTOR64 = 2.0**14  # of `requantize64`: its one right shift is at least
 
 
 def f32(x: float) -> float:
-    """Rounded to single precision, where TFLite computes in it; beyond its range infinite.
-
-    A product, quotient or sum of two single-precision values computed in double and rounded by this is the
-    single-precision one (S. A. Figueroa, "When is double rounding innocuous?", SIGNUM 30(3), 1995).
-    """
+    """Rounded to single precision, in which TFLite keeps attributes and bounds; beyond its range infinite."""
     with np.errstate(over="ignore"):
         return float(np.float32(x))
 

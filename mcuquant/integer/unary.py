@@ -10,7 +10,7 @@ import numpy as np
 from .. import fixedpoint as fx
 from ..errors import GraphError
 from ..ir import DType, Graph, HardSwish, LeakyRelu, Logistic, Quantize, Relu, Tanh, Tensor, Unary
-from .common import LARGEST_FACTOR64, f32, multiplier
+from .common import LARGEST_FACTOR64, multiplier
 from .elementwise import LeakyReluParams, RescaleParams, leaky_relu, leaky_relu_params, rescale_params, rescaled
 
 _INT8 = np.arange(-128, 128, dtype=np.int64)
@@ -126,9 +126,9 @@ def _curve8(x: Tensor, op: Logistic | Tanh) -> fx.IntArray:
 def _hard_swish8(graph: Graph, op: HardSwish) -> fx.IntArray:
     """int8 HARD_SWISH, all in 16-bit arithmetic as TFLite's reference kernel."""
     x, y = graph[op.inputs[0]], graph.out(op)
-    fine_scale = f32(x.scale / 128)
-    to_y, to_y_shift = _q15(multiplier(op.kind, y, f32(fine_scale / y.scale), below=1))
-    to_unit, to_unit_shift = _q15(multiplier(op.kind, y, f32(fine_scale / f32(3 / 32768))))
+    fine_scale = x.scale / 128
+    to_y, to_y_shift = _q15(multiplier(op.kind, y, fine_scale / y.scale, below=1))
+    to_unit, to_unit_shift = _q15(multiplier(op.kind, y, fine_scale / (3 / 32768)))
     fine = (_INT8 - x.zero_point) << 7
     gate = (_reluish(fine, to_unit, to_unit_shift) + (1 << 15)) >> 1
     product = gate * _high_mul16(fine, to_y)
