@@ -10,11 +10,11 @@ import numpy as np
 
 from .errors import ModelError
 from .ir import Array, DType, Graph, Op, Tensor
-from .kernels import Blob, In, Number, Out, Scratch, Site, Struct
+from .kernels import Blob, In, Ins, Number, Out, Parts, Scratch, Site, Struct
 from .kernels.base import Arg, Value
 from .metrics import macs, total_macs
 from .plan import ARENA_ALIGNMENT, Plan, Step
-from .program import Call, CArray, CStruct, CTensor, Program
+from .program import Call, CArray, CParts, CStruct, CTensor, Program
 
 _C_TYPE = {
     DType.FLOAT32: "float",
@@ -66,7 +66,7 @@ class _Arrays:
     _names: dict[tuple[str, bytes], str] = field(default_factory=dict)
 
     def add(self, name: str, data: Array, comment: str) -> str:
-        c_type = _C_TYPE[DType(data.dtype.name)]
+        c_type = "float" if data.dtype == np.float32 else f"{data.dtype.name}_t"
         key = (c_type, np.ascontiguousarray(data).tobytes())
         if key not in self._names:
             self._names[key] = name
@@ -77,7 +77,7 @@ class _Arrays:
 
 def rows(flat: Array) -> tuple[str, ...]:
     """The values of an array as lines of C."""
-    texts = [float(v).hex() + "f" for v in flat] if flat.dtype.kind == "f" else _integers(flat)
+    texts = [c_float(v) for v in flat] if flat.dtype.kind == "f" else _integers(flat)
     width = max(map(len, texts), default=1) + 2
     per_row = max(1, _ROW_WIDTH // width)
     return tuple(", ".join(texts[i : i + per_row]) + "," for i in range(0, len(texts), per_row))
@@ -103,6 +103,7 @@ def _call(graph: Graph, plan: Plan, step: Step, index: int, arrays: _Arrays) -> 
         function=f"mq_{step.variant.name}",
         header=step.variant.header,
         struct=CStruct(structs[0].ctype, _fields(structs[0].fields)) if structs else None,
+        parts=next((CParts(a.ctype, tuple(map(_value, a.rows))) for a in args if isinstance(a, Parts)), None),
         arguments=tuple(_argument(graph, plan, step, index, a, arrays) for a in args),
         outputs=tuple(_tensor(graph, plan, t, f"step_{index}_output", i) for i, t in enumerate(op.outputs)),
         tensor_ids=op.outputs,
@@ -125,7 +126,12 @@ def _value(value: Value) -> str:
         return "{" + ", ".join(f".{k} = {_value(v)}" for k, v in value.items()) + "}"
     if isinstance(value, tuple):
         return "{" + ", ".join(_value(v) for v in value) + "}"
-    return c_int(int(value))
+    return c_float(value) if isinstance(value, float) else c_int(int(value))
+
+
+def c_float(value: float) -> str:
+    """The single-precision number nearest to `value`, exactly."""
+    return float(np.float32(value)).hex() + "f"
 
 
 def c_int(value: int) -> str:
@@ -138,6 +144,11 @@ def _argument(graph: Graph, plan: Plan, step: Step, index: int, arg: Arg, arrays
     match arg:
         case Struct():
             return "&p"
+        case Parts():
+            return "parts"
+        case Ins():
+            addresses = [_argument(graph, plan, step, index, In(i), arrays) for i in range(len(op.inputs))]
+            return "(const void *const[]){" + ", ".join(addresses) + "}"
         case Number(value):
             return c_int(value)
         case Blob(role, data, layout):
@@ -163,7 +174,7 @@ def _pointer(graph: Graph, plan: Plan, tensor: int, const: str) -> str:
 
 def _tensor(graph: Graph, plan: Plan, tensor: int, table: str, position: int) -> CTensor:
     t = graph[tensor]
-    scale = float(np.float32(t.scale)).hex() + "f" if t.q is not None and len(t.q.scale) == 1 else "0"
+    scale = c_float(t.scale) if t.q is not None and len(t.q.scale) == 1 else "0"
     return CTensor(
         name=printable(t.name, 40) or f"{table}_{position}",
         c_type=_C_TYPE[t.dtype],

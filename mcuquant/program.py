@@ -47,6 +47,14 @@ class CStruct:
 
 
 @dataclass(frozen=True, slots=True)
+class CParts:
+    """The array of structs of a call with any number of inputs, one initialiser each."""
+
+    c_type: str
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One step. `function` is the kernel, `arguments` C expressions in its order; `title` is the comment above it."""
 
@@ -58,6 +66,7 @@ class Call:
     function: str
     header: str
     struct: CStruct | None
+    parts: CParts | None
     arguments: tuple[str, ...]
     outputs: tuple[CTensor, ...]
     tensor_ids: tuple[int, ...]

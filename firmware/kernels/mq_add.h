@@ -1,4 +1,4 @@
-/* Sum or difference of two int8 tensors of differing scales, broadcast against each other. */
+/* Sum or difference of two tensors of differing scales, broadcast against each other. */
 #ifndef MQ_ADD_H
 #define MQ_ADD_H
 
@@ -7,11 +7,11 @@
 /* Both inputs are brought to a common scale, twice the larger of the two, with `left_shift` bits to spare. */
 typedef struct {
     mq_broadcast_t shape;
-    int32_t a_zero, a_m, a_shift;
+    int32_t a_zero, a_m, a_shift; /* multipliers of 31 bits, shifts -31..0 */
     int32_t b_zero, b_m, b_shift;
     int32_t b_sign; /* 1 for a sum, -1 for a difference */
     int32_t y_zero, y_m, y_shift;
-    int32_t left_shift;
+    int32_t left_shift;       /* 20 for int8, 15 for int16 */
     int32_t act_min, act_max; /* clamp of the stored output */
 } mq_add_t;
 
@@ -20,12 +20,17 @@ MQ_KERNEL int32_t mq_add_element(const mq_add_t *p, int32_t a, int32_t b)
     const int32_t scale = INT32_C(1) << p->left_shift;
     const int32_t sum = mq_requantize((a - p->a_zero) * scale, p->a_m, p->a_shift) +
                         mq_requantize((b - p->b_zero) * scale, p->b_m, p->b_shift) * p->b_sign;
-    return mq_clamp(mq_requantize(sum, p->y_m, p->y_shift) + p->y_zero, p->act_min, p->act_max);
+    return mq_stored(mq_requantize(sum, p->y_m, p->y_shift), p->y_zero, p->act_min, p->act_max);
 }
 
 MQ_KERNEL void mq_add_s8(const mq_add_t *p, const int8_t *a, const int8_t *b, int8_t *y)
 {
     MQ_BROADCAST(p->shape, y[i] = (int8_t)mq_add_element(p, a[ia], b[ib]))
+}
+
+MQ_KERNEL void mq_add_s16(const mq_add_t *p, const int16_t *a, const int16_t *b, int16_t *y)
+{
+    MQ_BROADCAST(p->shape, y[i] = (int16_t)mq_add_element(p, a[ia], b[ib]))
 }
 
 #endif

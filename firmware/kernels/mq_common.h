@@ -26,6 +26,12 @@ MQ_KERNEL int32_t mq_clamp(int32_t x, int32_t low, int32_t high)
     return mq_min(mq_max(x, low), high);
 }
 
+/* v + zero limited to low..high: a result in the output's stored units. Exact for every v, however large. */
+MQ_KERNEL int32_t mq_stored(int32_t v, int32_t zero, int32_t low, int32_t high)
+{
+    return mq_clamp(v, low - zero, high - zero) + zero;
+}
+
 /* round(a * b / 2^31), ties up, saturated: gemmlowp's SaturatingRoundingDoublingHighMul. */
 MQ_KERNEL int32_t mq_high_mul(int32_t a, int32_t b)
 {
@@ -44,7 +50,7 @@ MQ_KERNEL int32_t mq_round_shift(int32_t x, int32_t n)
     return (x >> n) + (rest > threshold);
 }
 
-/* x * 2^shift * m / 2^31 with both roundings; TFLite's MultiplyByQuantizedMultiplier. -31 <= shift <= 30. */
+/* x * 2^shift * m / 2^31 with both roundings; TFLite's MultiplyByQuantizedMultiplier. -31 <= shift <= 31. */
 MQ_KERNEL int32_t mq_requantize(int32_t x, int32_t m, int32_t shift)
 {
     const int32_t left = shift > 0 ? shift : 0;

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from ..ops import Op
-from . import conv, elementwise, pool
-from .base import Blob, In, Number, Out, Scratch, Site, Struct, Variant
+from . import conv, elementwise, matmul, movement, pool, reduce, softmax, unary
+from .base import Blob, In, Ins, Number, Out, Parts, Scratch, Site, Struct, Variant
 
-__all__ = ["VARIANTS", "Blob", "In", "Number", "Out", "Scratch", "Site", "Struct", "Variant", "variants_of"]
+__all__ = [
+    "VARIANTS",
+    "Blob",
+    "In",
+    "Ins",
+    "Number",
+    "Out",
+    "Parts",
+    "Scratch",
+    "Site",
+    "Struct",
+    "Variant",
+    "variants_of",
+]
 
-VARIANTS: tuple[Variant, ...] = (*conv.VARIANTS, *pool.VARIANTS, *elementwise.VARIANTS)
+VARIANTS: tuple[Variant, ...] = (
+    *conv.VARIANTS,
+    *matmul.VARIANTS,
+    *pool.VARIANTS,
+    *elementwise.VARIANTS,
+    *unary.VARIANTS,
+    *softmax.VARIANTS,
+    *reduce.VARIANTS,
+    *movement.VARIANTS,
+)
 
 
 def variants_of(op: Op) -> tuple[Variant, ...]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from ..core import Core
+from ..errors import UnsupportedOpError
+from ..fixedpoint import Multiplier
 from ..ir import Array, DType, Graph, Op, Tensor
 from ..ops import Padding
 
-Value = int | tuple[int, ...] | Mapping[str, "Value"]
-"""A field of a parameter struct: a number, an array or a nested struct."""
+Value = int | float | tuple[int, ...] | Mapping[str, "Value"]
+"""A field of a parameter struct: an integer, a single-precision number, an array or a nested struct."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,14 @@ class Struct:
     fields: Mapping[str, Value]
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Array of parameter structs of C type `ctype`, one per input of an operation that takes any number of them."""
+
+    ctype: str
+    rows: tuple[Mapping[str, Value], ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Blob:
     """Constant array in flash. `layout` says how `data` is ordered; `role` names it in C (weights, bias, ...)."""
@@ -58,6 +66,11 @@ class In:
     """Address of the operation's input `index`: in the arena, or of its constant in flash."""
 
     index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ins:
+    """Array of the addresses of all inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +94,20 @@ class Number:
     value: int
 
 
-Arg = Struct | Blob | In | Out | Scratch | Number
+Arg = Struct | Parts | Blob | In | Ins | Out | Scratch | Number
+Args = Callable[[Site], tuple[Arg, ...]]
+Takes = Callable[[Site], bool]
 
 
 def _no_scratch(_: Site) -> int:
     return 0
 
 
-def _apart(_: Site) -> tuple[int | None, ...]:
+Leads = Callable[[Site], tuple[int | None, ...]]
+
+
+def apart(_: Site) -> tuple[int | None, ...]:
+    """The output may not run into any input."""
     return ()
 
 
@@ -99,17 +118,17 @@ class Variant:
     name: str
     header: str
     op: type[Op] | tuple[type[Op], ...]
-    takes: Callable[[Site], bool]
-    args: Callable[[Site], tuple[Arg, ...]]
+    takes: Takes
+    args: Args
     scratch_bytes: Callable[[Site], int] = field(default=_no_scratch)
-    leads: Callable[[Site], tuple[int | None, ...]] = field(default=_apart)
+    leads: Leads = field(default=apart)
     """How far the output may run into each input, see `overlap`: () or None keeps them apart."""
 
     def applies(self, site: Site) -> bool:
         return isinstance(site.op, self.op) and self.takes(site)
 
 
-def activations_are(dtype: DType) -> Callable[[Site], bool]:
+def activations_are(dtype: DType) -> Takes:
     """Condition: the first input and the output are of this type."""
     return lambda site: site.ins[0].dtype is dtype and site.out.dtype is dtype
 
@@ -130,5 +149,28 @@ def stride_fields(stride: tuple[int, int], padding: Padding) -> dict[str, Value]
     return {"stride_h": stride[0], "stride_w": stride[1], "pad_top": padding.top, "pad_left": padding.left}
 
 
-def int8(values: Array) -> Array:
-    return np.ascontiguousarray(values, dtype=np.int8)
+def multiplier_fields(m: Multiplier, prefix: str = "") -> dict[str, Value]:
+    """A factor as structs name it: m and shift after `prefix`."""
+    return {f"{prefix}m": m.m, f"{prefix}shift": m.shift}
+
+
+def named(site: Site) -> str:
+    """The operation as messages call it: its kind, and its output's name."""
+    return f"{site.op.kind} of {site.out.name!r}" if site.out.name else f"{site.op.kind} of tensor {site.out.id}"
+
+
+def check_sums(site: Site, lowest: int, highest: int, bits: int) -> None:
+    """UnsupportedOpError where a sum in lowest..highest could exceed what the kernel holds in `bits` bits."""
+    limit = (1 << (bits - 1)) - 1
+    worst = max(-lowest, highest)
+    if worst > limit:
+        raise UnsupportedOpError(
+            f"{named(site)}: its sums can reach {worst:,}, expected at most {limit:,}; "
+            "make the layer smaller, or quantize it with larger scales"
+        )
+
+
+def span(tensor: Tensor, zero_point: int) -> tuple[int, int]:
+    """Lowest (<= 0) and highest (>= 0) of stored values less a zero point inside their range."""
+    low, high = tensor.dtype.range(tensor.bits)
+    return low - zero_point, high - zero_point

@@ -1,13 +1,36 @@
-"""Kernels with weights: convolution, depthwise convolution, fully connected."""
+"""Kernels with weights: convolution, depthwise and transposed convolution, fully connected."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ..integer import ConvParams, params
-from ..ir import Array, DType
-from ..ops import Conv2D, DepthwiseConv2D, FullyConnected
-from .base import Arg, Blob, In, Out, Site, Struct, Value, Variant, activations_are, image_fields, stride_fields
+from ..ir import Array, DType, Op
+from ..ops import Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv
+from .base import (
+    Arg,
+    Args,
+    Blob,
+    In,
+    Leads,
+    Out,
+    Site,
+    Struct,
+    Value,
+    Variant,
+    apart,
+    check_sums,
+    image_fields,
+    span,
+    stride_fields,
+)
+from .overlap import rows, windows
+
+ACCUMULATOR_BITS = {32: 32, 64: 48}
+"""Bits that sums may use, by ConvParams.acc_bits: mq_requantize64 multiplies by 16 more."""
 
 
 def conv_params(site: Site) -> ConvParams:
@@ -27,10 +50,10 @@ def weights(site: Site) -> Array:
 
 
 def bias(site: Site) -> Array:
-    """Biases as stored, or zeros."""
-    outputs = len(conv_params(site).multipliers)
-    wide = np.int64 if site.ins[0].dtype is DType.INT16 else np.int32
-    return np.zeros(outputs, wide) if len(site.ins) < 3 else np.asarray(site.ins[2].data, wide)
+    """Biases as stored, or zeros; as wide as the accumulators."""
+    p = conv_params(site)
+    wide = np.dtype(f"int{p.acc_bits}")
+    return np.zeros(len(p.multipliers), wide) if len(site.ins) < 3 else np.asarray(site.ins[2].data, wide)
 
 
 def requantize_blobs(p: ConvParams) -> tuple[Blob, Blob]:
@@ -41,10 +64,38 @@ def requantize_blobs(p: ConvParams) -> tuple[Blob, Blob]:
     )
 
 
+def pack4(values: Array) -> Array:
+    """4-bit integers two a byte, the first in the low half; a last half that is left over is 0."""
+    flat = np.append(values.reshape(-1), np.zeros(values.size % 2, np.int8)).astype(np.uint8) & 15
+    return (flat[0::2] | flat[1::2] << 4).view(np.int8)
+
+
+def sums(site: Site) -> tuple[Array, Array]:
+    """Lowest and highest accumulator of every output channel, whatever the input; partial sums lie between too."""
+    p = conv_params(site)
+    w = weights(site).astype(np.int64) - p.w_zero
+    by_channel = w[0].reshape(-1, w.shape[3]).T if isinstance(site.op, DepthwiseConv2D) else w.reshape(w.shape[0], -1)
+    low, high = span(site.ins[0], p.x_zero)
+    start = np.clip(bias(site).astype(np.int64), -(1 << 62), 1 << 62)
+    downward = np.minimum(by_channel * low, by_channel * high).sum(axis=1)
+    upward = np.maximum(by_channel * low, by_channel * high).sum(axis=1)
+    return start + downward, start + upward
+
+
+def check(site: Site) -> None:
+    """UnsupportedOpError where an accumulator could leave what the C arithmetic defines."""
+    lowest, highest = sums(site)
+    check_sums(site, int(lowest.min()), int(highest.max()), ACCUMULATOR_BITS[conv_params(site).acc_bits])
+
+
 def _tail(site: Site) -> tuple[Arg, ...]:
     """Weights as stored, biases, multipliers, shifts, and the output: how every plain kernel's call ends."""
+    check(site)
+    w = weights(site)
+    shape = "x".join(map(str, w.shape))
+    packed = site.ins[1].bits == 4
     return (
-        Blob("weights", weights(site), "x".join(map(str, weights(site).shape))),
+        Blob("weights", pack4(w), f"{shape}, 4 bits each") if packed else Blob("weights", w, shape),
         Blob("bias", bias(site)),
         *requantize_blobs(conv_params(site)),
         Out(),
@@ -86,17 +137,68 @@ def _depthwise(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_depthwise_t", fields), In(), *_tail(site)
 
 
+def _transpose_conv(site: Site) -> tuple[Arg, ...]:
+    op, (x, w) = site.op, site.ins[:2]
+    assert isinstance(op, TransposeConv)
+    fields = {
+        **image_fields(x, site.out),
+        "in_c": x.shape[3],
+        "out_c": w.shape[0],
+        "k_h": w.shape[1],
+        "k_w": w.shape[2],
+        **stride_fields(op.stride, op.padding),
+        **output_fields(conv_params(site)),
+    }
+    return Struct("mq_transpose_conv_t", fields), In(), *_tail(site)
+
+
 def _fully_connected(site: Site) -> tuple[Arg, ...]:
     p, (outputs, depth) = conv_params(site), weights(site).shape
-    rows = site.ins[0].elements // depth
-    fields = {"rows": rows, "depth": depth, "outputs": outputs, **output_fields(p)}
-    return Struct("mq_fully_connected_t", fields), In(), *_tail(site)
+    size = {"rows": site.ins[0].elements // depth, "depth": depth, "outputs": outputs}
+    return Struct("mq_fully_connected_t", {**size, "w_zero": p.w_zero, **output_fields(p)}), In(), *_tail(site)
+
+
+def _row_leads(site: Site) -> tuple[int]:
+    return rows(site, site.ins[0].elements // weights(site).shape[1], buffered=False)
+
+
+_window_leads = partial(windows, buffered=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Types that a kernel with weights is compiled for; firmware/kernels/mq_weights.h."""
+
+    suffix: str
+    x: DType
+    weight_bits: int
+    acc_bits: int
+
+    def fits(self, site: Site) -> bool:
+        x, w = site.ins[:2]
+        typed = x.dtype is site.out.dtype is self.x and w.is_constant and w.bits == self.weight_bits
+        return typed and conv_params(site).acc_bits == self.acc_bits
+
+
+FORMS = (
+    Form("s8", DType.INT8, 8, 32),
+    Form("s8_w4", DType.INT8, 4, 32),
+    Form("s16", DType.INT16, 8, 64),
+    Form("s16_w4", DType.INT16, 4, 64),
+    Form("s16_b32", DType.INT16, 8, 32),
+    Form("s16_w4_b32", DType.INT16, 4, 32),
+)
+
+
+def _plain(kernel: str, op: type[Op], args: Args, leads: Leads) -> tuple[Variant, ...]:
+    return tuple(
+        Variant(f"{kernel}_{form.suffix}", f"mq_{kernel}.h", op, form.fits, args, leads=leads) for form in FORMS
+    )
 
 
 VARIANTS = (
-    Variant("conv2d_s8", "mq_conv2d.h", Conv2D, activations_are(DType.INT8), _conv2d),
-    Variant("depthwise_s8", "mq_depthwise.h", DepthwiseConv2D, activations_are(DType.INT8), _depthwise),
-    Variant(
-        "fully_connected_s8", "mq_fully_connected.h", FullyConnected, activations_are(DType.INT8), _fully_connected
-    ),
+    *_plain("conv2d", Conv2D, _conv2d, _window_leads),
+    *_plain("depthwise", DepthwiseConv2D, _depthwise, _window_leads),
+    *_plain("transpose_conv", TransposeConv, _transpose_conv, apart),
+    *_plain("fully_connected", FullyConnected, _fully_connected, _row_leads),
 )

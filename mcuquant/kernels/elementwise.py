@@ -1,67 +1,54 @@
-"""Kernels element by element."""
+"""Kernels of two tensors element by element, broadcast against each other."""
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
-from ..integer import AddParams, LutParams, params
-from ..ir import DType, Shape
-from ..ops import Add, Sub, Unary
-from .base import Arg, Blob, In, Number, Out, Site, Struct, Value, Variant, activations_are
+from ..integer import AddParams, MulParams, params
+from ..ir import DType, Op, Shape
+from ..ops import Add, Maximum, Minimum, Mul, Sub
+from .axes import Axis, columns, merged, strides
+from .base import Arg, Args, In, Out, Site, Struct, Takes, Value, Variant, multiplier_fields
+from .overlap import elementwise
 
 BROADCAST_RANK = 5
 
 
-def broadcast_fields(a: Shape, b: Shape, y: Shape) -> dict[str, Value]:
-    """mq_broadcast_t for y = a ∘ b: sizes and element strides of axes, merged where both inputs allow it."""
-    axes = _merged(_axes(a, y), _axes(b, y), y)
-    axes = [(1, 0, 0)] * (BROADCAST_RANK - len(axes)) + axes
-    sizes, steps_a, steps_b = zip(*axes, strict=True)
-    return {"size": tuple(sizes), "a": tuple(steps_a), "b": tuple(steps_b)}
+def broadcast_axes(a: Shape, b: Shape, y: Shape) -> list[Axis]:
+    """(size, step of a, step of b) along the axes of y, merged where both inputs allow it."""
+    return merged(y, _steps(a, y), _steps(b, y))
 
 
-def _axes(shape: Shape, y: Shape) -> list[int]:
-    """Element stride of `shape` along each axis of y; 0 where it is broadcast."""
+def broadcast_fields(axes: list[Axis]) -> dict[str, Value]:
+    """mq_broadcast_t."""
+    return columns(axes, BROADCAST_RANK, "size", "a", "b")
+
+
+def _steps(shape: Shape, y: Shape) -> list[int]:
+    """Element step of `shape` along each axis of y; 0 where it is broadcast."""
     full = (1,) * (len(y) - len(shape)) + tuple(shape)
-    return [0 if full[i] == 1 else math.prod(full[i + 1 :]) for i in range(len(full))]
+    return [0 if size == 1 else step for size, step in zip(full, strides(full), strict=True)]
 
 
-def _merged(a: list[int], b: list[int], y: Shape) -> list[tuple[int, int, int]]:
-    axes: list[tuple[int, int, int]] = []
-    for size, step_a, step_b in zip(y, a, b, strict=True):
-        if size == 1:
-            continue
-        if axes and axes[-1][1] == step_a * size and axes[-1][2] == step_b * size:
-            axes[-1] = (axes[-1][0] * size, step_a, step_b)
-        else:
-            axes.append((size, step_a, step_b))
-    return axes or [(1, 0, 0)]
-
-
-def broadcast_fits(site: Site) -> bool:
+def _axes(site: Site) -> list[Axis]:
     a, b = site.ins
-    y = site.out.shape
-    return len(_merged(_axes(a.shape, y), _axes(b.shape, y), y)) <= BROADCAST_RANK
+    return broadcast_axes(a.shape, b.shape, site.out.shape)
+
+
+def _all_are(dtype: DType) -> Takes:
+    return lambda site: all(t.dtype is dtype for t in (*site.ins, site.out)) and len(_axes(site)) <= BROADCAST_RANK
 
 
 def _add(site: Site) -> tuple[Arg, ...]:
     p = params(site.graph, site.op)
     assert isinstance(p, AddParams)
-    a, b = site.ins
     fields: dict[str, Value] = {
-        "shape": broadcast_fields(a.shape, b.shape, site.out.shape),
+        "shape": broadcast_fields(_axes(site)),
         "a_zero": p.a_zero,
-        "a_m": p.a_multiplier.m,
-        "a_shift": p.a_multiplier.shift,
+        **multiplier_fields(p.a_multiplier, "a_"),
         "b_zero": p.b_zero,
-        "b_m": p.b_multiplier.m,
-        "b_shift": p.b_multiplier.shift,
+        **multiplier_fields(p.b_multiplier, "b_"),
         "b_sign": -1 if isinstance(site.op, Sub) else 1,
         "y_zero": p.y_zero,
-        "y_m": p.y_multiplier.m,
-        "y_shift": p.y_multiplier.shift,
+        **multiplier_fields(p.y_multiplier, "y_"),
         "left_shift": p.left_shift,
         "act_min": p.act_min,
         "act_max": p.act_max,
@@ -69,22 +56,33 @@ def _add(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_add_t", fields), In(0), In(1), Out()
 
 
-def _table(site: Site) -> tuple[Arg, ...]:
+def _mul(site: Site) -> tuple[Arg, ...]:
     p = params(site.graph, site.op)
-    assert isinstance(p, LutParams)
-    return (
-        Number(site.out.elements),
-        In(),
-        Blob("table", np.array(p.table, np.int8), "result for -128, -127, ..., 127"),
-        Out(),
-    )
+    assert isinstance(p, MulParams)
+    fields: dict[str, Value] = {
+        "shape": broadcast_fields(_axes(site)),
+        "a_zero": p.a_zero,
+        "b_zero": p.b_zero,
+        "y_zero": p.y_zero,
+        **multiplier_fields(p.multiplier),
+        "act_min": p.act_min,
+        "act_max": p.act_max,
+    }
+    return Struct("mq_mul_t", fields), In(0), In(1), Out()
 
 
-def _two_int8(site: Site) -> bool:
-    return all(t.dtype is DType.INT8 for t in (*site.ins, site.out)) and broadcast_fits(site)
+def _extreme(site: Site) -> tuple[Arg, ...]:
+    return Struct("mq_broadcast_t", broadcast_fields(_axes(site))), In(0), In(1), Out()
+
+
+def _both(name: str, header: str, op: type[Op] | tuple[type[Op], ...], args: Args) -> tuple[Variant, ...]:
+    types = (("s8", DType.INT8), ("s16", DType.INT16))
+    return tuple(Variant(f"{name}_{s}", header, op, _all_are(dtype), args, leads=elementwise) for s, dtype in types)
 
 
 VARIANTS = (
-    Variant("add_s8", "mq_add.h", (Add, Sub), _two_int8, _add),
-    Variant("table_s8", "mq_table.h", Unary, activations_are(DType.INT8), _table),
+    *_both("add", "mq_add.h", (Add, Sub), _add),
+    *_both("mul", "mq_mul.h", Mul, _mul),
+    *_both("maximum", "mq_extreme.h", Maximum, _extreme),
+    *_both("minimum", "mq_extreme.h", Minimum, _extreme),
 )

@@ -34,35 +34,36 @@ def _one_by_one(x: Tensor, y: Tensor) -> int:
     return lead(i * (y.dtype.bits // 8), i * (x.dtype.bits // 8), x.nbytes)
 
 
-def rows(site: Site, buffered: bool) -> tuple[int]:
-    """Rows of the last axis, each read whole (into scratch or registers: `buffered`) before its outputs are written."""
+def rows(site: Site, count: int, buffered: bool) -> tuple[int]:
+    """`count` rows, each read whole (into scratch or registers: `buffered`) before its outputs are written."""
     x, y = site.ins[0], site.out
-    count = x.elements // x.shape[-1]
     row = np.arange(1, count + 1)
     done = row if buffered else row - 1
     return (lead(row * (y.nbytes // count), done * (x.nbytes // count), x.nbytes),)
 
 
 def windows(site: Site, buffered: bool, block: int = 1) -> tuple[int]:
-    """Windows sliding over an image, `block` output pixels of a row at a time.
+    """Windows sliding over an image, `block` output pixels at a time, in the order of memory.
 
     `buffered`: the windows of a block are copied before any output of the block is written; else they are read until
     its last output.
     """
+    x, y = site.ins[0], site.out
+    pixels = y.elements // y.shape[3]
+    starts = np.arange(0, pixels, block)
+    ends = np.minimum(starts + block, pixels)
+    needed = np.append(_first_needed(site), x.elements // x.shape[3])
+    in_pixel, out_pixel = (t.shape[3] * t.dtype.bits // 8 for t in (x, y))
+    return (lead(ends * out_pixel, needed[ends if buffered else starts] * in_pixel, x.nbytes),)
+
+
+def _first_needed(site: Site) -> Array:
+    """For each output pixel, the first input pixel that it or any later one reads."""
     op = site.op
     assert isinstance(op, Conv2D | DepthwiseConv2D | Pool)
-    x, y = site.ins[0], site.out
-    (batch, in_h, in_w, _), (_, out_h, out_w, _) = x.shape, y.shape
-    starts = np.arange(0, out_w, block)
-    ends = np.minimum(starts + block, out_w)
-    sample, oy = (a.reshape(-1, 1) for a in np.divmod(np.arange(batch * out_h), out_h))
-    written = ((sample * out_h + oy) * out_w + ends) * (y.nbytes // (batch * out_h * out_w))
-    first = np.maximum(oy * op.stride[0] - op.padding.top, 0)
-    following = np.maximum((oy + 1) * op.stride[0] - op.padding.top, 0)
-    ox = ends if buffered else starts
+    (batch, in_h, in_w, _), (_, out_h, out_w, _) = site.ins[0].shape, site.out.shape
+    sample, oy, ox = np.indices((batch, out_h, out_w)).reshape(3, -1)
+    row = np.maximum(oy * op.stride[0] - op.padding.top, 0)
     column = np.maximum(ox * op.stride[1] - op.padding.left, 0)
-    in_row = np.minimum(first * in_w + column, following * in_w)
-    needed = np.where(ox >= out_w, following * in_w, in_row)
-    last = (oy == out_h - 1) & (ox >= out_w)
-    pixels = np.where(last, in_h * in_w, np.minimum(needed, in_h * in_w)) + sample * in_h * in_w
-    return (lead(written, pixels * (x.nbytes // (batch * in_h * in_w)), x.nbytes),)
+    starts = (sample * in_h + row) * in_w + column
+    return np.asarray(np.minimum.accumulate(starts[::-1])[::-1])

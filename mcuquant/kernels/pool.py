@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..integer import PoolParams, params
 from ..ir import DType
 from ..ops import AvgPool2D, MaxPool2D, Pool
-from .base import Arg, In, Out, Site, Struct, Variant, activations_are, image_fields, stride_fields
+from .base import Arg, In, Out, Site, Struct, Variant, activations_are, check_sums, image_fields, span, stride_fields
+from .overlap import windows
+from .rescale import pooled_fields
 
 
 def _pool(site: Site) -> tuple[Arg, ...]:
@@ -19,13 +23,25 @@ def _pool(site: Site) -> tuple[Arg, ...]:
         "k_h": op.window[0],
         "k_w": op.window[1],
         **stride_fields(op.stride, op.padding),
-        "act_min": p.act_min,
-        "act_max": p.act_max,
+        "rescale": pooled_fields(site, p),
     }
     return Struct("mq_pool_t", fields), In(), Out()
 
 
+def _average(site: Site) -> tuple[Arg, ...]:
+    """The sum of a window, with half its size added for rounding, must fit 32 bits."""
+    op, (low, high) = site.op, span(site.ins[0], 0)
+    assert isinstance(op, Pool)
+    count = op.window[0] * op.window[1]
+    check_sums(site, count * low - count // 2, count * high + count // 2, 32)
+    return _pool(site)
+
+
+_leads = partial(windows, buffered=False)
+
 VARIANTS = (
-    Variant("max_pool_s8", "mq_pool.h", MaxPool2D, activations_are(DType.INT8), _pool),
-    Variant("avg_pool_s8", "mq_pool.h", AvgPool2D, activations_are(DType.INT8), _pool),
+    Variant("max_pool_s8", "mq_pool.h", MaxPool2D, activations_are(DType.INT8), _pool, leads=_leads),
+    Variant("max_pool_s16", "mq_pool.h", MaxPool2D, activations_are(DType.INT16), _pool, leads=_leads),
+    Variant("avg_pool_s8", "mq_pool.h", AvgPool2D, activations_are(DType.INT8), _average, leads=_leads),
+    Variant("avg_pool_s16", "mq_pool.h", AvgPool2D, activations_are(DType.INT16), _average, leads=_leads),
 )

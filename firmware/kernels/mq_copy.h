@@ -1,0 +1,77 @@
+/* Moving elements of any type: slices and transpositions, and the inside of a padded tensor. */
+#ifndef MQ_COPY_H
+#define MQ_COPY_H
+
+#include "mq_common.h"
+
+#define MQ_COPY_RANK 6
+
+/* Element sizes in bytes, the rest in elements. Step i of an axis moves x_step[axis] in the input and y_step[axis] in
+   the output; steps may be negative. The compiler merges axes; unused leading ones have size 1. */
+typedef struct {
+    int32_t bytes; /* 1, 2, 4 or 8 */
+    int32_t x_start, y_start;
+    int32_t size[MQ_COPY_RANK];
+    int32_t x_step[MQ_COPY_RANK];
+    int32_t y_step[MQ_COPY_RANK];
+} mq_copy_t;
+
+typedef uint16_t __attribute__((may_alias)) mq_half_t;
+typedef uint32_t __attribute__((may_alias)) mq_word_t;
+typedef uint64_t __attribute__((may_alias)) mq_double_t;
+
+/* One element; both addresses are multiples of its size. */
+MQ_KERNEL void mq_move(void *y, const void *x, int32_t bytes)
+{
+    switch (bytes) {
+    case 1:
+        *(uint8_t *)y = *(const uint8_t *)x;
+        break;
+    case 2:
+        *(mq_half_t *)y = *(const mq_half_t *)x;
+        break;
+    case 4:
+        *(mq_word_t *)y = *(const mq_word_t *)x;
+        break;
+    default:
+        *(mq_double_t *)y = *(const mq_double_t *)x;
+        break;
+    }
+}
+
+/* The last axis: one run where it is contiguous in both. */
+MQ_KERNEL void mq_copy_run(const mq_copy_t *p, const uint8_t *x, uint8_t *y)
+{
+    const int32_t x_step = p->x_step[MQ_COPY_RANK - 1];
+    const int32_t y_step = p->y_step[MQ_COPY_RANK - 1];
+    const int32_t size = p->size[MQ_COPY_RANK - 1];
+    if (x_step == 1 && y_step == 1) {
+        memcpy(y, x, (size_t)(size * p->bytes));
+        return;
+    }
+    for (int32_t i = 0; i < size; i++) {
+        mq_move(y + i * y_step * p->bytes, x + i * x_step * p->bytes, p->bytes);
+    }
+}
+
+MQ_KERNEL void mq_copy(const mq_copy_t *p, const void *x, void *y)
+{
+    const int32_t *xs = p->x_step;
+    const int32_t *ys = p->y_step;
+    for (int32_t i0 = 0; i0 < p->size[0]; i0++) {
+        for (int32_t i1 = 0; i1 < p->size[1]; i1++) {
+            for (int32_t i2 = 0; i2 < p->size[2]; i2++) {
+                for (int32_t i3 = 0; i3 < p->size[3]; i3++) {
+                    for (int32_t i4 = 0; i4 < p->size[4]; i4++) {
+                        const int32_t from = i0 * xs[0] + i1 * xs[1] + i2 * xs[2] + i3 * xs[3] + i4 * xs[4];
+                        const int32_t to = i0 * ys[0] + i1 * ys[1] + i2 * ys[2] + i3 * ys[3] + i4 * ys[4];
+                        mq_copy_run(p, (const uint8_t *)x + (p->x_start + from) * p->bytes,
+                                    (uint8_t *)y + (p->y_start + to) * p->bytes);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,92 @@
+/* The instructions of Armv7E-M that kernels are built from, and what each means on any other machine. */
+#ifndef MQ_DSP_H
+#define MQ_DSP_H
+
+#include "mq_common.h"
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#include <arm_acle.h>
+
+/* Bytes 0 and 2 of a word as two int16. */
+MQ_KERNEL uint32_t mq_sxtb16(uint32_t x)
+{
+    return (uint32_t)__sxtb16((int8x4_t)x);
+}
+
+/* Bytes 1 and 3. */
+MQ_KERNEL uint32_t mq_sxtb16_ror8(uint32_t x)
+{
+    uint32_t y;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(y) : "r"(x));
+    return y;
+}
+
+MQ_KERNEL uint32_t mq_uxtb16(uint32_t x)
+{
+    return (uint32_t)__uxtb16((uint8x4_t)x);
+}
+
+/* Two int16 differences, modulo 2^16. */
+MQ_KERNEL uint32_t mq_ssub16(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__ssub16((int16x2_t)a, (int16x2_t)b);
+}
+
+/* acc + a.low * b.low + a.high * b.high, modulo 2^32. */
+MQ_KERNEL int32_t mq_smlad(uint32_t a, uint32_t b, int32_t acc)
+{
+    int32_t y;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(acc));
+    return y;
+}
+
+/* round(a * b / 2^32), ties up. */
+MQ_KERNEL int32_t mq_smmulr(int32_t a, int32_t b)
+{
+    int32_t y;
+    __asm__("smmulr %0, %1, %2" : "=r"(y) : "r"(a), "r"(b));
+    return y;
+}
+
+#else
+
+MQ_KERNEL uint32_t mq_pack16(int32_t low, int32_t high)
+{
+    return ((uint32_t)low & 0xFFFFu) | ((uint32_t)high << 16);
+}
+
+MQ_KERNEL uint32_t mq_sxtb16(uint32_t x)
+{
+    return mq_pack16((int8_t)x, (int8_t)(x >> 16));
+}
+
+MQ_KERNEL uint32_t mq_sxtb16_ror8(uint32_t x)
+{
+    return mq_sxtb16(x >> 8);
+}
+
+MQ_KERNEL uint32_t mq_uxtb16(uint32_t x)
+{
+    return x & 0x00FF00FFu;
+}
+
+MQ_KERNEL uint32_t mq_ssub16(uint32_t a, uint32_t b)
+{
+    return mq_pack16((int16_t)a - (int16_t)b, (int16_t)(a >> 16) - (int16_t)(b >> 16));
+}
+
+MQ_KERNEL int32_t mq_smlad(uint32_t a, uint32_t b, int32_t acc)
+{
+    const uint32_t low = (uint32_t)((int16_t)a * (int16_t)b);
+    const uint32_t high = (uint32_t)((int16_t)(a >> 16) * (int16_t)(b >> 16));
+    return (int32_t)((uint32_t)acc + low + high);
+}
+
+MQ_KERNEL int32_t mq_smmulr(int32_t a, int32_t b)
+{
+    return (int32_t)(((int64_t)a * b + INT64_C(0x80000000)) >> 32);
+}
+
+#endif
+
+#endif

@@ -1,0 +1,40 @@
+/* Walking a tensor whose axes are partly reduced. */
+#ifndef MQ_REDUCE_H
+#define MQ_REDUCE_H
+
+#include "mq_common.h"
+
+#define MQ_REDUCE_AXES 3
+
+/* Sizes of the axes that stay and of those that go, and how far each step along them moves, in elements. The compiler
+   merges axes; unused leading ones have size 1. */
+typedef struct {
+    int32_t kept[MQ_REDUCE_AXES];
+    int32_t kept_step[MQ_REDUCE_AXES];
+    int32_t gone[MQ_REDUCE_AXES];
+    int32_t gone_step[MQ_REDUCE_AXES];
+} mq_reduce_t;
+
+/* Run `body` for every output in order, with `at` the index of its first input. */
+#define MQ_EACH_KEPT(s, body)                                                                                          \
+    for (int32_t k0 = 0; k0 < (s).kept[0]; k0++) {                                                                     \
+        for (int32_t k1 = 0; k1 < (s).kept[1]; k1++) {                                                                 \
+            for (int32_t k2 = 0; k2 < (s).kept[2]; k2++) {                                                             \
+                const int32_t at = k0 * (s).kept_step[0] + k1 * (s).kept_step[1] + k2 * (s).kept_step[2];              \
+                body                                                                                                   \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+
+/* Run `body` for every input of the output whose first input is `at`, with `i` its index. */
+#define MQ_EACH_GONE(s, at, body)                                                                                      \
+    for (int32_t g0 = 0; g0 < (s).gone[0]; g0++) {                                                                     \
+        for (int32_t g1 = 0; g1 < (s).gone[1]; g1++) {                                                                 \
+            for (int32_t g2 = 0; g2 < (s).gone[2]; g2++) {                                                             \
+                const int32_t i = (at) + g0 * (s).gone_step[0] + g1 * (s).gone_step[1] + g2 * (s).gone_step[2];        \
+                body                                                                                                   \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+
+#endif

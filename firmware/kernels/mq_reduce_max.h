@@ -1,0 +1,28 @@
+/* Maximum over axes. */
+#ifndef MQ_REDUCE_MAX_H
+#define MQ_REDUCE_MAX_H
+
+#include "mq_reduce.h"
+#include "mq_rescale.h"
+
+typedef struct {
+    mq_reduce_t shape;
+    mq_rescale_t rescale;
+} mq_reduce_max_t;
+
+#define MQ_DEFINE_REDUCE_MAX(name, x_t)                                                                                \
+    MQ_KERNEL void name(const mq_reduce_max_t *p, const x_t *x, x_t *y)                                                \
+    {                                                                                                                  \
+        MQ_EACH_KEPT(p->shape, {                                                                                       \
+            int32_t best = x[at];                                                                                      \
+            MQ_EACH_GONE(p->shape, at, { best = mq_max(best, x[i]); })                                                 \
+            *y++ = (x_t)mq_rescale(&p->rescale, best);                                                                 \
+        })                                                                                                             \
+    }
+
+MQ_DEFINE_REDUCE_MAX(mq_reduce_max_s8, int8_t)
+MQ_DEFINE_REDUCE_MAX(mq_reduce_max_s16, int16_t)
+
+#undef MQ_DEFINE_REDUCE_MAX
+
+#endif
