@@ -72,6 +72,15 @@ def test_one_float_operation(name: str) -> None:
         np.testing.assert_allclose(run(graph, inputs)[0], tflm.run(inputs)[0], rtol=2e-5, atol=2e-5)
 
 
+def test_batch_norm_is_an_affine_map() -> None:
+    net = Net(np.random.default_rng(0), FLOAT32)
+    x = net.input((1, 3, 4))
+    scale, offset = (net.constant(net.rng.normal(0, 1, 4), FLOAT32) for _ in range(2))
+    graph = net.graph(net.apply(ops.BatchNorm, (x, scale, offset), (1, 3, 4)))
+    inputs = random_inputs(net.rng, graph)
+    np.testing.assert_allclose(run(graph, inputs)[0], Tflm(graph).run(inputs)[0], rtol=1e-6)
+
+
 def test_generated_outputs_are_spread() -> None:
     """A generator whose outputs are all one value would prove nothing."""
     for name, generate in GENERATORS.items():

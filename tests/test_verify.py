@@ -327,6 +327,34 @@ def test_shapes(build: Callable[[], Graph], message: str) -> None:
     assert complaint(build()) == message
 
 
+ATTRIBUTE_BREACHES: list[tuple[Op, str]] = [
+    (ops.Softmax(**ONE, beta=0.0), "operation 0 (Softmax): its beta is 0.0, expected a positive number"),
+    (ops.LeakyRelu(**ONE, alpha=np.nan), "operation 0 (LeakyRelu): its alpha is nan, expected a finite number"),
+    (
+        ops.Relu(**ONE, activation=Activation.NONE),
+        "operation 0 (Relu): its activation is none, expected one that clamps",
+    ),
+    (
+        ops.Pad(**ONE, pads=((0, 0), (0, 0)), value=128),
+        "operation 0 (Pad): its value is 128, expected an integer in (-128, 127)",
+    ),
+    (
+        ops.Pad(**ONE, pads=((0, 0), (0, 0)), value=0.5),
+        "operation 0 (Pad): its value is 0.5, expected an integer in (-128, 127)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("op", "message"), ATTRIBUTE_BREACHES)
+def test_attributes(op: Op, message: str) -> None:
+    assert complaint(unary(op, (1, 4), (1, 4))) == message
+
+
+def test_a_float_pad_is_finite() -> None:
+    graph = unary(ops.Pad(**ONE, pads=((0, 0), (0, 0)), value=np.inf), (1, 4), (1, 4), FLOAT32)
+    assert complaint(graph, Level.FLOAT) == "operation 0 (Pad): its value is inf, expected a finite number"
+
+
 def test_a_batch_normalisation_has_a_factor_a_channel() -> None:
     net = Net(np.random.default_rng(0), FLOAT32)
     x, scale = net.input((1, 2, 3)), net.constant(np.ones(2), FLOAT32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ def unary(graph: Graph, op: Unary, inputs: Sequence[Array]) -> Array:
     p = params(graph, op)
     if isinstance(p, SigmoidParams):
         return _logistic16(inputs[0], p) if isinstance(op, Logistic) else _tanh16(inputs[0], p)
-    return _apply(p, inputs[0])
+    return _INTEGER[type(p)](p, inputs[0])
 
 
 def _float_hard_swish(op: Any, x: Array) -> Array:
@@ -47,42 +46,35 @@ _FLOAT: dict[type[Unary], Callable[[Any, Array], Array]] = {
 }
 
 
-@singledispatch
-def _apply(p: object, x: Array) -> Array:
-    raise TypeError(type(p))
-
-
-@_apply.register
-def _(p: LutParams, x: Array) -> Array:
+def _look_up(p: LutParams, x: Array) -> Array:
     return np.array(p.table, np.int8)[fx.as_int64(x) + 128]
 
 
-@_apply.register
-def _(p: RescaleParams, x: Array) -> Array:
-    return rescaled(x, p)
+def _quantize(p: QuantizeParams, x: Array) -> Array:
+    with np.errstate(over="ignore"):
+        steps = np.clip(x / np.float32(p.scale), -(2.0**31), 2.0**31)
+    return clamp(fx.as_int64(round_half_away(steps)) + p.y_zero, p.act_min, p.act_max)
 
 
-@_apply.register
-def _(p: LeakyReluParams, x: Array) -> Array:
-    return leaky_relu(x, p)
+def _dequantize(p: DequantizeParams, x: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return (p.scale * (fx.as_int64(x) - p.x_zero)).astype(np.float32)
 
 
-@_apply.register
-def _(p: QuantizeParams, x: Array) -> Array:
-    nearest = np.clip(round_half_away(x / np.float32(p.scale)), -(2.0**31), 2.0**31 - 1)
-    return clamp(fx.as_int64(nearest) + p.y_zero, p.act_min, p.act_max)
-
-
-@_apply.register
-def _(p: DequantizeParams, x: Array) -> Array:
-    return (p.scale * (fx.as_int64(x) - p.x_zero)).astype(np.float32)
-
-
-@_apply.register
-def _(p: HardSwish16Params, x: Array) -> Array:
+def _hard_swish16(p: HardSwish16Params, x: Array) -> Array:
     centred = fx.as_int64(x)
     product = centred * np.clip((centred << 8) + p.three, 0, p.six)
     return clamp(fx.requantize64(product, p.multiplier.m, p.multiplier.shift), -32768, 32767)
+
+
+_INTEGER: dict[type, Callable[[Any, Array], Array]] = {
+    LutParams: _look_up,
+    RescaleParams: lambda p, x: rescaled(x, p),
+    LeakyReluParams: lambda p, x: leaky_relu(x, p),
+    QuantizeParams: _quantize,
+    DequantizeParams: _dequantize,
+    HardSwish16Params: _hard_swish16,
+}
 
 
 def _scaled16(x: Array, p: SigmoidParams) -> fx.IntArray:

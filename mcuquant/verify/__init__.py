@@ -13,7 +13,7 @@ from ..errors import GraphError
 from ..ir import Graph, Level, Op, Role, Tensor
 from .shapes import shape_problems
 from .tensors import tensor_problems
-from .types import type_problems
+from .types import attribute_problems, type_problems
 
 
 def verify(graph: Graph, level: Level = Level.FLOAT) -> Graph:
@@ -71,6 +71,7 @@ def _operation_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
     if len(op.outputs) != 1:
         yield f"has {len(op.outputs)} outputs, expected 1"
     yield from shape_problems(graph, op)
+    yield from attribute_problems(graph, op)
     yield from type_problems(graph, op, level)
 
 

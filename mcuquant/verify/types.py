@@ -32,6 +32,28 @@ def type_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
         yield from _state_problems(graph, op)
 
 
+def attribute_problems(graph: Graph, op: Op) -> Iterator[str]:
+    """Rules of the numbers an operation carries, whatever the types."""
+    if isinstance(op, ops.Softmax) and not 0 < op.beta < math.inf:
+        yield f"its beta is {op.beta}, expected a positive number"
+    if isinstance(op, ops.LeakyRelu) and not math.isfinite(op.alpha):
+        yield f"its alpha is {op.alpha}, expected a finite number"
+    if isinstance(op, ops.Relu) and op.activation is ops.Activation.NONE:
+        yield "its activation is none, expected one that clamps"
+    if isinstance(op, ops.Pad) and op.value is not None:
+        yield from _fill_problems(graph.out(op), op.value)
+
+
+def _fill_problems(y: Tensor, value: float) -> Iterator[str]:
+    if not y.dtype.is_integer:
+        if not math.isfinite(value):
+            yield f"its value is {value}, expected a finite number"
+        return
+    low, high = y.dtype.range()
+    if not (low <= value <= high and value == int(value)):
+        yield f"its value is {value}, expected an integer in {(low, high)}"
+
+
 def _named(word: str, t: Tensor) -> str:
     return f"{word} {t.id} ({t.name!r})"
 
