@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..ir import Array, DType, Graph, QParams, Tensor
-from ..tflite_file import ModelFile, OperatorRow, Quantization, TensorRow
+from ..tflite_file import ModelFile, OperatorRow, Quantization, TensorRow, printable
 from ..tflite_file.rows import Option
 from .tflite_versions import version
 
@@ -54,7 +54,7 @@ class Draft:
 
     def finish(self) -> ModelFile:
         return ModelFile(
-            clean(self.graph.name),
+            printable(self.graph.name),
             tuple(self.tensors),
             tuple(self.operators),
             tuple(self.index[i] for i in self.graph.inputs),
@@ -69,7 +69,7 @@ class Draft:
 
 def tensor_row(t: Tensor) -> TensorRow:
     data = None if t.data is None else stored_bytes(t.data, t)
-    return TensorRow(clean(t.name), t.shape, _type_name(t), data, _quantization(t.q))
+    return TensorRow(printable(t.name), t.shape, _type_name(t), data, _quantization(t.q))
 
 
 def stored_bytes(values: Array, t: Tensor) -> bytes:
@@ -79,12 +79,6 @@ def stored_bytes(values: Array, t: Tensor) -> bytes:
     nibbles = np.zeros(values.size + values.size % 2, np.uint8)
     nibbles[: values.size] = values.astype(np.int8).ravel().view(np.uint8) & 0x0F
     return (nibbles[0::2] | nibbles[1::2] << 4).tobytes()
-
-
-def clean(name: str) -> str:
-    """`name` as printable UTF-8 text: names may be anything in a graph, but a file's must be valid."""
-    text = name.encode("utf-8", "replace").decode("utf-8")
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _is_int4(t: Tensor) -> bool:

@@ -11,13 +11,11 @@ from pathlib import Path
 
 from ..errors import GraphError, ModelError
 from ..ir import Graph, Level
-from ..tflite_file import MAX_FILE_BYTES, ModelFile, read, too_long
+from ..tflite_file import MAX_FILE_BYTES, ModelFile, printable, read
 from ..verify import verify
 from . import tflite_compute, tflite_movement
 from .tflite_node import Node, Translation
 from .tflite_objections import refuse_unsupported
-
-MAX_OPERATORS = 4096
 
 HANDLERS: Mapping[str, Callable[[Node], None]] = {**tflite_compute.HANDLERS, **tflite_movement.HANDLERS}
 
@@ -32,7 +30,7 @@ def load(source: str | Path | bytes) -> Graph:
     if isinstance(source, bytes):
         return _graph(source, "the .tflite", None)
     path = Path(source)
-    return _graph(_content(path), path.name, path.stem)
+    return _graph(_content(path), printable(path.name), printable(path.stem))
 
 
 def _graph(data: bytes, name: str, title: str | None) -> Graph:
@@ -44,20 +42,15 @@ def _graph(data: bytes, name: str, title: str | None) -> Graph:
 
 def _content(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ModelError(too_long(path.name, path.stat().st_size))
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+        raise ModelError(f"cannot read {printable(str(path))}: {error.strerror}") from error
 
 
 def _translate(file: ModelFile, name: str, title: str) -> Graph:
     if not (file.operators and file.inputs and file.outputs):
         raise ModelError(f"{name} computes nothing: it needs at least one operator, one input and one output")
-    if len(file.operators) > MAX_OPERATORS:
-        raise ModelError(
-            f"{name} has {len(file.operators):,} operators, more than the {MAX_OPERATORS:,} mcuquant reads"
-        )
     translation = Translation(file, name)
     translation.open_inputs()
     for index, row in enumerate(file.operators):

@@ -19,6 +19,7 @@ ACTIVATIONS = {0: Activation.NONE, 1: Activation.RELU, 2: Activation.RELU_N1_TO_
 
 MAX_WINDOW = (1 << 15) - 1
 """Largest stride, dilation and window length: products of two stay within 32 bits."""
+MAX_OPERATIONS = 4096
 _MAX_PARAMETERS = 256
 """Most elements of a constant that tells an operator what to do."""
 
@@ -237,6 +238,8 @@ class Node:
         return axis % rank
 
     def emit(self, op: Op) -> None:
+        if len(self.translation.ops) == MAX_OPERATIONS:
+            raise self.error(f"makes the network longer than the {MAX_OPERATIONS:,} operations that mcuquant takes")
         self.translation.ops.append(op)
 
     def temporary(self, like: Tensor, shape: Shape) -> Tensor:

@@ -8,7 +8,7 @@ from ..errors import UnsupportedOpError
 from ..tflite_file import ModelFile, OperatorRow
 from ..tflite_file.rows import ABSENT
 from .tflite_node import ACTIVATIONS
-from .tflite_tensors import TYPES
+from .tflite_tensors import CONSTANT_TYPES, TYPES
 
 _MOST_LISTED = 20
 
@@ -33,6 +33,7 @@ _ELSE = "replace it, or end the model before it and compute the rest where the r
 _TYPE_INSTEAD = {
     "UINT8": "convert the model with int8 inputs, outputs and quantization",
     "FLOAT16": "convert the model with float32 or int8 activations",
+    "INT4": "convert the model with int8 activations",
 }
 
 
@@ -72,7 +73,7 @@ def _operand_objection(file: ModelFile, row: OperatorRow) -> str | None:
         if not 0 <= index < len(file.tensors):
             continue
         t = file.tensors[index]
-        if t.type not in TYPES or (t.type == "FLOAT16" and t.data is None):
+        if t.type not in TYPES or (t.type in CONSTANT_TYPES and t.data is None):
             instead = _TYPE_INSTEAD.get(t.type, "use INT8, INT16 or FLOAT32")
             return f"tensor {index} ({t.name!r}) is {t.type}; {instead}"
         if t.is_sparse:

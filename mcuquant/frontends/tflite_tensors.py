@@ -28,7 +28,9 @@ _DTYPES = {
 }
 _STORED: dict[str, np.dtype[Any]] = {"FLOAT16": np.dtype("<f2"), "INT4": np.dtype(np.uint8)}
 TYPES = frozenset(_DTYPES)
-"""Element types that have a place in a graph; FLOAT16 only as constants, which become float32."""
+"""Element types that have a place in a graph."""
+CONSTANT_TYPES = frozenset(_STORED)
+"""Those of them that only constants have: FLOAT16 becomes float32, INT4 an int8 of 4 bits."""
 
 
 def tensor(index: int, row: TensorRow, role: Role, where: str) -> Tensor:

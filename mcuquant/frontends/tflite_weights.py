@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ir import Array, DType, QParams, Tensor
+from ..ir import DType, QParams, Tensor
 from .tflite_node import Node
 
 _MOST_BIAS_ERROR = 0.01
@@ -68,15 +68,15 @@ def _bias_qparams(node: Node, x: Tensor, w: Tensor) -> QParams:
 
 def _check_scales(node: Node, found: QParams, expected: QParams) -> None:
     ours, theirs = np.asarray(expected.scale), np.asarray(found.scale)
-    if theirs.size not in (1, ours.size) or found.zero_point or _error(ours, theirs) > _MOST_BIAS_ERROR:
-        raise node.error(
-            f"has a bias of scale {found.scale[0]:.6g} ({theirs.size} in all) and zero point {found.zero_point}, "
-            f"expected input scale * weight scale, {expected.scale[0]:.6g} ({ours.size} in all)"
-        )
-
-
-def _error(ours: Array, theirs: Array) -> float:
-    return float(np.abs(theirs / ours - 1).max())
+    if theirs.size not in (1, ours.size) or found.zero_point:
+        what = f"{theirs.size} scales and zero point {found.zero_point}"
+        raise node.error(f"has a bias with {what}, expected {ours.size} and 0 as the weights")
+    errors = np.abs(theirs / ours - 1)
+    if errors.max() > _MOST_BIAS_ERROR:
+        worst = int(errors.argmax())
+        scale = theirs[worst % theirs.size]
+        wanted = f"input scale * weight scale, {ours[worst]:.6g}"
+        raise node.error(f"has a bias of scale {scale:.6g} in channel {worst}, expected {wanted}")
 
 
 def _reshaped(node: Node, b: Tensor, q: QParams | None) -> Tensor:

@@ -1,7 +1,7 @@
 """The .tflite container as plain values: `read` bytes to rows, `write` rows to bytes; neither gives them a meaning."""
 
-from .read import MAX_FILE_BYTES, read, too_long
-from .rows import ModelFile, OperatorRow, Quantization, TensorRow
+from .read import MAX_FILE_BYTES, read
+from .rows import ModelFile, OperatorRow, Quantization, TensorRow, printable
 from .write import write
 
-__all__ = ["MAX_FILE_BYTES", "ModelFile", "OperatorRow", "Quantization", "TensorRow", "read", "too_long", "write"]
+__all__ = ["MAX_FILE_BYTES", "ModelFile", "OperatorRow", "Quantization", "TensorRow", "printable", "read", "write"]

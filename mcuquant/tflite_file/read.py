@@ -17,12 +17,16 @@ import numpy as np
 import tflite
 
 from ..errors import ModelError
-from .rows import OPTIONS, ModelFile, OperatorRow, Option, Quantization, TensorRow, camel
+from .rows import OPTIONS, ModelFile, OperatorRow, Option, Quantization, TensorRow, camel, printable
 
 MAX_FILE_BYTES = 1 << 26
 MAX_VALUES = 1 << 20
-"""Numbers outside the weights: shapes, scales, operands, options. VWW's file, MobileNet-sized, holds under 10,000."""
+"""Numbers outside the weights (shapes, scales, operands, options), each table counted as `_TABLE_COST` more. The
+largest file of MLPerf Tiny holds 20,000."""
+MAX_LIST = 1024
+"""Longest shape, operand list or option of one tensor or operator; it keeps messages short, too."""
 MAX_NAME_BYTES = 512
+_TABLE_COST = 64
 
 _IDENTIFIER = b"TFL3"
 _OPERATORS = {number: name for name, number in vars(tflite.BuiltinOperator).items() if isinstance(number, int)}
@@ -37,17 +41,12 @@ def read(data: bytes, name: str) -> ModelFile:
     Raises ModelError for bytes that are not a .tflite, and for models of more than one subgraph.
     """
     if len(data) > MAX_FILE_BYTES:
-        raise ModelError(too_long(name, len(data)))
+        raise ModelError(f"{name} has more than the {MAX_FILE_BYTES:,} bytes that mcuquant reads")
     if data[4:8] != _IDENTIFIER:
         found = bytes(data[4:8]) if len(data) >= 8 else f"only {len(data)} bytes"
         raise ModelError(f"{name} is not a .tflite: bytes 4 to 7 should read {_IDENTIFIER!r}, found {found!r}")
     with _readable(name):
         return _Reader(data, name).model()
-
-
-def too_long(name: str, size_bytes: int) -> str:
-    """What to say of a file that is not worth reading."""
-    return f"{name} has {size_bytes:,} bytes, more than the {MAX_FILE_BYTES:,} that mcuquant reads"
 
 
 @contextmanager
@@ -73,35 +72,41 @@ class _Reader:
                 f"{self._name} holds {count} subgraphs, expected 1: models with control flow are not taken"
             )
         graph = self._model.Subgraphs(0)
-        codes = [self._code(self._model.OperatorCodes(i)) for i in self._range(self._model.OperatorCodesLength())]
-        tensors = tuple(self._tensor(graph.Tensors(i)) for i in self._range(graph.TensorsLength()))
-        operators = tuple(self._operator(graph.Operators(i), i, codes) for i in self._range(graph.OperatorsLength()))
+        codes = [self._code(self._model.OperatorCodes(i)) for i in self._tables(self._model.OperatorCodesLength())]
+        tensors = tuple(self._tensor(graph.Tensors(i)) for i in self._tables(graph.TensorsLength()))
+        operators = tuple(self._operator(graph.Operators(i), i, codes) for i in self._tables(graph.OperatorsLength()))
         ends = self._integers(graph, "Inputs"), self._integers(graph, "Outputs")
         return ModelFile(self._text(graph.Name()), tensors, operators, *ends, self._text(self._model.Description()))
 
-    def _range(self, length: int) -> range:
-        """Indices of a vector of this many entries, paid for."""
-        self._left -= length
-        if self._left < 0:
-            raise ModelError(
-                f"{self._name} describes more than {MAX_VALUES:,} tensors, operators and parameters: not a model for a "
-                "microcontroller"
-            )
+    def _tables(self, length: int) -> range:
+        """Indices of a vector of this many tables, paid for."""
+        self._spend(length * _TABLE_COST)
         return range(length)
 
+    def _spend(self, values: int) -> None:
+        self._left -= values
+        if self._left < 0:
+            raise ModelError(
+                f"{self._name} describes more tensors, operators and parameters than mcuquant reads ({MAX_VALUES:,} "
+                "numbers): not a model for a microcontroller"
+            )
+
     def _integers(self, table: Any, field: str) -> tuple[int, ...]:
+        """A vector of a length that people read: shapes, operands."""
+        if (length := getattr(table, f"{field}Length")()) > MAX_LIST:
+            raise ModelError(f"{self._name} has a list of {length:,} numbers ({field}), expected at most {MAX_LIST:,}")
         return tuple(self._vector(table, field).tolist())
 
     def _vector(self, table: Any, field: str) -> Any:
-        length = len(self._range(getattr(table, f"{field}Length")()))
+        length = getattr(table, f"{field}Length")()
+        self._spend(length)
         return getattr(table, f"{field}AsNumpy")() if length else np.zeros(0, np.int32)
 
     def _text(self, raw: bytes | None) -> str:
         # Names are for people: cut them to a length that people read, and to text that can be printed.
         raw = raw or b""
-        self._range(len(raw) // 64)
-        text = raw[:MAX_NAME_BYTES].decode("utf-8", "replace")
-        return "".join(c if c.isprintable() else "?" for c in text)
+        self._spend(len(raw) // 64)
+        return printable(raw[:MAX_NAME_BYTES].decode("utf-8", "replace"))
 
     def _code(self, table: Any) -> tuple[str, int]:
         number = max(table.BuiltinCode(), table.DeprecatedBuiltinCode())
@@ -142,7 +147,7 @@ class _Reader:
         if table is None or not table.ScaleLength():
             return None
         scales = tuple(self._vector(table, "Scale").astype(float).tolist())
-        return Quantization(scales, self._integers(table, "ZeroPoint"), table.QuantizedDimension())
+        return Quantization(scales, tuple(self._vector(table, "ZeroPoint").tolist()), table.QuantizedDimension())
 
     def _operator(self, table: Any, index: int, codes: list[tuple[str, int]]) -> OperatorRow:
         opcode = table.OpcodeIndex()

@@ -113,6 +113,12 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Options table of each operator that has one, and the fields read and written."""
 
 
+def printable(text: str) -> str:
+    """`text` as valid UTF-8 that a terminal shows and does not obey: whatever else is in it becomes a question mark."""
+    valid = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(c if c.isprintable() else "?" for c in valid)
+
+
 def camel(field_name: str) -> str:
     """The generated bindings' spelling of a schema field: stride_w -> StrideW."""
     return "".join(part.capitalize() for part in field_name.split("_"))
