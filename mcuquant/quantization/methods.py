@@ -1,0 +1,64 @@
+"""Which part of what was seen in a tensor the integers should cover: three methods, each (histogram, steps) -> range.
+
+`steps` is the number of intervals between integers, 255 for int8 and 65534 for int16. A range always holds zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir import Array
+from .histogram import Histogram
+
+Range = tuple[float, float]
+"""(lowest, highest) real value represented."""
+
+PERCENTILE = 99.99
+"""Percentage of all values that the percentile method covers, the rest cut at both ends alike."""
+_CANDIDATES = 64
+"""Cuts tried by the MSE method on each side of zero, evenly spaced from nothing to the extreme."""
+
+
+def minmax(seen: Histogram, steps: int) -> Range:
+    """Everything that was seen: nothing is clipped."""
+    return seen.low, seen.high
+
+
+def percentile(seen: Histogram, steps: int) -> Range:
+    """The middle `PERCENTILE` per cent of the values, to a whole bin of the histogram outwards."""
+    middle = seen.counts.size // 2
+    counts = seen.counts.astype(np.float64)
+    counts[middle] += seen.zeros
+    tail = counts.sum() * (1 - PERCENTILE / 100) / 2
+    low_bin = int(np.searchsorted(counts.cumsum(), tail, side="right"))
+    high_bin = counts.size - int(np.searchsorted(counts[::-1].cumsum(), tail, side="right"))
+    low, high = seen.edges[min(low_bin, middle)], seen.edges[max(high_bin, middle)]
+    return max(float(low), seen.low), min(float(high), seen.high)
+
+
+def mse(seen: Histogram, steps: int) -> Range:
+    """The range with the least expected squared error, by exhaustive search over pairs of cuts.
+
+    A value inside costs step^2 / 12 (the variance of rounding to a uniform grid: B. Widrow and I. Kollar,
+    "Quantization Noise", 2008, chapter 5), one outside the square of its distance to the cut, an exact zero nothing.
+    """
+    lows, highs = (np.linspace(0, bound, _CANDIDATES + 1) for bound in (seen.low, seen.high))
+    below, below_cost = _clipped(seen, -lows, reverse=True)
+    above, above_cost = _clipped(seen, highs, reverse=False)
+    step = (highs[None, :] - lows[:, None]) / steps
+    inside = seen.counts.sum() - below[:, None] - above[None, :]
+    cost = inside * step**2 / 12 + below_cost[:, None] + above_cost[None, :]
+    i, j = np.unravel_index(int(np.argmin(cost)), cost.shape)
+    return float(lows[i]), float(highs[j])
+
+
+def _clipped(seen: Histogram, cuts: Array, reverse: bool) -> tuple[Array, Array]:
+    """For each cut >= 0 on one side of zero: values beyond it, and the sum of their squared distances to it."""
+    half = seen.counts.size // 2
+    counts = seen.counts[half - 1 :: -1] if reverse else seen.counts[half:]
+    centres = (seen.edges[half:-1] + seen.edges[half + 1 :]) / 2
+    beyond = np.maximum(centres[None, :] - cuts[:, None], 0)
+    return (beyond > 0) @ counts, beyond**2 @ counts
+
+
+METHODS = {"minmax": minmax, "percentile": percentile, "mse": mse}

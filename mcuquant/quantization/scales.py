@@ -1,0 +1,93 @@
+"""Scale and zero point of every activation: from what was seen in it, and from what the kernels can compute with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from .. import ops
+from ..ir import DType, Graph, Op, QParams
+from .histogram import Histogram
+from .methods import METHODS
+from .sharing import Sharing, shares_scale
+from .weights import from_range, largest_weights, operand
+
+_ABOVE = 1 + 2.0**-16
+"""Keeps a rescale factor below one after the roundings on the way to it."""
+_MAX_GAIN = 2.0**15
+"""A stored difference of 16 bits times this still fits 32 bits."""
+_PASSES = 8
+"""Raising a scale may raise the next one's bound; a chain settles in one pass, a loop of shared scales in few."""
+
+
+def choose(
+    graph: Graph, sharing: Sharing, seen: Mapping[int, Histogram], method: str, dtype: DType
+) -> dict[int, QParams]:
+    """QParams of every tensor in `seen`; `method` is a key of `METHODS`."""
+    groups: dict[int, Histogram] = {}
+    for tensor_id, histogram in seen.items():
+        root = sharing.group[tensor_id]
+        groups[root] = groups[root] + histogram if root in groups else histogram
+    low, high = dtype.range()
+    steps = high - low if dtype is DType.INT8 else 2 * high
+    chosen = {root: from_range(*METHODS[method](histogram, steps), dtype) for root, histogram in groups.items()}
+    solver = _Solver(graph, sharing, {**chosen, **sharing.fixed}, dtype)
+    solver.raise_to_bounds()
+    return {tensor_id: solver.chosen[sharing.group[tensor_id]] for tensor_id in seen}
+
+
+class _Solver:
+    """Raises scales that integer kernels cannot compute with to the bound where they can.
+
+    A bound is the real value of one unit of the kernel's accumulator: a finer output scale could show nothing more,
+    but needs a rescale factor of one or above, which overflows 32 bits or is refused by TFLite Micro.
+    """
+
+    def __init__(self, graph: Graph, sharing: Sharing, chosen: dict[int, QParams], dtype: DType) -> None:
+        self.graph, self.sharing, self.dtype = graph, sharing, dtype
+        self.chosen = chosen
+
+    def raise_to_bounds(self) -> None:
+        for _ in range(_PASSES):
+            before = dict(self.chosen)
+            for index, op in enumerate(self.graph.ops):
+                for tensor_id, bound in (*self._bounds(op), *self._cut_bounds(index, op)):
+                    self._raise(tensor_id, bound * _ABOVE)
+            if self.chosen == before:
+                return
+
+    def _raise(self, tensor_id: int, bound: float) -> None:
+        root = self.sharing.group[tensor_id]
+        q = self.chosen[root]
+        if root not in self.sharing.fixed and q.scale[0] < bound:
+            self.chosen[root] = QParams.of(bound, q.zero_point)
+
+    def _scale(self, op: Op, position: int) -> float:
+        t = self.graph[op.inputs[position]]
+        q = operand(op, t, self.dtype) if t.is_constant else self.chosen[self.sharing.group[t.id]]
+        return q.scale[0]
+
+    def _bounds(self, op: Op) -> Iterator[tuple[int, float]]:
+        """(tensor id, least scale) for the tensors of `op` that its kernel restricts."""
+        match op:
+            case ops.Conv2D() | ops.DepthwiseConv2D() | ops.FullyConnected() | ops.TransposeConv():
+                yield op.output, self._scale(op, 0) * float(largest_weights(self.graph, op).max(initial=0.0)) / 127
+            case ops.BatchMatMul() | ops.Mul():
+                yield op.output, self._scale(op, 0) * self._scale(op, 1)
+            case ops.Add() | ops.Sub():
+                left_shift = 20 if self.dtype is DType.INT8 else 15
+                yield op.output, 2 * max(self._scale(op, 0), self._scale(op, 1)) / (1 << left_shift)
+            case ops.Mean():
+                count = self.graph[op.inputs[0]].elements // self.graph.out(op).elements
+                yield op.output, self._scale(op, 0) / count
+            case ops.HardSwish():
+                x = self._scale(op, 0)
+                yield op.output, x / 128 if self.dtype is DType.INT8 else x * x / 6
+            case ops.LeakyRelu() | ops.Relu() if not shares_scale(op):
+                yield op.output, self._scale(op, 0) / _MAX_GAIN
+            case ops.Softmax():
+                yield op.inputs[0], 2.0**-26 / op.beta
+
+    def _cut_bounds(self, index: int, op: Op) -> Iterator[tuple[int, float]]:
+        for position in range(len(op.inputs)):
+            if (index, position) in self.sharing.cuts:
+                yield op.output, self._scale(op, position) / _MAX_GAIN

@@ -1,0 +1,180 @@
+"""How much each layer loses: signal-to-noise ratios between a float network and its integer form.
+
+SNR = 10 log10(sum of float^2 / sum of (integer form's real value - float)^2) in dB, over all samples and elements; 6 dB
+is one bit. `math.inf` where there is no difference at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import GraphError
+from ..interp import evaluate, run, trace
+from ..ir import Array, Graph, Op, Quantize, Shape, Tensor
+from .samples import read_samples, single
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSnr:
+    """One operation of the integer graph."""
+
+    index: int
+    """Position in the integer graph's `ops`."""
+    name: str
+    """Of its output tensor."""
+    op: str
+    shape: Shape
+    """Of its output."""
+    cumulative_db: float
+    """The output as computed from the integer inputs of the network: the losses of all layers so far."""
+    own_db: float
+    """The output with only what this layer adds: its integer form on exact (but rounded) inputs, less the float form
+    on the same."""
+    effect_db: float
+    """The network's outputs when only this layer adds its noise, all others being float: which layer matters."""
+
+
+@dataclass(slots=True)
+class _Ratio:
+    signal: float = 0.0
+    noise: float = 0.0
+
+    def add(self, exact: Array, other: Array) -> None:
+        finite = np.isfinite(exact)
+        wide = exact[finite].astype(np.float64)
+        self.signal += float(np.square(wide).sum())
+        self.noise += float(np.square(other[finite] - wide).sum())
+
+    @property
+    def db(self) -> float:
+        if not self.noise:
+            return math.inf
+        return 10 * math.log10(self.signal / self.noise) if self.signal else -math.inf
+
+
+def snr_report(
+    float_graph: Graph, int_graph: Graph, samples: Array | Sequence[Array], channels_first: bool | None = None
+) -> tuple[LayerSnr, ...]:
+    """Signal-to-noise of every operation of `int_graph`, in order.
+
+    `int_graph` is `quantize(float_graph, ...)`: tensors correspond by id. `samples` and `channels_first` are as for
+    `quantize`; a few tens of samples say enough. GraphError when the two graphs do not belong together,
+    CalibrationError for unusable samples.
+    """
+    pair = _Pair(float_graph, int_graph, _float_ops(float_graph, int_graph))
+    cumulative, own, effect = ([_Ratio() for _ in int_graph.ops] for _ in range(3))
+    for inputs in single(read_samples(float_graph, samples, channels_first)):
+        exact = pair.exact(inputs)
+        stored = trace(int_graph, quantized_inputs(int_graph, inputs))
+        for i, op in enumerate(int_graph.ops):
+            y = exact[op.output]
+            noisy = y + pair.noise(i, exact)
+            cumulative[i].add(y, real(int_graph.out(op), stored[op.output]))
+            own[i].add(y, noisy)
+            for reference, output in pair.outputs_with(i, noisy, exact):
+                effect[i].add(reference, output)
+    return tuple(
+        LayerSnr(i, y.name, op.kind, y.shape, cumulative[i].db, own[i].db, effect[i].db)
+        for i, op in enumerate(int_graph.ops)
+        for y in [int_graph.out(op)]
+    )
+
+
+def output_snr(int_graph: Graph, inputs: Sequence[Sequence[Array]], exact: Sequence[Sequence[Array]]) -> float:
+    """SNR in dB of the network's outputs, the mean over outputs. `inputs` and `exact` (float outputs) by sample."""
+    ratios = [_Ratio() for _ in int_graph.outputs]
+    for sample, expected in zip(inputs, exact, strict=True):
+        outputs = run(int_graph, quantized_inputs(int_graph, sample))
+        for ratio, t, y, reference in zip(ratios, int_graph.outputs, outputs, expected, strict=True):
+            ratio.add(reference, real(int_graph[t], y))
+    return sum(ratio.db for ratio in ratios) / len(ratios)
+
+
+def quantized_inputs(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
+    """Real inputs in the units of a quantised graph, to nearest, limited to the type."""
+    return [_stored(graph[i], x) for i, x in zip(graph.inputs, inputs, strict=True)]
+
+
+def real(t: Tensor, stored: Array) -> Array:
+    """Real values of an activation in float32; those without a scale (indices) are themselves."""
+    if t.q is None:
+        return stored
+    return ((stored.astype(np.float64) - t.zero_point) * t.scale).astype(np.float32)
+
+
+def _stored(t: Tensor, x: Array) -> Array:
+    if t.q is None:
+        return x
+    low, high = t.dtype.range()
+    stored: Array = np.clip(np.rint(x.astype(np.float64) / t.scale) + t.zero_point, low, high)
+    return stored.astype(t.dtype.numpy)
+
+
+def _float_ops(float_graph: Graph, int_graph: Graph) -> list[Op | None]:
+    """The float counterpart of each integer operation; None for a rescale that quantization put in."""
+    made = {op.output: op for op in float_graph.ops}
+    found = [made.get(op.output) for op in int_graph.ops]
+    for op, counterpart in zip(int_graph.ops, found, strict=True):
+        alien = counterpart.kind != op.kind if counterpart else not isinstance(op, Quantize)
+        if alien or (counterpart and float_graph.out(counterpart).shape != int_graph.out(op).shape):
+            raise GraphError(
+                f"{int_graph.name}: {op.kind} {int_graph.out(op).name!r} has no counterpart in the float graph "
+                f"{float_graph.name}; give the graph that was quantized"
+            )
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """A float graph, its integer form, and the float counterpart of each integer operation."""
+
+    float_graph: Graph
+    int_graph: Graph
+    counterparts: list[Op | None]
+
+    def exact(self, inputs: Sequence[Array]) -> dict[int, Array]:
+        """Float value of every tensor of either graph; constants have a place, but not always their float value."""
+        values = {t.id: t.data for t in self.int_graph.tensors.values() if t.data is not None}
+        values |= trace(self.float_graph, inputs)
+        for op, counterpart in zip(self.int_graph.ops, self.counterparts, strict=True):
+            if counterpart is None:
+                values[op.output] = values[op.inputs[0]]
+        return values
+
+    def noise(self, i: int, exact: Mapping[int, Array]) -> Array:
+        """What operation i adds: integer less float form, both on the exact inputs rounded to their scales."""
+        op = self.int_graph.ops[i]
+        stored = [_value(t, exact) for t in self.int_graph.ins(op)]
+        rounded = [_meaning(t, x) for t, x in zip(self.int_graph.ins(op), stored, strict=True)]
+        result = real(self.int_graph.out(op), evaluate(self.int_graph, op, stored)).astype(np.float64)
+        reference = self._float_output(i, rounded)
+        return np.where(np.isfinite(reference), result - reference, 0)
+
+    def outputs_with(self, i: int, value: Array, exact: Mapping[int, Array]) -> list[tuple[Array, Array]]:
+        """(exact, changed) float outputs of the network when the output of operation i is `value` instead."""
+        changed = {self.int_graph.ops[i].output: value.astype(np.float32)}
+        for j, op in enumerate(self.int_graph.ops[i + 1 :], start=i + 1):
+            if not changed.keys().isdisjoint(op.inputs):
+                changed[op.output] = self._float_output(j, [changed.get(k, exact[k]) for k in op.inputs])
+        return [(exact[k], changed.get(k, exact[k])) for k in self.int_graph.outputs]
+
+    def _float_output(self, i: int, inputs: Sequence[Array]) -> Array:
+        """The float form of operation i; constants among the inputs are replaced by the float ones."""
+        op = self.counterparts[i]
+        if op is None:
+            return inputs[0]
+        given = zip(self.float_graph.ins(op), inputs, strict=True)
+        return evaluate(self.float_graph, op, [x if t.data is None else t.data for t, x in given])
+
+
+def _meaning(t: Tensor, stored: Array) -> Array:
+    """Real value of an input; constants stay as they are, the float operation has its own."""
+    return stored if t.is_constant else real(t, stored)
+
+
+def _value(t: Tensor, exact: Mapping[int, Array]) -> Array:
+    return t.data if t.data is not None else _stored(t, exact[t.id])
