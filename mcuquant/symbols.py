@@ -1,7 +1,8 @@
-"""Functions and interrupt handlers of a firmware ELF, as the cycle model needs them."""
+"""Functions and vectors of a firmware ELF."""
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,14 @@ class Function:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Where the core goes: addresses without the Thumb bit, the handlers' in ascending order and each once."""
+
+    reset: int
+    handlers: tuple[int, ...]
+
+
 def functions(elf: Path, preferred: Collection[str] = ()) -> list[Function]:
     """Functions in ascending order of address, one for each address.
 
@@ -39,22 +48,17 @@ def functions(elf: Path, preferred: Collection[str] = ()) -> list[Function]:
     return _with_sizes([Function(rank[2], address, size) for address, (rank, size) in sorted(best.items())])
 
 
-def handlers(elf: Path, found: Sequence[Function]) -> list[int]:
-    """Addresses of the exception and interrupt handlers: the vector table from NMI on, at the lowest address loaded.
+def vectors(elf: Path, found: Sequence[Function]) -> Vectors | None:
+    """The vector table at the lowest address loaded; None for firmware that does not begin with one.
 
-    The table ends at the first word that is neither zero nor the address of a function. Firmware that does not begin
-    with a table has no handlers.
+    It ends at the first word that is neither zero nor the address of a function.
     """
     starts = {f.address | 1 for f in found}
-    vectors = _first_words(elf)
-    if len(vectors) < 2 or vectors[1] not in starts:
-        return []
-    result = set()
-    for vector in vectors[2:]:
-        if vector and vector not in starts:
-            break
-        result.add(vector & ~1)
-    return sorted(result - {0, vectors[1] & ~1})
+    words = _first_words(elf)
+    if len(words) < 2 or words[1] not in starts:
+        return None
+    table = itertools.takewhile(lambda word: not word or word in starts, words[2:])
+    return Vectors(words[1] & ~1, tuple(sorted({word & ~1 for word in table} - {0, words[1] & ~1})))
 
 
 def _function_symbols(elf: Path) -> Iterator[Symbol]:

@@ -167,6 +167,13 @@ def test_interrupts_do_not_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.emulator
+def test_a_reset_ends_a_window_without_counts(tmp_path: Path) -> None:
+    counted = count(tmp_path, ["calls.S", "reset.S"], ["restart", "tree"])
+    assert [window.function for window in counted] == ["restart", "tree"]
+    assert [window.total.cycles for window in counted] == [2 + 2 + 1 + 1 + 3 + 3, 40]
+
+
+@pytest.mark.emulator
 def test_a_core_without_a_model_has_no_cycles(tmp_path: Path) -> None:
     elf = build(tmp_path, ["calls.S"], ["tree"], "cortex-m4")
     (tree,) = emulate(elf, ["tree"], "cortex-m4", counted_as="cortex-m33")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcuquant.errors import ToolError
-from mcuquant.symbols import Function, functions, handlers
+from mcuquant.symbols import Function, Vectors, functions, vectors
 
 SOURCE = """
     .syntax unified
@@ -81,14 +81,14 @@ def test_the_name_that_is_asked_for_is_taken(elf: Path) -> None:
 
 
 @pytest.mark.emulator
-def test_handlers_are_the_vectors_up_to_what_is_no_function(elf: Path) -> None:
-    assert handlers(elf, functions(elf)) == [0x100C]
+def test_the_vectors_go_up_to_what_is_no_function(elf: Path) -> None:
+    assert vectors(elf, functions(elf)) == Vectors(0x1000, (0x100C,))
 
 
 @pytest.mark.emulator
-def test_without_a_vector_table_there_are_no_handlers(elf: Path) -> None:
+def test_what_does_not_begin_with_a_reset_handler_has_no_vectors(elf: Path) -> None:
     without_reset = [f for f in functions(elf) if f.name != "reset"]
-    assert handlers(elf, without_reset) == []
+    assert vectors(elf, without_reset) is None
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@
    the call of a function to its return. Interrupt handlers in between are left out.
 
    config=FILE names a file of lines, the functions in ascending order of address, numbers hexadecimal:
-     counts PATH | core m3|m4|none | flash ORIGIN BYTES | handler ADDRESS | function ADDRESS BYTES IS_WINDOW NAME
+     counts PATH | core m3|m4|none | flash ORIGIN BYTES | reset ADDRESS | handler ADDRESS |
+     function ADDRESS BYTES IS_WINDOW NAME
    Every window closed adds a line of JSON to PATH. */
 #include "mq_frames.h"
 
@@ -104,6 +105,13 @@ static void enter_interrupt(const mq_block_t *handler)
     frames[depth - 1].interrupted = interrupted; /* when lost, of no use */
 }
 
+/* The board starts anew: nothing that was called will return, and a window that was open never closes. */
+static void forget(void)
+{
+    visit = (mq_visit_t){0};
+    depth = window = interrupts = 0;
+}
+
 /* QEMU calls it when a block begins. */
 static void on_block(unsigned cpu, void *user)
 {
@@ -111,6 +119,9 @@ static void on_block(unsigned cpu, void *user)
     bool behind_load = false;
     if (cpu != 0 || lost) {
         return;
+    }
+    if (next->start == reset_address) {
+        forget();
     }
     if (visit.block != NULL && ends_interrupt(next)) {
         leave_interrupt();

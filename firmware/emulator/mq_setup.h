@@ -32,6 +32,7 @@ static bool is_modelled = true; /* else cycles are printed as null */
 static FILE *output;
 static mq_region_t flash[MQ_REGIONS];
 static size_t flash_count;
+static uint64_t reset_address = UINT64_MAX;
 static uint64_t handlers[MQ_HANDLERS];
 static size_t handler_count;
 static mq_function_t *functions;
@@ -106,6 +107,8 @@ static void configure_line(const char *line)
         add_flash(value);
     } else if ((value = value_of(line, "handler"))) {
         add_handler(value);
+    } else if ((value = value_of(line, "reset"))) {
+        reset_address = strtoull(value, NULL, 16);
     } else if ((value = value_of(line, "counts"))) {
         open_output(value);
     } else if ((value = value_of(line, "core"))) {

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .._assets import folder
 from ..errors import ToolError
-from ..symbols import Function, functions, handlers
+from ..symbols import Function, functions, vectors
 
 # Cores whose cycles are modelled, as the plugin names them. Of others only the other counts are known.
 _TABLES = {"cortex-m3": "m3", "cortex-m4": "m4"}
@@ -137,7 +137,9 @@ def _request(
 ) -> list[str]:
     lines = [f"counts {counts}", f"core {_TABLES.get(cpu, 'none')}"]
     lines += [f"flash {origin:x} {size_bytes:x}" for origin, size_bytes in flash]
-    lines += [f"handler {address:x}" for address in handlers(elf, found)]
+    table = vectors(elf, found)
+    if table:
+        lines += [f"reset {table.reset:x}", *(f"handler {address:x}" for address in table.handlers)]
     lines += [f"function {f.address:x} {f.size_bytes:x} {int(f.name in windows)} {_plain(f.name)}" for f in found]
     return lines
 
