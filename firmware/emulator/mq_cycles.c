@@ -53,10 +53,7 @@ static bool finish_visit(uint64_t next)
 {
     bool whole = visit.complete && !visit.block->has_maybe;
     bool behind_load = whole ? add_whole_block(&visit) : add_part_of_block(&visit, visit.complete ? UINT64_MAX : next);
-    if (is_taken(&visit, next)) {
-        visit.counts.cycles += MQ_REFILL;
-        behind_load = false;
-    }
+    visit.counts.cycles += is_taken(&visit, next) ? MQ_REFILL : 0;
     if (is_counting()) {
         add_counts(&totals, &visit.counts);
         add_counts(&visit.block->function->own, &visit.counts);
