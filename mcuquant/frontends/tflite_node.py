@@ -19,7 +19,7 @@ ACTIVATIONS = {0: Activation.NONE, 1: Activation.RELU, 2: Activation.RELU_N1_TO_
 
 MAX_WINDOW = (1 << 15) - 1
 """Largest stride, dilation and window length: products of two stay within 32 bits."""
-MAX_OPERATIONS = 4096
+MAX_OPERATIONS = 2048
 _MAX_PARAMETERS = 256
 """Most elements of a constant that tells an operator what to do."""
 
