@@ -1,0 +1,215 @@
+"""A board that runs mcuquant's firmware: inputs in, inference, outputs, times, crashes. No wait is without a limit."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TypeVar
+
+from ..errors import DeviceError
+from .conversation import Conversation, LostError, Timing
+from .transport import Transport
+from .wire import (
+    CHUNK_BYTES,
+    PROTOCOL,
+    DeviceInfo,
+    FaultRecord,
+    Memory,
+    Reply,
+    Run,
+    device_info,
+    fault_record,
+    seeded_input,
+)
+
+T = TypeVar("T")
+
+_RESTARTS = 3
+_TRIAL_S = 1.2
+"""A board gives a new rate up after 1 s without a valid request."""
+
+
+class Link:
+    """The board at the other end of `transport`; greet it with `hello` first. `default_baud` is its rate after a reset.
+
+    What goes wrong is a DeviceError of one sentence that begins with the port. A board that resets itself in between is
+    greeted again and told again what it was told; one that crashes is reported with the record of the crash.
+    """
+
+    def __init__(self, transport: Transport, *, default_baud: int = 115_200, timing: Timing | None = None) -> None:
+        self._transport = transport
+        self._talk = Conversation(transport, timing or Timing())
+        self._default_baud = self._baud = default_baud
+        self._digest: str | None = None
+        self._info: DeviceInfo | None = None
+        self._input = b""
+        self._seed: int | None = None
+        self._is_loaded = False
+
+    def __enter__(self) -> Link:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    @property
+    def info(self) -> DeviceInfo:
+        """What the board said of itself in the last `hello`."""
+        return self._info or self.hello()
+
+    def hello(self, digest: str | None = None) -> DeviceInfo:
+        """Who is there. With `digest` (64 hexadecimal digits), any other build than that one is refused."""
+        self._talk.drain()
+        reply = self._talk.ask("info", greeting=True)
+        protocol = reply.fields.get("protocol")
+        if protocol != PROTOCOL:
+            raise self._error(f"speaks protocol {protocol}, this program {PROTOCOL}; build and flash it again")
+        info = device_info(reply)
+        if digest is not None and info.digest != digest:
+            raise self._error(
+                f"runs another build: the digest of its firmware begins {info.digest[:12]}, that of the project "
+                f"{digest[:12]}; flash the project's firmware first"
+            )
+        self._info, self._digest = info, info.digest
+        return info
+
+    def load(self, inputs: Sequence[bytes]) -> None:
+        """The stored values of every input."""
+        sizes, expected = [len(x) for x in inputs], [t.nbytes for t in self.info.inputs]
+        if sizes != expected:
+            raise self._error(f"takes inputs of {expected} bytes, found {sizes}")
+        self._put(b"".join(inputs), None)
+
+    def seed(self, seed: int) -> bytes:
+        """Inputs made on the board from `seed` (0 to 2^32 - 1); returns them, one after the other."""
+        self._put(seeded_input(seed, self.info.inputs), seed)
+        return self._input
+
+    def run(self, read: bool = True) -> Run:
+        """One whole inference over the input put last, timed, and its outputs."""
+        return self._recovering(lambda: self._run(("run",), read))
+
+    def step(self, i: int, read: bool = True) -> Run:
+        """Step `i` of it alone, timed, and its outputs; those before it are run where they have not just been."""
+        return self._recovering(lambda: self._run(("step", i), read))
+
+    def memory(self) -> Memory:
+        """What one inference takes of stack and arena."""
+        return self._recovering(self._memory)
+
+    def fault(self) -> FaultRecord | None:
+        """The record of the last crash. It outlives resets, until it is cleared or the power fails."""
+        return fault_record(self._talk.ask("fault", greeting=True))
+
+    def clear_fault(self) -> None:
+        self._talk.ask("fault", "clear", greeting=True)
+
+    def reboot(self) -> DeviceInfo:
+        """Reset the board by software, and greet it again."""
+        self._talk.ask("reboot", greeting=True)
+        self._use_baud(self._default_baud)
+        self._is_loaded = False
+        self._talk.await_boot()
+        return self.hello(self._digest)
+
+    def set_baud(self, baud: int) -> bool:
+        """Agree on another rate. False when nothing is heard at it: both sides are then at the default rate."""
+        if baud == self._baud:
+            return True
+        self._talk.ask("baud", baud, greeting=True)
+        self._use_baud(baud)
+        try:
+            self.hello(self._digest)
+        except DeviceError:
+            self._use_baud(self._default_baud)
+            time.sleep(_TRIAL_S)
+            self.hello(self._digest)
+        return self._baud == baud
+
+    def _use_baud(self, baud: int) -> None:
+        self._transport.set_baud(baud)
+        self._baud = baud
+
+    def _put(self, data: bytes, seed: int | None) -> None:
+        self._input, self._seed, self._is_loaded = data, seed, False
+        self._recovering(self._ensure_input)
+
+    def _ensure_input(self) -> None:
+        if self._is_loaded:
+            return
+        if self._seed is None:
+            self._send_input()
+        elif self._talk.ask("seed", self._seed).integer("crc", 16) != zlib.crc32(self._input):
+            raise self._error(f"makes another input from seed {self._seed} than this program")
+        self._is_loaded = True
+
+    def _send_input(self) -> None:
+        for offset in range(0, len(self._input), CHUNK_BYTES):
+            chunk = self._input[offset : offset + CHUNK_BYTES]
+            self._talk.ask("in", offset, len(chunk), payload=chunk)
+
+    def _run(self, words: tuple[object, ...], read: bool) -> Run:
+        self._ensure_input()
+        input_crc = f"{zlib.crc32(self._input):08x}"
+        reply = self._talk.ask(*words, input_crc, timeout_s=self._talk.timing.run_s)
+        return Run(reply.integer("ticks"), reply.integer("crc", 16), self._read(reply) if read else ())
+
+    def _read(self, result: Reply) -> tuple[bytes, ...]:
+        """The tensors of a result, in chunks, checked as a whole."""
+        sizes = [int(n) for n in result.fields["bytes"].split(",")]
+        total = sum(sizes)
+        data = b"".join(self._chunk(result, at, min(CHUNK_BYTES, total - at)) for at in range(0, total, CHUNK_BYTES))
+        if zlib.crc32(data) != result.integer("crc", 16):
+            raise LostError
+        ends = itertools.accumulate(sizes)
+        return tuple(data[end - size : end] for end, size in zip(ends, sizes, strict=True))
+
+    def _chunk(self, result: Reply, offset: int, count: int) -> bytes:
+        return self._talk.ask_bytes(count, "out", f"{result.number:08x}", offset, count)
+
+    def _memory(self) -> Memory:
+        self._ensure_input()
+        reply = self._talk.ask("memory", timeout_s=self._talk.timing.run_s)
+        names = ("stack", "stack_peak", "stack_inference", "arena", "arena_used")
+        return Memory(*(reply.integer(name) for name in names))
+
+    def _recovering(self, action: Callable[[], T]) -> T:
+        """Do it; when the board has lost what it was told, greet it and do it again from the start."""
+        for _ in range(_RESTARTS):
+            try:
+                return action()
+            except LostError:
+                self._greet_again()
+        raise self._error(
+            f"has reset itself {_RESTARTS} times at the same request; look at its supply and its watchdog"
+        )
+
+    def _greet_again(self) -> None:
+        self._is_loaded = False
+        try:
+            info = self.hello(self._digest)
+        except DeviceError:
+            if self._baud == self._default_baud:
+                raise
+            self._use_baud(self._default_baud)
+            info = self.hello(self._digest)
+        if info.crashed:
+            raise self._crash()
+
+    def _crash(self) -> DeviceError:
+        record = self.fault()
+        if record is None:
+            return self._error("crashed, and its record of it is lost")
+        hint = "" if record.pc is None else f"; arm-none-eabi-addr2line -fe firmware.elf {record.pc:#x} names the line"
+        return self._error(f"crashed: {record}{hint}")
+
+    def _error(self, text: str) -> DeviceError:
+        return DeviceError(f"{self._transport.name}: the board {text}")

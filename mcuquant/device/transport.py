@@ -1,0 +1,158 @@
+"""Bytes to and from a board: a serial port, or the socket of an emulated one."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import serial
+
+from ..errors import DeviceError
+
+
+class Transport(Protocol):
+    """What `Link` needs. `name` is what a person knows the connection by."""
+
+    @property
+    def name(self) -> str: ...
+
+    def write(self, data: bytes) -> None:
+        """All of `data`. DeviceError when the connection is gone."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """What has arrived, at once when there is some; b"" when nothing came in time. DeviceError as above."""
+
+    def set_baud(self, baud: int) -> None:
+        """The host's side alone; without meaning where there is no wire."""
+
+    def close(self) -> None: ...
+
+
+_READ_BYTES = 65536
+_WRITE_TIMEOUT_S = 10.0
+
+
+class SocketTransport:
+    """A stream socket. `why_closed` may say more than that the other side closed it."""
+
+    def __init__(self, connection: socket.socket, name: str, why_closed: Callable[[], str] | None = None) -> None:
+        self.name = name
+        self._socket = connection
+        self._why_closed = why_closed
+
+    def write(self, data: bytes) -> None:
+        self._socket.settimeout(_WRITE_TIMEOUT_S)
+        try:
+            self._socket.sendall(data)
+        except TimeoutError as error:
+            raise DeviceError(f"{self.name}: nothing was taken for {_WRITE_TIMEOUT_S:g} s") from error
+        except OSError as error:
+            raise self._closed() from error
+
+    def read(self, timeout_s: float) -> bytes:
+        self._socket.settimeout(max(timeout_s, 0.001))
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except TimeoutError:
+            return b""
+        except OSError as error:
+            raise self._closed() from error
+        if not data:
+            raise self._closed()
+        return data
+
+    def set_baud(self, baud: int) -> None:
+        return
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _closed(self) -> DeviceError:
+        reason = self._why_closed() if self._why_closed else ""
+        return DeviceError(f"{self.name}: the connection was closed" + (f": {reason}" if reason else ""))
+
+
+class SerialTransport:
+    """A serial port of the operating system, held alone. A pseudo-terminal is one too."""
+
+    def __init__(self, port: str, baud: int) -> None:
+        self.name = port
+        try:
+            self._serial = serial.Serial(port, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, exclusive=True)
+        except (serial.SerialException, ValueError, OSError) as error:
+            raise DeviceError(f"{port}: cannot be opened: {_reason(error)}") from error
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._serial.write(data)
+            self._serial.flush()
+        except serial.SerialTimeoutException as error:
+            raise DeviceError(f"{self.name}: nothing was taken for {_WRITE_TIMEOUT_S:g} s") from error
+        except (serial.SerialException, OSError) as error:
+            raise self._gone(error) from error
+
+    def read(self, timeout_s: float) -> bytes:
+        try:
+            self._serial.timeout = timeout_s
+            first: bytes = self._serial.read(1)
+            waiting = self._serial.in_waiting if first else 0
+            rest: bytes = self._serial.read(waiting) if waiting else b""
+        except (serial.SerialException, OSError) as error:
+            raise self._gone(error) from error
+        return first + rest
+
+    def set_baud(self, baud: int) -> None:
+        try:
+            self._serial.baudrate = baud
+        except (serial.SerialException, ValueError, OSError) as error:
+            raise DeviceError(f"{self.name}: {baud} baud cannot be set: {_reason(error)}") from error
+
+    def close(self) -> None:
+        self._serial.close()
+
+    def _gone(self, error: Exception) -> DeviceError:
+        return DeviceError(f"{self.name}: the port is gone (unplugged, or taken by another program): {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def open_port(port: str, baud: int) -> Transport:
+    """A port by name: /dev/ttyACM0, COM3; unix:PATH and tcp:HOST:PORT are sockets, of an emulator or a port server."""
+    kind, _, rest = port.partition(":")
+    if kind == "unix":
+        return SocketTransport(_connected(port, lambda s: s.connect(rest), socket.AF_UNIX), port)
+    if kind == "tcp":
+        host, _, number = rest.rpartition(":")
+        if not host or not number.isdecimal():
+            raise DeviceError(f"{port}: a network port is written tcp:HOST:PORT")
+        return SocketTransport(_connected(port, lambda s: s.connect((host, int(number))), socket.AF_INET), port)
+    return SerialTransport(port, baud)
+
+
+_CONNECT_TIMEOUT_S = 5.0
+
+
+def _connected(name: str, connect: Callable[[socket.socket], None], family: socket.AddressFamily) -> socket.socket:
+    made = socket.socket(family)
+    made.settimeout(_CONNECT_TIMEOUT_S)
+    try:
+        connect(made)
+    except OSError as error:
+        made.close()
+        raise DeviceError(f"{name}: cannot be opened: {_reason(error)}") from error
+    return made
+
+
+def read_until_silent(transport: Transport, silence_s: float, limit_s: float) -> bytes:
+    """What comes until nothing did for `silence_s`, at most for `limit_s`."""
+    end, heard = time.monotonic() + limit_s, b""
+    while time.monotonic() < end:
+        data = transport.read(silence_s)
+        if not data:
+            break
+        heard += data
+    return heard

@@ -1,0 +1,237 @@
+"""What travels between host and board: checked requests and replies, and the values they carry.
+
+    mq #SSSSSSSS VERB ARGUMENTS *CCCCCCCC%        request: its number and the CRC-32 of all before " *", in hexadecimal
+    mq #SSSSSSSS ok NAME=VALUE ... *CCCCCCCC      reply, under the request's number and a CRC of its own
+    mq #SSSSSSSS error CODE *CCCCCCCC
+
+Raw bytes follow a request `in` and a reply to `out`, and after them, little endian, their CRC-32 continued from that of
+the text, so that they too belong to one request.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+CHUNK_BYTES = 512
+PROTOCOL = "1"
+READY = b"m-ready"
+BOOTED = b"m-init-done"
+CRASHED = b"e-[Crash"
+
+_REPLY = re.compile(rb"mq #([0-9a-f]{8}) (ok|error [a-z]+)((?: [a-z0-9_]+=[^ =*]*)*) \*([0-9a-f]{8})")
+
+
+def request(number: int, *words: object, payload: bytes | None = None) -> bytes:
+    """The bytes of a request; `payload` are the raw ones that follow `in`."""
+    text = " ".join([f"mq #{number:08x}", *map(str, words)]).encode("ascii")
+    crc = zlib.crc32(text)
+    sent = text + b" *%08x%%" % crc
+    return sent if payload is None else sent + payload + struct.pack("<I", zlib.crc32(payload, crc))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A line that arrived whole. `error` is the code, "" when it is none; `crc` that of the text, to go on from."""
+
+    number: int
+    error: str
+    fields: Mapping[str, str]
+    crc: int
+
+    def integer(self, name: str, base: int = 10) -> int:
+        return int(self.fields[name], base)
+
+
+def parse_reply(line: bytes) -> Reply | None:
+    """The reply that ends `line` (without its end), or None. What stands before it in the line is not looked at."""
+    start = line.rfind(b"mq #")
+    found = _REPLY.fullmatch(line, start) if start >= 0 else None
+    if found is None or zlib.crc32(line[start : found.start(4) - 2]) != int(found[4], 16):
+        return None
+    pairs = (word.split("=", 1) for word in found[3].decode("ascii", "replace").split())
+    status = found[2].decode("ascii")
+    return Reply(int(found[1], 16), status.partition(" ")[2], dict(pairs), int(found[4], 16))
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """An input or output as the firmware declares it: "int8", "int16", "int32", "int64" or "float32", and its size."""
+
+    dtype: str
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """What the firmware says it is. `core` is what it was compiled for, `cpuid` what it runs on."""
+
+    digest: str
+    board: str
+    core: str
+    cpuid: int
+    clock_hz: int
+    """The core clock actually running."""
+    counter: str
+    """"cyccnt" or "systick"."""
+    counter_hz: int
+    counter_overhead: int
+    """Ticks that an empty measurement takes."""
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    steps: int
+    arena_bytes: int
+    crashed: bool
+    """Whether the board's last reset followed a crash."""
+
+    @property
+    def input_bytes(self) -> int:
+        return sum(t.nbytes for t in self.inputs)
+
+
+def device_info(reply: Reply) -> DeviceInfo:
+    f = reply.fields
+    return DeviceInfo(
+        digest=f["digest"],
+        board=f["board"],
+        core=f["core"],
+        cpuid=reply.integer("cpuid", 16),
+        clock_hz=reply.integer("clock_hz"),
+        counter=f["counter"],
+        counter_hz=reply.integer("counter_hz"),
+        counter_overhead=reply.integer("counter_overhead"),
+        inputs=_tensors(f["inputs"]),
+        outputs=_tensors(f["outputs"]),
+        steps=reply.integer("steps"),
+        arena_bytes=reply.integer("arena"),
+        crashed=f["crashed"] == "1",
+    )
+
+
+def _tensors(text: str) -> tuple[TensorInfo, ...]:
+    rows = (row.partition(":") for row in text.split(","))
+    return tuple(TensorInfo(dtype, int(nbytes)) for dtype, _, nbytes in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One inference or step: ticks of the board's counter, and the bytes of each output (none where not read)."""
+
+    ticks: int
+    crc: int
+    """CRC-32 of all outputs, one after the other."""
+    outputs: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes that one inference took of painted memory. `stack_peak` is the most since boot, all callers included."""
+
+    stack: int
+    stack_peak: int
+    stack_inference: int
+    arena: int
+    arena_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRecord:
+    """The core at a crash. `registers` by the architecture's names; `frame` is 0 when the stacked ones are lost."""
+
+    registers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def pc(self) -> int | None:
+        """Where it happened; None when the stacked registers are lost."""
+        return self.registers["pc"] if self.registers["frame"] else None
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Bits of CFSR and HFSR in words (Armv8-M ARM, D1.2.12 and D1.2.118)."""
+        cfsr, hfsr = self.registers["cfsr"], self.registers["hfsr"]
+        if cfsr & _STACK_OVERFLOW:
+            return ("stack overflow",)
+        named = [text for bit, text in _CFSR.items() if cfsr >> bit & 1]
+        return tuple(named or (["vector table read"] if hfsr >> 1 & 1 else ["unknown cause"]))
+
+    def __str__(self) -> str:
+        where = "(registers lost)" if self.pc is None else f"at {self.pc:#010x}"
+        caller = "" if self.pc is None else f", called from {self.registers['lr'] & ~1:#010x}"
+        return f"{', '.join(self.causes)}{self._address()} {where}{caller}{self._activity()}"
+
+    def _address(self) -> str:
+        cfsr = self.registers["cfsr"]
+        if cfsr & _STACK_OVERFLOW:
+            return ""
+        if cfsr >> 15 & 1:
+            return f" of {self.registers['bfar']:#010x}"
+        return f" of {self.registers['mmfar']:#010x}" if cfsr >> 7 & 1 else ""
+
+    def _activity(self) -> str:
+        match self.registers["activity"]:
+            case 0:
+                return ""
+            case n if n == _WHOLE_NETWORK:
+                return ", in the network"
+            case n:
+                return f", in step {n - 1} of the network"
+
+
+_WHOLE_NETWORK = 1_000_000
+_STACK_OVERFLOW = 1 << 4 | 1 << 12 | 1 << 20
+"""MSTKERR, STKERR and STKOF: the core could not save its registers, or met the stack limit."""
+_CFSR = {
+    0: "instruction fetch refused",
+    1: "access refused",
+    3: "access refused on return from an exception",
+    5: "access refused while saving floating-point registers",
+    8: "bus error on instruction fetch",
+    9: "bus error",
+    10: "bus error (imprecise)",
+    11: "bus error on return from an exception",
+    13: "bus error while saving floating-point registers",
+    16: "undefined instruction",
+    17: "invalid state (a jump to an even address)",
+    18: "invalid return from an exception",
+    19: "coprocessor or FPU not enabled",
+    24: "unaligned access",
+    25: "division by zero",
+}
+
+
+def fault_record(reply: Reply) -> FaultRecord | None:
+    if reply.fields["recorded"] != "1":
+        return None
+    return FaultRecord({k: int(v, 16) for k, v in reply.fields.items() if k != "recorded"})
+
+
+def seeded_input(seed: int, tensors: Sequence[TensorInfo]) -> bytes:
+    """All inputs, one after the other, as the board makes them from `seed` (0 to 2^32 - 1).
+
+    Word i of tensor t is mix(mix(mix(seed) + t) + i * 0x9E3779B9): for integers its bytes, little endian; for float32 a
+    real in [-1, 1), a multiple of 2^-23, from its lower 24 bits.
+    """
+    words = np.array([seed], np.uint32)
+    return b"".join(_seeded(_mix(_mix(words) + np.uint32(t)), tensor) for t, tensor in enumerate(tensors))
+
+
+def _seeded(state: npt.NDArray[np.uint32], tensor: TensorInfo) -> bytes:
+    count = -(-tensor.nbytes // 4)
+    words = _mix(state + np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B9))
+    if tensor.dtype == "float32":
+        reals = ((words & 0xFFFFFF).astype(np.int32) - (1 << 23)) * np.float32(2.0**-23)
+        return reals.astype("<f4").tobytes()
+    return words.astype("<u4").tobytes()[: tensor.nbytes]
+
+
+def _mix(x: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """C. Wellons' "lowbias32" (hash prospector): every bit of the result depends on every bit of x."""
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
+    return x ^ (x >> np.uint32(16))
