@@ -1,1 +1,67 @@
-__version__ = "0.1.0"
+"""One command from a small neural network to its number on a Cortex-M: bit-exact int8 firmware.
+
+import mcuquant as mq
+
+graph = mq.from_torch(net, example)
+int8 = mq.quantize(graph, calibration=x)
+project = mq.compile(int8, board="qemu-mps2-an386")
+with project.connect() as dut:
+    y = dut.run(x_int8)
+    print(dut.bench())
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .board import Board, board_names, load_board
+    from .dut import Dut
+    from .errors import McuquantError
+    from .flow import compile, from_tflite, from_torch, load, quantize
+    from .interp import run, trace
+    from .ir import Graph
+    from .project import Project
+    from .quantization import snr_report
+
+_HOMES = {
+    "board": ("Board", "board_names", "load_board"),
+    "dut": ("Dut",),
+    "errors": ("McuquantError",),
+    "flow": ("compile", "from_tflite", "from_torch", "load", "quantize"),
+    "interp": ("run", "trace"),
+    "ir": ("Graph",),
+    "project": ("Project",),
+    "quantization": ("snr_report",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Board",
+    "Dut",
+    "Graph",
+    "McuquantError",
+    "Project",
+    "__version__",
+    "board_names",
+    "compile",
+    "from_tflite",
+    "from_torch",
+    "load",
+    "load_board",
+    "quantize",
+    "run",
+    "snr_report",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Names of the interface are imported when first used: the command line stays quick."""
+    from importlib import import_module
+
+    if name not in _HOME:
+        raise AttributeError(f"module 'mcuquant' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

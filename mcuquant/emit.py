@@ -8,11 +8,12 @@ from pathlib import Path
 
 import jinja2
 
-from . import __version__, _assets
+from . import _assets
 from .board import Board
 from .errors import ModelError
 from .program import Program
 from .sources import Sources
+from .version import __version__
 
 _INCLUDE = re.compile(r'^#include "(mq_[a-z0-9_]+\.h)"$', re.MULTILINE)
 _HOST = "src/host/main.c"

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from . import build
 from .board import Board, load_board
 from .errors import CalibrationError, OutputError, ToolError
 from .ir import Array, DType
+
+if TYPE_CHECKING:
+    from .dut import Dut
 
 HOST_TIMEOUT_S = 600
 
@@ -84,6 +87,12 @@ class Project:
         if not (self.directory / "firmware.elf").is_file():
             raise OutputError(f"{self.directory} is not built: run make -C {self.directory}")
         return build.firmware(self.directory, self.board)
+
+    def connect(self, port: str | None = None) -> Dut:
+        """The board, to be used in a `with`: booted under emulation, or at a serial port."""
+        from .dut import Dut
+
+        return Dut(self, port)
 
     def run_host(self, *inputs: Array, sanitize: bool = False) -> tuple[Array, ...]:
         """The C of the project on this computer: stored values in, (N, ...) for each input; the outputs, (N, ...)."""

@@ -41,7 +41,7 @@ MQ_KERNEL int32_t mq_gemm_expand(const uint32_t *from, int32_t words, uint32_t *
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
 #define MQ_GEMM_FOUR                                                                                                   \
-    "ldmia  r0!, {r3, r4, r5, r6}  \n"                                                                                 \
+    "ldmia.w r0!, {r3, r4, r5, r6} \n"                                                                                 \
     "ldmia  r1!, {r7, r8}          \n"                                                                                 \
     "smlad  r9, r7, r3, r9         \n"                                                                                 \
     "smlad  r10, r7, r5, r10       \n"                                                                                 \
@@ -64,7 +64,7 @@ MQ_KERNEL int32_t mq_gemm_expand(const uint32_t *from, int32_t words, uint32_t *
     "asr    " acc ", " acc ", r5          \n"                                                                          \
     "ssat   " acc ", #8, " acc "          \n"
 
-static __attribute__((naked, noinline)) void mq_gemm_pairs_s8(mq_gemm_t *g)
+static __attribute__((naked, noinline)) void mq_gemm_pairs_s8(mq_gemm_t *g __attribute__((unused)))
 {
     __asm__ volatile(
         "push   {r4-r11, lr}           \n"
@@ -130,7 +130,7 @@ MQ_KERNEL int8_t mq_gemm_requantize(int32_t acc, const uint32_t *constants)
     return (int8_t)mq_clamp((high + (high >> 31) + (int32_t)constants[1]) >> constants[2], -128, 127);
 }
 
-static void mq_gemm_pairs_s8(mq_gemm_t *g)
+static void mq_gemm_pairs_s8(mq_gemm_t *g __attribute__((unused)))
 {
     const int32_t words = (int32_t)(g->x_end - g->x) / 4;
     for (int32_t i = 0; i < g->pairs; i++, g->weights += 2 + 2 * words + 6) {

@@ -1,0 +1,144 @@
+"""The whole path, top to bottom: a model becomes a graph, a plan, a program, sources, firmware."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import build
+from .board import DEFAULT_BOARD, Board, load_board
+from .budget import check_fits
+from .emit import emit
+from .errors import GraphError, ModelError
+from .exporters.tflite import to_tflite
+from .frontends import tflite as tflite_frontend
+from .frontends import torch as torch_frontend
+from .ir import Array, Graph, Level, Tensor
+from .lower import lower
+from .metrics import parameters
+from .passes import run_passes
+from .passes.shrink import shrink as shrink_graph
+from .plan import Plan, plan
+from .program import Program
+from .project import Project
+from .quantization import quantize as quantize_graph
+from .sources import Sources
+from .verify import verify
+from .version import __version__
+
+
+def from_torch(module: Any, example: Any) -> Graph:
+    """A torch.nn.Module, exported on `example`, as a float graph. UnsupportedOpError lists what cannot be taken."""
+    return run_passes(torch_frontend.from_torch(module, example))
+
+
+def from_tflite(source: str | Path | bytes) -> Graph:
+    """A .tflite file, int8, int16 or float. ModelError when it cannot be read."""
+    return run_passes(tflite_frontend.load(source))
+
+
+def load(path: str | Path) -> Graph:
+    """A model file by its ending: .pt2 (torch.export) or .tflite."""
+    match Path(path).suffix.lower():
+        case ".tflite":
+            return from_tflite(path)
+        case ".pt2":
+            return run_passes(torch_frontend.load_pt2(path))
+        case other:
+            raise ModelError(
+                f"{path}: models end in .pt2 (torch.export.save) or .tflite, found {other or 'no ending'!r}"
+            )
+
+
+def quantize(graph: Graph, calibration: Array | Sequence[Array], method: str = "auto") -> Graph:
+    """A float graph as int8; `calibration` is (N, ...) in the graph's layout or the model's own."""
+    return run_passes(quantize_graph(graph, calibration, method=method))
+
+
+def compile(
+    graph: Graph,
+    board: str | Path | Board = DEFAULT_BOARD,
+    output: str | Path | None = None,
+    name: str = "model",
+    build_firmware: bool = True,
+    shrink: bool = True,
+) -> Project:
+    """A quantised graph becomes a C project in `output` (default build/NAME) and, unless told not to, firmware.
+
+    `shrink` takes out what no input can change; outputs stay the same to the bit. Nothing is left behind when a step
+    fails. BudgetError when it does not fit the board, ToolError when the compiler is missing, OutputError when `output`
+    holds something else.
+    """
+    target = board if isinstance(board, Board) else load_board(board)
+    directory = Path(output) if output is not None else Path("build") / name
+    build.check_free(directory)
+    graph = shrink_graph(graph) if shrink else graph
+    steps, program = to_program(graph, target, name)
+    check_fits(graph, steps, program, target)
+    sources = emit(program, target)
+    tflite = to_tflite(graph)
+    manifest = _manifest(graph, program, target, sources)
+    with build.output_folder(directory) as staging:
+        if build_firmware:
+            manifest["firmware"] = _built(build.build(sources, target, staging))
+        build.write({**sources.files, "model.tflite": tflite, build.MANIFEST: build.manifest_text(manifest)}, staging)
+    return Project(directory, manifest, target)
+
+
+def to_program(graph: Graph, board: Board, name: str = "model") -> tuple[Plan, Program]:
+    """Plan and lower a quantised graph for a board."""
+    if graph.is_float:
+        raise GraphError(
+            f"{graph.name}: the network is float; quantize it first with calibration data (--calibration X.npz)"
+        )
+    verify(graph, Level.LOWERABLE)
+    steps = plan(graph, board.core)
+    return steps, lower(graph, steps, name)
+
+
+def _manifest(graph: Graph, program: Program, board: Board, sources: Sources) -> dict[str, Any]:
+    return {
+        "mcuquant": __version__,
+        "title": program.title,
+        "name": program.prefix.removeprefix("mq_"),
+        "board": board.name,
+        "core": board.core.cpu,
+        "sources_digest": sources.digest,
+        "macs": program.macs,
+        "parameters": parameters(graph),
+        "arena_bytes": program.arena_bytes,
+        "constant_bytes": program.constant_bytes,
+        "inputs": [_port(graph[t], c.name) for t, c in zip(graph.inputs, program.inputs, strict=True)],
+        "outputs": [_port(graph[t], c.name) for t, c in zip(graph.outputs, program.outputs, strict=True)],
+        "layers": [_layer(graph, program, i) for i in range(len(program.calls))],
+        "notes": list(graph.notes),
+    }
+
+
+def _port(tensor: Tensor, name: str) -> dict[str, Any]:
+    scale = tensor.scale if tensor.q is not None else None
+    return {
+        "name": name,
+        "shape": list(tensor.shape),
+        "dtype": tensor.dtype.value,
+        "scale": scale,
+        "zero_point": tensor.zero_point,
+    }
+
+
+def _layer(graph: Graph, program: Program, index: int) -> dict[str, Any]:
+    call = program.calls[index]
+    y = graph[call.tensor_ids[0]]
+    return {
+        "name": call.name,
+        "op": call.op,
+        "kernel": call.function,
+        "shape": list(y.shape),
+        "dtype": y.dtype.value,
+        "macs": call.macs,
+    }
+
+
+def _built(firmware: build.Firmware) -> Mapping[str, Any]:
+    return {"digest": firmware.digest, "flash_bytes": firmware.flash_bytes, "ram_bytes": firmware.ram_bytes}
