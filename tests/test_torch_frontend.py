@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mcuquant import interp, ir
 from mcuquant.frontends.torch import from_torch, load_pt2
 from mcuquant.layout import to_graph_layout, to_model_layout
+from mcuquant.passes import run_passes
 
 CASES = {**modules.NETS, **modules.WEIGHTED, **modules.POOLED, **modules.ARITHMETIC, **modules.MOVED}
 
@@ -59,14 +60,16 @@ def assert_same_as_torch(module: nn.Module, graph: ir.Graph, inputs: tuple[Tenso
 def test_equals_torch(name: str) -> None:
     module, shapes = CASES[name]
     inputs = examples(shapes)
-    assert_same_as_torch(module, from_torch(randomised(module), inputs), inputs)
+    graph = from_torch(randomised(module), inputs)
+    assert_same_as_torch(module, graph, inputs)
+    assert_same_as_torch(module, run_passes(graph), inputs)
 
 
 @pytest.mark.parametrize("name", modules.NETS)
 def test_standard_networks_need_no_transpose(name: str) -> None:
     module, shapes = modules.NETS[name]
-    kinds = {op.kind for op in from_torch(randomised(module), examples(shapes)).ops}
-    assert not kinds & {"Transpose", "Pad", "Slice"}
+    kinds = {op.kind for op in run_passes(from_torch(randomised(module), examples(shapes))).ops}
+    assert not kinds & {"Transpose", "Pad", "Slice", "BatchNorm"}
 
 
 @pytest.mark.parametrize("name", ["signal_net", "flat_net"])
@@ -74,7 +77,9 @@ def test_text_of_the_graph(name: str, golden: Callable[[str, str], None]) -> Non
     module, shapes = modules.NETS[name]
     for parameter in module.parameters():  # the random start may differ from one torch to the next
         parameter.data = ((torch.arange(parameter.numel()) * 5 % 13 - 6) / 8).reshape(parameter.shape)
-    golden(f"torch_{name}.txt", str(from_torch(module, examples(shapes))))
+    graph = from_torch(module, examples(shapes))
+    golden(f"torch_{name}.txt", str(graph))
+    golden(f"torch_{name}_tidy.txt", str(run_passes(graph)))
 
 
 def test_a_file_gives_the_same_graph_as_the_module(tmp_path: Path) -> None:

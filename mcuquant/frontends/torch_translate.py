@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .. import ir
-from ..errors import ModelError, UnsupportedOpError
+from ..errors import GraphError, ModelError, UnsupportedOpError
+from ..verify import verify
 from . import torch_arith, torch_pool, torch_shape, torch_weighted
 from .torch_layout import Value
 from .torch_net import Call, Net, RefusalError
@@ -72,7 +73,11 @@ def translate(program: Exported) -> ir.Graph:
     translator.raise_problems()
     outputs = tuple(translator.outputs())
     net = translator.net
-    return ir.Graph(program.name, net.tensors, tuple(net.ops), inputs, outputs).with_()
+    graph = ir.Graph(program.name, net.tensors, tuple(net.ops), inputs, outputs).with_()
+    try:
+        return verify(graph, ir.Level.FLOAT)
+    except GraphError as error:  # torch would have refused such a program: only a tampered file holds one
+        raise ModelError(f"{program.name} is not a valid network: {error}") from error
 
 
 class _Translator:

@@ -1,0 +1,42 @@
+"""A clamp that stands alone goes into the operation before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .. import ops
+from ..ir import Activation, Graph, Op
+from .rewrite import Draft, same_type
+
+
+def fuse_activation(graph: Graph) -> Graph:
+    """Quantised, only where it is exact: the clamp's input and output have the same type, scale and zero point."""
+    draft = Draft.of(graph)
+    for op in graph.ops:
+        if not (isinstance(op, ops.Relu) and _fused(draft, op)):
+            draft.append(op)
+    return draft.finish()
+
+
+def _fused(draft: Draft, relu: ops.Relu) -> bool:
+    x, y = draft.tensors[relu.inputs[0]], draft.tensors[relu.output]
+    producer = draft.producer(x.id)
+    if producer is None or not draft.only_reader(x.id) or not same_type(x, y):
+        return False
+    if isinstance(producer, ops.Relu) and not same_type(draft.tensors[producer.inputs[0]], x):
+        return False  # the clamps that stand alone do not all rescale
+    both = _both(producer, relu.activation)
+    if both is None:
+        return False
+    draft.replace(producer, replace(producer, activation=both, outputs=relu.outputs))  # type: ignore[call-arg]
+    return True
+
+
+def _both(producer: Op, second: Activation) -> Activation | None:
+    """The one clamp that does what the producer's own and then `second` do; None when there is none."""
+    first = getattr(producer, "activation", None)
+    if first is None:
+        return None
+    (low, high), (then_low, then_high) = first.bounds, second.bounds
+    bounds = max(low, then_low), min(high, then_high)
+    return next((activation for activation in Activation if activation.bounds == bounds), None)
