@@ -131,6 +131,40 @@ def test_int16_curves_at_every_input(op: type[ops.Unary], scale_log2: float) -> 
     assert np.array_equal(run(graph, inputs)[0], Tflm(graph).run(inputs)[0])
 
 
+@pytest.mark.parametrize(("dtype", "to"), [(INT8, INT8), (INT8, INT16), (INT16, INT16)])
+def test_softmax_over_many_rows(dtype: DType, to: DType) -> None:
+    units = {(INT8, INT8): (1 / 256, -128), (INT8, INT16): (1 / 65536, -32768), (INT16, INT16): (1 / 32768, 0)}
+    for seed, scale in enumerate((0.01, 0.05, 0.3)):
+        net = Net(np.random.default_rng(seed), dtype)
+        x = net.input((1, 3000, 5), scale=scale if dtype is INT8 else scale / 256)
+        graph = net.graph(net.apply(ops.Softmax, (x,), (1, 3000, 5), QParams.of(*units[dtype, to]), dtype=to))
+        inputs = [net.rng.integers(*dtype.range(), (1, 3000, 5)).astype(dtype.numpy)]
+        assert np.array_equal(run(graph, inputs)[0], Tflm(graph).run(inputs)[0])
+
+
+def test_bounds_have_single_precision() -> None:
+    """At these scales 6 / scale lies next to a half, on either side of it by the precision it is computed in."""
+    for halves in range(1001, 30001, 1200):
+        net = Net(np.random.default_rng(0), INT16)
+        scale = float(np.float32(6 / (halves + 0.5)))
+        a, b = (net.input((1, 2), scale=scale) for _ in range(2))
+        graph = net.graph(net.apply(ops.Add, (a, b), (1, 2), QParams.of(scale), activation=Activation.RELU6))
+        inputs = [np.array([[32767, -32768]], np.int16), np.zeros((1, 2), np.int16)]
+        assert np.array_equal(run(graph, inputs)[0], Tflm(graph).run(inputs)[0])
+
+
+def test_quantize_divides_in_single_precision() -> None:
+    """Inputs next to a half of the scale, on either side."""
+    rng = np.random.default_rng(0)
+    for scale in (0.0031, 0.017, 0.09):
+        net = Net(rng, INT16)
+        x = net.input((1, 4096), FLOAT32)
+        graph = net.graph(net.apply(ops.Quantize, (x,), (1, 4096), QParams.of(scale)))
+        halves = ((rng.integers(-20000, 20000, (1, 4096)) + 0.5) * np.float32(scale)).astype(np.float32)
+        inputs = [np.nextafter(halves, np.float32(1e9) * rng.choice(np.array([-1, 0, 1], np.float32), halves.shape))]
+        assert np.array_equal(run(graph, inputs)[0], Tflm(graph).run(inputs)[0])
+
+
 # --- what the reference interpreter refuses is defined by what it accepts --------------------------------------------
 
 
@@ -257,6 +291,20 @@ def test_an_output_scale_too_small_for_a_sum_is_refused() -> None:
         "Add: the scale 9.99999975e-06 of output 2 ('activation_2') is too small for that of the input: "
         "the rescale factor is 6.10352, expected below 1; quantize the output with a larger scale"
     )
+
+
+def test_an_output_scale_too_small_for_a_hard_swish_is_refused() -> None:
+    net = Net(np.random.default_rng(0))
+    x = net.input((1, 4), scale=1.0)
+    graph = net.graph(net.apply(ops.HardSwish, (x,), (1, 4), QParams.of(1 / 128)))
+    with pytest.raises(GraphError) as caught:
+        params(graph, graph.ops[0])
+    assert str(caught.value) == (
+        "HardSwish: the scale 0.0078125 of output 1 ('activation_1') is too small for that of the input: "
+        "the rescale factor is 1, expected below 1; quantize the output with a larger scale"
+    )
+    with pytest.raises(RuntimeError):
+        Tflm(graph)
 
 
 def test_an_input_scale_too_small_for_a_softmax_is_refused() -> None:
