@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 
 from .board import Board, Region
+
+if TYPE_CHECKING:
+    from .quantization import LayerSnr
 
 
 def bytes_text(nbytes: int) -> str:
@@ -69,6 +73,22 @@ def layer_table(layers: Iterable[Mapping[str, Any]]) -> Table:
         share = share_text(row["macs"], total)
         made.add_row(str(i), row["name"], row["op"], shape_text(row["shape"]), f"{row['macs']:,}", share)
     return made
+
+
+def snr_table(rows: Iterable[LayerSnr]) -> Table:
+    """What each layer loses: by itself, and together with all before it. The worst of them is marked."""
+    layers = list(rows)
+    worst = min((row.own_db for row in layers), default=0.0)
+    made = table(">#", "*layer", "*op", "shape", ">alone", ">so far", "")
+    for row in layers:
+        mark = "<- loses most" if row.own_db == worst else ""
+        decibels = (db_text(row.own_db), db_text(row.cumulative_db))
+        made.add_row(str(row.index), row.name, row.op, shape_text(row.shape), *decibels, mark)
+    return made
+
+
+def db_text(db: float) -> str:
+    return "exact" if db == math.inf else f"{db:.1f} dB"
 
 
 def boards_table(boards: Iterable[Board]) -> Table:

@@ -8,7 +8,11 @@ import click
 
 from ..errors import McuquantError
 from .boards import boards
+from .compile import compile_
+from .device import bench, run
 from .doctor import doctor
+from .inspect import inspect
+from .validate import validate
 
 INTERRUPTED = 130
 """What a shell expects of a program ended by Ctrl-C: 128 + SIGINT."""
@@ -55,5 +59,5 @@ def main() -> None:
     """Entry point; commands are added below."""
 
 
-for _command in (boards, doctor):
+for _command in (compile_, bench, run, validate, inspect, boards, doctor):
     main.add_command(_command)

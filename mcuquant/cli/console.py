@@ -6,10 +6,10 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import click
 from rich.console import Console, RenderableType
@@ -19,8 +19,6 @@ from ..errors import OutputError
 
 WIDTH = 100
 """Columns no table exceeds."""
-
-T = TypeVar("T")
 
 
 def show(renderable: RenderableType) -> None:
@@ -55,12 +53,14 @@ def working(what: str) -> Iterator[None]:
         yield
 
 
-def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """`items` under a progress bar on stderr; silent where stderr is no terminal."""
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr, moved by calling what it gives with the number done; silent where it is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     err = _stderr()
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        yield from progress.track(items, total=total, description=what)
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from ..board import Board
 from ..errors import DeviceError
 from .link import Link
+from .table import measurement_text
 from .wire import DeviceInfo
 
 
@@ -64,6 +65,9 @@ class Measurement:
     arena_bytes: int
     stack_bytes: int
     """The most that was ever in use, the application's own included."""
+
+    def __str__(self) -> str:
+        return measurement_text(self)
 
     @property
     def macs(self) -> int:

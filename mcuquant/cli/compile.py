@@ -1,0 +1,109 @@
+"""`mcuquant compile`: a model file becomes a C project and firmware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import report
+from ..board import DEFAULT_BOARD, load_board
+from ..build import check_free
+from .console import next_step, say, show, working
+from .data import named
+
+if TYPE_CHECKING:
+    from ..ir import Array, Graph
+    from ..project import Project
+
+METHODS = ("auto", "minmax", "percentile", "mse")
+SNR_SAMPLES = 32
+"""Enough for a ratio to settle within a fraction of a dB."""
+MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("compile")
+@click.argument("model", type=MODEL)
+@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="A name of `mcuquant boards`, or a TOML file.")
+@click.option("--calibration", type=MODEL, metavar="X.npz", help="Sample inputs of a float model: array x, (N, ...).")
+@click.option("--method", type=click.Choice(METHODS), default="auto", show_default=True, help="How ranges are chosen.")
+@click.option("--snr", is_flag=True, help="Show what each layer loses to quantization.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to make.  [build/NAME]")
+@click.option("--name", default="model", show_default=True, help="Prefix of the C names: kws gives mq_kws_run.")
+@click.option("--no-build", is_flag=True, help="Write the C project and leave compiling it to you.")
+def compile_(
+    model: Path,
+    board: str,
+    calibration: Path | None,
+    method: str,
+    snr: bool,
+    output: Path | None,
+    name: str,
+    no_build: bool,
+) -> None:
+    """Turn MODEL into a C project, quantized and built for a board.
+
+    MODEL is a .pt2 file of torch.export.save, or a .tflite file. A float one needs --calibration: an .npz file whose
+    array x holds a few hundred typical inputs, in the model's own layout. DIR then holds the C project (`make` alone
+    builds it), model.tflite of the quantized network, manifest.json and firmware.elf.
+
+    \b
+    Examples:
+      mcuquant compile net.pt2 --calibration x.npz -o build/net
+      mcuquant compile net_int8.tflite --board qemu-mps3-an547 -o build/net
+      mcuquant compile kws.pt2 --calibration x.npz --name kws --no-build -o kws
+    """
+    from .. import flow
+
+    target = load_board(board)
+    directory = output or Path("build") / name
+    check_free(directory)
+    with working(f"reading {model.name}"):
+        graph = flow.load(model)
+    if graph.is_float:
+        graph = _quantized(graph, _samples(model, calibration), method, snr)
+    elif calibration is not None:
+        raise click.UsageError(f"{model} is quantized already: leave --calibration out")
+    with working("writing C" if no_build else "writing and compiling C"):
+        project = flow.compile(graph, target, directory, name, build_firmware=not no_build)
+    _report(project)
+
+
+def _samples(model: Path, calibration: Path | None) -> Array:
+    if calibration is None:
+        raise click.UsageError(f"{model} is a float network: add --calibration X.npz, typical inputs as array x")
+    (x,) = named(calibration, "x")
+    return x
+
+
+def _quantized(graph: Graph, x: Array, method: str, snr: bool) -> Graph:
+    from .. import flow
+    from ..quantization import snr_report
+
+    with working("quantizing"):
+        quantized = flow.quantize(graph, x, method=method)
+    if snr:
+        with working("comparing layers"):
+            rows = snr_report(graph, quantized, x[:SNR_SAMPLES])
+        show(report.snr_table(rows))
+    return quantized
+
+
+def _report(project: Project) -> None:
+    manifest = project.manifest
+    say(
+        f"{manifest['title']}: {len(manifest['layers'])} layers, {manifest['parameters']:,} parameters, "
+        f"{manifest['macs']:,} MACs; for {project.board.name}"
+    )
+    for note in manifest["notes"]:
+        say(f"note: {note}")
+    where = project.directory
+    if "firmware" not in manifest:
+        say(f"Wrote {where}: C project, model.tflite, manifest.json.")
+        next_step(f"make -C {where}")
+        return
+    built = manifest["firmware"]
+    show(report.memory_table(project.board, built["flash_bytes"], built["ram_bytes"], manifest["arena_bytes"]))
+    say(f"Wrote {where}: C project, model.tflite, manifest.json, firmware.elf.")
+    next_step(f"mcuquant bench {where}", f"mcuquant validate {where} --data X.npz")

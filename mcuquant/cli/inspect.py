@@ -1,0 +1,83 @@
+"""`mcuquant inspect`: what a model or a compiled project is and takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import report
+from ..board import DEFAULT_BOARD, load_board
+from .console import next_step, say, show, working, write_json
+
+
+@click.command()
+@click.argument("what", metavar="MODEL|DIR", type=click.Path(exists=True, path_type=Path))
+@click.option("--board", metavar="B", help=f"Board a MODEL is planned for.  [default: {DEFAULT_BOARD}]")
+@click.option("--graph", is_flag=True, help="Print the whole graph: every tensor and operation.")
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path), metavar="F", help="Write it as JSON; - is stdout."
+)
+def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None) -> None:
+    """Show the layers of a model file or a compiled project, and what they take.
+
+    A float MODEL is shown as it is; arena and flash are those of the int8 network it becomes.
+
+    \b
+    Examples:
+      mcuquant inspect net.pt2
+      mcuquant inspect net_int8.tflite --graph
+      mcuquant inspect build/net --json net.json
+    """
+    if what.is_dir() and board is not None:
+        raise click.UsageError(f"{what} was compiled for a board: leave --board out")
+    with working(f"reading {what}"):
+        facts = _of_project(what) if what.is_dir() else _of_model(what, board or DEFAULT_BOARD)
+    if json_path is not None:
+        write_json(json_path, facts)
+    if str(json_path) == "-":
+        return
+    if graph:
+        say(facts["graph"])
+        return
+    _show(facts)
+    next_step(_next(what, facts))
+
+
+def _of_model(path: Path, board: str) -> Mapping[str, Any]:
+    from .. import describe, flow
+
+    return describe.describe(flow.load(path), load_board(board))
+
+
+def _of_project(directory: Path) -> Mapping[str, Any]:
+    """The network of the folder's model.tflite; sizes from the firmware once that is built."""
+    from .. import describe, flow
+    from ..project import Project
+
+    project = Project.open(directory)
+    facts = describe.describe(flow.load(directory / "model.tflite"), project.board)
+    measured: dict[str, Any] = {"title": project.manifest["title"]}
+    if (directory / "firmware.elf").is_file():
+        built = project.firmware
+        measured |= {"ram_bytes": built.ram_bytes, "flash_bytes": built.flash_bytes}
+        measured |= {"ram_bytes_source": built.elf.name, "flash_bytes_source": built.elf.name}
+    return {**facts, **measured}
+
+
+def _show(facts: Mapping[str, Any]) -> None:
+    kind = "float" if facts["float"] else "integer"
+    say(f"{facts['title']}: {kind}, {facts['parameters']:,} parameters, {facts['macs']:,} MACs; for {facts['board']}")
+    show(report.layer_table(facts["layers"]))
+    for key, text in (("arena_bytes", "arena"), ("ram_bytes", "RAM"), ("flash_bytes", "flash")):
+        if key in facts:
+            say(f"{text}: {report.bytes_text(facts[key])} ({facts[key + '_source']})")
+
+
+def _next(what: Path, facts: Mapping[str, Any]) -> str:
+    if what.is_dir():
+        return f"mcuquant bench {what}"
+    calibration = " --calibration X.npz" if facts["float"] else ""
+    return f"mcuquant compile {what}{calibration} -o build/{what.stem}"
