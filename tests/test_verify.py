@@ -9,15 +9,12 @@ from typing import Any
 import graphs
 import numpy as np
 import pytest
+from breaches import FLOAT32, INT8, INT16, INT32, INT64, ONE, Q, binary, complaint, conv, unary
 from nets import Net
 
 from mcuquant import ops
-from mcuquant.errors import GraphError
-from mcuquant.ir import Activation, DType, Graph, Level, Op, Padding, QParams, Role, Shape, Tensor
+from mcuquant.ir import Graph, Level, Padding, QParams, Role, Tensor
 from mcuquant.verify import verify
-
-INT8, INT16, INT32, INT64, FLOAT32 = DType.INT8, DType.INT16, DType.INT32, DType.INT64, DType.FLOAT32
-Q = QParams.of(0.5, 3)
 
 
 @pytest.mark.parametrize("name", graphs.GENERATORS)
@@ -30,58 +27,6 @@ def test_every_generated_graph_keeps_the_rules(name: str) -> None:
 def test_every_generated_float_graph_keeps_the_rules(name: str) -> None:
     graph = graphs.FLOAT_GENERATORS[name](np.random.default_rng(5))
     assert verify(graph, Level.FLOAT) is graph
-
-
-def complaint(graph: Graph, level: Level = Level.QUANTISED) -> str:
-    """What verify says of `graph` after naming it."""
-    with pytest.raises(GraphError) as caught:
-        verify(graph, level)
-    start = f"graph {graph.name!r}: "
-    assert str(caught.value).startswith(start)
-    return str(caught.value)[len(start) :]
-
-
-def conv(**changes: Any) -> Graph:
-    """A convolution of (1,4,4,2) to (1,3,2,4); `changes` replace fields of tensors x, w, b, y and of the op."""
-    rng = np.random.default_rng(0)
-    w = rng.integers(-127, 128, (4, 2, 3, 2)).astype(np.int8)
-    tensors = {
-        "x": Tensor(0, (1, 4, 4, 2), INT8, Role.INPUT, q=Q, name="x"),
-        "w": Tensor(1, w.shape, INT8, Role.CONSTANT, q=QParams.of([0.25] * 4, axis=0), data=w, name="w"),
-        "b": Tensor(
-            2, (4,), INT32, Role.CONSTANT, q=QParams.of([0.125] * 4, axis=0), data=np.zeros(4, np.int32), name="b"
-        ),
-        "y": Tensor(3, (1, 3, 2, 4), INT8, Role.ACTIVATION, q=Q, name="y"),
-    }
-    op = replace(ops.Conv2D(inputs=(0, 1, 2), outputs=(3,)), **changes.pop("op", {}))
-    for name, fields in changes.items():
-        tensors[name] = replace(tensors[name], **fields)
-    return Graph("g", dict(enumerate(tensors.values())), (op,), (0,), (3,))
-
-
-def unary(op: Op, x: Shape, y: Shape, dtype: DType = INT8, **y_fields: Any) -> Graph:
-    """One operation from tensor 0 to tensor 1."""
-    table = {
-        0: Tensor(0, x, dtype, Role.INPUT, q=None if dtype is FLOAT32 else QParams.of(0.5), name="x"),
-        1: replace(
-            Tensor(1, y, dtype, Role.ACTIVATION, q=None if dtype is FLOAT32 else QParams.of(0.5), name="y"), **y_fields
-        ),
-    }
-    return Graph("g", table, (op,), (0,), (1,))
-
-
-def binary(
-    kind: type[Op], a: Shape, b: Shape, y: Shape, b_fields: dict[str, Any] | None = None, **attributes: Any
-) -> Graph:
-    table = {
-        0: Tensor(0, a, INT8, Role.INPUT, q=Q, name="a"),
-        1: replace(Tensor(1, b, INT8, Role.INPUT, q=Q, name="b"), **(b_fields or {})),
-        2: Tensor(2, y, INT8, Role.ACTIVATION, q=Q, name="y"),
-    }
-    return Graph("g", table, (kind(inputs=(0, 1), outputs=(2,), **attributes),), (0, 1), (2,))
-
-
-ONE = {"inputs": (0,), "outputs": (1,)}
 
 
 def test_the_convolution_used_here_keeps_the_rules() -> None:
@@ -217,142 +162,6 @@ CONV_BREACHES: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("changes", "message"), CONV_BREACHES)
 def test_a_convolution(changes: dict[str, Any], message: str) -> None:
     assert complaint(conv(**changes)) == f"operation 0 (Conv2D): {message}"
-
-
-SHAPE_BREACHES: list[tuple[Callable[[], Graph], str]] = [
-    (
-        lambda: binary(ops.FullyConnected, (1, 6), (2, 3, 1), (1, 2)),
-        "operation 0 (FullyConnected): weights have shape (2, 3, 1), expected 2 axes",
-    ),
-    (
-        lambda: binary(ops.FullyConnected, (1, 7), (2, 3), (1, 2)),
-        "operation 0 (FullyConnected): its input of shape (1, 7) does not divide into rows of 3",
-    ),
-    (
-        lambda: binary(ops.FullyConnected, (1, 6), (2, 3), (1, 2)),
-        "operation 0 (FullyConnected): its output has shape (1, 2), expected 2 rows of 2",
-    ),
-    (
-        lambda: binary(ops.DepthwiseConv2D, (1, 4, 4, 2), (1, 3, 3, 3), (1, 2, 2, 3)),
-        "operation 0 (DepthwiseConv2D): weights have shape (1, 3, 3, 3), expected (1, height, width, a multiple of 2)",
-    ),
-    (
-        lambda: binary(ops.TransposeConv, (1, 4, 4, 2), (5, 3, 3, 3), (1, 6, 6, 5)),
-        "operation 0 (TransposeConv): weights have 3 input channels, expected 2",
-    ),
-    (
-        lambda: binary(ops.TransposeConv, (1, 4, 4, 2), (5, 3, 3, 2), (1, 6, 6, 4)),
-        "operation 0 (TransposeConv): its output has shape (1, 6, 6, 4), expected (1, height, width, 5)",
-    ),
-    (
-        lambda: binary(ops.BatchMatMul, (3,), (3, 2), (2,)),
-        "operation 0 (BatchMatMul): its inputs have shapes (3,) and (3, 2), expected at least 2 axes",
-    ),
-    (
-        lambda: binary(ops.BatchMatMul, (4, 3), (3, 2), (4, 2), adj_b=True),
-        "operation 0 (BatchMatMul): matrices of shapes (4, 3) and (2, 3) cannot be multiplied",
-    ),
-    (
-        lambda: binary(ops.Add, (1, 3), (1, 2), (1, 3)),
-        "operation 0 (Add): its inputs have shapes (1, 3) and (1, 2), which cannot be broadcast",
-    ),
-    (
-        lambda: binary(ops.Add, (1, 3), (3,), (3,)),
-        "operation 0 (Add): its output has shape (3,), expected (1, 3)",
-    ),
-    (
-        lambda: binary(ops.Concat, (1, 3, 2), (1, 3, 3), (1, 6, 2), axis=1),
-        "operation 0 (Concat): an input has shape (1, 3, 3), expected (1, 3, 2) but for axis 1",
-    ),
-    (
-        lambda: binary(ops.Concat, (1, 3), (1, 3), (1, 6), axis=2),
-        "operation 0 (Concat): its axis is 2, expected an axis of shape (1, 3)",
-    ),
-    (
-        lambda: unary(
-            ops.MaxPool2D(**ONE, window=(2, 2), stride=(3, 1), padding=Padding(top=2)), (1, 4, 4, 1), (1, 2, 3, 1)
-        ),
-        "operation 0 (MaxPool2D): a window of (2, 2) with padding Padding(top=2, bottom=0, left=0, right=0) "
-        "lies outside the image altogether",
-    ),
-    (
-        lambda: unary(ops.Softmax(**ONE), (), ()),
-        "operation 0 (Softmax): its input is a scalar, expected at least 1 axis",
-    ),
-    (
-        lambda: unary(ops.Relu(**ONE, activation=Activation.RELU), (1, 2), (2,)),
-        "operation 0 (Relu): its output has shape (2,), expected (1, 2)",
-    ),
-    (
-        lambda: unary(ops.Pad(**ONE, pads=((0, -1),)), (3,), (2,)),
-        "operation 0 (Pad): its pads are ((0, -1),), expected 1 pairs of numbers from 0",
-    ),
-    (
-        lambda: unary(ops.Mean(**ONE, axes=(2, 1)), (1, 2, 3), (1,)),
-        "operation 0 (Mean): its axes are (2, 1), expected ascending axes of shape (1, 2, 3)",
-    ),
-    (
-        lambda: unary(ops.Mean(**ONE, axes=(1,)), (1, 2, 3), (1,)),
-        "operation 0 (Mean): its output has shape (1,), expected (1, 1, 3) or (1, 3)",
-    ),
-    (
-        lambda: unary(ops.ArgMax(**ONE, axis=3), (1, 2, 3), (1, 2), dtype=INT8),
-        "operation 0 (ArgMax): its axis is 3, expected an axis of shape (1, 2, 3)",
-    ),
-    (
-        lambda: unary(ops.Slice(**ONE, begin=(0,), step=(1,)), (1, 2), (1, 2)),
-        "operation 0 (Slice): begins at (0,) by steps (1,) from (1, 2) to (1, 2), expected 2 numbers each",
-    ),
-    (
-        lambda: unary(ops.Slice(**ONE, begin=(0, 3), step=(1, -2)), (1, 4), (1, 3)),
-        "operation 0 (Slice): along axis 1 reads from 3 to -1 by -2, expected within 0 to 3",
-    ),
-    (
-        lambda: unary(ops.Reshape(**ONE), (1, 4), (1, 5)),
-        "operation 0 (Reshape): its output has shape (1, 5), expected 4 elements as in (1, 4)",
-    ),
-    (
-        lambda: unary(ops.Transpose(**ONE, perm=(0, 0)), (1, 4), (1, 4)),
-        "operation 0 (Transpose): its permutation is (0, 0), expected every axis of shape (1, 4) once",
-    ),
-    (
-        lambda: unary(ops.ResizeNearest(**ONE), (1, 2, 2, 3), (1, 4, 4, 2)),
-        "operation 0 (ResizeNearest): its output has shape (1, 4, 4, 2), expected (1, height, width, 3)",
-    ),
-]
-
-
-@pytest.mark.parametrize(("build", "message"), SHAPE_BREACHES)
-def test_shapes(build: Callable[[], Graph], message: str) -> None:
-    assert complaint(build()) == message
-
-
-ATTRIBUTE_BREACHES: list[tuple[Op, str]] = [
-    (ops.Softmax(**ONE, beta=0.0), "operation 0 (Softmax): its beta is 0.0, expected a positive number"),
-    (ops.LeakyRelu(**ONE, alpha=np.nan), "operation 0 (LeakyRelu): its alpha is nan, expected a finite number"),
-    (
-        ops.Relu(**ONE, activation=Activation.NONE),
-        "operation 0 (Relu): its activation is none, expected one that clamps",
-    ),
-    (
-        ops.Pad(**ONE, pads=((0, 0), (0, 0)), value=128),
-        "operation 0 (Pad): its value is 128, expected an integer in (-128, 127)",
-    ),
-    (
-        ops.Pad(**ONE, pads=((0, 0), (0, 0)), value=0.5),
-        "operation 0 (Pad): its value is 0.5, expected an integer in (-128, 127)",
-    ),
-]
-
-
-@pytest.mark.parametrize(("op", "message"), ATTRIBUTE_BREACHES)
-def test_attributes(op: Op, message: str) -> None:
-    assert complaint(unary(op, (1, 4), (1, 4))) == message
-
-
-def test_a_float_pad_is_finite() -> None:
-    graph = unary(ops.Pad(**ONE, pads=((0, 0), (0, 0)), value=np.inf), (1, 4), (1, 4), FLOAT32)
-    assert complaint(graph, Level.FLOAT) == "operation 0 (Pad): its value is inf, expected a finite number"
 
 
 def test_a_batch_normalisation_has_a_factor_a_channel() -> None:
