@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -117,7 +119,18 @@ class SerialTransport:
 
 
 def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+    """The system's word for it, and what helps."""
+    number = getattr(error, "errno", None)
+    if number is None:
+        return str(error)
+    return os.strerror(number) + _HELP.get(number, "")
+
+
+_HELP = {
+    errno.EAGAIN: " (another program holds the port; close it)",
+    errno.EBUSY: " (another program holds the port; close it)",
+    errno.EACCES: " (on Linux: sudo usermod -aG dialout $USER, then log in again)",
+}
 
 
 def open_port(port: str, baud: int) -> Transport:

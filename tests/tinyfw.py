@@ -1,0 +1,104 @@
+"""The hand-written network of tests/data/tiny as firmware, as a host program, and as numpy."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from mcuquant._assets import folder
+from mcuquant.board import Board
+from mcuquant.device.transport import Transport
+from mcuquant.device.wire import TensorInfo
+from mcuquant.emit import render
+from mcuquant.ir import Array
+
+DIGEST = "0123456789abcdef" * 4
+INPUTS = (TensorInfo("int8", 700), TensorInfo("int16", 8))
+OUTPUTS = (TensorInfo("int8", 700), TensorInfo("int32", 8))
+STEPS = 3
+ARENA_BYTES = 1424
+
+UNALIGNED, DIVIDE, JUMP, OVERFLOW, STORE, DEEP, SLOW = range(101, 108)
+"""Values of the first input's first element that make the network misbehave."""
+
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
+_TINY = Path(__file__).resolve().parent / "data" / "tiny"
+_PROGRAM = SimpleNamespace(
+    prefix="mq_tiny",
+    arena_bytes=ARENA_BYTES,
+    arena_alignment=16,
+    inputs=[SimpleNamespace(nbytes=t.nbytes) for t in INPUTS],
+)
+
+
+def firmware(board: Board, directory: Path, machine_flags: Sequence[str] = ()) -> Path:
+    """Build it for `board`; `machine_flags` take the place of the board's own. The path of the ELF."""
+    _generate(board, directory)
+    root, elf = folder("firmware"), directory / "firmware.elf"
+    folders = ("app", "port/cortexm", f"port/{board.port}")
+    sources = [root / "mq.c", *(p for f in folders for p in sorted((root / f).glob("*.c"))), _TINY / "mq_tiny.c"]
+    flags = [*(machine_flags or board.compiler_flags), "-Os", "-ffunction-sections", "-fdata-sections", "-fno-common"]
+    link = ["--specs=nano.specs", "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings"]
+    _gcc("arm-none-eabi-gcc", directory, [*flags, *link, "-T", str(directory / "linker.ld")], sources, elf)
+    return elf
+
+
+def host_program(board: Board, directory: Path) -> Path:
+    """Build the host runner around it, with sanitizers."""
+    _generate(board, directory)
+    root, made = folder("firmware"), directory / "mq_host"
+    sources = [root / "host" / "main.c", root / "mq.c", _TINY / "mq_tiny.c"]
+    _gcc("gcc", directory, ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"], sources, made)
+    return made
+
+
+def host_library(directory: Path) -> Path:
+    """The parts of the firmware that need no chip, as a shared library."""
+    root, made = folder("firmware"), directory / "libmq.so"
+    sources = [root / "mq.c", root / "app" / "mq_format.c", root / "app" / "mq_crc.c", root / "app" / "mq_request.c"]
+    _gcc("gcc", directory, ["-O1", "-shared", "-fPIC"], sources, made)
+    return made
+
+
+def _generate(board: Board, directory: Path) -> None:
+    (directory / "board.h").write_text(render("board.h.j2", board=board, program=_PROGRAM))
+    (directory / "linker.ld").write_text(render("linker.ld.j2", board=board))
+    (directory / "digest.h").write_text(f'#define MQ_DIGEST "{DIGEST}"\n')
+
+
+def _gcc(compiler: str, directory: Path, flags: Sequence[str], sources: Sequence[Path], made: Path) -> None:
+    includes = [f"-I{path}" for path in (folder("firmware"), directory, _TINY)]
+    command = [compiler, "-std=c11", *WARNINGS, *flags, *includes, *map(str, sources), "-o", str(made)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def samples(rng: np.random.Generator, first: int = 0) -> tuple[bytes, bytes]:
+    """Random inputs, but for the first element."""
+    a = rng.integers(-128, 128, 700, np.int8)
+    a[0] = first
+    return a.tobytes(), rng.integers(-32768, 32768, 4, np.int16).tobytes()
+
+
+def network(inputs: tuple[bytes, ...]) -> list[tuple[bytes, ...]]:
+    """The outputs of its three steps, and those of the network."""
+    a, b = np.frombuffer(inputs[0], np.uint8), np.frombuffer(inputs[1], np.int16)
+    t: Array = a ^ np.uint8(0x5A)
+    x: Array = t + np.uint8(1)
+    y: Array = np.array([b.sum(dtype=np.int32), x.view(np.int8).sum(dtype=np.int32)], np.int32)
+    return [(t.tobytes(),), (x.tobytes(),), (y.tobytes(),), (x.tobytes(), y.tobytes())]
+
+
+def ask(transport: Transport, command: str, timeout_s: float = 5.0) -> list[str]:
+    """What a terminal shows for a command: the lines before m-ready."""
+    transport.write(command.encode("ascii"))
+    heard = b""
+    while not heard.endswith(b"m-ready\r\n"):
+        data = transport.read(timeout_s)
+        assert data, f"no m-ready after {command!r}, only {heard!r}"
+        heard += data
+    return heard.decode("ascii").split("\r\n")[:-2]
