@@ -20,7 +20,7 @@ typedef struct {
 } mq_conv2d_t;
 
 /* `_window` sums over one window for one output channel, whose weights start at w0; x starts at the channel's group.
-   bias, m (31 bits) and shift (-31..31, to the left) have one entry per output channel. */
+   bias, m (31 bits) and shift (to the left) have one entry per output channel. */
 #define MQ_DEFINE_CONV2D(name, x_t, weight, acc_t, requantize)                                                         \
     MQ_KERNEL acc_t name##_window(const mq_conv2d_t *p, const x_t *x, const int8_t *w, int32_t w0, mq_taps_t t,        \
                                   acc_t acc)                                                                           \
@@ -60,6 +60,7 @@ typedef struct {
     }
 
 MQ_WEIGHTED_FORMS(MQ_DEFINE_CONV2D, mq_conv2d)
+MQ_WEIGHTED_FORMS_B32(MQ_DEFINE_CONV2D, mq_conv2d)
 
 #undef MQ_DEFINE_CONV2D
 

@@ -19,7 +19,7 @@ typedef struct {
 } mq_depthwise_t;
 
 /* `_window` sums over one window of output channel o; x starts at its input channel.
-   bias, m (31 bits) and shift (-31..31, to the left) have one entry per output channel. */
+   bias, m (31 bits) and shift (to the left) have one entry per output channel. */
 #define MQ_DEFINE_DEPTHWISE(name, x_t, weight, acc_t, requantize)                                                      \
     MQ_KERNEL acc_t name##_window(const mq_depthwise_t *p, const x_t *x, const int8_t *w, int32_t o, mq_taps_t t,      \
                                   acc_t acc)                                                                           \

@@ -11,7 +11,7 @@ typedef struct {
     int32_t act_min, act_max;       /* clamp of the stored output */
 } mq_fully_connected_t;
 
-/* bias, m (31 bits) and shift (-31..31, to the left) have one entry per output. */
+/* bias, m (31 bits) and shift (to the left) have one entry per output. */
 #define MQ_DEFINE_FULLY_CONNECTED(name, x_t, weight, acc_t, requantize)                                                \
     MQ_KERNEL void name(const mq_fully_connected_t *p, const x_t *x, const int8_t *w, const acc_t *bias,               \
                         const int32_t *m, const int8_t *shift, x_t *y)                                                 \
@@ -29,6 +29,7 @@ typedef struct {
     }
 
 MQ_WEIGHTED_FORMS(MQ_DEFINE_FULLY_CONNECTED, mq_fully_connected)
+MQ_WEIGHTED_FORMS_B32(MQ_DEFINE_FULLY_CONNECTED, mq_fully_connected)
 
 #undef MQ_DEFINE_FULLY_CONNECTED
 

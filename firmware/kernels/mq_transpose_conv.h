@@ -19,7 +19,7 @@ typedef struct {
 
 /* `_window` sums all that reaches one output, whose row and column are counted from the padding's edge: taps lie a
    stride apart, and each step to a later tap is one to an earlier pixel. Weights of the output's channel start at w0.
-   bias, m (31 bits) and shift (-31..31, to the left) have one entry per output channel. */
+   bias, m (31 bits) and shift (to the left) have one entry per output channel. */
 #define MQ_DEFINE_TRANSPOSE_CONV(name, x_t, weight, acc_t, requantize)                                                 \
     MQ_KERNEL acc_t name##_window(const mq_transpose_conv_t *p, const x_t *x, const int8_t *w, int32_t w0,             \
                                   int32_t row, int32_t column, acc_t acc)                                              \

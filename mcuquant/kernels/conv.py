@@ -185,20 +185,22 @@ FORMS = (
     Form("s8_w4", DType.INT8, 4, 32),
     Form("s16", DType.INT16, 8, 64),
     Form("s16_w4", DType.INT16, 4, 64),
+)
+NARROW_FORMS = (
     Form("s16_b32", DType.INT16, 8, 32),
     Form("s16_w4_b32", DType.INT16, 4, 32),
 )
 
 
-def _plain(kernel: str, op: type[Op], args: Args, leads: Leads) -> tuple[Variant, ...]:
+def _plain(kernel: str, op: type[Op], args: Args, leads: Leads, forms: tuple[Form, ...] = FORMS) -> tuple[Variant, ...]:
     return tuple(
-        Variant(f"{kernel}_{form.suffix}", f"mq_{kernel}.h", op, form.fits, args, leads=leads) for form in FORMS
+        Variant(f"{kernel}_{form.suffix}", f"mq_{kernel}.h", op, form.fits, args, leads=leads) for form in forms
     )
 
 
 VARIANTS = (
-    *_plain("conv2d", Conv2D, _conv2d, _window_leads),
+    *_plain("conv2d", Conv2D, _conv2d, _window_leads, (*FORMS, *NARROW_FORMS)),
     *_plain("depthwise", DepthwiseConv2D, _depthwise, _window_leads),
     *_plain("transpose_conv", TransposeConv, _transpose_conv, apart),
-    *_plain("fully_connected", FullyConnected, _fully_connected, _row_leads),
+    *_plain("fully_connected", FullyConnected, _fully_connected, _row_leads, (*FORMS, *NARROW_FORMS)),
 )
