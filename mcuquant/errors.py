@@ -22,7 +22,7 @@ class UnsupportedOpError(ModelError):
 
 
 class GraphError(McuquantError):
-    """A graph breaks a rule of its level (see `ir.verify`): a pass or a front end produced it wrongly."""
+    """A graph breaks a rule of its level (see `verify`): a pass or a front end produced it wrongly."""
 
 
 class CalibrationError(McuquantError):
