@@ -58,6 +58,8 @@ def peak(buffers: Sequence[Buffer], offsets: Offsets) -> int:
 
 def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = ()) -> Offsets:
     """Offset of each buffer by key. Buffers alive together share no byte unless a lead allows it."""
+    if not buffers:
+        return {}
     search = _Search(tuple(buffers), {(lead.reader, lead.writer): lead.nbytes for lead in leads})
     orders = [
         sorted(buffers, key=lambda b: (-b.nbytes, b.start, b.key)),
