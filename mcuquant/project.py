@@ -74,6 +74,11 @@ class Project:
         return cls(path, manifest, board)
 
     @property
+    def prefix(self) -> str:
+        """What the model's C names begin with."""
+        return f"mq_{self.manifest['name']}"
+
+    @property
     def inputs(self) -> tuple[Port, ...]:
         return tuple(_port(p) for p in self.manifest["inputs"])
 

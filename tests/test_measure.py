@@ -11,7 +11,8 @@ import tinyfw
 from mcuquant.board import load_board
 from mcuquant.device.fake import FakeBoard, FakeFirmware
 from mcuquant.device.link import Link
-from mcuquant.device.measure import Counter, Layer, counter_of, counts, measure
+from mcuquant.device.cycles import Counts, CycleCounts, FunctionCounts
+from mcuquant.device.measure import Counter, Layer, counter_of, counts, measure, modelled
 from mcuquant.errors import DeviceError
 
 FIRMWARE = FakeFirmware(tinyfw.INPUTS, tinyfw.OUTPUTS, 4, tinyfw.network, digest=tinyfw.DIGEST)
@@ -62,7 +63,35 @@ def test_a_measurement_says_what_it_counts() -> None:
             }
             for i in range(4)
         ],
+        "notes": [],
     }
+
+
+def test_modelled_cycles_are_those_of_the_step_functions() -> None:
+    board = load_board("qemu-mps2-an386")
+    link = greeted(FakeBoard(FIRMWARE))
+    link.seed(1)
+    whole, step = Counts(1000, 700, 300, 20, 400), Counts(200, 140, 60, 4, 80)
+    steps = tuple(FunctionCounts(f"mq_model_step_{i}", 1, step, step) for i in range(3))
+    window = CycleCounts("mq_model_run", whole, steps)
+    names = [f"mq_model_step_{i}" for i in range(4)]
+    made = modelled(window, link, board, LAYERS, names, flash_bytes=1000, ram_bytes=2000)
+    found = made.to_json()
+    assert (found["cycles"], found["instructions"], found["loads"], found["flash_bytes_read"]) == (1000, 700, 300, 400)
+    assert [row["cycles"] for row in found["layers"]] == [200, 200, 200, 0]
+    assert made.latency_us == 40.0
+    assert made.latency_source == "modelled cycles at 25 MHz; not a board's time"
+
+
+def test_a_core_without_a_model_counts_instructions() -> None:
+    board = load_board("qemu-mps2-an500")
+    link = greeted(FakeBoard(FIRMWARE))
+    link.seed(1)
+    window = CycleCounts("mq_model_run", Counts(None, 700, 300, 20, 400), ())
+    made = modelled(window, link, board, (), (), flash_bytes=1000, ram_bytes=2000)
+    assert made.counter is Counter.COUNTED_INSTRUCTIONS
+    assert made.to_json()["instructions"] == 700
+    assert made.latency_source == "modelled: one instruction a clock at 25 MHz; not a board's time"
 
 
 def test_the_kind_of_a_count_follows_from_board_and_counter() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import enum
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..board import Board
 from ..errors import DeviceError
+from .cycles import Counts, CycleCounts
 from .link import Link
 from .table import measurement_text
 from .wire import DeviceInfo
@@ -18,6 +19,8 @@ from .wire import DeviceInfo
 class Counter(enum.StrEnum):
     """Where a count comes from. Numbers of different counters are never added, compared or shown as one."""
 
+    MODELLED_CYCLES = "cycles (modelled from Arm's instruction timings, no wait states)"
+    COUNTED_INSTRUCTIONS = "instructions (counted in QEMU)"
     QEMU_INSTRUCTIONS = "instructions (QEMU -icount)"
     CYCCNT_CYCLES = "cycles (DWT CYCCNT)"
     SYSTICK_CYCLES = "cycles (SysTick)"
@@ -28,7 +31,7 @@ class Counter(enum.StrEnum):
 
     @property
     def is_emulated(self) -> bool:
-        return self is Counter.QEMU_INSTRUCTIONS
+        return self in (Counter.MODELLED_CYCLES, Counter.COUNTED_INSTRUCTIONS, Counter.QEMU_INSTRUCTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,9 @@ class Measurement:
     arena_bytes: int
     stack_bytes: int
     """The most that was ever in use, the application's own included."""
+    counts: Counts | None = None
+    """Of the whole inference: instructions, loads, stores and bytes read from flash, where QEMU's plugin counted."""
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return measurement_text(self)
@@ -80,6 +86,8 @@ class Measurement:
     @property
     def latency_source(self) -> str:
         """What `latency_us` is."""
+        if self.counter is Counter.MODELLED_CYCLES:
+            return f"modelled cycles at {self.clock_hz / 1e6:g} MHz; not a board's time"
         if self.counter.is_emulated:
             return f"modelled: one instruction a clock at {self.clock_hz / 1e6:g} MHz; not a board's time"
         return f"measured at {self.clock_hz / 1e6:g} MHz"
@@ -95,6 +103,7 @@ class Measurement:
             "digest": self.digest,
             "counter": self.counter.value,
             "clock_hz": self.clock_hz,
+            **_known(self.counts),
             self.counter.unit: self.count,
             "latency_us": round(self.latency_us, 3),
             "latency_source": self.latency_source,
@@ -104,6 +113,7 @@ class Measurement:
             "arena_bytes": self.arena_bytes,
             "stack_bytes": self.stack_bytes,
             "layers": [self._layer_json(row) for row in self.layers],
+            "notes": list(self.notes),
         }
 
     def _layer_json(self, row: LayerMeasurement) -> dict[str, Any]:
@@ -177,3 +187,44 @@ def measure(
         arena_bytes=info.arena_bytes,
         stack_bytes=link.memory().stack_peak,
     )
+
+
+def modelled(
+    window: CycleCounts,
+    link: Link,
+    board: Board,
+    layers: Sequence[Layer],
+    steps: Sequence[str],
+    *,
+    flash_bytes: int,
+    ram_bytes: int,
+) -> Measurement:
+    """One inference as QEMU's plugin saw it; `steps` are the C functions of the layers, in their order.
+
+    Cycles where the core's are modelled, else instructions, both exact for the instructions that ran.
+    """
+    counter = Counter.COUNTED_INSTRUCTIONS if window.total.cycles is None else Counter.MODELLED_CYCLES
+    found = [window.of(step) for step in steps]
+    rows = zip(layers, (0 if f is None else _count(f.total) for f in found), strict=True)
+    return Measurement(
+        board=board.name,
+        core=board.cpu,
+        digest=link.info.digest,
+        counter=counter,
+        clock_hz=board.clock_hz,
+        count=_count(window.total),
+        layers=tuple(LayerMeasurement(layer, count) for layer, count in rows),
+        flash_bytes=flash_bytes,
+        ram_bytes=ram_bytes,
+        arena_bytes=link.info.arena_bytes,
+        stack_bytes=link.memory().stack_peak,
+        counts=window.total,
+    )
+
+
+def _known(counts: Counts | None) -> dict[str, int]:
+    return {} if counts is None else {name: n for name, n in asdict(counts).items() if n is not None}
+
+
+def _count(counts: Counts) -> int:
+    return counts.instructions if counts.cycles is None else counts.cycles
