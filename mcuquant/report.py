@@ -76,14 +76,18 @@ def layer_table(layers: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def snr_table(rows: Iterable[LayerSnr]) -> Table:
-    """What each layer loses: by itself, and together with all before it. The worst of them is marked."""
+    """What each layer loses: by itself, together with all before it, and what its loss alone does to the outputs.
+
+    Rows without a number are the network's inputs.
+    """
     layers = list(rows)
-    worst = min((row.own_db for row in layers), default=0.0)
-    made = table(">#", "*layer", "*op", "shape", ">alone", ">so far", "")
+    worst = min((row.effect_db for row in layers), default=0.0)
+    made = table(">#", "*layer", "*op", "shape", ">alone", ">so far", ">on outputs", "")
     for row in layers:
-        mark = "<- loses most" if row.own_db == worst else ""
-        decibels = (db_text(row.own_db), db_text(row.cumulative_db))
-        made.add_row(str(row.index), row.name, row.op, shape_text(row.shape), *decibels, mark)
+        mark = "<- matters most" if row.effect_db == worst else ""
+        decibels = (db_text(row.own_db), db_text(row.cumulative_db), db_text(row.effect_db))
+        index = str(row.index) if row.index >= 0 else ""
+        made.add_row(index, row.name, row.op, shape_text(row.shape), *decibels, mark)
     return made
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,13 +20,14 @@ from .samples import read_samples, single
 
 @dataclass(frozen=True, slots=True)
 class LayerSnr:
-    """One operation of the integer graph."""
+    """One input or operation of the integer graph."""
 
     index: int
-    """Position in the integer graph's `ops`."""
+    """Position in the integer graph's `ops`; -1 for an input of the network."""
     name: str
     """Of its output tensor."""
     op: str
+    """Kind of operation, or "Input"."""
     shape: Shape
     """Of its output."""
     cumulative_db: float
@@ -36,6 +37,10 @@ class LayerSnr:
     on the same."""
     effect_db: float
     """The network's outputs when only this layer adds its noise, all others being float: which layer matters."""
+
+
+_Source = tuple[int, int, str]
+"""(index of the operation or -1, output tensor, kind)."""
 
 
 @dataclass(slots=True)
@@ -56,32 +61,46 @@ class _Ratio:
         return 10 * math.log10(self.signal / self.noise) if self.signal else -math.inf
 
 
+@dataclass(slots=True)
+class _Row:
+    cumulative: _Ratio = field(default_factory=_Ratio)
+    own: _Ratio = field(default_factory=_Ratio)
+    effect: _Ratio = field(default_factory=_Ratio)
+
+
 def snr_report(
     float_graph: Graph, int_graph: Graph, samples: Array | Sequence[Array], channels_first: bool | None = None
 ) -> tuple[LayerSnr, ...]:
-    """Signal-to-noise of every operation of `int_graph`, in order.
+    """Signal-to-noise of every input and operation of `int_graph`, in order.
 
     `int_graph` is `quantize(float_graph, ...)`: tensors correspond by id. `samples` and `channels_first` are as for
-    `quantize`; a few tens of samples say enough. GraphError when the two graphs do not belong together,
-    CalibrationError for unusable samples.
+    `quantize`; a few tens of samples say enough: each costs as much as half the layers times an inference.
+    GraphError when the two graphs do not belong together, CalibrationError for unusable samples.
     """
     pair = _Pair(float_graph, int_graph, _float_ops(float_graph, int_graph))
-    cumulative, own, effect = ([_Ratio() for _ in int_graph.ops] for _ in range(3))
+    sources = [(-1, i, "Input") for i in int_graph.inputs]
+    sources += [(n, op.output, op.kind) for n, op in enumerate(int_graph.ops)]
+    rows = {tensor_id: _Row() for _, tensor_id, _ in sources}
     for inputs in single(read_samples(float_graph, samples, channels_first)):
-        exact = pair.exact(inputs)
-        stored = trace(int_graph, quantized_inputs(int_graph, inputs))
-        for i, op in enumerate(int_graph.ops):
-            y = exact[op.output]
-            noisy = y + pair.noise(i, exact)
-            cumulative[i].add(y, real(int_graph.out(op), stored[op.output]))
-            own[i].add(y, noisy)
-            for reference, output in pair.outputs_with(i, noisy, exact):
-                effect[i].add(reference, output)
+        _compare(pair, inputs, sources, rows)
     return tuple(
-        LayerSnr(i, y.name, op.kind, y.shape, cumulative[i].db, own[i].db, effect[i].db)
-        for i, op in enumerate(int_graph.ops)
-        for y in [int_graph.out(op)]
+        LayerSnr(index, y.name, kind, y.shape, rows[y.id].cumulative.db, rows[y.id].own.db, rows[y.id].effect.db)
+        for index, y, kind in ((index, int_graph[tensor_id], kind) for index, tensor_id, kind in sources)
     )
+
+
+def _compare(pair: _Pair, inputs: Sequence[Array], sources: Sequence[_Source], rows: dict[int, _Row]) -> None:
+    """Add one sample to the rows."""
+    exact = pair.exact(inputs)
+    stored = trace(pair.int_graph, quantized_inputs(pair.int_graph, inputs))
+    for index, tensor_id, _ in sources:
+        y, row = exact[tensor_id], rows[tensor_id]
+        computed = real(pair.int_graph[tensor_id], stored[tensor_id])
+        noisy = computed if index < 0 else y + pair.noise(index, exact)
+        row.cumulative.add(y, computed)
+        row.own.add(y, noisy)
+        for reference, output in pair.outputs_with(index, {tensor_id: noisy.astype(np.float32)}, exact):
+            row.effect.add(reference, output)
 
 
 def output_snr(int_graph: Graph, inputs: Sequence[Sequence[Array]], exact: Sequence[Sequence[Array]]) -> float:
@@ -154,10 +173,11 @@ class _Pair:
         reference = self._float_output(i, rounded)
         return np.where(np.isfinite(reference), result - reference, 0)
 
-    def outputs_with(self, i: int, value: Array, exact: Mapping[int, Array]) -> list[tuple[Array, Array]]:
-        """(exact, changed) float outputs of the network when the output of operation i is `value` instead."""
-        changed = {self.int_graph.ops[i].output: value.astype(np.float32)}
-        for j, op in enumerate(self.int_graph.ops[i + 1 :], start=i + 1):
+    def outputs_with(
+        self, index: int, changed: dict[int, Array], exact: Mapping[int, Array]
+    ) -> list[tuple[Array, Array]]:
+        """(exact, changed) float outputs of the network when operation `index` had given `changed` instead."""
+        for j, op in enumerate(self.int_graph.ops[index + 1 :], start=index + 1):
             if not changed.keys().isdisjoint(op.inputs):
                 changed[op.output] = self._float_output(j, [changed.get(k, exact[k]) for k in op.inputs])
         return [(exact[k], changed.get(k, exact[k])) for k in self.int_graph.outputs]
