@@ -28,7 +28,7 @@ class Emulator:
     counts instructions; without, it runs a little faster and its timer means nothing. `arguments` are further ones of
     QEMU's.
 
-    ToolError when QEMU is missing or ends by itself, BoardError for a board that it does not emulate.
+    ToolError when QEMU or the firmware is missing, or QEMU does not start; BoardError for a board it does not know.
     """
 
     def __init__(
@@ -61,6 +61,8 @@ class Emulator:
     def __enter__(self) -> Emulator:
         if shutil.which(self._program) is None:
             raise ToolError(f"{self._program} is not installed; {_INSTALL}")
+        if not self._elf.is_file():
+            raise ToolError(f"{self._elf} is not there; build the firmware first")
         self._folder = tempfile.TemporaryDirectory(prefix="mq-")
         try:
             self._boot(Path(self._folder.name))
@@ -90,7 +92,7 @@ class Emulator:
         chardev = f"socket,id=serial,path={str(port).replace(',', ',,')}"
         return [
             *(self._program, "-machine", self._qemu.machine, *self._qemu.arguments),
-            *("-display", "none", "-monitor", "none", "-nic", "none"),
+            *("-display", "none", "-monitor", "none"),
             *("-chardev", chardev, "-serial", "chardev:serial", "-kernel", str(self._elf)),
             *counting,
             *self._arguments,
@@ -125,8 +127,15 @@ class Emulator:
             status = self._process.wait(_END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             return "QEMU is still running"
-        said = (Path(self._folder.name) / "stderr").read_text(errors="replace").strip().splitlines()
-        return f"QEMU ended with status {status}" + (f": {' / '.join(said[-3:])}" if said else "")
+        said = _gist((Path(self._folder.name) / "stderr").read_text(errors="replace"))
+        return f"QEMU ended with status {status}" + (f": {said}" if said else "")
+
+
+def _gist(text: str) -> str:
+    """QEMU's own words, without the registers that it may print after them."""
+    lines = text.strip().splitlines()
+    own = [line for line in lines if line.startswith("qemu")]
+    return " / ".join((own or lines)[-3:])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

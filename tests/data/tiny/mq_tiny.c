@@ -53,7 +53,7 @@ static int32_t trouble(int8_t kind)
         *(volatile uint32_t *)(uintptr_t)(zero + 0xF0000000u) = 1;
         return 0;
     case SLOW:
-        for (uint32_t i = 0; i < 20000000u; i++) {
+        for (uint32_t i = 0; i < 5000000u; i++) {
             zero = 0;
         }
         return 0;
