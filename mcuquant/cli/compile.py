@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..project import Project
 
 METHODS = ("auto", "minmax", "percentile", "mse")
-SNR_SAMPLES = 32
+SNR_SAMPLES = 16
 """Enough for a ratio to settle within a fraction of a dB."""
 MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 

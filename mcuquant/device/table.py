@@ -55,13 +55,14 @@ def _cell(text: str, width: int, is_left: bool) -> str:
 def _lines(m: Measurement) -> Iterable[str]:
     per_mac = f" ({m.count / m.macs:.2f} per MAC)" if m.macs else ""
     yield ""
-    yield f"One inference: {m.macs:,} MACs, {m.count:,} {m.counter.unit}{per_mac}, {m.latency_us:,.1f} µs."
-    ram = f"RAM {m.ram_bytes:,} B, of it arena {m.arena_bytes:,} B and stack used {m.stack_bytes:,} B"
-    yield f"Flash {m.flash_bytes:,} B; {ram}."
+    yield f"One inference on {m.board} ({m.core}):"
+    yield f"  {m.macs:,} MACs, {m.count:,} {m.counter.unit}{per_mac}, {m.latency_us:,.1f} µs"
     if m.counts:
         c = m.counts
         loads = f"{c.loads:,} loads, {c.stores:,} stores, {c.flash_bytes_read:,} B read from flash"
-        yield f"{c.instructions:,} instructions, {loads}."
-    yield f"Counted: {m.counter.value}, on {m.board} ({m.core})."
-    yield f"Time {m.latency_source}."
+        yield f"  {c.instructions:,} instructions, {loads}"
+    ram = f"RAM {m.ram_bytes:,} B, of it arena {m.arena_bytes:,} B"
+    yield f"  flash {m.flash_bytes:,} B; {ram}; stack used {m.stack_bytes:,} B"
+    yield f"Counted: {m.counter.value}."
+    yield f"Time: {m.latency_source}."
     yield from m.notes

@@ -1,0 +1,346 @@
+"""The commands as a person types them: what they print, what they leave behind, how they exit."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from mcuquant import flow
+from mcuquant.cli import main
+from mcuquant.exporters.tflite import to_tflite
+
+SHAPE = (3, 12)
+"""Channels and length of one input of the network below."""
+COMMANDS = ("compile", "bench", "run", "validate", "inspect", "boards", "doctor")
+
+
+@dataclass(frozen=True)
+class Files:
+    """A small network and its data, made once."""
+
+    pt2: Path
+    tflite: Path
+    calibration: Path
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("models")
+    made = Files(folder / "net.pt2", folder / "net_int8.tflite", folder / "x.npz")
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv1d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(48, 5)
+    ).eval()
+    x = torch.randn(40, *SHAPE)
+    torch.export.save(torch.export.export(net, (x[:1],)), made.pt2)
+    np.savez(made.calibration, x=x.numpy())
+    made.tflite.write_bytes(to_tflite(flow.quantize(flow.load(made.pt2), x.numpy())))
+    return made
+
+
+@pytest.fixture(scope="session")
+def project(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A compiled and built project; tests only read it."""
+    folder = tmp_path_factory.mktemp("compiled") / "net"
+    result = CliRunner().invoke(main, ["compile", str(files.tflite), "-o", str(folder)])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def mcuquant(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], prog_name="mcuquant")
+
+
+def check_fails(result: Result, code: int, message: str) -> None:
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.endswith(f"Error: {message}\n")
+
+
+def check_width(text: str) -> None:
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_help_shows_a_first_run_and_the_way_of_an_own_network(golden: Callable[[str, str], None]) -> None:
+    result = CliRunner().invoke(main, ["--help"], prog_name="mcuquant", terminal_width=100)
+    assert result.exit_code == 0
+    check_width(result.stdout)
+    golden("help.txt", "".join(f"{line.rstrip()}\n" for line in result.stdout.splitlines()))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    result = mcuquant(command, "--help")
+    assert result.exit_code == 0
+    check_width(result.stdout)
+    assert command == "doctor" or f"Examples:\n    mcuquant {command}" in result.stdout
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
+    code = "import sys; import mcuquant.cli; print(sorted({'torch', 'tflite', 'jinja2'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_version_is_the_packages() -> None:
+    assert re.fullmatch(r"mcuquant, version \d+\.\d+\.\d+\n", mcuquant("--version").stdout)
+
+
+def test_compile_writes_a_project_and_says_what_to_type_next(files: Files, tmp_path: Path) -> None:
+    out = tmp_path / "net"
+    result = mcuquant("compile", files.pt2, "--calibration", files.calibration, "-o", out, "--no-build")
+    assert result.exit_code == 0, result.output
+    first, *rest = result.stdout.splitlines()
+    assert first == "Sequential: 2 layers, 285 parameters, 672 MACs; for qemu-mps2-an386"
+    assert rest[-3:] == [f"Wrote {out}: C project, model.tflite, manifest.json.", "", f"Next: make -C {out}"]
+    assert {"Makefile", "src", "model.tflite", "manifest.json"} == {p.name for p in out.iterdir()}
+    assert [p.name for p in tmp_path.iterdir()] == ["net"]
+
+
+def test_compile_names_the_c_functions(files: Files, tmp_path: Path) -> None:
+    assert mcuquant("compile", files.tflite, "--name", "kws", "-o", tmp_path / "kws", "--no-build").exit_code == 0
+    assert "mq_kws_run" in (tmp_path / "kws" / "src" / "mq_kws.h").read_text()
+
+
+def test_compile_shows_what_each_layer_loses(files: Files, tmp_path: Path) -> None:
+    result = mcuquant(
+        "compile", files.pt2, "--calibration", files.calibration, "-o", tmp_path / "n", "--no-build", "--snr"
+    )
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^\d +\S+ +Conv2D +1x1x12x4 +[\d.]+ dB +[\d.]+ dB +[\d.]+ dB", result.stdout, re.MULTILINE)
+    assert result.stdout.count("<- matters most") == 1
+    check_width(result.stdout.partition("Sequential:")[0])
+
+
+def test_compile_wants_calibration_for_a_float_network(files: Files, tmp_path: Path) -> None:
+    check_fails(
+        mcuquant("compile", files.pt2, "-o", tmp_path / "net"),
+        2,
+        f"{files.pt2} is a float network: add --calibration X.npz, typical inputs as array x",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compile_wants_no_calibration_for_a_quantized_network(files: Files, tmp_path: Path) -> None:
+    check_fails(
+        mcuquant("compile", files.tflite, "--calibration", files.calibration, "-o", tmp_path / "net"),
+        2,
+        f"{files.tflite} is quantized already: leave --calibration out",
+    )
+
+
+def test_compile_looks_for_the_board_first(files: Files, tmp_path: Path) -> None:
+    result = mcuquant("compile", files.pt2, "--board", "qemu-mps2-an387", "-o", tmp_path / "net")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: board 'qemu-mps2-an387' is not known")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compile_refuses_a_folder_that_is_not_ours(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    check_fails(
+        mcuquant("compile", files.tflite, "-o", tmp_path),
+        1,
+        f"{tmp_path} exists and is not a project of mcuquant (no manifest.json in it); "
+        "choose another folder with -o, or remove it",
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_compile_takes_the_place_of_an_older_project(files: Files, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert mcuquant("compile", files.tflite, "--name", name, "-o", tmp_path / "n", "--no-build").exit_code == 0
+    assert sorted(p.name for p in (tmp_path / "n" / "src").glob("mq_*o.h")) == ["mq_two.h"]
+    assert [p.name for p in tmp_path.iterdir()] == ["n"]
+
+
+@pytest.mark.parametrize("spoil", ["nan", "shape", "empty"])
+def test_compile_refuses_calibration_it_cannot_use(files: Files, tmp_path: Path, spoil: str) -> None:
+    x = np.zeros((4, *SHAPE), np.float32)
+    x = {"nan": np.where(x == 0, np.nan, x), "shape": x[:, :2], "empty": x[:0]}[spoil]
+    np.savez(tmp_path / "bad.npz", x=x)
+    result = mcuquant("compile", files.pt2, "--calibration", tmp_path / "bad.npz", "-o", tmp_path / "net")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["bad.npz"]
+
+
+def test_compile_refuses_a_file_that_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.touch()
+    check_fails(
+        mcuquant("compile", path, "-o", tmp_path / "net"),
+        1,
+        f"{path}: models end in .pt2 (torch.export.save) or .tflite, found '.onnx'",
+    )
+
+
+def test_inspect_shows_a_model_before_anything_is_built(files: Files) -> None:
+    result = mcuquant("inspect", files.pt2)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Sequential: float, 285 parameters, 672 MACs; for qemu-mps2-an386"
+    assert re.fullmatch(r"arena: \d+ B \(planned, as int8\)", lines[-4])
+    assert re.fullmatch(r"flash: [\d,]+ B \(constants, without code, as int8\)", lines[-3])
+    assert lines[-1] == f"Next: mcuquant compile {files.pt2} --calibration X.npz -o build/net"
+    check_width("\n".join(lines[:-1]))
+
+
+def test_inspect_plans_the_same_from_the_float_and_the_int8_network(files: Files) -> None:
+    both = [json.loads(mcuquant("inspect", f, "--json", "-").stdout) for f in (files.pt2, files.tflite)]
+    sizes = [{k: facts[k] for k in ("parameters", "macs", "arena_bytes", "flash_bytes")} for facts in both]
+    assert sizes[0] == sizes[1]
+
+
+def test_inspect_prints_the_graph(files: Files) -> None:
+    assert mcuquant("inspect", files.tflite, "--graph").stdout == f"{flow.load(files.tflite)}\n"
+
+
+def test_inspect_takes_no_board_for_a_project(files: Files, tmp_path: Path) -> None:
+    check_fails(
+        mcuquant("inspect", tmp_path, "--board", "qemu-mps2-an386"),
+        2,
+        f"{tmp_path} was compiled for a board: leave --board out",
+    )
+
+
+def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
+    check_fails(
+        mcuquant("bench", tmp_path),
+        1,
+        f"{tmp_path} is not a compiled project (no readable manifest.json); "
+        f"make one: mcuquant compile MODEL -o {tmp_path}",
+    )
+
+
+def test_run_on_the_host_needs_no_port(files: Files, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(1))
+    check_fails(
+        mcuquant("run", tmp_path, "--inputs", tmp_path / "x.npy", "--outputs", "y", "--host", "--port", "p"),
+        2,
+        "--host runs on this machine: leave --port out",
+    )
+
+
+@pytest.mark.emulator
+def test_compile_says_how_much_memory_is_used(files: Files, tmp_path: Path) -> None:
+    result = mcuquant("compile", files.tflite, "-o", tmp_path / "net")
+    assert re.search(r"^flash +[\d,]+ B +4,194,304 B +\d\.\d %$", result.stdout, re.MULTILINE)
+    assert re.search(r"^RAM +[\d,]+ B +4,194,304 B +\d\.\d %$", result.stdout, re.MULTILINE)
+    assert re.search(r"^  of it arena +[\d,]+ B", result.stdout, re.MULTILINE)
+    assert f"Next: mcuquant bench {tmp_path}/net\n" in result.stdout
+
+
+@pytest.mark.emulator
+def test_bench_shows_every_layer_and_what_the_numbers_are(project: Path, tmp_path: Path) -> None:
+    result = mcuquant("bench", project, "--json", tmp_path / "bench.json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads((tmp_path / "bench.json").read_text())
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["#", "layer", "op", "output", "MACs", unit(facts), "µs", "share"]
+    assert [line.split()[2] for line in lines[2:4]] == ["Conv2D", "FullyConnected"]
+    assert f"Counted: {facts['counter']}." in lines
+    assert f"Time: {facts['latency_source']}." in lines
+    assert lines[-1] == f"Next: mcuquant validate {project} --data X.npz"
+    check_width("\n".join(lines[:-1]))
+
+
+@pytest.mark.emulator
+def test_bench_writes_json_that_says_what_it_counted(project: Path) -> None:
+    facts = json.loads(mcuquant("bench", project, "--json", "-").stdout)
+    wanted = {
+        "board",
+        "core",
+        "digest",
+        "counter",
+        "latency_us",
+        "flash_bytes",
+        "ram_bytes",
+        "arena_bytes",
+        "stack_bytes",
+    }
+    assert wanted <= set(facts)
+    assert (facts["board"], facts["core"], facts["macs"]) == ("qemu-mps2-an386", "cortex-m4", 672)
+    assert facts["latency_source"].endswith("at 25 MHz; not a board's time")
+    assert [(layer["op"], layer["macs"]) for layer in facts["layers"]] == [("Conv2D", 432), ("FullyConnected", 240)]
+    assert all(0 < layer[unit(facts)] < facts[unit(facts)] for layer in facts["layers"])
+
+
+def unit(facts: Mapping[str, str]) -> str:
+    """Cycles where QEMU takes the plugin that models them, instructions elsewhere."""
+    found, _, _ = facts["counter"].partition(" ")
+    assert found in ("cycles", "instructions")
+    return found
+
+
+@pytest.mark.emulator
+def test_the_board_and_the_host_write_the_same_file(project: Path, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(-128, 128, (9, 1, 12, 3), np.int8)[:, None]
+    np.save(tmp_path / "x.npy", x[:, 0])
+    for name, more in (("board.npy", ()), ("host.npy", ("--host",))):
+        result = mcuquant("run", project, "--inputs", tmp_path / "x.npy", "--outputs", tmp_path / name, *more)
+        assert result.exit_code == 0, result.output
+        assert result.stdout == f"Wrote {tmp_path / name}: int8 9x5.\n\nNext: mcuquant bench {project}\n"
+    board, host = (np.load(tmp_path / name) for name in ("board.npy", "host.npy"))
+    assert len(np.unique(board)) > 5
+    assert (board.dtype, board.shape) == (np.int8, (9, 5))
+    assert np.array_equal(board, host)
+
+
+@pytest.mark.emulator
+def test_run_refuses_inputs_of_another_type(project: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 12, 3), np.float32))
+    result = mcuquant("run", project, "--inputs", tmp_path / "x.npy", "--outputs", tmp_path / "y.npy", "--host")
+    assert result.exit_code == 1
+    assert "takes int8 of shape (N, 1, 12, 3), found float32 of shape (1, 1, 12, 3)" in result.stderr
+    assert not (tmp_path / "y.npy").exists()
+
+
+def labelled(project: Path, files: Files, path: Path) -> None:
+    """The calibration data with the classes that the host's C gives, but for the first, which is wrong."""
+    (x,) = (np.load(files.calibration)[name] for name in ("x",))
+    opened = flow.Project.open(project)
+    (y,) = opened.run_host(opened.inputs[0].quantize(x.transpose(0, 2, 1)[:, None]))
+    classes = y.argmax(axis=1)
+    classes[0] = (classes[0] + 1) % 5
+    np.savez(path, x=x, y=classes)
+
+
+@pytest.mark.emulator
+def test_validate_counts_right_answers_and_compares_bytes(project: Path, files: Files, tmp_path: Path) -> None:
+    labelled(project, files, tmp_path / "test.npz")
+    result = mcuquant("validate", project, "--data", tmp_path / "test.npz")
+    assert result.stdout == (
+        "Accuracy on qemu-mps2-an386: 97.5 % (39 of 40).\n"
+        "All 200 bytes equal those of the same C on this machine.\n"
+        f"\nNext: mcuquant bench {project}\n"
+    )
+
+
+@pytest.mark.emulator
+def test_validate_wants_a_class_for_each_sample(project: Path, tmp_path: Path) -> None:
+    path = tmp_path / "test.npz"
+    np.savez(path, x=np.zeros((4, *SHAPE), np.float32), y=np.zeros(3, np.int64))
+    check_fails(
+        mcuquant("validate", project, "--data", path),
+        1,
+        f"array 'y' of {path} is int64 of shape (3,); expected 4 class numbers, one a sample",
+    )
+
+
+@pytest.mark.emulator
+def test_inspect_takes_the_sizes_of_what_was_built(project: Path) -> None:
+    facts = json.loads(mcuquant("inspect", project, "--json", "-").stdout)
+    assert (facts["flash_bytes_source"], facts["ram_bytes_source"]) == ("firmware.elf", "firmware.elf")
+    assert facts["flash_bytes"] > 2000
+    assert mcuquant("inspect", project).stdout.endswith(f"\nNext: mcuquant bench {project}\n")
