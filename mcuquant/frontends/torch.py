@@ -35,13 +35,12 @@ def from_torch(module: torch.nn.Module, example: Any) -> Graph:
     inputs = tuple(_one_sample(torch, part) for part in _parts(example))
     name = type(module).__name__
     with _evaluating(module):
+        archive = io.BytesIO()
         try:
-            program = torch.export.export(module, inputs)
+            torch.export.save(torch.export.export(module, inputs), archive)
         except Exception as error:  # torch.export raises many unrelated types
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{name}: torch.export cannot trace it: {reason}") from error
-    archive = io.BytesIO()
-    torch.export.save(program, archive)
     return translate(parse(read_members(archive, name), name))
 
 

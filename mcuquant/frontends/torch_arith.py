@@ -57,7 +57,8 @@ def _follow(call: Call, side: Item, leader: Value, shape: tuple[int, ...], key: 
         return call.net.constant(needed, call.label(key))
     if needed.size != source.size:
         return None
-    return call.net.reshape(call.net.reorder(side.tensor, needed.ravel()), needed.shape)
+    moved = call.net.reorder(side.tensor, needed.ravel())
+    return None if moved is None else call.net.reshape(moved, needed.shape)
 
 
 def _outer(call: Call, kind: type[ir.Binary], sides: list[Item], shape: tuple[int, ...], key: str) -> Value:

@@ -114,18 +114,25 @@ def transposition(positions: Positions) -> tuple[Shape, Order] | None:
 def pieces(positions: Positions) -> list[slice] | None:
     """Consecutive ranges, each of which permutes its own range of memory as one Transpose can; None when none do.
 
-    These are the parts of a concatenation of values that lie in different orders.
+    These are the parts of a concatenation of values that lie in different orders. Long ranges are tried first.
     """
-    ends = np.flatnonzero(np.maximum.accumulate(positions) == np.arange(positions.size)) + 1
-    start, found = 0, []
-    while start < positions.size:
-        fitting = (end for end in ends[::-1] if end > start and transposition(positions[start:end] - start) is not None)
-        end = next(fitting, None)
-        if end is None:
-            return None
-        found.append(slice(start, int(end)))
-        start = int(end)
-    return found
+    ends = _thinned(np.flatnonzero(np.maximum.accumulate(positions) == np.arange(positions.size)) + 1)
+    reached: dict[int, list[slice]] = {0: []}
+    pending = [0]
+    while pending and positions.size not in reached:
+        start = pending.pop()
+        for end in ends[ends > start].tolist():
+            if end not in reached and transposition(positions[start:end] - start) is not None:
+                reached[end] = [*reached[start], slice(start, end)]
+                pending.append(end)
+    return reached.get(positions.size)
+
+
+def _thinned(ends: Positions, margin: int = 32) -> Positions:
+    """Of a long run of neighbours, which is a stretch that lies in order, only those near its borders."""
+    runs = np.split(ends, np.flatnonzero(np.diff(ends) != 1) + 1)
+    kept = [run if run.size <= 2 * margin else np.concatenate([run[:margin], run[-margin:]]) for run in runs]
+    return np.concatenate(kept)
 
 
 def squeezed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -28,6 +28,10 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
 
+_LARGEST_RANK = 5
+"""Most axes that TensorFlow Lite Micro transposes."""
+
+
 class RefusalError(Exception):
     """A call cannot be translated; the text says what instead. Collected, so that a user sees all of them at once."""
 
@@ -90,25 +94,30 @@ class Net:
             self._made[key] = self.emit(kind, [tensor], shape, self.tensors[tensor].name, **attributes)
         return self._made[key]
 
-    def reorder(self, tensor: int, positions: Positions) -> int:
-        """A tensor (1, n) whose memory holds, in turn, what `tensor` holds at `positions` (each of its n once)."""
+    def reorder(self, tensor: int, positions: Positions) -> int | None:
+        """A tensor (1, n) whose memory holds, in turn, what `tensor` holds at `positions` (each of its n once).
+
+        None when neither one Transpose nor one for each of several pieces does it.
+        """
         flat = (1, positions.size)
         if np.array_equal(positions, np.arange(positions.size)):
             return self.reshape(tensor, flat)
         if found := transposition(positions):
-            sizes, perm = found
-            source = self.reshape(tensor, (1, *sizes))
-            shape = (1, *(sizes[axis] for axis in perm))
-            moved = self._once(ir.Transpose, source, shape, perm=(0, *(axis + 1 for axis in perm)))
-            return self.reshape(moved, flat)
-        return self._reorder_pieces(tensor, positions)
-
-    def _reorder_pieces(self, tensor: int, positions: Positions) -> int:
+            return self.reshape(self._transposed(tensor, *found), flat)
         ranges = pieces(positions)
-        if ranges is None:
-            raise RefusalError("the order of the elements is too intricate; reshape or permute less, or earlier")
+        return None if ranges is None else self._reorder_pieces(tensor, positions, ranges)
+
+    def _transposed(self, tensor: int, sizes: Shape, perm: Order) -> int:
+        lead = (1,) if len(sizes) < _LARGEST_RANK else ()  # the batch, where there is room for it
+        perm = (*range(len(lead)), *(axis + len(lead) for axis in perm))
+        source = self.reshape(tensor, (*lead, *sizes))
+        shape = tuple(self.shape(source)[axis] for axis in perm)
+        return self._once(ir.Transpose, source, shape, perm=perm)
+
+    def _reorder_pieces(self, tensor: int, positions: Positions, ranges: list[slice]) -> int:
         flat = self.reshape(tensor, (1, positions.size))
-        parts = [self.reorder(self._piece(flat, r), positions[r] - r.start) for r in ranges]
+        found = [self.reorder(self._piece(flat, part), positions[part] - part.start) for part in ranges]
+        parts = [part for part in found if part is not None]
         return self.emit(ir.Concat, parts, (1, positions.size), self.tensors[tensor].name, axis=1)
 
     def _piece(self, flat: int, part: slice) -> int:
@@ -122,7 +131,14 @@ class Net:
         positions = value.where.transpose(order).ravel()
         if np.array_equal(positions, np.arange(positions.size)):
             return Laid(self.reshape(value.tensor, shape), shape, order)
-        return Laid(self.reshape(self.reorder(value.tensor, positions), shape), shape, order)
+        moved = self.reorder(value.tensor, positions)
+        if moved is None:  # by way of torch's own order
+            plain = self.reorder(value.tensor, value.where.ravel())
+            axes = spread(value.shape, tuple(range(value.rank))).transpose(order).ravel()
+            moved = None if plain is None else self.reorder(plain, axes)
+        if moved is None:
+            raise RefusalError("the order of its elements is too intricate; reshape or permute less, or earlier")
+        return Laid(self.reshape(moved, shape), shape, order)
 
     def canonical(self, value: Value) -> Laid:
         return self.lay(value, canonical_order(value.rank))

@@ -185,7 +185,10 @@ class _Translator:
                 continue
             if not isinstance(value, Value):
                 raise ModelError(f"output {position} of {self.program.name} does not depend on its input; leave it out")
-            tensor = self.net.canonical(value).tensor
+            try:
+                tensor = self.net.canonical(value).tensor
+            except RefusalError as refusal:
+                raise UnsupportedOpError(f"output {position} of {self.program.name}: {refusal}") from None
             if tensor in seen:
                 tensor = self.net.emit(ir.Reshape, [tensor], self.net.shape(tensor), f"output_{position}")
             seen.add(tensor)
