@@ -207,7 +207,13 @@ def _check(path: Path, board: Board) -> None:
         raise BoardError(f"{path}: {complaint}")
 
 
+_TITLE = re.compile(r"(?!.*\*/)[ -\[\]-~]{1,100}")
+"""One line of ASCII that can stand in a C comment and a Makefile's: no "*/", no backslash."""
+
+
 def _complaints(board: Board) -> Iterable[str]:
+    if not _TITLE.fullmatch(board.title):
+        yield "'title' must be one line of at most 100 ASCII characters without \"*/\" and backslash"
     try:
         core_of(board.cpu)
     except BoardError as error:

@@ -120,6 +120,7 @@ def test_a_file_name_that_cannot_be_a_board_name(tmp_path: Path) -> None:
     assert str(caught.value) == f"{path}: the file's name is the board's: letters, digits, '-' and '_' only"
 
 
+TITLE = "'title' must be one line of at most 100 ASCII characters without \"*/\" and backslash"
 MISTAKES = [
     ("clock_hz = 80_000_000", "vendor = 1", "unknown key 'vendor'"),
     ("clock_hz = 80_000_000", "clock = 1", "unknown key 'clock' (did you mean 'clock_hz'?)"),
@@ -133,6 +134,10 @@ MISTAKES = [
     ("0x2000_0000", '"0x20000000"', "'ram.origin' must be an integer, found the string '0x20000000'"),
     ('"A board"', "7", "'title' must be a string, found the integer 7"),
     ("[uart]\nbase = 0x4000_4000\nirq = 38", "", "key 'uart' is missing"),
+    ('"A board"', '"A */ board"', TITLE),
+    ('"A board"', '"A\\nboard"', TITLE),
+    ('"A board"', '"A board \\\\"', TITLE),
+    ('"A board"', '""', TITLE),
     ('"registers"', '"yes"', "'verified' must be one of emulated, registers, hardware, found 'yes'"),
     ('"hard"', '"Hard"', "'float_abi' must be one of soft, softfp, hard, found 'Hard'"),
     (
