@@ -109,8 +109,13 @@ REFUSALS: dict[str, tuple[nn.Module, Shape, str]] = {
         "aten.conv3d in module at the top (Conv3d): use 1-D or 2-D convolutions",
     ),
     "recurrent": (
-        Call(lambda x: torch.ops.aten.gru_cell(x, x, x.repeat(3, 1), x.repeat(3, 1))),
-        (1, 1),
+        nn.GRU(6, 4, batch_first=True),
+        (1, 10, 6),
+        "aten.gru in module at the top (GRU): use 1-D convolutions over a window of time",
+    ),
+    "repeat": (
+        Call(lambda x: x.repeat(1, 2)),
+        ROW,
         f"aten.repeat in {LINE}: {ELSE}",
     ),
     "conversion": (
@@ -147,6 +152,7 @@ REFUSALS: dict[str, tuple[nn.Module, Shape, str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:The tensor attributes self._flat_weights")  # torch, of its own GRU
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_refusal_says_what_where_and_what_instead(name: str) -> None:
     module, shape, expected = REFUSALS[name]
@@ -181,6 +187,10 @@ def test_inputs_that_are_not_float32() -> None:
     assert failure(nn.Linear(4, 2).double(), torch.zeros(1, 4, dtype=torch.float64)) == (
         "input 'input' of Linear is float64; expected float32 (convert with module.float())"
     )
+
+
+def test_an_example_that_is_no_tensor() -> None:
+    assert failure(nn.ReLU(), "x") == "the example holds a str; expected a tensor or an array of floats"
 
 
 def test_an_output_that_is_constant() -> None:

@@ -66,7 +66,12 @@ def _parts(example: Any) -> Sequence[Any]:
 
 
 def _one_sample(torch: Any, part: Any) -> Any:
-    tensor = torch.as_tensor(part)
+    try:
+        tensor = torch.as_tensor(part)
+    except (TypeError, ValueError, RuntimeError):
+        raise ModelError(
+            f"the example holds a {type(part).__name__}; expected a tensor or an array of floats"
+        ) from None
     if tensor.dtype == torch.float64 and not isinstance(part, torch.Tensor):
         tensor = tensor.float()  # numpy's and Python's default, which no network means
     return tensor[:1] if tensor.ndim > 1 else tensor

@@ -49,6 +49,7 @@ _INSTEAD: Mapping[str, str] = {
     "aten.upsample_nearest2d": "keep the resolution; resizing is not translated",
     "aten.upsample_bilinear2d": "keep the resolution; resizing is not translated",
     "aten.copy": "build the result with cat or where it is made; writing into a slice is not translated",
+    "aten.bmm": "use Linear, whose weight is constant; a product of two computed tensors is not translated",
     "aten.abs": "use torch.maximum(x, -x)",
     "aten.sum": "use mean, times a constant",
 }
