@@ -156,10 +156,11 @@ def test_signal_to_noise_of_networks() -> None:
 # ---- equality with TensorFlow Lite Micro ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("activations", ["int8", "int16"])
 @pytest.mark.parametrize("seed", range(6))
-def test_quantized_networks_equal_tflite_micro(seed: int) -> None:
+def test_quantized_networks_equal_tflite_micro(seed: int, activations: str) -> None:
     graph, samples = random_float_network(seed)
-    result = quantized(graph, samples)
+    result = quantized(graph, samples, activations=activations)
     model = to_tflite(result)
     spread = set()
     for i in range(len(samples[0])):
