@@ -9,9 +9,9 @@ import pytest
 import tinyfw
 
 from mcuquant.board import load_board
+from mcuquant.device.cycles import Counts, CycleCounts, FunctionCounts
 from mcuquant.device.fake import FakeBoard, FakeFirmware
 from mcuquant.device.link import Link
-from mcuquant.device.cycles import Counts, CycleCounts, FunctionCounts
 from mcuquant.device.measure import Counter, Layer, counter_of, counts, measure, modelled
 from mcuquant.errors import DeviceError
 
