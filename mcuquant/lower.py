@@ -83,8 +83,14 @@ def rows(flat: Array) -> tuple[str, ...]:
     return tuple(", ".join(texts[i : i + per_row]) + "," for i in range(0, len(texts), per_row))
 
 
+_BYTE_TEXTS = {v: str(v) for v in range(-128, 256)}
+"""Weights are many: texts that are shared take a seventh of the memory."""
+
+
 def _integers(flat: Array) -> list[str]:
     low = int(np.iinfo(flat.dtype).min)
+    if flat.dtype.itemsize == 1:
+        return [_BYTE_TEXTS[v] for v in flat.tolist()]
     if flat.dtype.itemsize < 4 or (flat != low).all():
         return [str(v) for v in flat.tolist()]
     return [f"({low + 1} - 1)" if v == low else str(v) for v in flat.tolist()]

@@ -42,6 +42,12 @@ Offsets = dict[str, int]
 _Leads = Mapping[tuple[str, str], int]
 
 
+_ROUNDS = 100
+_MOST_MEETINGS = 2_000_000
+"""Pairs of buffers looked at in all, about two seconds. Up to 60 buffers alive at once get all the rounds, and 1,000, which
+only a file made for it has, get none."""
+
+
 def align(n: int, to: int) -> int:
     return -(-n // to) * to
 
@@ -68,7 +74,10 @@ def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = ()) -> Offsets:
         sorted(buffers, key=lambda b: (-b.start, -b.nbytes, b.key)),
         sorted(buffers, key=lambda b: (-b.nbytes * (b.end - b.start + 1), b.key)),
     ]
-    return min((search.improve(order) for order in orders), key=lambda offsets: peak(buffers, offsets))
+    affordable = _MOST_MEETINGS // max(1, search.meetings)
+    tried = orders[: max(1, affordable)]
+    rounds = min(_ROUNDS, affordable // len(orders))
+    return min((search.improve(order, rounds) for order in tried), key=lambda offsets: peak(buffers, offsets))
 
 
 @dataclass(slots=True)
@@ -80,7 +89,12 @@ class _Search:
     def __post_init__(self) -> None:
         self.neighbours = {b.key: [o for o in self.buffers if o is not b and o.meets(b)] for b in self.buffers}
 
-    def improve(self, order: list[Buffer], rounds: int = 100) -> Offsets:
+    @property
+    def meetings(self) -> int:
+        """Pairs that one first fit looks at."""
+        return sum(map(len, self.neighbours.values()))
+
+    def improve(self, order: list[Buffer], rounds: int) -> Offsets:
         """First fit in this order; then place the buffer that reaches the peak earlier, and keep what gets lower."""
         best = offsets = self.first_fit(order)
         bound = max((b.nbytes for b in order), default=0)

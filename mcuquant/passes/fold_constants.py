@@ -1,24 +1,37 @@
-"""Operations on constants alone become their result."""
+"""Operations on constants alone become their result, as long as that is little work."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ..interp import evaluate
-from ..ir import Graph, Op, Role, Tensor
+from ..ir import Graph, Op, Pool, Role, Tensor
+from ..metrics import macs
+
+MOST_WORK = 1 << 26
+"""Multiply-accumulates, window taps and elements in one graph. Real networks fold a few thousand; a file made to keep
+mcuquant busy may ask for any number, and keeps its operations beyond this one."""
 
 
 def fold_constants(graph: Graph) -> Graph:
     """The interpreter computes them, so a quantised result has the device's bytes. An output stays an operation's."""
     tensors = dict(graph.tensors)
     kept: list[Op] = []
+    left = MOST_WORK
     for op in graph.ops:
         inputs = [tensors[i] for i in op.inputs]
-        if op.output in graph.outputs or not all(t.is_constant for t in inputs):
-            kept.append(op)
-        else:
+        constant = op.output not in graph.outputs and all(t.is_constant for t in inputs)
+        if constant and _work(graph, op) <= left:
+            left -= _work(graph, op)
             tensors[op.output] = _result(graph, op, inputs)
+        else:
+            kept.append(op)
     return graph if len(kept) == len(graph.ops) else graph.with_(ops=tuple(kept), tensors=tensors)
+
+
+def _work(graph: Graph, op: Op) -> int:
+    taps = op.window[0] * op.window[1] if isinstance(op, Pool) else 1
+    return macs(graph, op) + graph.out(op).elements * taps + sum(t.elements for t in graph.ins(op))
 
 
 def _result(graph: Graph, op: Op, inputs: list[Tensor]) -> Tensor:
