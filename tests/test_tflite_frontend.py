@@ -531,20 +531,48 @@ def test_a_long_operand_list() -> None:
 def test_a_long_network() -> None:
     rows = Rows()
     y = rows.input((1, 2))
-    for _ in range(2049):
+    for _ in range(1025):
         y = rows.op("RELU", [y], (1, 2))
     assert message(rows.bytes(y)) == (
-        "the .tflite: operator 2048 (RELU) makes the network longer than the 2,048 operations that mcuquant takes"
+        "the .tflite: operator 1024 (RELU) makes the network longer than the 1,024 operations that mcuquant takes"
     )
 
 
 def test_constants_beyond_any_flash() -> None:
     rows = Rows()
-    weights = rows.constant(np.zeros((4096, 2049), np.int8), "INT8", scale=0.5)
-    more = rows.constant(np.zeros((2049, 4096), np.int8), "INT8", scale=0.5)
-    y = rows.op("FULLY_CONNECTED", [rows.input((1, 2049)), weights, -1], (1, 4096))
+    weights = rows.constant(np.zeros((2048, 2049), np.int8), "INT8", scale=0.5)
+    more = rows.constant(np.zeros((2049, 2048), np.int8), "INT8", scale=0.5)
+    y = rows.op("FULLY_CONNECTED", [rows.input((1, 2049)), weights, -1], (1, 2048))
     y = rows.op("FULLY_CONNECTED", [y, more, -1], (1, 2049))
-    assert message(rows.file(y)) == ("the .tflite: tensor 1 ('x1'): with it the constants exceed 16,777,216 elements")
+    assert message(rows.file(y)) == (
+        "the .tflite: tensor 1 ('x1'): with it weights and channels exceed 8,388,608 elements"
+    )
+
+
+def test_channels_beyond_any_network() -> None:
+    rows = Rows()
+    w = rows.constant(np.zeros((200_000, 1), np.int8), "INT8", scale=0.5)
+    y = rows.op("FULLY_CONNECTED", [rows.input((1, 1)), w, -1], (1, 200_000))
+    assert message(rows.file(y)) == (
+        "the .tflite: tensor 0 ('x0'): with it weights and channels exceed 8,388,608 elements"
+    )
+
+
+def test_activations_beyond_any_network() -> None:
+    rows = Rows()
+    y = rows.input((1, 1 << 21))
+    for _ in range(17):
+        y = rows.op("RELU", [y], (1, 1 << 21))
+    assert message(rows.file(y)) == (
+        "the .tflite: activations of shape [1, 2097152] and before exceed 33,554,432 elements"
+    )
+
+
+def test_outputs_beyond_any_network() -> None:
+    rows = Rows()
+    x = rows.input((1, 2))
+    outputs = [rows.op("RELU", [x], (1, 2)) for _ in range(257)]
+    assert message(rows.bytes(*outputs)) == ("the .tflite has 1 inputs and 257 outputs, expected at most 256 of each")
 
 
 def test_reading_gives_back_what_was_written() -> None:

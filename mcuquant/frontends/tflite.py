@@ -14,7 +14,7 @@ from ..ir import Graph, Level
 from ..tflite_file import MAX_FILE_BYTES, ModelFile, printable, read
 from ..verify import verify
 from . import tflite_compute, tflite_movement
-from .tflite_node import Node, Translation
+from .tflite_node import MAX_ENDS, Node, Translation
 from .tflite_objections import refuse_unsupported
 
 HANDLERS: Mapping[str, Callable[[Node], None]] = {**tflite_compute.HANDLERS, **tflite_movement.HANDLERS}
@@ -51,6 +51,9 @@ def _content(path: Path) -> bytes:
 def _translate(file: ModelFile, name: str, title: str) -> Graph:
     if not (file.operators and file.inputs and file.outputs):
         raise ModelError(f"{name} computes nothing: it needs at least one operator, one input and one output")
+    if max(len(file.inputs), len(file.outputs)) > MAX_ENDS:
+        found = f"{len(file.inputs)} inputs and {len(file.outputs)} outputs"
+        raise ModelError(f"{name} has {found}, expected at most {MAX_ENDS} of each")
     translation = Translation(file, name)
     translation.open_inputs()
     for index, row in enumerate(file.operators):

@@ -19,7 +19,9 @@ ACTIVATIONS = {0: Activation.NONE, 1: Activation.RELU, 2: Activation.RELU_N1_TO_
 
 MAX_WINDOW = (1 << 15) - 1
 """Largest stride, dilation and window length: products of two stay within 32 bits."""
-MAX_OPERATIONS = 2048
+MAX_OPERATIONS = 1024
+MAX_ENDS = 256
+"""Most inputs and most outputs of a network."""
 _MAX_PARAMETERS = 256
 """Most elements of a constant that tells an operator what to do."""
 
@@ -33,6 +35,7 @@ class Translation:
         self.tensors: dict[int, Tensor] = {}
         self.ops: list[Op] = []
         self._constant_elements = 0
+        self._activation_elements = 0
         self._next_id = len(file.tensors)
 
     def open_inputs(self) -> None:
@@ -64,7 +67,7 @@ class Translation:
     def constant(self, index: int, row: TensorRow) -> Tensor:
         """The constant at `index`, finite if float; read once, paid for once."""
         if index not in self.tensors:
-            self._spend(math.prod(row.shape), index)
+            self.spend(math.prod(row.shape), index)
             self.tensors[index] = self._finite(tflite_tensors.constant(index, row, self.where(index)))
         return self.tensors[index]
 
@@ -73,21 +76,31 @@ class Translation:
             raise ModelError(f"{self.where(t.id)}: a constant with NaN or infinity in it")
         return t
 
-    def _spend(self, elements: int, index: int) -> None:
+    def spend(self, elements: int, index: int) -> None:
+        """Count constants, of which tensor `index` is the last so far; ModelError beyond what a flash may hold."""
         self._constant_elements += elements
         if self._constant_elements > tflite_tensors.MAX_CONSTANT_ELEMENTS:
             limit = f"{tflite_tensors.MAX_CONSTANT_ELEMENTS:,}"
-            raise ModelError(f"{self.where(index)}: with it the constants exceed {limit} elements")
+            raise ModelError(f"{self.where(index)}: with it weights and channels exceed {limit} elements")
+
+    def activation(self, t: Tensor) -> Tensor:
+        """`t`, which an operator writes, in the graph."""
+        self._activation_elements += t.elements
+        if self._activation_elements > tflite_tensors.MAX_ACTIVATIONS_ELEMENTS:
+            limit = f"{tflite_tensors.MAX_ACTIVATIONS_ELEMENTS:,}"
+            raise ModelError(f"{self.name}: activations of shape {list(t.shape)} and before exceed {limit} elements")
+        self.tensors[t.id] = t
+        return t
 
     def become_constant(self, y: Tensor, source: Tensor) -> None:
         """Put a constant, expanded to float32, where an operator would have computed `y` from it."""
-        self._spend(y.elements, y.id)
+        self.spend(y.elements, y.id)
         expanded = self._finite(tflite_tensors.dequantised(source, self.where(source.id)))
         self.tensors[y.id] = replace(expanded, id=y.id, name=y.name)
 
     def expanded(self, w: Tensor) -> Tensor:
         """A new constant: `w` in float32."""
-        self._spend(w.elements, w.id)
+        self.spend(w.elements, w.id)
         return self.add(self._finite(tflite_tensors.dequantised(w, self.where(w.id))))
 
     def add(self, tensor: Tensor) -> Tensor:
@@ -177,8 +190,7 @@ class Node:
         t = tflite_tensors.tensor(index, row, Role.ACTIVATION, self.translation.where(index))
         if t.q is not None and t.q.per_channel:
             raise self.error(f"writes tensor {index} ({row.name!r}) with {len(t.q.scale)} scales, expected 1")
-        self.translation.tensors[index] = t
-        return t
+        return self.translation.activation(t)
 
     def _input_row(self, k: int) -> tuple[int, TensorRow]:
         index = self.row.inputs[k] if k < len(self.row.inputs) else ABSENT
@@ -244,7 +256,9 @@ class Node:
 
     def temporary(self, like: Tensor, shape: Shape) -> Tensor:
         """A new activation that holds `like`'s values in another shape."""
-        return self.translation.add(replace(like, shape=shape, role=Role.ACTIVATION, data=None))
+        return self.translation.activation(
+            self.translation.add(replace(like, shape=shape, role=Role.ACTIVATION, data=None))
+        )
 
     def new_constant(self, data: Array, dtype: DType, q: QParams | None = None, name: str = "") -> Tensor:
         shaped = np.ascontiguousarray(data, dtype.numpy)

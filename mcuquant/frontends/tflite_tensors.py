@@ -14,8 +14,12 @@ from ..tflite_file import Quantization, TensorRow
 
 MAX_RANK = 6
 MAX_ACTIVATION_ELEMENTS = 1 << 22
-MAX_CONSTANT_ELEMENTS = 1 << 24
-"""In one file; more than any microcontroller's flash holds."""
+MAX_CONSTANT_ELEMENTS = 1 << 23
+"""In one file; about as much as the largest flash of a microcontroller holds."""
+MAX_ACTIVATIONS_ELEMENTS = 1 << 25
+"""Of all activations of one file."""
+CHANNEL_COST = 64
+"""An output channel (multiplier, shift, bias) takes as much time and memory on its way as so many weights."""
 
 _DTYPES = {
     "FLOAT32": DType.FLOAT32,

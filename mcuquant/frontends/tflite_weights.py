@@ -8,6 +8,7 @@ import numpy as np
 
 from ..ir import DType, QParams, Tensor
 from .tflite_node import Node
+from .tflite_tensors import CHANNEL_COST
 
 _MOST_BIAS_ERROR = 0.01
 """Biases are taken to be in units of input scale * weight scale, whatever the file says of them, as interpreters take
@@ -34,6 +35,7 @@ def weights(node: Node, k: int, x: Tensor, channel_axis: int) -> Tensor:
 
 def bias(node: Node, k: int, x: Tensor, w: Tensor, channels: int) -> tuple[int, ...]:
     """Operand k as bias of shape (channels,) in units of x scale * w scale: its id, or nothing."""
+    node.translation.spend(channels * CHANNEL_COST, w.id)
     if not node.has(k):
         return _implied_bias(node, x, w, channels)
     b = node.constant(k, "bias")
