@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tinyfw
+from elftools.elf.elffile import ELFFile
 from faulty import FaultyTransport
 from tinyfw import ask
 
@@ -314,3 +315,12 @@ def test_code_for_the_smallest_core_runs_on_a_larger_one(tmp_path: Path) -> None
         link.load(tinyfw.samples(np.random.default_rng(8), tinyfw.UNALIGNED))
         with pytest.raises(DeviceError, match="crashed: unaligned access at 0x"):
             link.run()
+
+
+def test_the_firmware_around_the_network_is_small(elves: Elves) -> None:
+    """Application, port and start-up; the network by hand is in it too, with less than 1 KiB."""
+    with elves(load_board(MAIN)).open("rb") as file:
+        sizes = {section.name: section["sh_size"] for section in ELFFile(file).iter_sections()}
+    assert sizes[".text"] + sizes[".rodata"] + sizes[".vectors"] < 11_000
+    assert sizes[".data"] == 0
+    assert sizes[".bss"] + sizes[".noinit"] - tinyfw.ARENA_BYTES - 708 < 1024
