@@ -93,11 +93,11 @@ def network(inputs: tuple[bytes, ...]) -> list[tuple[bytes, ...]]:
     return [(t.tobytes(),), (x.tobytes(),), (y.tobytes(),), (x.tobytes(), y.tobytes())]
 
 
-def ask(transport: Transport, command: str, timeout_s: float = 5.0) -> list[str]:
-    """What a terminal shows for a command: the lines before m-ready."""
+def ask(transport: Transport, command: str, replies: int = 1, timeout_s: float = 5.0) -> list[str]:
+    """What a terminal shows for a command: the lines before m-ready, or before the last of several."""
     transport.write(command.encode("ascii"))
     heard = b""
-    while not heard.endswith(b"m-ready\r\n"):
+    while heard.count(b"m-ready\r\n") < replies:
         data = transport.read(timeout_s)
         assert data, f"no m-ready after {command!r}, only {heard!r}"
         heard += data
