@@ -43,9 +43,9 @@ _Leads = Mapping[tuple[str, str], int]
 
 
 _ROUNDS = 100
-_MOST_MEETINGS = 2_000_000
-"""Pairs of buffers looked at in all, about two seconds. Up to 60 buffers alive at once get all the rounds, and 1,000, which
-only a file made for it has, get none."""
+_MOST_WORK = 2_000_000
+"""Pairs of buffers looked at in all, about two seconds. Up to 60 buffers alive at once get all the rounds; a thousand,
+as in a file made to keep us busy, get none."""
 
 
 def align(n: int, to: int) -> int:
@@ -74,7 +74,7 @@ def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = ()) -> Offsets:
         sorted(buffers, key=lambda b: (-b.start, -b.nbytes, b.key)),
         sorted(buffers, key=lambda b: (-b.nbytes * (b.end - b.start + 1), b.key)),
     ]
-    affordable = _MOST_MEETINGS // max(1, search.meetings)
+    affordable = _MOST_WORK // search.work
     tried = orders[: max(1, affordable)]
     rounds = min(_ROUNDS, affordable // len(orders))
     return min((search.improve(order, rounds) for order in tried), key=lambda offsets: peak(buffers, offsets))
@@ -90,9 +90,9 @@ class _Search:
         self.neighbours = {b.key: [o for o in self.buffers if o is not b and o.meets(b)] for b in self.buffers}
 
     @property
-    def meetings(self) -> int:
-        """Pairs that one first fit looks at."""
-        return sum(map(len, self.neighbours.values()))
+    def work(self) -> int:
+        """Of one first fit, in pairs that it looks at; a buffer by itself costs as much as five."""
+        return sum(len(others) + 5 for others in self.neighbours.values())
 
     def improve(self, order: list[Buffer], rounds: int) -> Offsets:
         """First fit in this order; then place the buffer that reaches the peak earlier, and keep what gets lower."""
