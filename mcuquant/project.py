@@ -41,7 +41,8 @@ class Port:
         if self.scale is None:
             return np.asarray(real, self.dtype.numpy)
         scaled = np.asarray(real, np.float32) / np.float32(self.scale)
-        rounded = np.copysign(np.floor(np.abs(scaled) + np.float32(0.5)), scaled)
+        whole = np.trunc(scaled)  # exact, as the rest is: adding a half would round 0.49999997 up
+        rounded = whole + np.sign(scaled) * (np.abs(scaled - whole) >= np.float32(0.5))
         stored: Array = np.clip(rounded + self.zero_point, *self.dtype.range()).astype(self.dtype.numpy)
         return stored
 

@@ -121,15 +121,15 @@ class Old(FakeBoard):
 def test_nobody_answers() -> None:
     link = Link(Silent(FIRMWARE), timing=Timing(tries=2))
     assert message(link.hello) == (
-        "fake: no valid answer to 'info' in 2 tries of 1 s, and nothing heard: is the board powered, flashed, and its "
-        "rate the right one?"
+        "fake: no valid answer to 'info' in 2 tries of at most 1 s, and nothing heard: is the board powered, "
+        "flashed, and its rate the right one?"
     )
 
 
 def test_something_else_answers() -> None:
     link = Link(Chatty(FIRMWARE), timing=Timing(tries=2))
     assert message(link.hello) == (
-        "fake: no valid answer to 'info' in 2 tries of 1 s; last heard b'login: \\r\\n': "
+        "fake: no valid answer to 'info' in 2 tries of at most 1 s; last heard b'login: \\r\\n': "
         "a bad line, another rate or another firmware"
     )
 

@@ -192,7 +192,8 @@ class Conversation:
             raise LostError
 
     def _no_answer(self, verb: str, timeout_s: float) -> DeviceError:
-        asked = f"{self._transport.name}: no valid answer to '{verb}' in {self.timing.tries} tries of {timeout_s:g} s"
+        tries = f"{self.timing.tries} tries of at most {timeout_s:g} s"
+        asked = f"{self._transport.name}: no valid answer to '{verb}' in {tries}"
         if self._heard:
             return DeviceError(
                 f"{asked}; last heard {self._heard[-60:]!r}: a bad line, another rate or another firmware"
