@@ -302,3 +302,11 @@ def test_arguments_that_do_not_fit(path: Path, members: dict[str, bytes]) -> Non
         "Net: the arguments of aten.linear in module fc (Linear) do not fit each other "
         "(cannot reshape array of size 5 into shape (4))"
     )
+
+
+def test_an_input_too_large_to_be_true(path: Path, members: dict[str, bytes]) -> None:
+    def change(model: Any) -> None:
+        model["graph_module"]["graph"]["tensor_values"]["x"]["sizes"][1] = {"as_int": 10**12}
+
+    write(path, members | {MODEL: edited(members[MODEL], change)})
+    assert failure(path) == "input 'x' of Net has 1 x 1000000000000 elements; expected 1 to 67,108,864"

@@ -123,6 +123,11 @@ REFUSALS: dict[str, tuple[nn.Module, Shape, str]] = {
         ROW,
         f"aten.to in {LINE}: it converts to int32; keep activations float32",
     ),
+    "nothing left": (
+        Call(lambda x: x[:, 12:] * 2),
+        ROW,
+        f"aten.slice in {LINE}: it makes a tensor of 1 x 0 elements; expected at most 6 axes, none of them empty",
+    ),
     "repetition": (
         Call(lambda x: x.mean(1, keepdim=True).expand(1, 12)),
         ROW,
@@ -196,6 +201,20 @@ def test_an_example_that_is_no_tensor() -> None:
 def test_an_output_that_is_constant() -> None:
     assert failure(Call(lambda x: (x, torch.ones(3))), torch.zeros(1, 4)) == (
         "output 1 of Call does not depend on its input; leave it out"
+    )
+
+
+def test_an_output_of_too_many_axes() -> None:
+    assert failure(Call(lambda x: x.reshape(1, 1, 1, 3, 1, 2, 2) + 1), torch.zeros(1, 12)) == (
+        "output 0 of Call: it makes a tensor of 1 x 1 x 1 x 3 x 1 x 2 x 2 elements; "
+        "expected at most 6 axes, none of them empty"
+    )
+
+
+def test_a_tensor_too_large_to_be_true() -> None:
+    assert failure(Call(lambda x: F.pad(x, (0, 10**9))), torch.zeros(1, 4)) == (
+        f"Call: the arguments of aten.pad in {LINE} do not fit each other "
+        "(a tensor of 1 x 1000000004 elements; expected at most 67,108,864)"
     )
 
 

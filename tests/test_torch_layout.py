@@ -35,7 +35,7 @@ def viewed(rng: np.random.Generator, x: Tensor) -> Step:
     """Two neighbouring axes merged, or one split."""
     shape = list(x.shape)
     axis = int(rng.integers(1, x.ndim))
-    if x.ndim > 2 and rng.random() < 0.5:
+    if x.ndim == 6 or (x.ndim > 2 and rng.random() < 0.5):
         axis = min(axis, x.ndim - 2)
         shape[axis : axis + 2] = [shape[axis] * shape[axis + 1]]
     else:

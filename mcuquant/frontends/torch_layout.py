@@ -21,6 +21,9 @@ Positions = npt.NDArray[np.int64]
 Order = tuple[int, ...]
 Shape = tuple[int, ...]
 
+MAX_ELEMENTS = 2**26
+"""Most that a tensor may hold: more than any microcontroller's memory, and little enough to translate."""
+
 _CANONICAL: dict[int, Order] = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
 
 
@@ -57,10 +60,17 @@ def physical_axis(axis: int, order: Order) -> int:
 
 
 def spread(shape: Sequence[int], order: Order | None = None) -> Positions:
-    """Positions of a value that lies in `order` (default: canonical)."""
+    """Positions of a value that lies in `order` (default: canonical). ValueError above MAX_ELEMENTS."""
+    check_size(shape)
     order = canonical_order(len(shape)) if order is None else order
     memory = np.arange(math.prod(shape), dtype=np.int64).reshape([shape[axis] for axis in order])
     return memory.transpose(np.argsort(order)) if order else memory
+
+
+def check_size(shape: Sequence[int]) -> None:
+    if min(shape, default=1) < 0 or math.prod(shape) > MAX_ELEMENTS:
+        sizes = " x ".join(map(str, shape))
+        raise ValueError(f"a tensor of {sizes} elements; expected at most {MAX_ELEMENTS:,}")
 
 
 def lies_in(where: Positions, order: Order) -> bool:

@@ -28,8 +28,9 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
 
-_LARGEST_RANK = 5
-"""Most axes that TensorFlow Lite Micro transposes."""
+_MOST_AXES = 6
+_MOST_TRANSPOSED_AXES = 5
+"""As many as TensorFlow Lite Micro transposes."""
 
 
 class RefusalError(Exception):
@@ -61,6 +62,11 @@ class Net:
         self._made: dict[tuple[Any, ...], int] = {}
 
     def _add(self, shape: Sequence[int], role: ir.Role, name: str, data: Array | None = None) -> int:
+        if len(shape) > _MOST_AXES or 0 in shape:
+            sizes = " x ".join(map(str, shape))
+            raise RefusalError(
+                f"it makes a tensor of {sizes} elements; expected at most {_MOST_AXES} axes, none of them empty"
+            )
         tensor = len(self.tensors)
         self.tensors[tensor] = ir.Tensor(tensor, tuple(shape), ir.DType.FLOAT32, role, data=data, name=name)
         return tensor
@@ -108,7 +114,7 @@ class Net:
         return None if ranges is None else self._reorder_pieces(tensor, positions, ranges)
 
     def _transposed(self, tensor: int, sizes: Shape, perm: Order) -> int:
-        lead = (1,) if len(sizes) < _LARGEST_RANK else ()  # the batch, where there is room for it
+        lead = (1,) if len(sizes) < _MOST_TRANSPOSED_AXES else ()  # the batch, where there is room for it
         perm = (*range(len(lead)), *(axis + len(lead) for axis in perm))
         source = self.reshape(tensor, (*lead, *sizes))
         shape = tuple(self.shape(source)[axis] for axis in perm)

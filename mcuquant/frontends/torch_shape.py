@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ir
-from .torch_layout import Value, natural_order
+from .torch_layout import Value, check_size, natural_order
 from .torch_net import Array, Call, Laid, RefusalError, axis_of
 
 Item = Any
@@ -117,6 +117,7 @@ def expand(call: Call) -> Item:
     new = tuple(o if s == -1 else s for o, s in zip(old, size, strict=True))
     if isinstance(call.args["self"], Value) and new != old:
         raise RefusalError("it repeats a computed value; leave it out, arithmetic broadcasts by itself")
+    check_size(new)
     return moved(call, lambda a: np.broadcast_to(a, new))
 
 
@@ -262,12 +263,15 @@ def size(call: Call) -> int:
 
 def filled(call: Call) -> Array:
     """zeros, ones and full of a known size."""
+    check_size(call.get("size"))
     values = {"aten.zeros": 0.0, "aten.ones": 1.0}
     return np.full(call.get("size"), values.get(call.op, call.get("fill_value")), np.float32)
 
 
 def arange(call: Call) -> Array:
-    return np.arange(call.get("start", 0), call.get("end"), call.get("step", 1), dtype=np.float32)
+    start, end, step = call.get("start", 0), call.get("end"), call.get("step", 1)
+    check_size([math.ceil((end - start) / step)])
+    return np.arange(start, end, step, dtype=np.float32)
 
 
 RULES: Mapping[str, Callable[[Call], Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from .. import ir
 from ..errors import GraphError, ModelError, UnsupportedOpError
 from ..verify import verify
 from . import torch_arith, torch_pool, torch_shape, torch_weighted
-from .torch_layout import Value
+from .torch_layout import MAX_ELEMENTS, Value
 from .torch_net import Call, Net, RefusalError
 from .torch_program import Exported, Input, Node, Opaque, Ref
 
@@ -105,7 +106,13 @@ class _Translator:
                 f"input {spec.name!r} of {self.program.name} has shape ({found}); "
                 "expected a batch of 1 and fixed sizes (export with an example of one sample)"
             )
-        value = self.net.input([int(size or 1) for size in sizes], spec.name)
+        shape = [int(size or 0) for size in sizes]
+        if 0 in shape or math.prod(shape) > MAX_ELEMENTS:
+            found = " x ".join(map(str, shape))
+            raise ModelError(
+                f"input {spec.name!r} of {self.program.name} has {found} elements; expected 1 to {MAX_ELEMENTS:,}"
+            )
+        value = self.net.input(shape, spec.name)
         self.values[spec.name], self.owner[spec.name] = value, spec.name
         return value.tensor
 
