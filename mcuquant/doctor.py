@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from serial.tools import list_ports
 
 from .board import board_names, load_board
+from .device import cycles
+from .errors import ToolError
 
 OLDEST_PYTHON = (3, 11)
 
@@ -85,6 +87,7 @@ def _tool_checks() -> list[Check]:
         _tool("newlib", "building firmware", ("libnewlib-arm-none-eabi",), _newlib()),
         _tool("qemu-system-arm", "emulated boards", ("qemu-system-arm",), _version("qemu-system-arm", "--version")),
         _machines(),
+        _cycle_model(),
         _tool("cc", "running the C on this machine", ("gcc", "libc6-dev"), _version("cc", "--version"), required=False),
     ]
 
@@ -138,6 +141,16 @@ def _machines() -> Check:
     remedy = f"a newer QEMU (7.2 has all): it cannot run {', '.join(lacks)}"
     found = ", ".join(runs) if runs and not lacks else None
     return Check("emulated boards", "tests on every core", found, remedy, False)
+
+
+def _cycle_model() -> Check:
+    """Whether this QEMU takes the plugin that models cycles; it is compiled when asked for the first time."""
+    found, remedy = None, ""
+    try:
+        found = cycles.plugin().name
+    except ToolError as error:
+        remedy = f"bench counts instructions alone: {error}"
+    return Check("cycle model", "cycles of Cortex-M3 and M4", found, remedy, False)
 
 
 def _port_checks() -> list[Check]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from mcuquant import doctor
 from mcuquant.cli import main
+from mcuquant.errors import ToolError
 
 OUTPUTS = {
     ("make", "--version"): "GNU Make 4.3\nBuilt for x86_64",
@@ -33,6 +35,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, ...], str]:
     commands = dict(OUTPUTS)
     monkeypatch.setattr(doctor, "_output", lambda *command: commands.get(command))
     monkeypatch.setattr(doctor.list_ports, "comports", list)
+    monkeypatch.setattr(doctor.cycles, "plugin", lambda: Path("mq_cycles-1.so"))
     monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(doctor.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(doctor.importlib.metadata, "version", lambda name: "1.0")
@@ -125,6 +128,18 @@ def test_an_old_qemu_is_told_by_the_boards_it_lacks(machine: dict[tuple[str, ...
     help_text = machine["qemu-system-arm", "-machine", "help"]
     machine["qemu-system-arm", "-machine", "help"] = help_text.replace("mps3-an547 x", "")
     assert found("emulated boards").remedy == "a newer QEMU (7.2 has all): it cannot run qemu-mps3-an547"
+
+
+def test_a_qemu_without_plugins_is_told_with_the_reason(
+    machine: dict[tuple[str, ...], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plugin() -> Path:
+        raise ToolError("this QEMU takes no plugins")
+
+    assert found("cycle model").found == "mq_cycles-1.so"
+    monkeypatch.setattr(doctor.cycles, "plugin", plugin)
+    assert found("cycle model").remedy == "bench counts instructions alone: this QEMU takes no plugins"
+    assert doctor.missing(doctor.checks()) == ()
 
 
 def test_a_port_without_permission_is_told_how_to_get_it(
