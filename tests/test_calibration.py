@@ -235,6 +235,18 @@ def test_choices_that_do_not_exist() -> None:
     assert str(error.value) == "activations of type 'int4' are not known, expected one of: int8, int16"
 
 
+def test_what_no_input_reaches_cannot_be_quantized() -> None:
+    net = Net(np.random.default_rng(0), DType.FLOAT32)
+    x, w = net.input((1, 2)), net.constant(np.eye(2), DType.FLOAT32)
+    alone = net.apply(ops.FullyConnected, (net.constant(np.ones((1, 2)), DType.FLOAT32), w), (1, 2))
+    graph = net.graph(net.apply(ops.FullyConnected, (x, w), (1, 2)), alone, name="half")
+    with pytest.raises(GraphError) as error:
+        quantize(graph, np.ones((5, 2), np.float32))
+    assert str(error.value) == (
+        "half: FullyConnected 'activation_3' computes with constants alone, expected the network's input to reach it"
+    )
+
+
 def test_graphs_that_cannot_be_quantized() -> None:
     x = np.random.default_rng(0).normal(0, 1, (5, 4, 4, 2)).astype(np.float32)
     quantized_already = quantize(image(), x)

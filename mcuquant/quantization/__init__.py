@@ -65,12 +65,19 @@ def _activation_type(name: str) -> DType:
 
 
 def check_float(graph: Graph) -> None:
-    """GraphError unless every activation is float32 (indices apart) and batch normalization is folded."""
+    """GraphError unless every activation is float32 (indices apart), depends on an input, and batch normalization is
+    folded.
+    """
     for op in graph.ops:
         if isinstance(op, ops.Quantize | ops.Dequantize) or any(t.q for t in graph.activations(op)):
             raise GraphError(f"{graph.name}: {op.kind} {graph.out(op).name!r} is quantized already; give a float graph")
         if isinstance(op, ops.BatchNorm):
             raise GraphError(f"{graph.name}: BatchNorm {graph.out(op).name!r} must be folded first: passes.run_passes")
+        if all(t.is_constant for t in graph.ins(op)):
+            raise GraphError(
+                f"{graph.name}: {op.kind} {graph.out(op).name!r} computes with constants alone, expected the network's "
+                "input to reach it"
+            )
 
 
 def _best(graph: Graph, samples: tuple[Array, ...], dtype: DType) -> Graph:
