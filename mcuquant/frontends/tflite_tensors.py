@@ -18,7 +18,7 @@ MAX_CONSTANT_ELEMENTS = 1 << 23
 """In one file; about as much as the largest flash of a microcontroller holds."""
 MAX_ACTIVATIONS_ELEMENTS = 1 << 25
 """Of all activations of one file."""
-CHANNEL_COST = 64
+CHANNEL_COST = 128
 """An output channel (multiplier, shift, bias) takes as much time and memory on its way as so many weights."""
 
 _DTYPES = {
