@@ -51,9 +51,17 @@ def load(path: str | Path) -> Graph:
             )
 
 
-def quantize(graph: Graph, calibration: Array | Sequence[Array], method: str = "auto") -> Graph:
-    """A float graph as int8; `calibration` is (N, ...) in the graph's layout or the model's own."""
-    return run_passes(quantize_graph(graph, calibration, method=method))
+def quantize(
+    graph: Graph,
+    calibration: Array | Sequence[Array],
+    method: str = "auto",
+    channels_first: bool | None = None,
+) -> Graph:
+    """A float graph as int8; `calibration` is (N, ...) in the graph's layout or the model's own.
+
+    `channels_first` says which where the shape does not: True is PyTorch's order. See `quantization.quantize`.
+    """
+    return run_passes(quantize_graph(graph, calibration, method=method, channels_first=channels_first))
 
 
 def compile(

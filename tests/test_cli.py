@@ -16,8 +16,11 @@ import torch
 from click.testing import CliRunner, Result
 
 from mcuquant import flow
-from mcuquant.cli import main
+from mcuquant.cli import main, validate
+from mcuquant.errors import CalibrationError
 from mcuquant.exporters.tflite import to_tflite
+from mcuquant.ir import DType
+from mcuquant.project import Port
 
 SHAPE = (3, 12)
 """Channels and length of one input of the network below."""
@@ -344,3 +347,24 @@ def test_inspect_takes_the_sizes_of_what_was_built(project: Path) -> None:
     assert (facts["flash_bytes_source"], facts["ram_bytes_source"]) == ("firmware.elf", "firmware.elf")
     assert facts["flash_bytes"] > 2000
     assert mcuquant("inspect", project).stdout.endswith(f"\nNext: mcuquant bench {project}\n")
+
+
+def image_port(*shape: int) -> Port:
+    return Port("input", (1, *shape), DType.INT8, 0.5, 3)
+
+
+def test_validate_takes_images_in_either_order() -> None:
+    x = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
+    port = image_port(3, 4, 2)
+    own = validate.ordered(port, Path("t.npz"), x)
+    assert own.shape == (1, 3, 4, 2)
+    assert np.array_equal(own, validate.ordered(port, Path("t.npz"), x.transpose(0, 2, 3, 1)))
+
+
+def test_validate_asks_where_the_order_cannot_be_told() -> None:
+    with pytest.raises(CalibrationError) as error:
+        validate.ordered(image_port(3, 3, 3), Path("t.npz"), np.zeros((7, 3, 3, 3), np.float32))
+    assert str(error.value) == (
+        "array 'x' of t.npz has shape (7, 3, 3, 3), from which the order of its axes cannot be told; "
+        "give it as int8, (N, height, width, channels), as in model.tflite"
+    )

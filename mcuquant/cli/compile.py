@@ -62,7 +62,7 @@ def compile_(
     with working(f"reading {model.name}"):
         graph = flow.load(model)
     if graph.is_float:
-        graph = _quantized(graph, _samples(model, calibration), method, snr)
+        graph = _quantized(graph, model, _samples(model, calibration), method, snr)
     elif calibration is not None:
         raise click.UsageError(f"{model} is quantized already: leave --calibration out")
     with working("writing C" if no_build else "writing and compiling C"):
@@ -77,15 +77,16 @@ def _samples(model: Path, calibration: Path | None) -> Array:
     return x
 
 
-def _quantized(graph: Graph, x: Array, method: str, snr: bool) -> Graph:
+def _quantized(graph: Graph, model: Path, x: Array, method: str, snr: bool) -> Graph:
     from .. import flow
     from ..quantization import snr_report
 
+    channels_first = model.suffix.lower() == ".pt2"
     with working("quantizing"):
-        quantized = flow.quantize(graph, x, method=method)
+        quantized = flow.quantize(graph, x, method, channels_first)
     if snr:
         with working("comparing layers"):
-            rows = snr_report(graph, quantized, x[:SNR_SAMPLES])
+            rows = snr_report(graph, quantized, x[:SNR_SAMPLES], channels_first)
         show(report.snr_table(rows))
     return quantized
 

@@ -56,13 +56,18 @@ def _stored(project: Project, path: Path, x: Array) -> Array:
     (port,) = project.inputs
     if x.dtype == port.dtype.numpy and x.shape[1:] == port.shape[1:]:
         return x
-    return port.quantize(_ordered(port, path, x))
+    return port.quantize(ordered(port, path, x))
 
 
-def _ordered(port: Port, path: Path, x: Array) -> Array:
+def ordered(port: Port, path: Path, x: Array) -> Array:
     """Real inputs in the graph's layout: already so, or in that of a PyTorch network."""
-    channels_first = x.shape[1:] != port.shape[1:]
-    return to_graph_layout(x, port.shape, name=f"array 'x' of {path}", channels_first=channels_first)
+    as_stored = x.shape[1:] == port.shape[1:]
+    if as_stored and x.ndim == 4 and len(set(x.shape[1:])) == 1 and x.shape[1] > 1:
+        raise CalibrationError(
+            f"array 'x' of {path} has shape {x.shape}, from which the order of its axes cannot be told; "
+            f"give it as {port.dtype}, (N, height, width, channels), as in model.tflite"
+        )
+    return to_graph_layout(x, port.shape, name=f"array 'x' of {path}", channels_first=not as_stored)
 
 
 def _classes(path: Path, y: Array, count: int) -> Array:
