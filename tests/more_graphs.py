@@ -118,6 +118,13 @@ def _chain(rng: np.random.Generator) -> Graph:
     return net.graph(b, layers.conv2d(net, back), layers.transpose(net, back))
 
 
+def _twice(kind: type[ops.Binary], rng: np.random.Generator) -> Graph:
+    """Both operands are the same tensor, which the output may overwrite."""
+    net = Net(rng)
+    x = net.input((1, 4, 6, 3))
+    return net.graph(layers.binary(net, x, kind, b=x))
+
+
 def _moves(dtype: DType) -> dict[str, Generator]:
     """Movements of elements of a type that is not computed with."""
     return {
@@ -157,6 +164,8 @@ GENERATORS: dict[str, Generator] = {
     "slice_six_axes": partial(_plain, INT16, DEEP, layers.slice_),
     "pad_five_axes": partial(_plain, INT8, DEEP[:5], layers.pad),
     "chain": _chain,
+    "add_twice": partial(_twice, ops.Add),
+    "mul_twice": partial(_twice, ops.Mul),
     **{f"{name}_batch": partial(batched, _INT8[name], 2) for name in ("conv2d", "depthwise", "avg_pool", "max_pool")},
     **{f"{name}_batch": partial(batched, _INT8[name], 2) for name in ("transpose_conv", "resize_nearest", "softmax")},
     **{
