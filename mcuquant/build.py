@@ -121,6 +121,12 @@ def need(tool: str) -> str:
     return path
 
 
+def need_firmware_tools() -> None:
+    """ToolError when firmware cannot be built here: better said before long work than after."""
+    for tool in ("make", COMPILER):
+        need(tool)
+
+
 def _clean_environment() -> dict[str, str]:
     """Make's own variables of an outer make would change ours."""
     return {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CFLAGS", "CC")}

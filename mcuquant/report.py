@@ -64,6 +64,14 @@ def memory_table(board: Board, flash_bytes: int, ram_bytes: int, arena_bytes: in
     return made
 
 
+def accuracy_table(rows: Iterable[tuple[str, int, float]]) -> Table:
+    """Who answered, about how many samples, and the part (0 to 1) of right answers."""
+    made = table("network", ">windows", ">right")
+    for name, count, part in rows:
+        made.add_row(name, f"{count:,}", f"{100 * part:.2f} %")
+    return made
+
+
 def layer_table(layers: Iterable[Mapping[str, Any]]) -> Table:
     """Layers as the manifest lists them: name, op, shape of the first output, MACs and their share."""
     rows = list(layers)

@@ -34,7 +34,7 @@ HOMES = {
     "torch": ("frontends/torch", "demo/"),
     "tflite": ("tflite_file/", "frontends/tflite", "exporters/tflite"),
     "flatbuffers": ("tflite_file/", "frontends/tflite", "exporters/tflite"),
-    "tflite_micro": (),
+    "tflite_micro": ("demo/",),
     "jinja2": ("emit.py",),
     "elftools": ("build.py", "symbols.py", "device/"),
     "serial": ("device/", "doctor.py"),

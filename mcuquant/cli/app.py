@@ -9,6 +9,7 @@ import click
 from ..errors import McuquantError
 from .boards import boards
 from .compile import compile_
+from .demo import demo
 from .device import bench, run
 from .doctor import doctor
 from .inspect import inspect
@@ -59,5 +60,5 @@ def main() -> None:
     """Entry point; commands are added below."""
 
 
-for _command in (compile_, bench, run, validate, inspect, boards, doctor):
+for _command in (compile_, bench, run, validate, inspect, boards, doctor, demo):
     main.add_command(_command)

@@ -47,6 +47,9 @@ class Windows:
         chosen = np.isin(self.subject, subjects)
         return Windows(self.x[chosen], self.y[chosen], self.subject[chosen])
 
+    def every(self, n: int) -> Windows:
+        return Windows(self.x[::n], self.y[::n], self.subject[::n])
+
     def __len__(self) -> int:
         return len(self.y)
 

@@ -1,0 +1,129 @@
+"""`mcuquant demo`: the whole path once, on recordings of real movements."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from .. import build, report
+from ..board import DEFAULT_BOARD, Board, load_board
+from ..errors import DeviceError, ToolError
+from .console import next_step, progress, say, show, working
+from .device import on_board
+
+if TYPE_CHECKING:
+    from ..demo.data import DemoData
+    from ..demo.train import Epoch, Trained
+    from ..ir import Array, Graph
+    from ..project import Project
+
+EVERY = 4
+"""Of the test windows, those that go through the serial port."""
+
+
+@click.command()
+@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="A name of `mcuquant boards`, or a TOML file.")
+@click.option("--seed", default=0, show_default=True, help="Of training: another seed, another network.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("build/demo"), show_default=True)
+def demo(board: str, seed: int, output: Path) -> None:
+    """Train, quantize, compile, run and measure a small network on real sensor data.
+
+    Ten people wore a smartwatch during seven shoulder exercises. A network learns from seven of them to tell the
+    exercises apart, becomes int8 firmware, and is asked about the other three through the board's serial port.
+
+    \b
+    Examples:
+      mcuquant demo
+      mcuquant demo --board qemu-mps3-an547 -o build/demo55
+    """
+    target = load_board(board)
+    build.check_free(output)
+    build.need_firmware_tools()
+    start = time.monotonic()
+    data, trained = _train(seed)
+    from ..demo import integers
+    from ..demo.train import accuracy
+
+    say("\n2. Quantize and compile")
+    graph = integers.to_graph(trained.net)
+    with working("choosing ranges"):
+        int8 = integers.to_integers(graph, data)
+    project = _compile(int8, target, output)
+    say("\n3. Run on the board")
+    stored = integers.stored_windows(int8, data.test)
+    host = integers.host_outputs(int8, stored)
+    (device,) = on_board(project, (stored[::EVERY],), None)
+    _compare(project, stored[::EVERY], device, host[::EVERY])
+    say("\n4. What came of it")
+    some = data.test.every(EVERY)
+    rows = [
+        ("float, PyTorch", len(stored), accuracy(trained.net, data.test)),
+        ("int8, interpreter on this computer", len(stored), integers.accuracy(host, data.test)),
+        ("int8, interpreter on this computer", len(device), integers.accuracy(host[::EVERY], some)),
+        (f"int8, {project.board.name}", len(device), integers.accuracy(device, some)),
+    ]
+    show(report.accuracy_table(rows))
+    _measure(project)
+    say(f"\nThe demo took {time.monotonic() - start:.0f} s. {output} holds a C project: make -C {output} builds it.")
+    next_step(f"mcuquant bench {output}", f"mcuquant inspect {output}")
+
+
+def _train(seed: int) -> tuple[DemoData, Trained]:
+    say("1. Train on smartwatch recordings of shoulder exercises (PyPI: seglearn)")
+    try:
+        from ..demo import data as recordings
+        from ..demo import train as training
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ToolError("the demo trains with PyTorch, which is not installed: pip install torch==2.13.0") from error
+    with working("reading recordings"):
+        data = recordings.load()
+    say(f"   {len(data.train):,} windows of 7 people to learn from, {len(data.test):,} of 3 others to test with")
+    with progress("training", 2 * training.EPOCHS) as done:
+        trained = training.train(data, seed, progress=_counted(done))
+    chosen = f"{trained.epochs} epochs (one of the 7 chose)"
+    say(f"   {trained.parameters:,} parameters, {chosen}, {trained.seconds:.0f} s")
+    return data, trained
+
+
+def _counted(done: Callable[[int], None]) -> Callable[[Epoch], None]:
+    from ..demo.train import EPOCHS
+
+    return lambda epoch: done(epoch.number + (0 if epoch.choosing else EPOCHS))
+
+
+def _compile(int8: Graph, board: Board, output: Path) -> Project:
+    from .. import flow
+
+    with working("writing and compiling C"):
+        project = flow.compile(int8, board, output)
+    for note in project.manifest["notes"]:
+        say(f"   {note}")
+    firmware, arena = project.firmware, project.manifest["arena_bytes"]
+    show(report.memory_table(project.board, firmware.flash_bytes, firmware.ram_bytes, arena))
+    return project
+
+
+def _compare(project: Project, stored: Array, device: Array, host: Array) -> None:
+    """DeviceError unless board, interpreter, and TensorFlow Lite Micro where it is installed, agree in every byte."""
+    from ..demo import reference
+
+    theirs = reference.outputs((project.directory / "model.tflite").read_bytes(), stored)
+    for who, expected in (("the interpreter", host), ("TensorFlow Lite Micro", theirs)):
+        if expected is not None and not np.array_equal(device, expected):
+            raise DeviceError(f"{project.board.name} answers otherwise than {who}: this is a defect of mcuquant")
+    others = "the interpreter's" + (" and TensorFlow Lite Micro's" if theirs is not None else "")
+    say(f"   {len(device)} windows through the serial port: all {device.nbytes:,} bytes of output equal {others}")
+
+
+def _measure(project: Project) -> None:
+    with working("measuring"), project.connect() as dut:
+        measurement = dut.bench()
+    say("")
+    say(str(measurement))
