@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from .ir import Graph
-from .ops import BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Op, TransposeConv
+from .ops import BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Op, Pool, TransposeConv
+
+_CALL = 3000
+"""Elements that numpy goes through in the time of one call."""
 
 
 def macs(graph: Graph, op: Op) -> int:
@@ -27,6 +30,35 @@ def macs(graph: Graph, op: Op) -> int:
             return graph.out(op).elements * a.shape[-2 if op.adj_a else -1]
         case _:
             return 0
+
+
+def effort(graph: Graph, op: Op) -> int:
+    """Elements that the interpreter goes through for one inference: a bound on its time, and roughly on its memory.
+
+    A file can ask for any number by a large window, stride or dilation: look before you interpret.
+    """
+    touched = macs(graph, op) + sum(t.elements for t in (*graph.ins(op), graph.out(op)))
+    match op:
+        case Conv2D() | DepthwiseConv2D():
+            return touched + _window_effort(graph, op, graph.ins(op)[1].shape[1:3], op.dilation)
+        case Pool():
+            return touched + _window_effort(graph, op, op.window, (1, 1))
+        case TransposeConv():
+            x, w = graph.ins(op)[:2]
+            scattered = x.shape[1] * op.stride[0] * x.shape[2] * op.stride[1] * w.shape[0]
+            return touched + scattered + w.shape[1] * w.shape[2] * _CALL
+        case _:
+            return touched
+
+
+def _window_effort(
+    graph: Graph, op: Conv2D | DepthwiseConv2D | Pool, window: tuple[int, ...], dilation: tuple[int, int]
+) -> int:
+    """The padded image, what all windows see, and a call for each tap."""
+    x, y = graph.ins(op)[0].shape, graph.out(op).shape
+    rows, columns = ((y[a + 1] - 1) * op.stride[a] + (window[a] - 1) * dilation[a] + 1 for a in (0, 1))
+    taps = window[0] * window[1]
+    return x[0] * rows * columns * x[3] + y[0] * y[1] * y[2] * x[3] * taps + taps * _CALL
 
 
 def total_macs(graph: Graph) -> int:

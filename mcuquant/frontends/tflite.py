@@ -11,11 +11,15 @@ from pathlib import Path
 
 from ..errors import GraphError, ModelError
 from ..ir import Graph, Level
+from ..metrics import effort
 from ..tflite_file import MAX_FILE_BYTES, ModelFile, printable, read
 from ..verify import verify
 from . import tflite_compute, tflite_movement
 from .tflite_node import MAX_ENDS, Node, Translation
 from .tflite_objections import refuse_unsupported
+
+MAX_EFFORT = 1 << 33
+"""Products and elements of one inference: minutes on a microcontroller, and for whoever calibrates or compares."""
 
 HANDLERS: Mapping[str, Callable[[Node], None]] = {**tflite_compute.HANDLERS, **tflite_movement.HANDLERS}
 
@@ -58,7 +62,12 @@ def _translate(file: ModelFile, name: str, title: str) -> Graph:
     translation.open_inputs()
     for index, row in enumerate(file.operators):
         HANDLERS[row.code](Node(translation, index, row))
-    return translation.finish(title)
+    graph = translation.finish(title)
+    if (asked := sum(effort(graph, op) for op in graph.ops)) > MAX_EFFORT:
+        raise ModelError(
+            f"{name} goes through {asked:,} products and elements for one inference, more than {MAX_EFFORT:,}"
+        )
+    return graph
 
 
 def _verified(graph: Graph, name: str) -> Graph:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from .. import ops
@@ -12,6 +13,8 @@ from .tflite_node import MAX_WINDOW, Node
 from .tflite_weights import bias, weights
 
 _COMPUTED = (DType.FLOAT32, DType.INT8, DType.INT16)
+MAX_EXTENT = 1 << 23
+"""Elements of an image with its padding, or spread by a transposed convolution."""
 _INDEX_TYPES = {2: DType.INT32, 4: DType.INT64}
 """Element types that ARG_MAX may write, by their numbers in the schema."""
 
@@ -31,6 +34,21 @@ def _reach(node: Node, kernel: Pair, dilation: Pair = (1, 1)) -> Pair:
     if max(height, width) > MAX_WINDOW:
         raise node.error(f"has a window that reaches {height} x {width}, expected at most {MAX_WINDOW}")
     return height, width
+
+
+def _padding(node: Node, x: Tensor, reach: Pair, stride: Pair) -> Padding:
+    padding = node.padding((x.shape[1], x.shape[2]), reach, stride)
+    height = x.shape[1] + padding.top + padding.bottom
+    width = x.shape[2] + padding.left + padding.right
+    _check_extent(node, "pads its input to", (x.shape[0], height, width, x.shape[3]))
+    return padding
+
+
+def _check_extent(node: Node, what: str, shape: Shape) -> None:
+    if math.prod(shape) > MAX_EXTENT:
+        raise node.error(
+            f"{what} shape {list(shape)}, {math.prod(shape):,} elements; the most taken are {MAX_EXTENT:,}"
+        )
 
 
 def _out_lengths(x: Tensor, reach: Pair, stride: Pair, padding: Padding) -> Pair:
@@ -70,7 +88,7 @@ def _emit_conv(
     stride = node.pair("stride_h", "stride_w")
     dilation = node.pair("dilation_h_factor", "dilation_w_factor")
     reach = _reach(node, (w.shape[1], w.shape[2]), dilation)
-    padding = node.padding((x.shape[1], x.shape[2]), reach, stride)
+    padding = _padding(node, x, reach, stride)
     inputs = (x.id, w.id, *bias(node, 2, x, w, channels))
     y = node.shaped(node.output(), (x.shape[0], *_out_lengths(x, reach, stride, padding), channels))
     _typed(node, x, y)
@@ -92,6 +110,8 @@ def _transpose_conv(node: Node) -> None:
     node.shaped(y, (x.shape[0], y.shape[1], y.shape[2], w.shape[0]))
     node.shaped(y, node.integers(0, "output shape"))
     _typed(node, x, y)
+    reached = [n * s + k for n, s, k in zip(x.shape[1:3], stride, kernel, strict=True)]
+    _check_extent(node, "spreads its input over", (y.shape[0], *reached, y.shape[3]))
     # The word says what is cut off the top and left of all that the input reaches; the output's size says the rest.
     same = node.padding((y.shape[1], y.shape[2]), kernel, stride)
     padding = Padding(top=same.top, left=same.left)
@@ -103,7 +123,7 @@ def _pool(node: Node, kind: type[ops.Pool]) -> None:
     node.expect(range(1, 2))
     x = node.rank(node.input(0), 4, "an input")
     window, stride = node.pair("filter_height", "filter_width"), node.pair("stride_h", "stride_w")
-    padding = node.padding((x.shape[1], x.shape[2]), window, stride)
+    padding = _padding(node, x, window, stride)
     y = node.shaped(node.output(), (x.shape[0], *_out_lengths(x, window, stride, padding), x.shape[3]))
     _typed(node, x, y)
     activation = node.activation

@@ -13,10 +13,10 @@ from ..ir import Array, DType, QParams, Role, Tensor
 from ..tflite_file import Quantization, TensorRow
 
 MAX_RANK = 6
-MAX_ACTIVATION_ELEMENTS = 1 << 22
+MAX_ACTIVATION_ELEMENTS = 1 << 21
 MAX_CONSTANT_ELEMENTS = 1 << 23
 """In one file; about as much as the largest flash of a microcontroller holds."""
-MAX_ACTIVATIONS_ELEMENTS = 1 << 25
+MAX_ACTIVATIONS_ELEMENTS = 1 << 24
 """Of all activations of one file."""
 CHANNEL_COST = 128
 """An output channel (multiplier, shift, bias) takes as much time and memory on its way as so many weights."""

@@ -6,6 +6,7 @@ exact, as no partial sum reaches 2^53 (int16 times int8: more than 2^30 terms; i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from ..integer import ConvParams, MatMulParams, params
 from ..ir import Array, BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op, Shape, TransposeConv
 from .common import activate, clamp, is_float
 from .windows import framed, reach, taps
+
+_BLOCK = 1 << 22
+"""Elements of windows that are laid out side by side at once: 32 MB."""
 
 Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
 
@@ -34,7 +38,10 @@ def _conv2d(op: Conv2D, x: Array, w: Array, y_shape: Shape) -> Array:
     window = (w.shape[1], w.shape[2])
     framed_x = framed(x, y_shape, reach(window, op.dilation), op.stride, op.padding, 0)
     seen = taps(framed_x, y_shape, window, op.stride, op.dilation)
-    return _grouped_product(seen, w).reshape(y_shape)
+    rows = max(1, _BLOCK // (math.prod(y_shape[:3:2]) * math.prod(window) * x.shape[3]))
+    blocks = (seen[:, first : first + rows] for first in range(0, y_shape[1], rows))
+    parts = [_grouped_product(b, w).reshape(y_shape[0], -1, *y_shape[2:]) for b in blocks]
+    return np.concatenate(parts, axis=1)
 
 
 def _grouped_product(seen: Array, w: Array) -> Array:

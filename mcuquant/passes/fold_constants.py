@@ -5,33 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..interp import evaluate
-from ..ir import Graph, Op, Pool, Role, Tensor
-from ..metrics import macs
+from ..ir import Graph, Op, Role, Tensor
+from ..metrics import effort
 
-MOST_WORK = 1 << 26
-"""Multiply-accumulates, window taps and elements in one graph. Real networks fold a few thousand; a file made to keep
-mcuquant busy may ask for any number, and keeps its operations beyond this one."""
+MOST_EFFORT = 1 << 26
+"""Effort for one graph. Real networks fold a few thousand elements; a file made to keep us busy may ask for any number,
+and keeps its operations beyond this one."""
 
 
 def fold_constants(graph: Graph) -> Graph:
     """The interpreter computes them, so a quantised result has the device's bytes. An output stays an operation's."""
     tensors = dict(graph.tensors)
     kept: list[Op] = []
-    left = MOST_WORK
+    left = MOST_EFFORT
     for op in graph.ops:
         inputs = [tensors[i] for i in op.inputs]
         constant = op.output not in graph.outputs and all(t.is_constant for t in inputs)
-        if constant and _work(graph, op) <= left:
-            left -= _work(graph, op)
+        if constant and effort(graph, op) <= left:
+            left -= effort(graph, op)
             tensors[op.output] = _result(graph, op, inputs)
         else:
             kept.append(op)
     return graph if len(kept) == len(graph.ops) else graph.with_(ops=tuple(kept), tensors=tensors)
-
-
-def _work(graph: Graph, op: Op) -> int:
-    taps = op.window[0] * op.window[1] if isinstance(op, Pool) else 1
-    return macs(graph, op) + graph.out(op).elements * taps + sum(t.elements for t in graph.ins(op))
 
 
 def _result(graph: Graph, op: Op, inputs: list[Tensor]) -> Tensor:

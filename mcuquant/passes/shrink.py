@@ -13,9 +13,14 @@ import numpy as np
 
 from .. import ops
 from ..ir import Array, DType, Graph, Op, QParams, Role, Tensor
-from ..metrics import parameters, total_macs
+from ..metrics import effort, parameters, total_macs
 from .channels import always, foldable, mixes, needed
 from .intervals import Interval, intervals
+
+MOST_EFFORT = 1 << 29
+"""Elements of one inference. The analysis goes through the network several times; this is a few seconds, and twenty
+times the largest network of MLPerf Tiny.
+"""
 
 
 def shrink(graph: Graph, bounds: bool = True) -> Graph:
@@ -25,6 +30,10 @@ def shrink(graph: Graph, bounds: bool = True) -> Graph:
     """
     if graph.is_float or not graph.ops:
         return graph
+    if (asked := sum(effort(graph, op) for op in graph.ops)) > MOST_EFFORT:
+        return replace(
+            graph, notes=(*graph.notes, f"shrink: left out, its analysis would go through {asked:,} elements")
+        )
     known = intervals(graph, bounds)
     keep = needed(graph, known)
     if all(mask.all() for mask in keep.values()):

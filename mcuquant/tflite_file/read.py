@@ -146,7 +146,7 @@ class _Reader:
     def _quantization(self, table: Any) -> Quantization | None:
         if table is None or not table.ScaleLength():
             return None
-        scales = tuple(self._vector(table, "Scale").astype(float).tolist())
+        scales = tuple(self._vector(table, "Scale").tolist())
         return Quantization(scales, tuple(self._vector(table, "ZeroPoint").tolist()), table.QuantizedDimension())
 
     def _operator(self, table: Any, index: int, codes: list[tuple[str, int]]) -> OperatorRow:
