@@ -52,7 +52,7 @@ has_newlib() { [ "$(arm-none-eabi-gcc -print-file-name=nano.specs 2>/dev/null)" 
 # What is missing, by Debian's package names. Looks for the programs themselves, so other systems' packages count too.
 missing_packages() {
     has gcc || say gcc
-    { has gcc && echo 'int main(void) { return 0; }' | gcc -xc -fsyntax-only -include stdio.h - 2>/dev/null; } || say libc6-dev
+    { has gcc && gcc -fsyntax-only -include stdio.h -x c /dev/null 2>/dev/null; } || say libc6-dev
     has arm-none-eabi-gcc || say gcc-arm-none-eabi
     { has arm-none-eabi-gcc && has_newlib; } || say libnewlib-arm-none-eabi
     has qemu-system-arm || say qemu-system-arm
