@@ -1,0 +1,103 @@
+"""Requantization in two instructions, where it is proven to give what TFLite's two roundings give.
+
+TFLite's y = clamp(requantize(acc, m, -e) + y_zero, -128, 127) is a staircase over acc: T(v) is the least sum that gives
+v or more. A kernel whose accumulator holds 256 * acc + start computes instead
+
+    SSAT8(SMMULR(256 * acc + start, factor) >> shift)
+
+one rounding, another staircase. Neither ever falls, so they are equal on low..high if and only if the second one
+reaches every v at T(v) and not at T(v) - 1. That makes two bounds on `start` for every v, and an exact answer for each
+`factor`. Where y_zero is -128, as after a ReLU, nearly every channel has a solution near m * 2^(shift - 7 - e); where
+sums of both signs give outputs inside the range, almost none: TFLite rounds halves away from zero. A shift of 8 does
+for sums of up to 2^17 or so; longer ones want 12, and e of at least 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..fixedpoint import Multiplier, requantize
+from ..ir import Array
+
+SUM_BITS = 8
+"""The accumulator holds 2^SUM_BITS times the sum."""
+_VALUES = np.arange(-127, 128, dtype=np.int64)
+_TRIES = 512
+_UNBOUNDED = 1 << 60
+_SLOPES = 25
+"""Candidates for the factor differ by 2^-25 of it: a quarter of a step of `start` at sums around 2^15."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TwoInstructions:
+    """One entry a channel: SSAT8(SMMULR(256 * acc + start, factor) >> shift) is the output."""
+
+    factor: Array
+    start: Array
+    shift: int
+
+
+def two_instructions(
+    multipliers: Sequence[Multiplier], y_zero: int, low: Array, high: Array, shift: int = 8
+) -> TwoInstructions | None:
+    """Constants for all channels, exact for every sum from low to high (one entry a channel), or None.
+
+    The output's clamp must be int8's whole range.
+    """
+    if not all(shift - 7 <= -m.shift <= 31 and m.m > 0 for m in multipliers) or not _fits(low, high):
+        return None
+    m = np.array([m.m for m in multipliers], np.int64)[:, None]
+    exponent = np.array([m.shift for m in multipliers], np.int64)[:, None]
+    low, high = low.astype(np.int64)[:, None], high.astype(np.int64)[:, None]
+    reached = _least_sums(m, exponent, y_zero, low, high)
+    found = TwoInstructions(np.zeros(len(m), np.int64), np.zeros(len(m), np.int64), shift)
+    open_ = np.arange(len(m))
+    for k in sorted(range(-_TRIES, _TRIES + 1), key=abs):
+        base = m[open_] >> (7 - shift - exponent[open_])
+        factor = base + k * np.maximum(base >> _SLOPES, 1)
+        least, most = _starts(factor, shift, reached[open_], low[open_], high[open_])
+        solved = (least <= most) & (factor[:, 0] > 0) & (factor[:, 0] < 1 << 31)
+        found.factor[open_[solved]] = factor[solved, 0]
+        found.start[open_[solved]] = _between(least[solved], most[solved])
+        open_ = open_[~solved]
+        if not open_.size:
+            return found if _fits(low[:, 0], high[:, 0], found.start) else None
+    return None
+
+
+def _fits(low: Array, high: Array, start: Array | int = 0) -> bool:
+    """256 times the sum and `start` stay within 32 bits."""
+    limit = (1 << 31) - 1
+    lowest, highest = (low.astype(np.int64) << SUM_BITS) + start, (high.astype(np.int64) << SUM_BITS) + start
+    return bool((lowest >= -limit).all() and (highest <= limit).all())
+
+
+def _least_sums(m: Array, exponent: Array, y_zero: int, low: Array, high: Array) -> Array:
+    """The least sum from `low` on that TFLite gives v or more, for every v of _VALUES; `high` + 1 where none does."""
+    below = np.broadcast_to(low - 1, (len(m), _VALUES.size))
+    above = np.broadcast_to(high + 1, below.shape)
+    while (above - below > 1).any():
+        middle = (below + above) // 2
+        reaches = requantize(middle, m, exponent) + y_zero >= _VALUES
+        above, below = np.where(reaches, middle, above), np.where(reaches, below, middle)
+    return np.asarray(above)
+
+
+def _starts(factor: Array, shift: int, reached: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """Bounds of `start`: SMMULR(256 * acc + start, factor) >> shift is v or more exactly from `reached` on."""
+    needed = -((-((_VALUES << (32 + shift)) - (1 << 31))) // np.maximum(factor, 1))
+    least = needed - (reached << SUM_BITS)
+    most = least + (1 << SUM_BITS) - 1
+    return (
+        np.where(reached <= high, least, -_UNBOUNDED).max(axis=1),
+        np.where(reached > low, most, _UNBOUNDED).min(axis=1),
+    )
+
+
+def _between(least: Array, most: Array) -> Array:
+    """In the middle, or at the only bound."""
+    middle = (least + most) // 2
+    return np.where(least == -_UNBOUNDED, most, np.where(most == _UNBOUNDED, least, middle))
