@@ -1,14 +1,15 @@
 """Many networks compiled into one program and run, to compare the C with the interpreter byte for byte.
 
-program = build_host(graphs, tmp_path)                # one gcc run; address and undefined-behaviour sanitizers
-outcome = program.run(0, random_inputs(rng, graphs[0]))
-assert_equal(graphs[0], outcome, trace(graphs[0], inputs))
+runner = build_host(graphs, tmp_path)                    # this machine, address and undefined-behaviour sanitizers
+runner = build_device(graphs, tmp_path, "cortex-m4")     # or an emulated core that traps unaligned accesses
+for sample, outcome in zip(samples, runner.run(0, *samples)):
+    assert_equal("the first", graphs[0], outcome, sample)
 """
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from mcuquant import interp
 from mcuquant._assets import folder
 from mcuquant.core import CORES, Core
 from mcuquant.emit import render
-from mcuquant.ir import Array, Graph
+from mcuquant.ir import Array, Graph, Tensor
 from mcuquant.lower import lower
 from mcuquant.plan import plan
 from mcuquant.program import Program
@@ -27,9 +28,28 @@ WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 ARM = {
     "cortex-m0plus": ("-mthumb", "-mcpu=cortex-m0plus"),
-    "cortex-m4": ("-mthumb", "-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
-    "cortex-m55": ("-mthumb", "-mcpu=cortex-m55", "-mfloat-abi=hard"),
+    "cortex-m4": ("-mthumb", "-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-mno-unaligned-access"),
+    "cortex-m55": ("-mthumb", "-mcpu=cortex-m55", "-mfloat-abi=hard", "-mno-unaligned-access"),
 }
+MACHINES = {
+    "cortex-m0plus": ("mps2-an385", 0x0000_0000, 0x2000_0000),
+    "cortex-m4": ("mps2-an386", 0x0000_0000, 0x2000_0000),
+    "cortex-m55": ("mps3-an547", 0x1000_0000, 0x3000_0000),
+}
+"""QEMU's machine for the code of each core, and where its flash and RAM begin. Armv6-M code runs on a Cortex-M3."""
+_LINKER_SCRIPT = """
+MEMORY {{ flash (rx) : ORIGIN = {flash}, LENGTH = 512K
+          ram (rw) : ORIGIN = {ram}, LENGTH = 512K }}
+SECTIONS {{
+    .text : {{ KEEP(*(.vectors)) *(.text* .rodata*) }} > flash
+    .ARM.exidx : {{ *(.ARM.exidx*) }} > flash
+    .data : {{ *(.data*) }} > ram
+    .bss : {{ . = ALIGN(8); bss_start = .; *(.bss* COMMON) . = ALIGN(8); bss_end = .; }} > ram
+    heap_start = .; end = .;
+    heap_end = ORIGIN(ram) + LENGTH(ram) - 16K;
+    stack_top = ORIGIN(ram) + LENGTH(ram);
+}}
+"""
 PLAIN = CORES["cortex-m0plus"]
 Inputs = Sequence[Array]
 
@@ -43,41 +63,41 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class HostProgram:
-    """An executable that holds `graphs`, compiled as `programs`."""
+class Runner:
+    """A command that runs `graphs`, compiled as `programs`."""
 
-    executable: Path
+    command: tuple[str, ...]
     graphs: tuple[Graph, ...]
     programs: tuple[Program, ...]
 
     def run(self, index: int, *samples: Inputs) -> list[Outcome]:
-        """One inference of graph `index` for each sample. AssertionError with what a sanitizer said."""
-        head = np.uint32(index).tobytes()
-        sent = b"".join(head + b"".join(x.tobytes() for x in sample) for sample in samples)
-        done = subprocess.run([self.executable], input=sent, capture_output=True, check=False)
-        assert done.returncode == 0, f"{self.graphs[index]}\n{done.stderr.decode(errors='replace')[:4000]}"
-        values = iter(_Reader(done.stdout, self.graphs[index], self.programs[index]))
-        outcomes = [next(values) for _ in samples]
-        assert next(values, None) is None, "more output than samples"
+        """One inference of graph `index` for each sample. AssertionError with what a sanitizer or a fault said."""
+        return self.run_all([(index, sample) for sample in samples])
+
+    def run_all(self, jobs: Sequence[tuple[int, Inputs]]) -> list[Outcome]:
+        """One inference for each (index, sample), all in one process."""
+        sent = b"".join(np.uint32(i).tobytes() + b"".join(x.tobytes() for x in sample) for i, sample in jobs)
+        done = subprocess.run(self.command, input=sent, capture_output=True, check=False, timeout=240)
+        reader = _Reader(done.stdout)
+        told = done.stderr.decode(errors="replace")[:4000]
+        assert done.returncode == 0, f"{told}\nlast of: {self.graphs[jobs[-1][0]]}"
+        outcomes = [reader.outcome(self.graphs[i], self.programs[i]) for i, _ in jobs]
+        assert reader.at == len(reader.data), "more output than samples"
         return outcomes
 
 
 @dataclass(slots=True)
 class _Reader:
     data: bytes
-    graph: Graph
-    program: Program
     at: int = 0
 
-    def __iter__(self) -> Iterator[Outcome]:
-        while self.at < len(self.data):
-            steps = [(i, self.take(i)) for call in self.program.calls for i in call.tensor_ids]
-            yield Outcome(tuple(steps), tuple(self.take(i) for i in self.graph.outputs))
+    def outcome(self, graph: Graph, program: Program) -> Outcome:
+        steps = [(i, self.take(graph[i])) for call in program.calls for i in call.tensor_ids]
+        return Outcome(tuple(steps), tuple(self.take(graph[i]) for i in graph.outputs))
 
-    def take(self, tensor: int) -> Array:
-        t = self.graph[tensor]
+    def take(self, t: Tensor) -> Array:
         part = self.data[self.at : self.at + t.nbytes]
-        assert len(part) == t.nbytes, f"output ends inside tensor {tensor}"
+        assert len(part) == t.nbytes, f"output ends inside tensor {t.id}"
         self.at += t.nbytes
         return np.frombuffer(part, t.dtype.numpy).reshape(t.shape)
 
@@ -97,14 +117,38 @@ def model_sources(programs: Sequence[Program], directory: Path) -> list[Path]:
     return [directory / f"{p.prefix}.c" for p in programs]
 
 
-def build_host(graphs: Sequence[Graph], directory: Path, core: Core = PLAIN) -> HostProgram:
+def build_host(graphs: Sequence[Graph], directory: Path, core: Core = PLAIN) -> Runner:
     """All of `graphs` in one executable for this machine."""
     programs = tuple(lowered(graph, i, core) for i, graph in enumerate(graphs))
     sources = model_sources(programs, directory)
     executable = directory / "host"
-    main = Path(__file__).with_name("host_main.c")
-    compile_c(["gcc", *SANITIZE], [*sources, main], directory, "-o", str(executable))
-    return HostProgram(executable, tuple(graphs), programs)
+    compile_c(["gcc", *SANITIZE], [*sources, _beside("host_main.c")], directory, "-o", str(executable))
+    return Runner((str(executable),), tuple(graphs), programs)
+
+
+def build_device(graphs: Sequence[Graph], directory: Path, cpu: str) -> Runner:
+    """All of `graphs` as code for `cpu`, run by QEMU; unaligned accesses fault on every core."""
+    programs = tuple(lowered(graph, i, CORES[cpu]) for i, graph in enumerate(graphs))
+    command = link_device([*model_sources(programs, directory), _beside("host_main.c")], directory, cpu)
+    return Runner(command, tuple(graphs), programs)
+
+
+def link_device(sources: Sequence[Path], directory: Path, cpu: str) -> tuple[str, ...]:
+    """The command that runs a C program with stdin and stdout on an emulated core."""
+    memory = folder("firmware") / "port" / "cortexm" / "mq_memory.c"
+    machine, flash, ram = MACHINES[cpu]
+    script, elf = directory / "device.ld", directory / "device.elf"
+    script.write_text(_LINKER_SCRIPT.format(flash=flash, ram=ram))
+    compiler = ["arm-none-eabi-gcc", "-O2", *ARM[cpu], "--specs=nano.specs", "--specs=rdimon.specs", "-nostartfiles"]
+    flags = ("-T", str(script), "-Wl,--no-warn-rwx-segments", "-o", str(elf))
+    compile_c(compiler, [*sources, _beside("device_start.c"), memory], directory, *flags)
+    quiet = ("-display", "none", "-monitor", "none", "-serial", "none")
+    semihosting = ("-semihosting-config", "enable=on,target=native")
+    return ("qemu-system-arm", "-machine", machine, *quiet, *semihosting, "-kernel", str(elf))
+
+
+def _beside(name: str) -> Path:
+    return Path(__file__).with_name(name)
 
 
 def compile_c(compiler: Sequence[str], sources: Sequence[Path], directory: Path, *flags: str) -> None:

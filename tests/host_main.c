@@ -1,5 +1,6 @@
 /* Runs the models of a test. stdin: records of a model's index (uint32) and its inputs. stdout, for each: the outputs of
    every step, made one step at a time, then the network's outputs of a whole run, made in a fresh arena. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ static void fail(const char *what)
 static void *fresh_arena(const mq_model_t *model, const uint8_t *inputs, int garbage)
 {
     const size_t bytes = model->arena_bytes ? model->arena_bytes : model->arena_alignment;
-    uint8_t *arena = aligned_alloc(model->arena_alignment, bytes);
+    uint8_t *arena = memalign(model->arena_alignment, bytes);
     if (arena == NULL) {
         fail("no memory");
     }
