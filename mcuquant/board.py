@@ -10,7 +10,7 @@ import enum
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,16 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Uart:
-    """The serial port of the dialogue: register base, receive interrupt, rate after reset."""
+    """The serial port of the dialogue: register base, receive interrupt, rate after reset, and its pins.
+
+    Pins have the vendor's names: "PD8" (STM32, Stellaris), "P0.06" (nRF), "GP0" (RP); "" where there are none.
+    """
 
     base: int
     irq: int
     baud: int = 115_200
+    tx: str = ""
+    rx: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,32 @@ class Qemu:
 
     machine: str
     arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usb:
+    """How the board shows itself on USB: the ids of its serial port."""
+
+    vid: int
+    pid: int
+
+
+FLASH_METHODS = ("pyocd", "openocd", "st-flash", "jlink", "uf2", "bossac")
+
+
+@dataclass(frozen=True, slots=True)
+class Flashing:
+    """How firmware gets onto the board: those of FLASH_METHODS that can, the best first, and their names for it."""
+
+    methods: tuple[str, ...]
+    pyocd: str = ""
+    """pyOCD's target, "stm32l4r5xx"; `pyocd pack install` may be needed for it."""
+    openocd: str = ""
+    """OpenOCD's configuration files, separated by blanks: "board/st_nucleo_l4.cfg"."""
+    jlink: str = ""
+    """SEGGER's device name."""
+    uf2_family: int = 0
+    """The id that the boot loader's drive takes, of Microsoft's list uf2families.json."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +116,23 @@ class Board:
     uart: Uart
     fpu: str = ""
     stack_bytes: int = 4096
+    watchdog_ms: int = 60_000
+    """The longest the main loop may go without a sign of life, in steps of 2^24 clocks; then it is reported as hung."""
+    chip: Mapping[str, int] = field(default_factory=dict)
+    """What the port family needs to know besides (dividers, wait states, ...): MQ_CHIP_<KEY> in board.h."""
     qemu: Qemu | None = None
+    usb: Usb | None = None
+    flashing: Flashing | None = None
 
     @property
     def core(self) -> Core:
         return core_of(self.cpu)
+
+    @property
+    def pins(self) -> dict[str, tuple[int, int]]:
+        """(port, pin) of each of the UART's pins that is named; port A is 0."""
+        named = {"TX": self.uart.tx, "RX": self.uart.rx}
+        return {key: _pin(text) for key, text in named.items() if text}
 
     @property
     def is_emulated(self) -> bool:
@@ -135,6 +178,18 @@ def _load(path: Path) -> Board:
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_CHIP_KEY = re.compile(r"[a-z][a-z0-9_]*")
+_PIN = re.compile(r"P([A-Z])(\d{1,2})|P(\d)\.(\d{1,2})|GP(\d{1,2})")
+
+
+def _pin(text: str) -> tuple[int, int]:
+    found = _PIN.fullmatch(text)
+    if found is None:
+        raise BoardError(f"pin {text!r} is none; pins are written like PD8, P0.06 or GP0")
+    letter, number, port, pin, gpio = found.groups()
+    if letter:
+        return ord(letter) - ord("A"), int(number)
+    return (int(port), int(pin)) if port else (0, int(gpio))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +223,15 @@ class _Reader:
         if kind == "tuple[str, ...]":
             items = self.typed("list of strings", list, found, key)
             return tuple(self.typed("string", str, item, f"{key}[{i}]") for i, item in enumerate(items))
+        if kind == "Mapping[str, int]":
+            return self.integers(self.typed("table", dict, found, key), f"{key}.")
         return self.typed("integer", int, found, key) if kind == "int" else self.typed("string", str, found, key)
+
+    def integers(self, table: Mapping[str, Any], prefix: str) -> Mapping[str, int]:
+        for key in table:
+            if not _CHIP_KEY.fullmatch(key):
+                raise BoardError(f"{self.path}: key '{prefix}{key}' must be of letters a to z, digits and '_'")
+        return {key: self.typed("integer", int, found, prefix + key) for key, found in table.items()}
 
     def choice(self, kind: type[enum.StrEnum], found: Any, key: str) -> enum.StrEnum:
         text, choices = self.typed("string", str, found, key), [str(c) for c in kind]
@@ -183,7 +246,13 @@ class _Reader:
         return found
 
 
-_TABLES: dict[str, type[Any]] = {"Region": Region, "Uart": Uart, "Qemu | None": Qemu}
+_TABLES: dict[str, type[Any]] = {
+    "Region": Region,
+    "Uart": Uart,
+    "Qemu | None": Qemu,
+    "Usb | None": Usb,
+    "Flashing | None": Flashing,
+}
 _CHOICES: dict[str, type[enum.StrEnum]] = {"FloatAbi": FloatAbi, "Verified": Verified}
 _TOML_NAMES = {str: "string", bool: "boolean", int: "integer", float: "float", list: "list", dict: "table"}
 
@@ -231,9 +300,40 @@ def _complaints(board: Board) -> Iterable[str]:
         yield f"'stack_bytes' must be a multiple of 32 from 1024 to half the RAM, found {board.stack_bytes}"
     if not 0 <= board.uart.irq < 480:
         yield f"'uart.irq' must be from 0 to 479, found {board.uart.irq}"
+    if not 1 <= board.watchdog_ms <= 86_400_000:
+        yield f"'watchdog_ms' must be from 1 to 86400000 (a day), found {board.watchdog_ms}"
+    yield from _pin_complaints(board)
+    for key, number in board.chip.items():
+        if not 0 <= number < 1 << 32:
+            yield f"'chip.{key}' must be from 0 to 4294967295, found {number}"
+    yield from _desk_complaints(board)
     ports = _port_families()
     if board.port not in ports:
         yield f"'port' {board.port!r} is not a chip family of firmware/port{_nearest(board.port, ports)}"
+
+
+def _desk_complaints(board: Board) -> Iterable[str]:
+    if board.usb is not None:
+        for key, number in (("vid", board.usb.vid), ("pid", board.usb.pid)):
+            if not 0 < number < 1 << 16:
+                yield f"'usb.{key}' must be from 1 to 0xffff, found {number:#x}"
+    flashing = board.flashing
+    if flashing is None:
+        return
+    for method in flashing.methods:
+        if method not in FLASH_METHODS:
+            yield f"'flashing.methods' must be of {', '.join(FLASH_METHODS)}, found {method!r}"
+    named = {"pyocd": flashing.pyocd, "openocd": flashing.openocd, "jlink": flashing.jlink}
+    named["uf2_family"] = str(flashing.uf2_family or "")
+    for key, name in named.items():
+        if key.removesuffix("_family") in flashing.methods and not name:
+            yield f"'flashing.methods' has {key.removesuffix('_family')!r}: add 'flashing.{key}'"
+
+
+def _pin_complaints(board: Board) -> Iterable[str]:
+    for key, text in (("uart.tx", board.uart.tx), ("uart.rx", board.uart.rx)):
+        if text and not _PIN.fullmatch(text):
+            yield f"'{key}' must be a pin like PD8, P0.06 or GP0, found {text!r}"
 
 
 def _region_complaints(key: str, region: Region) -> Iterable[str]:
@@ -244,5 +344,6 @@ def _region_complaints(key: str, region: Region) -> Iterable[str]:
 
 
 def _port_families() -> tuple[str, ...]:
+    """Folders with a mq_chip.c; the others hold what families share."""
     ports = _assets.folder("firmware") / "port"
-    return tuple(sorted(p.name for p in ports.iterdir() if p.is_dir() and p.name != "cortexm"))
+    return tuple(sorted(p.parent.name for p in ports.glob("*/mq_chip.c")))

@@ -16,6 +16,7 @@ from .sources import Sources
 from .version import __version__
 
 _INCLUDE = re.compile(r'^#include "(mq_[a-z0-9_]+\.h)"$', re.MULTILINE)
+_PORT_INCLUDE = re.compile(r'^#include "(port/[a-z0-9_/]+\.h)"$', re.MULTILINE)
 _HOST = "src/host/main.c"
 
 
@@ -76,9 +77,18 @@ def _kernel_files(program: Program) -> dict[str, str]:
 
 
 def _runtime_files(board: Board) -> dict[str, str]:
-    ports = ("port/cortexm", f"port/{board.port}")
-    folders = ("app", "host", *ports)
-    return {**_copy("", ("mq.h", "mq.c")), **{k: v for f in folders for k, v in _copy_folder(f).items()}}
+    files = {**_copy("", ("mq.h", "mq.c")), **_copy_folder("app"), **_copy_folder("host")}
+    return {**files, **{f"src/{path}": (_assets.folder("firmware") / path).read_text() for path in port_files(board)}}
+
+
+def port_files(board: Board) -> tuple[str, ...]:
+    """Paths below firmware/ of the board's port: its family's folder, the headers it shares with others, and
+    port/cortexm but for what the family has a file of the same name for."""
+    root = _assets.folder("firmware")
+    own = _names(f"port/{board.port}")
+    common = [path for path in _names("port/cortexm") if Path(path).name not in {Path(p).name for p in own}]
+    shared = {name for path in own for name in _PORT_INCLUDE.findall((root / path).read_text())}
+    return tuple(sorted({*own, *common, *shared}))
 
 
 def _copy(folder: str, names: tuple[str, ...]) -> dict[str, str]:
@@ -86,9 +96,13 @@ def _copy(folder: str, names: tuple[str, ...]) -> dict[str, str]:
     return {str(Path("src", folder, name)): (root / folder / name).read_text() for name in names}
 
 
+def _names(folder: str) -> tuple[str, ...]:
+    root = _assets.folder("firmware")
+    return tuple(sorted(f"{folder}/{p.name}" for p in (root / folder).iterdir() if p.suffix in (".c", ".h")))
+
+
 def _copy_folder(folder: str) -> dict[str, str]:
-    names = sorted(p.name for p in (_assets.folder("firmware") / folder).iterdir() if p.suffix in (".c", ".h", ".S"))
-    return _copy(folder, tuple(names))
+    return _copy(folder, tuple(Path(name).name for name in _names(folder)))
 
 
 def _makefile(files: Mapping[str, str], board: Board, optimize_flags: str) -> dict[str, object]:

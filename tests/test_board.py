@@ -73,6 +73,17 @@ def test_a_file_of_the_users_is_read_whole(tmp_path: Path) -> None:
         board.name = "other"  # type: ignore[misc]
 
 
+@pytest.mark.parametrize(("text", "pin"), [("PD8", (3, 8)), ("P1.03", (1, 3)), ("GP29", (0, 29))])
+def test_pins_as_vendors_name_them(tmp_path: Path, text: str, pin: tuple[int, int]) -> None:
+    board = load_board(written(tmp_path, PROFILE + f'tx = "{text}"\n'))
+    assert board.pins == {"TX": pin}
+
+
+def test_what_a_chip_family_needs_besides(tmp_path: Path) -> None:
+    board = load_board(written(tmp_path, PROFILE + "[chip]\npll_n = 84\n"))
+    assert board.chip == {"pll_n": 84}
+
+
 def test_compiler_flags() -> None:
     assert load_board("qemu-mps2-an386").compiler_flags == (
         "-mcpu=cortex-m4",
@@ -160,6 +171,19 @@ MISTAKES = [
     ),
     ("0x2000_0000", "0x2000_0004", "'ram' must begin and end on a multiple of 128 bytes, found 65536 from 0x20000004"),
     ("irq = 38", "irq = 480", "'uart.irq' must be from 0 to 479, found 480"),
+    ("irq = 38", 'irq = 38\ntx = "D8"', "'uart.tx' must be a pin like PD8, P0.06 or GP0, found 'D8'"),
+    (
+        "irq = 38",
+        "irq = 38\n[chip]\nPLL = 1",
+        "key 'chip.PLL' must be of letters a to z, digits and '_'",
+    ),
+    ("irq = 38", "irq = 38\n[chip]\npll_n = -1", "'chip.pll_n' must be from 0 to 4294967295, found -1"),
+    ("irq = 38", "irq = 38\n[chip]\npll_n = '1'", "'chip.pll_n' must be an integer, found the string '1'"),
+    (
+        'port = "mps2"',
+        'port = "mps2"\nwatchdog_ms = 0',
+        "'watchdog_ms' must be from 1 to 86400000 (a day), found 0",
+    ),
     ("irq = 38", "irq = 38\nbaud = 0", "'uart.baud' must be positive, found 0"),
     ("0x1_0000\n", "0x1_0000\n[qemu]\n", "key 'qemu.machine' is missing"),
     (

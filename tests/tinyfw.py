@@ -13,7 +13,7 @@ from mcuquant._assets import folder
 from mcuquant.board import Board
 from mcuquant.device.transport import Transport
 from mcuquant.device.wire import TensorInfo
-from mcuquant.emit import render
+from mcuquant.emit import port_files, render
 from mcuquant.ir import Array
 
 DIGEST = "0123456789abcdef" * 4
@@ -39,8 +39,8 @@ def firmware(board: Board, directory: Path, machine_flags: Sequence[str] = ()) -
     """Build it for `board`; `machine_flags` take the place of the board's own. The path of the ELF."""
     _generate(board, directory)
     root, elf = folder("firmware"), directory / "firmware.elf"
-    folders = ("app", "port/cortexm", f"port/{board.port}")
-    sources = [root / "mq.c", *(p for f in folders for p in sorted((root / f).glob("*.c"))), _TINY / "mq_tiny.c"]
+    port = [root / path for path in port_files(board) if path.endswith(".c")]
+    sources = [root / "mq.c", *sorted((root / "app").glob("*.c")), *port, _TINY / "mq_tiny.c"]
     flags = [*(machine_flags or board.compiler_flags), "-Os", "-ffunction-sections", "-fdata-sections", "-fno-common"]
     link = ["--specs=nano.specs", "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings"]
     _gcc("arm-none-eabi-gcc", directory, [*flags, *link, "-T", str(directory / "linker.ld")], sources, elf)
