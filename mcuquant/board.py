@@ -323,17 +323,10 @@ def _desk_complaints(board: Board) -> Iterable[str]:
     for method in flashing.methods:
         if method not in FLASH_METHODS:
             yield f"'flashing.methods' must be of {', '.join(FLASH_METHODS)}, found {method!r}"
-    named = {"pyocd": flashing.pyocd, "openocd": flashing.openocd, "jlink": flashing.jlink}
-    named["uf2_family"] = str(flashing.uf2_family or "")
-    for key, name in named.items():
-        if key.removesuffix("_family") in flashing.methods and not name:
-            yield f"'flashing.methods' has {key.removesuffix('_family')!r}: add 'flashing.{key}'"
-
-
-def _pin_complaints(board: Board) -> Iterable[str]:
-    for key, text in (("uart.tx", board.uart.tx), ("uart.rx", board.uart.rx)):
-        if text and not _PIN.fullmatch(text):
-            yield f"'{key}' must be a pin like PD8, P0.06 or GP0, found {text!r}"
+    keys = {"pyocd": "pyocd", "openocd": "openocd", "jlink": "jlink", "uf2": "uf2_family"}
+    for method in flashing.methods:
+        if method in keys and not getattr(flashing, keys[method]):
+            yield f"'flashing.methods' names {method!r}: say what that calls the board in 'flashing.{keys[method]}'"
 
 
 def _region_complaints(key: str, region: Region) -> Iterable[str]:

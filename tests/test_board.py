@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcuquant.board import FloatAbi, Region, Verified, board_names, load_board
+from mcuquant.board import Flashing, FloatAbi, Region, Usb, Verified, board_names, load_board
 from mcuquant.errors import BoardError
 
 NAMES = ("qemu-mps2-an385", "qemu-mps2-an386", "qemu-mps2-an500", "qemu-mps2-an505", "qemu-mps3-an547")
@@ -226,3 +226,37 @@ def test_broken_toml_says_where(tmp_path: Path) -> None:
     with pytest.raises(BoardError) as caught:
         load_board(path)
     assert str(caught.value) == f"{path}: not a TOML file: Invalid value (at line 1, column 9)"
+
+
+DESK = PROFILE + "[usb]\nvid = 0x0483\npid = 0x374b\n"
+
+
+def test_usb_and_flashing_are_optional_tables(tmp_path: Path) -> None:
+    bare = load_board(written(tmp_path))
+    assert (bare.usb, bare.flashing) == (None, None)
+    text = DESK + '[flashing]\nmethods = ["pyocd", "uf2"]\npyocd = "stm32l475xg"\nuf2_family = 0xe48bff56\n'
+    board = load_board(written(tmp_path, text))
+    assert board.usb == Usb(0x0483, 0x374B)
+    assert board.flashing == Flashing(("pyocd", "uf2"), pyocd="stm32l475xg", uf2_family=0xE48BFF56)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[usb]\nvid = 0\npid = 1\n", "'usb.vid' must be from 1 to 0xffff, found 0x0"),
+        ("[usb]\nvid = 1\npid = 0x10000\n", "'usb.pid' must be from 1 to 0xffff, found 0x10000"),
+        (
+            '[flashing]\nmethods = ["dfu"]\n',
+            "'flashing.methods' must be of pyocd, openocd, st-flash, jlink, uf2, bossac, found 'dfu'",
+        ),
+        (
+            '[flashing]\nmethods = ["uf2"]\n',
+            "'flashing.methods' names 'uf2': say what that calls the board in 'flashing.uf2_family'",
+        ),
+    ],
+)
+def test_mistakes_about_the_desk(text: str, complaint: str, tmp_path: Path) -> None:
+    path = written(tmp_path, PROFILE + text)
+    with pytest.raises(BoardError) as caught:
+        load_board(path)
+    assert str(caught.value) == f"{path}: {complaint}"
