@@ -329,6 +329,12 @@ def _desk_complaints(board: Board) -> Iterable[str]:
             yield f"'flashing.methods' names {method!r}: say what that calls the board in 'flashing.{keys[method]}'"
 
 
+def _pin_complaints(board: Board) -> Iterable[str]:
+    for key, text in (("uart.tx", board.uart.tx), ("uart.rx", board.uart.rx)):
+        if text and not _PIN.fullmatch(text):
+            yield f"'{key}' must be a pin like PD8, P0.06 or GP0, found {text!r}"
+
+
 def _region_complaints(key: str, region: Region) -> Iterable[str]:
     if region.origin < 0 or region.bytes <= 0 or region.end > 1 << 32:
         yield f"'{key}' must be a region inside 32 bits of address, found {region.bytes} bytes from {region.origin:#x}"
