@@ -11,6 +11,7 @@ import os
 import struct
 import subprocess
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,17 @@ def test_files_that_ask_for_much(tmp_path: Path) -> None:
 def test_a_float_network_that_its_input_does_not_reach() -> None:
     """A layer's operand made a bias: the rest of the network was constant, and calibration looked for its scale."""
     assert outcome(mutant(mlperf.path("ad_float.tflite").read_bytes(), 128)).startswith("refused by")
+
+
+@pytest.mark.parametrize("seed", [1003996, 1008212, 2003004, 2006412])
+def test_float_weights_so_large_that_sums_overflow(seed: int) -> None:
+    """numpy warned of infinities in the middle of calibration; now they count as what they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert outcome(mutant(mlperf.path("kws_float_hybrid.tflite").read_bytes(), seed)) in (
+            "sources",
+            "refused by CalibrationError",
+        )
 
 
 def test_a_signalling_nan_for_a_scale() -> None:
