@@ -214,6 +214,14 @@ def test_int4_weights_of_an_odd_count() -> None:
     assert graph[w].data.tolist() == [[-1, 7, -8]]
 
 
+def test_float_ends_of_an_integer_network_stay() -> None:
+    rows = Rows()
+    x = rows.op("QUANTIZE", [rows.input((1, 3), "FLOAT32")], (1, 3))
+    y = rows.op("FULLY_CONNECTED", [x, rows.constant([[1, -2, 3]], "INT8", scale=0.5), -1], (1, 1))
+    graph = check(rows, rows.op("DEQUANTIZE", [y], (1, 1), type="FLOAT32"))
+    assert kinds(graph) == ["Quantize", "FullyConnected", "Dequantize"]
+
+
 def test_several_inputs_and_outputs_keep_their_order() -> None:
     rows = Rows()
     a, b = rows.input((1, 2)), rows.input((1, 2))
