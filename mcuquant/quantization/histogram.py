@@ -37,7 +37,7 @@ class Histogram:
         """`values` of any shape, finite."""
         low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
         exponent = _exponent(max(-low, high))
-        index = np.floor(np.ldexp(values.ravel(), -exponent)).astype(np.intp) + _HALF
+        index = np.floor(np.ldexp(values.ravel().astype(np.float64), -exponent)).astype(np.intp) + _HALF
         counts = np.bincount(index, minlength=2 * _HALF)
         zeros = values.size - int(np.count_nonzero(values))
         counts[_HALF] -= zeros
