@@ -5,7 +5,9 @@ several orders, then a short deterministic search that moves the buffers which s
 bound (the most bytes alive at once) on real networks.
 
 A kernel that reads its input in the order in which it writes its output may write over what it has read. Such a pair is
-a `Lead`: placements where the input begins at least `nbytes` after the output are safe, though both are alive.
+a `Lead`: placements where the input begins at least `nbytes` after the output are safe, though both are alive. One that
+goes over the channels of an image, not its bytes, may write over its input only where each output lies on the input of
+its own channel: an exact lead.
 """
 
 from __future__ import annotations
@@ -31,15 +33,20 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """`reader` may begin `nbytes` (may be negative) or more after `writer` begins, whatever they then share."""
+    """`reader` may begin `nbytes` (may be negative) or more after `writer` begins, whatever they then share.
+
+    `is_exact`: where they share bytes, it must begin `nbytes` after, no more.
+    """
 
     reader: str
     writer: str
     nbytes: int
+    is_exact: bool = False
 
 
 Offsets = dict[str, int]
-_Leads = Mapping[tuple[str, str], int]
+Interval = tuple[int, int]
+_Leads = Mapping[tuple[str, str], Lead]
 
 
 _ROUNDS = 100
@@ -66,7 +73,7 @@ def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = ()) -> Offsets:
     """Offset of each buffer by key. Buffers alive together share no byte unless a lead allows it."""
     if not buffers:
         return {}
-    search = _Search(tuple(buffers), {(lead.reader, lead.writer): lead.nbytes for lead in leads})
+    search = _Search(tuple(buffers), {(lead.reader, lead.writer): lead for lead in leads})
     orders = [
         sorted(buffers, key=lambda b: (-b.nbytes, b.start, b.key)),
         sorted(buffers, key=lambda b: (-(b.end - b.start), -b.nbytes, b.key)),
@@ -112,10 +119,11 @@ class _Search:
         offsets: Offsets = {}
         for buffer in order:
             placed = [(other, offsets[other.key]) for other in self.neighbours[buffer.key] if other.key in offsets]
-            offsets[buffer.key] = self.lowest(buffer, sorted(self.forbidden(buffer, o, at) for o, at in placed))
+            taken = sorted(interval for o, at in placed for interval in self.forbidden(buffer, o, at))
+            offsets[buffer.key] = self.lowest(buffer, taken)
         return offsets
 
-    def lowest(self, buffer: Buffer, forbidden: Sequence[tuple[int, int]]) -> int:
+    def lowest(self, buffer: Buffer, forbidden: Sequence[Interval]) -> int:
         """The lowest aligned offset inside none of the open intervals."""
         offset = 0
         for low, high in forbidden:
@@ -123,11 +131,13 @@ class _Search:
                 offset = align(high, buffer.alignment)
         return offset
 
-    def forbidden(self, buffer: Buffer, other: Buffer, at: int) -> tuple[int, int]:
-        """Open interval of offsets that `buffer` cannot take with `other` at `at`."""
+    def forbidden(self, buffer: Buffer, other: Buffer, at: int) -> tuple[Interval, ...]:
+        """Open intervals of offsets that `buffer` cannot take with `other` at `at`."""
         low, high = at - buffer.nbytes, at + other.nbytes
-        if (other.key, buffer.key) in self.leads:
-            low = max(low, at - self.leads[other.key, buffer.key])
-        if (buffer.key, other.key) in self.leads:
-            high = min(high, at + self.leads[buffer.key, other.key])
-        return low, high
+        if lead := self.leads.get((other.key, buffer.key)):
+            offset = min(max(at - lead.nbytes, low), high)
+            return ((low, offset), (offset, high)) if lead.is_exact else ((offset, high),)
+        if lead := self.leads.get((buffer.key, other.key)):
+            offset = min(max(at + lead.nbytes, low), high)
+            return ((low, offset), (offset, high)) if lead.is_exact else ((low, offset),)
+        return ((low, high),)

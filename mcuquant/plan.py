@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .core import Core
 from .errors import UnsupportedOpError
 from .ir import Graph
-from .kernels import Site, Variant, variants_of
+from .kernels import Exactly, Site, Variant, variants_of
 from .memory import Buffer, Lead, align, peak, place
 from .ops import Reshape
 
@@ -87,11 +87,15 @@ def _leads(graph: Graph, core: Core, chosen: Sequence[tuple[int, Variant]]) -> l
     home = storage(graph)
     deaths = {b.key: b.end for b in _tensor_buffers(graph)}
     return [
-        Lead(f"t{home[tensor]}", f"t{home[graph.ops[i].output]}", lead)
+        _lead(f"t{home[tensor]}", f"t{home[graph.ops[i].output]}", lead)
         for i, variant in chosen
         for tensor, lead in zip(graph.ops[i].inputs, variant.leads(Site(graph, graph.ops[i], core)), strict=False)
         if lead is not None and tensor in home and deaths[f"t{home[tensor]}"] == i
     ]
+
+
+def _lead(reader: str, writer: str, lead: int | Exactly) -> Lead:
+    return Lead(reader, writer, lead.nbytes, is_exact=True) if isinstance(lead, Exactly) else Lead(reader, writer, lead)
 
 
 def _alignment(graph: Graph, tensor: int) -> int:

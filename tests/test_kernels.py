@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import fast_graphs
 import graphs
 import more_graphs
 import numpy as np
@@ -23,6 +24,7 @@ from nets import Net
 
 from mcuquant import ops
 from mcuquant._assets import folder
+from mcuquant.core import CORES
 from mcuquant.errors import UnsupportedOpError
 from mcuquant.ir import DType, Graph, Op, QParams, Role, Shape
 from mcuquant.kernels import VARIANTS
@@ -91,20 +93,25 @@ def _steps(name: str) -> Iterator[tuple[Graph, Plan, Step]]:
     return ((graph, planned, step) for step in planned.steps)
 
 
+def _all_steps() -> Iterator[tuple[Graph, Plan, Step]]:
+    """Of what is compared here, and in test_fast_kernels."""
+    for name in GENERATORS:
+        yield from _steps(name)
+    for generator in fast_graphs.GENERATORS.values():
+        graph = generator(np.random.default_rng(SEED))
+        planned = plan(graph, CORES["cortex-m4"])
+        yield from ((graph, planned, step) for step in planned.steps)
+
+
 def test_every_variant_is_compared_with_the_interpreter() -> None:
-    tested = {step.variant.name for name in GENERATORS for _, _, step in _steps(name)}
+    tested = {step.variant.name for _, _, step in _all_steps()}
     assert {v.name for v in VARIANTS} - tested == set()
 
 
 def test_outputs_that_run_into_their_inputs_are_compared_too() -> None:
     """Every variant that allows it has a graph where the planner made use of it."""
     allowing = {v.name for v in VARIANTS if v.leads is not apart}
-    overlapping = {
-        step.variant.name
-        for name in GENERATORS
-        for graph, planned, step in _steps(name)
-        if _overlaps(graph, planned, step)
-    }
+    overlapping = {step.variant.name for graph, planned, step in _all_steps() if _overlaps(graph, planned, step)}
     assert overlapping == allowing
 
 

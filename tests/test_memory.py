@@ -37,7 +37,7 @@ def chains(draw: st.DrawFn) -> tuple[list[Buffer], list[Lead]]:
     made = draw(buffers())
     pairs = [(a, b) for a in made for b in made if a is not b and a.end == b.start and a.start < b.start]
     chosen = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
-    return made, [Lead(a.key, b.key, draw(st.integers(-400, 400))) for a, b in chosen]
+    return made, [Lead(a.key, b.key, draw(st.integers(-400, 400)), draw(st.booleans())) for a, b in chosen]
 
 
 def _disjoint(a: Buffer, b: Buffer, at: Offsets) -> bool:
@@ -56,14 +56,15 @@ def test_buffers_alive_together_share_no_byte(made: list[Buffer]) -> None:
 @settings(deadline=None, max_examples=200)
 @given(chains())
 def test_leads_are_kept(made: tuple[list[Buffer], list[Lead]]) -> None:
-    """Buffers that share bytes have a lead between them, and the reader begins at least that far after the writer."""
+    """Buffers that share bytes have a lead between them, and the reader begins as far after the writer as it says."""
     all_buffers, leads = made
     at = place(all_buffers, leads)
-    allowed = {(lead.reader, lead.writer): lead.nbytes for lead in leads}
+    allowed = {(lead.reader, lead.writer): lead for lead in leads}
     for a, b in combinations(all_buffers, 2):
         if a.meets(b) and not _disjoint(a, b, at):
-            reader, writer = (a.key, b.key) if (a.key, b.key) in allowed else (b.key, a.key)
-            assert at[reader] >= at[writer] + allowed[reader, writer]
+            lead = allowed.get((a.key, b.key)) or allowed[b.key, a.key]
+            distance = at[lead.reader] - at[lead.writer]
+            assert distance == lead.nbytes if lead.is_exact else distance >= lead.nbytes
     assert all(at[b.key] >= 0 and at[b.key] % b.alignment == 0 for b in all_buffers)
 
 
@@ -78,9 +79,10 @@ def test_a_chain_of_equal_buffers_needs_two_places() -> None:
     assert peak(made, place(made)) == lower_bound(made) == 200
 
 
-def test_a_chain_in_place_needs_one() -> None:
+@pytest.mark.parametrize("is_exact", [False, True])
+def test_a_chain_in_place_needs_one(is_exact: bool) -> None:
     made = [Buffer(f"b{i}", 100, i, i + 1) for i in range(6)]
-    leads = [Lead(f"b{i}", f"b{i + 1}", 0) for i in range(5)]
+    leads = [Lead(f"b{i}", f"b{i + 1}", 0, is_exact) for i in range(5)]
     assert peak(made, place(made, leads)) == 100
 
 

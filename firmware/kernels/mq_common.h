@@ -14,6 +14,12 @@
 #endif
 /* Kernels take their parameters as compile-time constants; the compiler specialises them. */
 #define MQ_KERNEL static inline __attribute__((always_inline))
+/* Larger functions are there once for all layers, with parameters in variables. */
+#ifdef __clang__
+#define MQ_SHARED __attribute__((noinline))
+#else
+#define MQ_SHARED __attribute__((noinline, noclone))
+#endif
 
 MQ_KERNEL int32_t mq_min(int32_t a, int32_t b)
 {

@@ -26,6 +26,22 @@ MQ_KERNEL uint32_t mq_uxtb16(uint32_t x)
     return (uint32_t)__uxtb16((uint8x4_t)x);
 }
 
+/* The low halves of two words, the first one's low. */
+MQ_KERNEL uint32_t mq_pkhbt16(uint32_t low, uint32_t high)
+{
+    uint32_t y;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(y) : "r"(low), "r"(high));
+    return y;
+}
+
+/* The high halves, the second one's low. */
+MQ_KERNEL uint32_t mq_pkhtb16(uint32_t high, uint32_t low)
+{
+    uint32_t y;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(y) : "r"(high), "r"(low));
+    return y;
+}
+
 /* Two int16 differences, modulo 2^16. */
 MQ_KERNEL uint32_t mq_ssub16(uint32_t a, uint32_t b)
 {
@@ -68,6 +84,16 @@ MQ_KERNEL uint32_t mq_sxtb16_ror8(uint32_t x)
 MQ_KERNEL uint32_t mq_uxtb16(uint32_t x)
 {
     return x & 0x00FF00FFu;
+}
+
+MQ_KERNEL uint32_t mq_pkhbt16(uint32_t low, uint32_t high)
+{
+    return (low & 0xFFFFu) | (high << 16);
+}
+
+MQ_KERNEL uint32_t mq_pkhtb16(uint32_t high, uint32_t low)
+{
+    return (high & 0xFFFF0000u) | (low >> 16);
 }
 
 MQ_KERNEL uint32_t mq_ssub16(uint32_t a, uint32_t b)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ..ops import Op
-from . import conv, elementwise, matmul, movement, pool, reduce, softmax, unary
-from .base import Blob, In, Ins, Number, Out, Parts, Scratch, Site, Struct, Variant
+from . import conv, depthwise, elementwise, matmul, movement, pool, reduce, softmax, unary
+from .base import Blob, Exactly, In, Ins, Number, Out, Parts, Scratch, Site, Struct, Variant
 
 __all__ = [
     "VARIANTS",
     "Blob",
+    "Exactly",
     "In",
     "Ins",
     "Number",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 VARIANTS: tuple[Variant, ...] = (
+    *depthwise.VARIANTS,
     *conv.VARIANTS,
     *matmul.VARIANTS,
     *pool.VARIANTS,

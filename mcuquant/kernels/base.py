@@ -103,10 +103,17 @@ def _no_scratch(_: Site) -> int:
     return 0
 
 
-Leads = Callable[[Site], tuple[int | None, ...]]
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """The input may begin this many bytes after the output, but nowhere else where they share bytes."""
+
+    nbytes: int
 
 
-def apart(_: Site) -> tuple[int | None, ...]:
+Leads = Callable[[Site], tuple[int | Exactly | None, ...]]
+
+
+def apart(_: Site) -> tuple[int | Exactly | None, ...]:
     """The output may not run into any input."""
     return ()
 

@@ -1,0 +1,132 @@
+"""Depthwise convolution over planes of int16 on cores with SMLAD; firmware/kernels/mq_depthwise_planes.h."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..integer import ConvParams
+from ..ir import Array, DType
+from ..ops import DepthwiseConv2D
+from .base import Arg, Blob, Exactly, In, Out, Scratch, Site, Struct, Variant, image_fields, stride_fields
+from .conv import bias, conv_params, weights
+from .requantize import TwoInstructions, two_instructions
+from .room import room
+
+STRIP = 6
+"""Outputs of a strip."""
+_SHARE, _LEAST_BYTES = 0.1, 1408
+"""Of the widest activations, the part that scratch may be in any case."""
+
+
+def takes(site: Site) -> bool:
+    """Windows up to 3x3, one output channel an input channel, and a requantization that is proven."""
+    x, w = site.ins[:2]
+    if not (site.core.dsp and x.dtype is site.out.dtype is DType.INT8 and w.bits == 8 and w.shape[3] == x.shape[3]):
+        return False
+    return _is_small_window(site) and _requantization(site) is not None
+
+
+def _is_small_window(site: Site) -> bool:
+    op, (_, k_h, k_w, _) = site.op, weights(site).shape
+    assert isinstance(op, DepthwiseConv2D)
+    small = k_h <= 3 and k_w <= 3 and op.dilation == (1, 1)
+    return small and op.stride[1] <= 2 and op.padding.left <= 1 and _last_strip_begins_inside(site)
+
+
+def _last_strip_begins_inside(site: Site) -> bool:
+    """Its first word is of two pixels, or of padding and one: the next strip's, which the one before holds too."""
+    op, in_w, out_w = site.op, site.ins[0].shape[2], site.out.shape[2]
+    assert isinstance(op, DepthwiseConv2D)
+    used = min(in_w + op.padding.left, (out_w - 1) * op.stride[1] + 3)
+    return used // 2 > (-(-out_w // STRIP) - 1) * (_row_words(site) - 1)
+
+
+def _requantization(site: Site) -> TwoInstructions | None:
+    p = conv_params(site)
+    if (p.act_min, p.act_max) != (-128, 127):
+        return None
+    return two_instructions(p.multipliers, p.y_zero, *channel_bounds(site, p))
+
+
+def channel_bounds(site: Site, p: ConvParams) -> tuple[Array, Array]:
+    """Least and greatest sum of every channel over all int8 inputs, padding (which adds 0) included."""
+    w = weights(site).astype(np.int64).reshape(-1, len(p.multipliers))
+    ends = np.stack([w * (-128 - p.x_zero), w * (127 - p.x_zero), np.zeros_like(w)])
+    b = bias(site).astype(np.int64)
+    return b + ends.min(axis=0).sum(axis=0), b + ends.max(axis=0).sum(axis=0)
+
+
+def pack(site: Site) -> Array:
+    """Five int32 a channel: w0 w1 w2 0 of each row as bytes, start, factor. Smaller windows get weights of 0."""
+    p, found = conv_params(site), _requantization(site)
+    assert found is not None
+    w = weights(site)[0].transpose(2, 0, 1)
+    full = np.zeros((len(w), 3, 4), np.int8)
+    full[:, : w.shape[1], : w.shape[2]] = w
+    folded = bias(site).astype(np.int64) - p.x_zero * full.sum(axis=(1, 2), dtype=np.int64)
+    start = (folded * 256 + found.start).astype(np.int32)
+    return np.column_stack([full.reshape(len(w), 12).view(np.int32), start, found.factor.astype(np.int32)])
+
+
+def _row_words(site: Site) -> int:
+    """Words of a strip's row: two pixels each, six outputs and the two taps beyond.
+
+    Rows of five pixels, padded on both sides, share a column of padding and take 3.
+    """
+    op, in_w, out_w = site.op, site.ins[0].shape[2], site.out.shape[2]
+    assert isinstance(op, DepthwiseConv2D)
+    if op.stride[1] == 1:
+        return 3 if in_w == out_w == 5 and op.padding.left == 1 else 4
+    return STRIP + 1
+
+
+def _bytes(site: Site, band: int) -> int:
+    """Four planes of all strips."""
+    op, row = site.op, _row_words(site)
+    assert isinstance(op, DepthwiseConv2D)
+    strip = row * ((band - 1) * op.stride[0] + 3) + (2 if row == 3 else 0)
+    return 16 * -(-site.out.shape[2] // STRIP) * strip
+
+
+def _band(site: Site) -> int:
+    """Output rows at a time: as many as there is room for, in bands of nearly equal height."""
+    out_h = site.out.shape[1]
+    allowed = room(site, _SHARE, _LEAST_BYTES)
+    most = max((r for r in range(1, out_h + 1) if _bytes(site, r) <= allowed), default=1)
+    return -(-out_h // -(-out_h // most))
+
+
+def _scratch_bytes(site: Site) -> int:
+    return _bytes(site, _band(site))
+
+
+def _args(site: Site) -> tuple[Arg, ...]:
+    op, x = site.op, site.ins[0]
+    assert isinstance(op, DepthwiseConv2D)
+    fields = {
+        **image_fields(x, site.out),
+        "channels": x.shape[3],
+        **stride_fields(op.stride, op.padding),
+        "x_zero": conv_params(site).x_zero,
+        "row": _row_words(site),
+        "band": _band(site),
+    }
+    stream = Blob("weights", pack(site), "five words a channel, see mq_depthwise_planes.h")
+    return Struct("mq_depthwise_planes_t", fields), In(), stream, Scratch("int32_t"), Out()
+
+
+def _leads(site: Site) -> tuple[int | Exactly | None, ...]:
+    """In place, where no output of a band lies on an input that a later band reads; other channels' are apart."""
+    op, (_, in_h, in_w, _), (_, out_h, out_w, _) = site.op, site.ins[0].shape, site.out.shape
+    assert isinstance(op, DepthwiseConv2D)
+    first = np.arange(_band(site), out_h, _band(site))
+    unread = (first * op.stride[0] - op.padding.top + max(3 - op.stride[0], 0)) * in_w
+    in_place = in_h * in_w >= out_h * out_w and bool((first * out_w <= unread).all())
+    return (Exactly(0) if in_place else None,)
+
+
+VARIANTS = (
+    Variant(
+        "depthwise_planes_s8", "mq_depthwise_planes.h", DepthwiseConv2D, takes, _args, _scratch_bytes, leads=_leads
+    ),
+)

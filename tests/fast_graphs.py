@@ -1,0 +1,80 @@
+"""Random graphs that the variants for particular cores take: extreme weights, awkward sizes, one or two operations.
+
+Like `graphs.GENERATORS`: a name to a function of a random generator. Tests plan them for a core that has the variant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from graphs import Generator
+from nets import Net, padded_length, padding
+
+from mcuquant import ops
+from mcuquant.ir import Graph, Pair, QParams, Shape
+
+NONE, RELU = ops.Activation.NONE, ops.Activation.RELU
+
+
+def extreme_weights(net: Net, shape: Shape, axis: int) -> int:
+    """Weights of all values, -128 too; in a third of the layers of the two extremes only."""
+    w = net.weights(shape, axis)
+    values = net.rng.choice([-128, 127], shape) if net.size(0, 2) == 0 else net.rng.integers(-128, 128, shape)
+    net.tensors[w] = replace(net.tensors[w], data=values.astype(np.int8))
+    return w
+
+
+def after_relu(net: Net, x: int, w: int, terms: int) -> QParams:
+    """Output quantisation that such sums fill, with the zero point of a ReLU's."""
+    q = net.sum_quant(x, w, terms)
+    assert q is not None
+    return QParams(q.scale, -128)
+
+
+def small_depthwise(net: Net, x: int, window: Pair, stride: Pair, pads: tuple[Pair, Pair]) -> int:
+    """Depthwise convolution; padding grows where the window would not fit."""
+    n, h, w, c = net.shape(x)
+    missing = [max(k - size - sum(pad), 0) for k, size, pad in zip(window, (h, w), pads, strict=True)]
+    pads = (pads[0][0], pads[0][1] + missing[0]), (pads[1][0], pads[1][1] + missing[1])
+    out = [padded_length(s, k, t, p) for s, k, t, p in zip((h, w), window, stride, pads, strict=True)]
+    weights = extreme_weights(net, (1, *window, c), 3)
+    inputs = (x, weights, net.bias(x, weights, c, window[0] * window[1]))
+    y = after_relu(net, x, weights, window[0] * window[1])
+    form = {"stride": stride, "padding": padding(*pads), "activation": net.pick(NONE, RELU)}
+    return net.apply(ops.DepthwiseConv2D, inputs, (n, *out, c), y, **form)
+
+
+def _depthwise(rng: np.random.Generator, **form: Any) -> Graph:
+    """Sizes, channels and padding at random unless `form` has them; `layers` of them one after the other."""
+    net = Net(rng)
+    size = form.get("size") or (net.size(1, 14), net.size(1, 30))
+    x = net.input((form.get("batch", 1), *size, form.get("channels") or net.size(1, 9)))
+    for _ in range(form.get("layers", 1)):
+        window = (net.size(1, 3), net.size(1, 3)) if form.get("smaller") else (3, 3)
+        pads = form.get("pads") or ((net.size(0, 2), net.size(0, 2)), (net.size(0, 1), net.size(0, 2)))
+        x = small_depthwise(net, x, window, form.get("stride", (1, 1)), pads)
+    return net.graph(x)
+
+
+_SAME = ((1, 1), (1, 1))
+
+GENERATORS: dict[str, Generator] = {
+    "depthwise_planes": _depthwise,
+    "depthwise_planes_words": partial(_depthwise, channels=8),
+    "depthwise_planes_same": partial(_depthwise, pads=_SAME, channels=8, layers=3),
+    "depthwise_planes_five_wide": partial(_depthwise, pads=_SAME, size=(25, 5)),
+    "depthwise_planes_five_wide_by_two": partial(_depthwise, pads=_SAME, size=(9, 5), stride=(2, 1), channels=4),
+    "depthwise_planes_by_two": partial(_depthwise, stride=(2, 2)),
+    "depthwise_planes_by_two_words": partial(_depthwise, stride=(2, 2), channels=4),
+    "depthwise_planes_by_two_before_or_after": partial(_depthwise, stride=(2, 2), pads=((0, 1), (0, 1)), layers=2),
+    "depthwise_planes_odd_strides": partial(_depthwise, stride=(3, 2)),
+    "depthwise_planes_down_only": partial(_depthwise, stride=(2, 1)),
+    "depthwise_planes_across_only": partial(_depthwise, stride=(1, 2)),
+    "depthwise_planes_smaller": partial(_depthwise, smaller=True),
+    "depthwise_planes_batch": partial(_depthwise, batch=2),
+    "depthwise_planes_large": partial(_depthwise, pads=_SAME, size=(30, 40), channels=5),
+    "depthwise_planes_large_by_two": partial(_depthwise, pads=_SAME, size=(30, 41), channels=4, stride=(2, 2)),
+}

@@ -1,0 +1,78 @@
+"""The variants for cores with DSP instructions equal the interpreter in every byte.
+
+The same C as a portable program under the sanitizers, and as Cortex-M4 and Cortex-M55 code under QEMU.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fast_graphs
+import numpy as np
+import pytest
+from graphs import random_inputs, random_network
+from harness import Runner, assert_equal, build_device, build_host
+
+from mcuquant.core import CORES
+from mcuquant.ir import Graph
+from mcuquant.plan import plan
+
+NAMES = list(fast_graphs.GENERATORS)
+M4 = CORES["cortex-m4"]
+GROUPS = 2
+SEED = 5
+
+
+def made(name: str, seed: int) -> Graph:
+    return fast_graphs.GENERATORS[name](np.random.default_rng((seed, NAMES.index(name))))
+
+
+def check(names: list[str], runner: Runner, samples: int) -> None:
+    jobs = [
+        (i, random_inputs(np.random.default_rng((i, k)), graph))
+        for i, graph in enumerate(runner.graphs)
+        for k in range(samples)
+    ]
+    for (i, sample), outcome in zip(jobs, runner.run_all(jobs), strict=True):
+        assert_equal(names[i], runner.graphs[i], outcome, sample)
+
+
+@pytest.mark.parametrize("index", range(GROUPS))
+def test_under_the_sanitizers(index: int, tmp_path: Path) -> None:
+    names = NAMES[index::GROUPS]
+    check(names, build_host([made(name, SEED) for name in names], tmp_path, M4), 4)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize(("cpu", "seeds"), [("cortex-m4", (1, 2)), ("cortex-m55", (3,))])
+def test_on_emulated_cores(cpu: str, seeds: tuple[int, ...], tmp_path: Path) -> None:
+    names = NAMES * len(seeds)
+    graphs = [made(name, seed) for seed in seeds for name in NAMES]
+    check(names, build_device(graphs, tmp_path, cpu), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 104))
+def test_more_under_the_sanitizers(seed: int, tmp_path: Path) -> None:
+    check(NAMES, build_host([made(name, seed) for name in NAMES], tmp_path, M4), 4)
+
+
+@pytest.mark.slow
+@pytest.mark.emulator
+@pytest.mark.parametrize("first", range(200, 240, 4))
+def test_more_on_an_emulated_core(first: int, tmp_path: Path) -> None:
+    graphs = [made(name, seed) for seed in range(first, first + 4) for name in NAMES]
+    check(NAMES * 4, build_device(graphs, tmp_path, "cortex-m4"), 3)
+
+
+def test_networks_under_the_sanitizers(tmp_path: Path) -> None:
+    networks = [random_network(np.random.default_rng(seed)) for seed in range(20, 26)]
+    check([f"network {i}" for i in range(6)], build_host(networks, tmp_path, M4), 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_graphs_are_of_the_variant_they_are_named_after(name: str) -> None:
+    """At most one in four is refused, and so would be tested in vain."""
+    chosen = [step.variant.name for seed in range(16) for step in plan(made(name, seed), M4).steps]
+    meant = [variant for variant in chosen if name.startswith(variant.removesuffix("_s8"))]
+    assert len(meant) >= 0.75 * len(chosen), set(chosen)
