@@ -24,7 +24,7 @@ from nets import Net
 
 from mcuquant import ops
 from mcuquant._assets import folder
-from mcuquant.core import CORES
+from mcuquant.core import CORES, Core
 from mcuquant.errors import UnsupportedOpError
 from mcuquant.ir import DType, Graph, Op, QParams, Role, Shape
 from mcuquant.kernels import VARIANTS
@@ -35,6 +35,7 @@ from mcuquant.plan import Plan, Step, plan
 
 GENERATORS: dict[str, Generator] = graphs.GENERATORS | more_graphs.GENERATORS
 GROUPS = 4
+DSP = CORES["cortex-m4"]
 SAMPLES = 4
 SEED = 20
 
@@ -59,6 +60,16 @@ def check_all(names: list[str], program: Runner, seed: int) -> None:
 def test_every_form_equals_the_interpreter(index: int, tmp_path: Path) -> None:
     names = group(index)
     check_all(names, build_host([made(name, SEED) for name in names], tmp_path), SEED)
+
+
+FAST = [name for name in GENERATORS if name.startswith("conv2d") and "int16" not in name]
+"""Forms that a core with SMLAD has other kernels for."""
+
+
+def test_forms_of_cores_with_smlad_equal_the_interpreter(tmp_path: Path) -> None:
+    """The portable twins of the hand-written instructions, under the sanitizers."""
+    built = [(name, made(name, SEED + seed)) for name in FAST for seed in range(4)]
+    check_all([name for name, _ in built], build_host([graph for _, graph in built], tmp_path, DSP), SEED)
 
 
 @pytest.mark.slow
@@ -87,10 +98,10 @@ def _planned_ops(name: str) -> list[Op]:
     return [graph.ops[step.op_index] for graph, _, step in _steps(name)]
 
 
-def _steps(name: str) -> Iterator[tuple[Graph, Plan, Step]]:
+def _steps(name: str, cores: Sequence[Core] = (PLAIN, DSP)) -> Iterator[tuple[Graph, Plan, Step]]:
     graph = made(name, SEED)
-    planned = plan(graph, PLAIN)
-    return ((graph, planned, step) for step in planned.steps)
+    plans = (plan(graph, core) for core in cores)
+    return ((graph, planned, step) for planned in plans for step in planned.steps)
 
 
 def _all_steps() -> Iterator[tuple[Graph, Plan, Step]]:
@@ -137,6 +148,15 @@ def check_on_device(names: list[str], cpu: str, directory: Path) -> None:
 @pytest.mark.parametrize(("part", "cpu"), list(enumerate(ARM)))
 def test_a_third_of_the_forms_on_each_core(part: int, cpu: str, tmp_path: Path) -> None:
     check_on_device(list(GENERATORS)[part::3], cpu, tmp_path)
+
+
+@pytest.mark.emulator
+def test_forms_of_cores_with_smlad_on_the_device(tmp_path: Path) -> None:
+    built = [(name, made(name, SEED + seed)) for name in FAST for seed in range(3)]
+    device = build_device([graph for _, graph in built], tmp_path, "cortex-m4")
+    jobs = [(i, random_inputs(np.random.default_rng((i, n)), g)) for i, (_, g) in enumerate(built) for n in range(3)]
+    for (i, sample), outcome in zip(jobs, device.run_all(jobs), strict=True):
+        assert_equal(f"{built[i][0]} on cortex-m4", built[i][1], outcome, sample)
 
 
 @pytest.mark.slow
