@@ -19,8 +19,11 @@ def f32(x: float) -> float:
 
 
 def multiplier(kind: str, y: Tensor, real: float, below: float = LARGEST_FACTOR) -> fx.Multiplier:
-    """The rescale factor into `y` of an operation of `kind`, which its kernel takes to be less than `below`."""
-    if not real < below:
+    """The rescale factor into `y` of an operation of `kind`, which its kernel takes to be less than `below`.
+
+    A factor so close below that it rounds up to it is one too many.
+    """
+    if not real < below or fx.quantize_multiplier(real).real >= below:
         raise GraphError(
             f"{kind}: the scale {y.scale:.9g} of output {y.id} ({y.name!r}) is too small for that of the input: "
             f"the rescale factor is {real:.6g}, expected below {below:g}; quantize the output with a larger scale"
