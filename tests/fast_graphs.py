@@ -19,9 +19,9 @@ from mcuquant.ir import Graph, Pair, QParams, Shape
 NONE, RELU = ops.Activation.NONE, ops.Activation.RELU
 
 
-def extreme_weights(net: Net, shape: Shape, axis: int) -> int:
+def extreme_weights(net: Net, shape: Shape, axis: int, per_channel: bool = True) -> int:
     """Weights of all values, -128 too; in a third of the layers of the two extremes only."""
-    w = net.weights(shape, axis)
+    w = net.weights(shape, axis, per_channel)
     values = net.rng.choice([-128, 127], shape) if net.size(0, 2) == 0 else net.rng.integers(-128, 128, shape)
     net.tensors[w] = replace(net.tensors[w], data=values.astype(np.int8))
     return w
@@ -32,6 +32,36 @@ def after_relu(net: Net, x: int, w: int, terms: int) -> QParams:
     q = net.sum_quant(x, w, terms)
     assert q is not None
     return QParams(q.scale, -128)
+
+
+def without_widest_pairs(net: Net, w: int) -> None:
+    """No odd weight of -128 behind a negative one: the pair would need more than 16 bits."""
+    t = net.tensors[w]
+    assert t.data is not None
+    data = t.data.copy()
+    even, odd = data[:, : data.shape[1] // 2 * 2 : 2], data[:, 1::2]
+    odd[(odd == -128) & (even < 0)] = -127
+    net.tensors[w] = replace(t, data=data)
+
+
+def dense(net: Net, x: int, outputs: int, zero_point: int = -128, per_channel: bool = False) -> int:
+    depth = net.shape(x)[-1]
+    w = extreme_weights(net, (outputs, depth), 0, per_channel)
+    without_widest_pairs(net, w)
+    q = after_relu(net, x, w, depth)
+    inputs = (x, w, net.bias(x, w, outputs, depth))
+    y = (*net.shape(x)[:-1], outputs)
+    return net.apply(ops.FullyConnected, inputs, y, QParams(q.scale, zero_point), activation=NONE)
+
+
+def _dense(rng: np.random.Generator, **form: Any) -> Graph:
+    """`widens`: many outputs, so that scratch for the inputs is allowed."""
+    net = Net(rng)
+    depth = form.get("depth") or net.size(1, 70)
+    x = net.input((form.get("rows", 1), depth))
+    outputs = 4 * depth + net.size(16, 25) if form.get("widens") else form.get("outputs") or net.size(1, 30)
+    y = dense(net, x, outputs, form.get("zero_point", -128), form.get("per_channel", False))
+    return net.graph(y if form.get("widens") else dense(net, y, net.size(1, 9)))
 
 
 def small_depthwise(net: Net, x: int, window: Pair, stride: Pair, pads: tuple[Pair, Pair]) -> int:
@@ -75,6 +105,17 @@ GENERATORS: dict[str, Generator] = {
     "depthwise_planes_across_only": partial(_depthwise, stride=(1, 2)),
     "depthwise_planes_smaller": partial(_depthwise, smaller=True),
     "depthwise_planes_batch": partial(_depthwise, batch=2),
+    "fully_connected_eight": _dense,
+    "fully_connected_eight_by_channel": partial(_dense, per_channel=True),
+    "fully_connected_eight_rows": partial(_dense, rows=3, depth=20, outputs=12),
+    "fully_connected_eight_deep": partial(_dense, depth=202),
+    "fully_connected_eight_twice": partial(_dense, zero_point=3),
+    "fully_connected_eight_twice_by_channel": partial(_dense, zero_point=-20, per_channel=True),
+    "fully_connected_eight_prepared": partial(_dense, widens=True),
+    "fully_connected_eight_prepared_rows": partial(_dense, widens=True, rows=2, depth=12),
+    "fully_connected_eight_prepared_deep": partial(_dense, widens=True, depth=72),
+    "fully_connected_eight_prepared_twice": partial(_dense, widens=True, zero_point=100),
+    "fully_connected_eight_prepared_twice_by_channel": partial(_dense, widens=True, zero_point=0, per_channel=True),
     "depthwise_planes_large": partial(_depthwise, pads=_SAME, size=(30, 40), channels=5),
     "depthwise_planes_large_by_two": partial(_depthwise, pads=_SAME, size=(30, 41), channels=4, stride=(2, 2)),
 }

@@ -11,7 +11,7 @@ import fast_graphs
 import numpy as np
 import pytest
 from graphs import random_inputs, random_network
-from harness import Runner, assert_equal, build_device, build_host
+from harness import PLAIN, Runner, assert_equal, build_device, build_host
 
 from mcuquant.core import CORES
 from mcuquant.ir import Graph
@@ -71,8 +71,13 @@ def test_networks_under_the_sanitizers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_graphs_are_of_the_variant_they_are_named_after(name: str) -> None:
-    """At most one in four is refused, and so would be tested in vain."""
-    chosen = [step.variant.name for seed in range(16) for step in plan(made(name, seed), M4).steps]
-    meant = [variant for variant in chosen if name.startswith(variant.removesuffix("_s8"))]
-    assert len(meant) >= 0.75 * len(chosen), set(chosen)
+def test_few_graphs_are_left_to_the_plain_kernels(name: str) -> None:
+    """At most one in four, which would be tested in vain; and the variant it is named after is among the rest."""
+    graphs = [made(name, seed) for seed in range(12)]
+    chosen = [[step.variant.name for step in plan(graph, M4).steps] for graph in graphs]
+    plain = [[step.variant.name for step in plan(graph, PLAIN).steps] for graph in graphs]
+    fast = [
+        a for fasts, plains in zip(chosen, plain, strict=True) for a, b in zip(fasts, plains, strict=True) if a != b
+    ]
+    assert len(fast) >= 0.75 * sum(map(len, chosen))
+    assert any(name.startswith(variant.removesuffix("_s8")) for variant in fast)

@@ -26,6 +26,14 @@ MQ_KERNEL uint32_t mq_uxtb16(uint32_t x)
     return (uint32_t)__uxtb16((uint8x4_t)x);
 }
 
+/* The bytes of each half exchanged. */
+MQ_KERNEL uint32_t mq_rev16(uint32_t x)
+{
+    uint32_t y;
+    __asm__("rev16 %0, %1" : "=r"(y) : "r"(x));
+    return y;
+}
+
 /* The low halves of two words, the first one's low. */
 MQ_KERNEL uint32_t mq_pkhbt16(uint32_t low, uint32_t high)
 {
@@ -84,6 +92,11 @@ MQ_KERNEL uint32_t mq_sxtb16_ror8(uint32_t x)
 MQ_KERNEL uint32_t mq_uxtb16(uint32_t x)
 {
     return x & 0x00FF00FFu;
+}
+
+MQ_KERNEL uint32_t mq_rev16(uint32_t x)
+{
+    return ((x & 0x00FF00FFu) << 8) | ((x >> 8) & 0x00FF00FFu);
 }
 
 MQ_KERNEL uint32_t mq_pkhbt16(uint32_t low, uint32_t high)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ops import Op
-from . import conv, depthwise, elementwise, gemm, matmul, movement, pool, reduce, softmax, unary
+from . import conv, depthwise, elementwise, fully_connected, gemm, matmul, movement, pool, reduce, softmax, unary
 from .base import Blob, Exactly, In, Ins, Number, Out, Parts, Scratch, Site, Struct, Variant
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
 
 VARIANTS: tuple[Variant, ...] = (
     *depthwise.VARIANTS,
+    *fully_connected.VARIANTS,
     *gemm.VARIANTS,
     *conv.VARIANTS,
     *matmul.VARIANTS,

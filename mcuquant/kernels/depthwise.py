@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..integer import ConvParams
@@ -41,6 +43,7 @@ def _last_strip_begins_inside(site: Site) -> bool:
     return used // 2 > (-(-out_w // STRIP) - 1) * (_row_words(site) - 1)
 
 
+@lru_cache(maxsize=16)
 def _requantization(site: Site) -> TwoInstructions | None:
     p = conv_params(site)
     if (p.act_min, p.act_max) != (-128, 127):

@@ -27,6 +27,8 @@ SUM_BITS = 8
 _VALUES = np.arange(-127, 128, dtype=np.int64)
 _TRIES = 512
 _UNBOUNDED = 1 << 60
+_HOPELESS = 1 << SUM_BITS
+"""Bounds of `start` so far apart as another sum are never brought together by another factor."""
 _SLOPES = 25
 """Candidates for the factor differ by 2^-25 of it: a quarter of a step of `start` at sums around 2^15."""
 
@@ -59,6 +61,8 @@ def two_instructions(
         base = m[open_] >> (7 - shift - exponent[open_])
         factor = base + k * np.maximum(base >> _SLOPES, 1)
         least, most = _starts(factor, shift, reached[open_], low[open_], high[open_])
+        if k == 0 and (least - most > _HOPELESS).any():
+            return None
         solved = (least <= most) & (factor[:, 0] > 0) & (factor[:, 0] < 1 << 31)
         found.factor[open_[solved]] = factor[solved, 0]
         found.start[open_[solved]] = _between(least[solved], most[solved])
