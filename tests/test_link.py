@@ -21,7 +21,7 @@ from mcuquant.errors import DeviceError
 FIRMWARE = FakeFirmware(tinyfw.INPUTS, tinyfw.OUTPUTS, 4, tinyfw.network, digest=tinyfw.DIGEST)
 """The fourth step of the fake are the network's own outputs."""
 
-_FIELDS = "exception frame r0 r1 r2 r3 r12 lr pc xpsr sp cfsr hfsr mmfar bfar activity"
+_FIELDS = "exception frame r0 r1 r2 r3 r12 lr pc xpsr sp cfsr hfsr mmfar bfar activity cause"
 CRASH = dict.fromkeys(_FIELDS.split(), 0)
 
 
@@ -218,6 +218,12 @@ def test_a_board_that_never_stops_resetting_is_reported() -> None:
             "arm-none-eabi-addr2line -fe firmware.elf 0x800 names the line",
         ),
         ({"cfsr": 1 << 20, "activity": 1_000_000}, "stack overflow (registers lost), in the network"),
+        (
+            {"frame": 1, "pc": 0x800, "lr": 0x901, "cause": 1, "activity": 3},
+            "no sign of life from the main loop (watchdog) at 0x00000800, called from 0x00000900, "
+            "in step 2 of the network; arm-none-eabi-addr2line -fe firmware.elf 0x800 names the line",
+        ),
+        ({"cause": 2, "activity": 1}, "stack overflow (registers lost), in step 0 of the network"),
         ({"hfsr": 2}, "vector table read (registers lost)"),
         ({}, "unknown cause (registers lost)"),
     ],

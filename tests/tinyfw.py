@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ OUTPUTS = (TensorInfo("int8", 700), TensorInfo("int32", 8))
 STEPS = 3
 ARENA_BYTES = 1424
 
-UNALIGNED, DIVIDE, JUMP, OVERFLOW, STORE, DEEP, SLOW = range(101, 108)
+BREACH, UNALIGNED, DIVIDE, JUMP, OVERFLOW, STORE, DEEP, SLOW, HANG = range(100, 109)
 """Values of the first input's first element that make the network misbehave."""
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
@@ -38,13 +39,23 @@ _PROGRAM = SimpleNamespace(
 def firmware(board: Board, directory: Path, machine_flags: Sequence[str] = ()) -> Path:
     """Build it for `board`; `machine_flags` take the place of the board's own. The path of the ELF."""
     _generate(board, directory)
-    root, elf = folder("firmware"), directory / "firmware.elf"
+    root, linked, elf = folder("firmware"), directory / "linked.elf", directory / "firmware.elf"
     port = [root / path for path in port_files(board) if path.endswith(".c")]
     sources = [root / "mq.c", *sorted((root / "app").glob("*.c")), *port, _TINY / "mq_tiny.c"]
     flags = [*(machine_flags or board.compiler_flags), "-Os", "-ffunction-sections", "-fdata-sections", "-fno-common"]
     link = ["--specs=nano.specs", "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings"]
-    _gcc("arm-none-eabi-gcc", directory, [*flags, *link, "-T", str(directory / "linker.ld")], sources, elf)
+    _gcc("arm-none-eabi-gcc", directory, [*flags, *link, "-T", str(directory / "linker.ld")], sources, linked)
+    _seal(linked, elf)
     return elf
+
+
+def _seal(linked: Path, elf: Path) -> None:
+    """Put the CRC-32 of its image into a linked firmware."""
+    image, crc = linked.with_name("image.bin"), linked.with_name("image.crc")
+    objcopy = "arm-none-eabi-objcopy"
+    subprocess.run([objcopy, "-O", "binary", "--remove-section", ".image_crc", linked, image], check=True)
+    crc.write_bytes(zlib.crc32(image.read_bytes()).to_bytes(4, "little"))
+    subprocess.run([objcopy, "--update-section", f".image_crc={crc}", linked, elf], check=True)
 
 
 def host_program(board: Board, directory: Path) -> Path:

@@ -3,8 +3,8 @@
 #include "app/mq_serial.h"
 
 /* In the order of mq_fault_t, from `exception` on. */
-static const char *const names[] = {"exception", "frame", "r0", "r1",   "r2",   "r3",    "r12",  "lr",
-                                    "pc",        "xpsr",  "sp", "cfsr", "hfsr", "mmfar", "bfar", "activity"};
+static const char *const names[] = {"exception", "frame", "r0",   "r1",   "r2",    "r3",   "r12",      "lr",   "pc",
+                                    "xpsr",      "sp",    "cfsr", "hfsr", "mmfar", "bfar", "activity", "cause"};
 
 void mq_put_fault_fields(const mq_fault_t *fault)
 {

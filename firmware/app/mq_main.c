@@ -69,9 +69,36 @@ static void serve(void)
     carry_out(then, baud);
 }
 
+/* A network whose weights are not those that were built must not answer. Every command is answered by this alone. */
+static void refuse(const mq_image_t *image)
+{
+    mq_put_text("e-[Corrupted flash: CRC ");
+    mq_put_hex(image->found_crc);
+    mq_put_text(" of ");
+    mq_put_u64(image->bytes);
+    mq_put_text(" bytes from ");
+    mq_put_hex(image->start);
+    mq_put_text(", built with ");
+    mq_put_hex(image->stored_crc);
+    mq_put_text("]\r\nm-ready\r\n");
+}
+
+static void check_image(void)
+{
+    const mq_image_t *const image = mq_port_image();
+    while (image->found_crc != image->stored_crc) {
+        refuse(image);
+        do {
+            mq_port_wait();
+        } while (mq_port_getc(0) != '%');
+        mq_get_silence();
+    }
+}
+
 int main(void)
 {
     mq_port_init();
+    check_image();
     mq_put_text("m-timestamp-mode-performance\r\n");
     mq_put_lap(mq_app_now_us());
     mq_put_text("m-init-done\r\nm-ready\r\n");

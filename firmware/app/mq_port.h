@@ -16,7 +16,7 @@ uint32_t mq_port_cpuid(void);
 /* A counter that only goes up, from boot on. 64 bits never wrap. */
 uint64_t mq_port_ticks(void);
 uint32_t mq_port_ticks_hz(void);
-/* "cyccnt" (the core's cycle counter) or "systick". */
+/* "cyccnt" (the core's cycle counter), "systick" or "timer" (of the chip's). */
 const char *mq_port_ticks_source(void);
 
 /* The next byte, or -1 when none comes for `timeout_us`. */
@@ -45,8 +45,15 @@ typedef struct {
     uint32_t sp;
     uint32_t cfsr, hfsr, mmfar, bfar;
     uint32_t activity; /* what mq_port_activity() was last told */
+    uint32_t cause;
     uint32_t crc;
 } mq_fault_t;
+
+enum {
+    MQ_FAULT_CORE = 0,     /* found by the core: `exception` and the status registers say what */
+    MQ_FAULT_WATCHDOG = 1, /* the main loop gave no sign of life for MQ_BOARD_WATCHDOG_MS */
+    MQ_FAULT_STACK = 2,    /* the stack overflowed; found by software */
+};
 
 /* The record of the last crash; it outlives resets, not power. Null when there is none. */
 const mq_fault_t *mq_port_fault(void);
@@ -57,6 +64,14 @@ bool mq_port_crashed(void);
 void mq_port_activity(uint32_t activity);
 /* The application's: tells of a crash, on a small stack of its own, with interrupts off. The chip is reset after it. */
 void mq_app_on_fault(const mq_fault_t *fault);
+
+/* The firmware in flash, and its CRC-32 as built and as found at boot. */
+typedef struct {
+    uint32_t start, bytes;
+    uint32_t stored_crc, found_crc;
+} mq_image_t;
+
+const mq_image_t *mq_port_image(void);
 
 _Noreturn void mq_port_reset(void);
 

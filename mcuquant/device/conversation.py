@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ..errors import DeviceError
 from .transport import Transport, read_until_silent
-from .wire import BOOTED, CRASHED, READY, Reply, parse_reply, request
+from .wire import BOOTED, CORRUPTED, CRASHED, READY, Reply, parse_reply, request
 
 T = TypeVar("T")
 
@@ -129,6 +129,12 @@ class Conversation:
             return None
 
     def _look_for_trouble(self, line: bytes, pinged: bool, greeting: bool) -> None:
+        if line.startswith(CORRUPTED):
+            found = line[len(CORRUPTED) :].decode("ascii", "replace").rstrip("]")
+            raise DeviceError(
+                f"{self._transport.name}: the board's flash does not hold what was built ({found}): flash the firmware "
+                "again; if it comes back, the flash is worn or the supply unstable"
+            )
         if BOOTED in line and not greeting:
             raise LostError
         if line.endswith(READY) and pinged:

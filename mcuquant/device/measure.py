@@ -24,6 +24,7 @@ class Counter(enum.StrEnum):
     QEMU_INSTRUCTIONS = "instructions (QEMU -icount)"
     CYCCNT_CYCLES = "cycles (DWT CYCCNT)"
     SYSTICK_CYCLES = "cycles (SysTick)"
+    TIMER_CYCLES = "cycles (timer of the chip, at the core's clock)"
 
     @property
     def unit(self) -> str:
@@ -139,7 +140,8 @@ def counter_of(board: Board, info: DeviceInfo, is_counting: bool) -> Counter:
             f"{board.name} is emulated and not counting instructions: its timer shows this computer's time, which says "
             "nothing of the network; let mcuquant start the emulator"
         )
-    return Counter.CYCCNT_CYCLES if info.counter == "cyccnt" else Counter.SYSTICK_CYCLES
+    timers = {"systick": Counter.SYSTICK_CYCLES, "timer": Counter.TIMER_CYCLES}
+    return timers.get(info.counter, Counter.CYCCNT_CYCLES)
 
 
 def counts(ticks: int, counter: Counter, info: DeviceInfo) -> int:

@@ -24,6 +24,7 @@ PROTOCOL = "1"
 READY = b"m-ready"
 BOOTED = b"m-init-done"
 CRASHED = b"e-[Crash"
+CORRUPTED = b"e-[Corrupted flash: "
 
 _REPLY = re.compile(rb"mq #([0-9a-f]{8}) (ok|error [a-z]+)((?: [a-z0-9_]+=[^ =*]*)*) \*([0-9a-f]{8})")
 
@@ -79,7 +80,7 @@ class DeviceInfo:
     clock_hz: int
     """The core clock actually running."""
     counter: str
-    """"cyccnt" or "systick"."""
+    """"cyccnt", "systick" or "timer"."""
     counter_hz: int
     counter_overhead: int
     """Ticks that an empty measurement takes."""
@@ -155,6 +156,8 @@ class FaultRecord:
     def causes(self) -> tuple[str, ...]:
         """Bits of CFSR and HFSR in words (Armv8-M ARM, D1.2.12 and D1.2.118)."""
         cfsr, hfsr = self.registers["cfsr"], self.registers["hfsr"]
+        if (cause := self.registers.get("cause", 0)) in _CAUSES:
+            return (_CAUSES[cause],)
         if cfsr & _STACK_OVERFLOW:
             return ("stack overflow",)
         named = [text for bit, text in _CFSR.items() if cfsr >> bit & 1]
@@ -184,6 +187,7 @@ class FaultRecord:
 
 
 _WHOLE_NETWORK = 1_000_000
+_CAUSES = {1: "no sign of life from the main loop (watchdog)", 2: "stack overflow"}
 _STACK_OVERFLOW = 1 << 4 | 1 << 12 | 1 << 20
 """MSTKERR, STKERR and STKOF: the core could not save its registers, or met the stack limit."""
 _CFSR = {

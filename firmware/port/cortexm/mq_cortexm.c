@@ -16,6 +16,8 @@ static uint32_t clock_hz;
 void mq_port_init(void)
 {
     clock_hz = mq_chip_init();
+    mq_image_init();
+    mq_watchdog_init(clock_hz);
     mq_time_init();
     mq_uart_init(clock_hz, MQ_BOARD_BAUD);
 }
@@ -42,7 +44,7 @@ uint32_t mq_port_ticks_hz(void)
 
 const char *mq_port_ticks_source(void)
 {
-    return mq_time_has_cyccnt() ? "cyccnt" : "systick";
+    return mq_time_source();
 }
 
 /* Sleeps until a byte or any interrupt. WFI ends on a pending one although interrupts are masked, so the UART's is never
@@ -55,6 +57,7 @@ static void sleep_once(void)
     if (!mq_uart_readable() && !mq_alarm_is_due()) {
         __asm volatile("dsb\n\twfi" : : : "memory");
     }
+    mq_watchdog_alive();
     NVIC_ICER(MQ_BOARD_UART_IRQ) = bit;
     mq_barrier();
     mq_interrupts_restore(mask);
@@ -96,11 +99,13 @@ static bool await_byte(uint32_t timeout_us)
 
 int mq_port_getc(uint32_t timeout_us)
 {
+    mq_watchdog_alive();
     return mq_uart_readable() || await_byte(timeout_us) ? mq_uart_read() : -1;
 }
 
 void mq_port_putc(uint8_t byte)
 {
+    mq_watchdog_alive();
     mq_uart_write(byte);
 }
 

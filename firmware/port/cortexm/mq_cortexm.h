@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MQ_REGISTER(address) (*(volatile uint32_t *)(address))
+#include "port/cortexm/mq_register.h"
 
 #define SYST_CSR MQ_REGISTER(0xE000E010u)
 #define SYST_RVR MQ_REGISTER(0xE000E014u)
@@ -36,12 +36,14 @@
 #define DWT_LAR MQ_REGISTER(0xE0001FB0u)
 
 enum { SYST_CSR_ENABLE = 1, SYST_CSR_TICKINT = 2, SYST_CSR_CORE_CLOCK = 4 };
+enum { ICSR_PENDSVSET = 1 << 28 };
 enum { CCR_UNALIGN_TRP = 1 << 3, CCR_DIV_0_TRP = 1 << 4 };
 enum { CFSR_MSTKERR = 1 << 4, CFSR_STKERR = 1 << 12, CFSR_STKOF = 1 << 20 };
 enum { MPU_CTRL_ENABLE = 1, MPU_CTRL_PRIVDEFENA = 4 };
 
 /* By the linker script. */
 extern uint32_t mq_stack_bottom[], mq_stack_top[];
+extern const uint8_t mq_image_start[], mq_image_end[];
 
 /* Armv6-M (Cortex-M0, M0+) has neither configurable faults nor traps to set, nor a vector table register in every part.
  * Asked of the core and not of the compiler: code for the smaller one runs on the larger. */
@@ -75,8 +77,19 @@ static inline void mq_barrier(void)
 }
 
 void mq_stack_init(void);
+/* Whether the words below the stack are as they were at the start: where no memory protection keeps it from them. */
+bool mq_stack_is_whole(void);
+bool mq_stack_has_room_above(uint32_t address);
+void mq_image_init(void);
+void mq_watchdog_init(uint32_t clock_hz);
+/* The main loop goes on. */
+void mq_watchdog_alive(void);
+/* Every MQ_TIME_PERIOD clocks, by the timer's interrupt. */
+void mq_watchdog_look(void);
 void mq_fault_init(void);
+/* Ends in the same record and reset as a crash of the core's; from an interrupt, when it returns. */
+void mq_fault_raise(uint32_t cause);
 void mq_fault_entry(void);
-void mq_systick_entry(void);
+void mq_time_entry(void);
 
 #endif

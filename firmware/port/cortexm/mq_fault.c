@@ -7,7 +7,7 @@
 #include "app/mq_port.h"
 #include "port/cortexm/mq_cortexm.h"
 
-enum { STACK_WORDS = 160, FRAME_BYTES = 32 };
+enum { STACK_WORDS = 160, FRAME_BYTES = 32, HARD_FAULT = 3 };
 enum { MAGIC_CRASHED = 0x6D714661, MAGIC_KEPT = 0x6D716B70 }; /* the reset to come is the crash's; an earlier one was */
 
 static mq_fault_t record __attribute__((section(".noinit")));
@@ -15,6 +15,7 @@ static uint32_t activity __attribute__((section(".noinit")));
 /* The handler's own: the stack it interrupted may have none left. */
 uint32_t mq_fault_stack[STACK_WORDS] __attribute__((section(".noinit"), aligned(8)));
 static bool crashed;
+static volatile uint32_t raised; /* a cause that the core did not find itself */
 
 _Noreturn void mq_fault_handle(const uint32_t *frame);
 
@@ -54,6 +55,18 @@ bool mq_port_crashed(void)
 void mq_port_activity(uint32_t now)
 {
     activity = now;
+    mq_watchdog_alive();
+    if (!mq_stack_is_whole()) {
+        mq_fault_raise(MQ_FAULT_STACK);
+    }
+}
+
+/* PendSV is taken once no interrupt is being served, so its frame is that of the code that was running. */
+void mq_fault_raise(uint32_t cause)
+{
+    raised = cause;
+    SCB_ICSR = ICSR_PENDSVSET;
+    mq_barrier();
 }
 
 /* r0: the stack pointer of the interrupted code, below it nothing is worth keeping. Limits and lazy saving are switched off
@@ -92,16 +105,30 @@ static void take_frame(const uint32_t *frame)
     }
 }
 
+/* Armv6-M does not say why it crashed; with the stack used up, that is why. */
+static uint32_t cause_of(const uint32_t *frame)
+{
+    const bool is_silent = record.cfsr == 0 && record.exception == HARD_FAULT;
+    return raised == 0 && is_silent && !mq_stack_has_room_above((uint32_t)frame) ? MQ_FAULT_STACK : raised;
+}
+
+static void take_status(void)
+{
+    const bool has_status = !mq_is_armv6m();
+    record.cfsr = has_status ? SCB_CFSR : 0;
+    record.hfsr = has_status ? SCB_HFSR : 0;
+    record.mmfar = has_status ? SCB_MMFAR : 0;
+    record.bfar = has_status ? SCB_BFAR : 0;
+}
+
 _Noreturn void mq_fault_handle(const uint32_t *frame)
 {
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     FPU_FPCCR = 0;
 #endif
     record.exception = SCB_ICSR & 0x1FFu;
-    record.cfsr = SCB_CFSR;
-    record.hfsr = SCB_HFSR;
-    record.mmfar = SCB_MMFAR;
-    record.bfar = SCB_BFAR;
+    take_status();
+    record.cause = cause_of(frame);
     record.activity = activity;
     record.sp = (uint32_t)frame;
     record.frame_valid = frame_is_valid(frame);

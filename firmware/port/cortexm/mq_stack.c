@@ -1,7 +1,7 @@
 /* The stack: at the bottom of RAM with a guard below its last usable word, painted to see how deep it went.
  *
  * An overflow is a fault: by the stack limit register (Armv8-M), by an MPU region without access (Armv7-M), and in any case
- * where no memory lies below the RAM. */
+ * where no memory lies below the RAM. Cores without either find the guard's words changed. */
 #include "app/mq_port.h"
 #include "port/cortexm/mq_cortexm.h"
 
@@ -17,18 +17,47 @@ static uint32_t *lowest(void)
     return mq_stack_bottom + GUARD_BYTES / sizeof(uint32_t);
 }
 
-static void guard(void)
+/* Without memory protection. With it, nobody may look. */
+static bool is_watched;
+
+static void watch(void)
+{
+    is_watched = true;
+    for (volatile uint32_t *word = mq_stack_bottom; word < lowest(); word++) {
+        *word = PAINT;
+    }
+}
+
+bool mq_stack_is_whole(void)
+{
+    bool whole = true;
+    for (const volatile uint32_t *word = mq_stack_bottom; is_watched && word < lowest(); word++) {
+        whole = whole && *word == PAINT;
+    }
+    return whole;
+}
+
+bool mq_stack_has_room_above(uint32_t address)
+{
+    return address >= (uint32_t)lowest();
+}
+
+/* False where the core cannot. */
+static bool guard(void)
 {
 #if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
     __asm volatile("msr msplim, %0" : : "r"(lowest()));
+    return true;
 #else
-    if (!mq_is_armv6m() && ((MPU_TYPE >> 8) & 0xFFu) != 0) {
+    const bool has_mpu = !mq_is_armv6m() && ((MPU_TYPE >> 8) & 0xFFu) != 0;
+    if (has_mpu) {
         MPU_RNR = 0;
         MPU_RBAR = (uint32_t)mq_stack_bottom;
         MPU_RASR = RASR_ENABLE | RASR_SIZE_32 | RASR_NO_EXECUTE;
         MPU_CTRL = MPU_CTRL_ENABLE | MPU_CTRL_PRIVDEFENA;
         mq_barrier();
     }
+    return has_mpu;
 #endif
 }
 
@@ -43,7 +72,9 @@ static __attribute__((noinline)) void paint(void)
 
 void mq_stack_init(void)
 {
-    guard();
+    if (!guard()) {
+        watch();
+    }
     paint();
 }
 

@@ -11,19 +11,29 @@ _Noreturn void mq_reset(void);
 extern uint8_t mq_data_load[], mq_data_start[], mq_data_end[], mq_bss_start[], mq_bss_end[];
 
 enum { SYSTEM_VECTORS = 16, SYSTICK_VECTOR = 15 };
+#ifdef MQ_CHIP_TIMER_IRQ /* a timer of the chip's in place of SysTick */
+#define LAST_IRQ (MQ_BOARD_UART_IRQ > MQ_CHIP_TIMER_IRQ ? MQ_BOARD_UART_IRQ : MQ_CHIP_TIMER_IRQ)
+#else
+#define LAST_IRQ MQ_BOARD_UART_IRQ
+#endif
 
 typedef union {
     const void *stack;
     void (*entry)(void);
 } mq_vector_t;
 
-/* The only interrupts ever taken are SysTick's: the UART's wakes the core with interrupts masked. */
-__attribute__((section(".vectors"), used)) static const mq_vector_t vectors[SYSTEM_VECTORS + MQ_BOARD_UART_IRQ + 1] = {
+/* The only interrupts ever taken are the timer's: the UART's wakes the core with interrupts masked. */
+__attribute__((section(".vectors"), used)) static const mq_vector_t vectors[SYSTEM_VECTORS + LAST_IRQ + 1] = {
     [0] = {.stack = mq_stack_top},
     [1] = {.entry = mq_reset},
     [2 ... SYSTICK_VECTOR - 1] = {.entry = mq_fault_entry},
-    [SYSTICK_VECTOR] = {.entry = mq_systick_entry},
-    [SYSTEM_VECTORS ... SYSTEM_VECTORS + MQ_BOARD_UART_IRQ] = {.entry = mq_fault_entry},
+    [SYSTICK_VECTOR] = {.entry = mq_time_entry},
+#ifdef MQ_CHIP_TIMER_IRQ
+    [SYSTEM_VECTORS ... SYSTEM_VECTORS + MQ_CHIP_TIMER_IRQ - 1] = {.entry = mq_fault_entry},
+    [SYSTEM_VECTORS + MQ_CHIP_TIMER_IRQ] = {.entry = mq_time_entry},
+#else
+    [SYSTEM_VECTORS ... SYSTEM_VECTORS + LAST_IRQ] = {.entry = mq_fault_entry},
+#endif
 };
 
 /* Before any code that the compiler may have vectorised: the loops of start_memory use MVE on a Cortex-M55. */

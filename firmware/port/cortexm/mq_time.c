@@ -2,7 +2,7 @@
 
 #include "port/cortexm/mq_cortexm.h"
 
-enum { SYSTICK_BITS = 24, SYSTICK_RELOAD = (1 << SYSTICK_BITS) - 1 };
+enum { SYSTICK_BITS = 24 /* MQ_TIME_PERIOD */, SYSTICK_RELOAD = (1 << SYSTICK_BITS) - 1 };
 #define DWT_UNLOCK 0xC5ACCE55u
 
 static bool has_cyccnt;
@@ -38,8 +38,9 @@ static uint64_t systick_ticks(void)
 }
 
 /* Counting, it comes often enough to see every wrap of CYCCNT: 2^24 clocks apart. */
-void mq_systick_entry(void)
+void mq_time_entry(void)
 {
+    mq_watchdog_look();
     if (alarm_clocks != 0) {
         alarm_due = true;
     } else if (has_cyccnt) {
@@ -82,9 +83,9 @@ uint64_t mq_time_ticks(void)
     return has_cyccnt ? cyccnt_ticks() : systick_ticks();
 }
 
-bool mq_time_has_cyccnt(void)
+const char *mq_time_source(void)
 {
-    return has_cyccnt;
+    return has_cyccnt ? "cyccnt" : "systick";
 }
 
 void mq_alarm_set(uint32_t clocks)

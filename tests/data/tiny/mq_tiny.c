@@ -6,7 +6,7 @@
 enum { AT_A = 0, AT_B = 704, AT_T = 720, AT_X = 0, AT_Y = 712, ARENA_BYTES = 1424 };
 
 /* Values of a[0] that ask for trouble. */
-enum { UNALIGNED = 101, DIVIDE = 102, JUMP = 103, OVERFLOW = 104, STORE = 105, DEEP = 106, SLOW = 107 };
+enum { UNALIGNED = 101, DIVIDE = 102, JUMP = 103, OVERFLOW = 104, STORE = 105, DEEP = 106, SLOW = 107, HANG = 108, BREACH = 100 };
 
 __attribute__((noinline)) static uint32_t recurse(volatile uint32_t *below, uint32_t depth)
 {
@@ -24,6 +24,10 @@ __attribute__((noinline)) static uint32_t deep(void)
     }
     return words[511];
 }
+
+#ifdef __arm__
+extern uint32_t mq_stack_bottom[]; /* by the linker script: the words below the stack */
+#endif
 
 static int32_t trouble(int8_t kind)
 {
@@ -56,6 +60,13 @@ static int32_t trouble(int8_t kind)
         for (uint32_t i = 0; i < 5000000u; i++) {
             zero = 0;
         }
+        return 0;
+    case HANG:
+        while (zero == 0) {
+        }
+        return 0;
+    case BREACH:
+        ((volatile uint32_t *)mq_stack_bottom)[2] = 0;
         return 0;
     default:
         break;
