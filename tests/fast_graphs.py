@@ -9,12 +9,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import layers
 import numpy as np
 from graphs import Generator
 from nets import Net, padded_length, padding
 
 from mcuquant import ops
-from mcuquant.ir import Graph, Pair, QParams, Shape
+from mcuquant.ir import DType, Graph, Pair, QParams, Shape
 
 NONE, RELU = ops.Activation.NONE, ops.Activation.RELU
 
@@ -89,6 +90,33 @@ def _depthwise(rng: np.random.Generator, **form: Any) -> Graph:
     return net.graph(x)
 
 
+def _add(rng: np.random.Generator, kind: type[ops.Binary], **form: Any) -> Graph:
+    """Two sums, the second of the first and a constant; `form` has the output's zero point, if not any."""
+    net = Net(rng)
+    shape = (1, *(net.size(1, 9) for _ in range(net.size(1, 3))))
+    x = net.input(shape)
+    for b in (net.input(shape), net.constant(rng.integers(-128, 128, shape), DType.INT8, net.quant(DType.INT8))):
+        q = net.quant(DType.INT8, max(net.scale(x), net.scale(b)) * rng.uniform(0.3, 2), form.get("zero_point"))
+        x = net.apply(kind, (x, b) if net.pick(False, True) else (b, x), shape, q, activation=NONE)
+    return net.graph(x)
+
+
+def _pool(rng: np.random.Generator, kind: type[ops.Pool], **form: Any) -> Graph:
+    net = Net(rng)
+    x = net.input((1, net.size(1, 9), net.size(1, 9), 4 * net.size(1, 3)))
+    return net.graph(layers.pool(net, x, kind, form.get("rescale", False)))
+
+
+def _global(rng: np.random.Generator, kind: type[ops.Op], size: Pair) -> Graph:
+    """Over all of an image: a pool, or a mean."""
+    net = Net(rng)
+    x = net.input((1, *size, 4 * net.size(1, 3)))
+    shape = (1, 1, 1, net.shape(x)[3])
+    if kind is ops.Mean:
+        return net.graph(net.apply(ops.Mean, (x,), shape, layers.near(net, x), axes=(1, 2)))
+    return net.graph(net.apply(kind, (x,), shape, net.tensors[x].q, window=size, stride=size))
+
+
 _SAME = ((1, 1), (1, 1))
 
 GENERATORS: dict[str, Generator] = {
@@ -105,6 +133,17 @@ GENERATORS: dict[str, Generator] = {
     "depthwise_planes_across_only": partial(_depthwise, stride=(1, 2)),
     "depthwise_planes_smaller": partial(_depthwise, smaller=True),
     "depthwise_planes_batch": partial(_depthwise, batch=2),
+    "add_words": partial(_add, kind=ops.Add),
+    "add_words_after_relu": partial(_add, kind=ops.Add, zero_point=-128),
+    "add_words_sub": partial(_add, kind=ops.Sub),
+    "avg_pool_words": partial(_pool, kind=ops.AvgPool2D),
+    "avg_pool_words_rescale": partial(_pool, kind=ops.AvgPool2D, rescale=True),
+    "avg_pool_words_global": partial(_global, kind=ops.AvgPool2D, size=(25, 5)),
+    "avg_pool_words_many": partial(_global, kind=ops.AvgPool2D, size=(31, 25)),
+    "max_pool_words": partial(_pool, kind=ops.MaxPool2D),
+    "max_pool_words_rescale": partial(_pool, kind=ops.MaxPool2D, rescale=True),
+    "mean_words": partial(_global, kind=ops.Mean, size=(7, 5)),
+    "mean_words_many": partial(_global, kind=ops.Mean, size=(31, 25)),
     "fully_connected_eight": _dense,
     "fully_connected_eight_by_channel": partial(_dense, per_channel=True),
     "fully_connected_eight_rows": partial(_dense, rows=3, depth=20, outputs=12),

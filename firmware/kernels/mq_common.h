@@ -21,6 +21,13 @@
 #define MQ_SHARED __attribute__((noinline, noclone))
 #endif
 
+/* A constant that the compiler shall keep in a register, where an instruction can shift the other operand. */
+MQ_KERNEL uint32_t mq_in_register(uint32_t x)
+{
+    __asm__("" : "+r"(x));
+    return x;
+}
+
 MQ_KERNEL int32_t mq_min(int32_t a, int32_t b)
 {
     return a < b ? a : b;

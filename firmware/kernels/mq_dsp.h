@@ -64,6 +64,54 @@ MQ_KERNEL int32_t mq_smlad(uint32_t a, uint32_t b, int32_t acc)
     return y;
 }
 
+/* acc + floor(a * b.low / 2^16). */
+MQ_KERNEL int32_t mq_smlawb(int32_t a, uint32_t b, int32_t acc)
+{
+    int32_t y;
+    __asm__("smlawb %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(acc));
+    return y;
+}
+
+/* acc + floor(a * b.high / 2^16). */
+MQ_KERNEL int32_t mq_smlawt(int32_t a, uint32_t b, int32_t acc)
+{
+    int32_t y;
+    __asm__("smlawt %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(acc));
+    return y;
+}
+
+/* x / 2^20, rounded down, limited to int8. */
+MQ_KERNEL int32_t mq_ssat8_asr20(int32_t x)
+{
+    int32_t y;
+    __asm__("ssat %0, #8, %1, asr #20" : "=r"(y) : "r"(x));
+    return y;
+}
+
+/* acc + the bytes 0 and 2 of x, as two int16, modulo 2^16. */
+MQ_KERNEL uint32_t mq_sxtab16(uint32_t acc, uint32_t x)
+{
+    uint32_t y;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(y) : "r"(acc), "r"(x));
+    return y;
+}
+
+/* acc + the bytes 1 and 3. */
+MQ_KERNEL uint32_t mq_sxtab16_ror8(uint32_t acc, uint32_t x)
+{
+    uint32_t y;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(y) : "r"(acc), "r"(x));
+    return y;
+}
+
+/* The larger of each of four int8. */
+MQ_KERNEL uint32_t mq_max8(uint32_t a, uint32_t b)
+{
+    uint32_t y;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(y) : "r"(a), "r"(b));
+    return y;
+}
+
 /* round(a * b / 2^32), ties up. */
 MQ_KERNEL int32_t mq_smmulr(int32_t a, int32_t b)
 {
@@ -119,6 +167,40 @@ MQ_KERNEL int32_t mq_smlad(uint32_t a, uint32_t b, int32_t acc)
     const uint32_t low = (uint32_t)((int16_t)a * (int16_t)b);
     const uint32_t high = (uint32_t)((int16_t)(a >> 16) * (int16_t)(b >> 16));
     return (int32_t)((uint32_t)acc + low + high);
+}
+
+MQ_KERNEL int32_t mq_smlawb(int32_t a, uint32_t b, int32_t acc)
+{
+    return acc + (int32_t)(((int64_t)a * (int16_t)b) >> 16);
+}
+
+MQ_KERNEL int32_t mq_smlawt(int32_t a, uint32_t b, int32_t acc)
+{
+    return mq_smlawb(a, b >> 16, acc);
+}
+
+MQ_KERNEL int32_t mq_ssat8_asr20(int32_t x)
+{
+    return mq_clamp(x >> 20, -128, 127);
+}
+
+MQ_KERNEL uint32_t mq_sxtab16(uint32_t acc, uint32_t x)
+{
+    return mq_pack16((int16_t)acc + (int8_t)x, (int16_t)(acc >> 16) + (int8_t)(x >> 16));
+}
+
+MQ_KERNEL uint32_t mq_sxtab16_ror8(uint32_t acc, uint32_t x)
+{
+    return mq_sxtab16(acc, x >> 8);
+}
+
+MQ_KERNEL uint32_t mq_max8(uint32_t a, uint32_t b)
+{
+    uint32_t y = 0;
+    for (int i = 0; i < 32; i += 8) {
+        y |= (uint32_t)(uint8_t)mq_max((int8_t)(a >> i), (int8_t)(b >> i)) << i;
+    }
+    return y;
 }
 
 MQ_KERNEL int32_t mq_smmulr(int32_t a, int32_t b)

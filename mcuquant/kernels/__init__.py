@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from ..ops import Op
-from . import conv, depthwise, elementwise, fully_connected, gemm, matmul, movement, pool, reduce, softmax, unary
+from . import (
+    add_words,
+    conv,
+    depthwise,
+    elementwise,
+    fully_connected,
+    gemm,
+    matmul,
+    movement,
+    pool,
+    reduce,
+    softmax,
+    unary,
+)
 from .base import Blob, Exactly, In, Ins, Number, Out, Parts, Scratch, Site, Struct, Variant
 
 __all__ = [
@@ -23,6 +36,7 @@ __all__ = [
 ]
 
 VARIANTS: tuple[Variant, ...] = (
+    *add_words.VARIANTS,
     *depthwise.VARIANTS,
     *fully_connected.VARIANTS,
     *gemm.VARIANTS,

@@ -66,11 +66,19 @@ def _reduces(dtype: DType) -> Takes:
     return takes
 
 
+def _whole_words(site: Site) -> bool:
+    """Means over all but the last axis, whose entries are whole words."""
+    kept, gone = _axes(site, gone=False), _axes(site, gone=True)
+    typed = site.core.dsp and site.ins[0].dtype is site.out.dtype is DType.INT8
+    return typed and len(kept) == len(gone) == 1 and kept[0][1] == 1 and kept[0][0] % 4 == 0
+
+
 def _types(x: DType, y: DType) -> Takes:
     return lambda site: site.ins[0].dtype is x and site.out.dtype is y
 
 
 VARIANTS = (
+    Variant("mean_words_s8", "mq_pool_words.h", Mean, _whole_words, _mean),
     Variant("mean_s8", "mq_mean.h", Mean, _reduces(DType.INT8), _mean),
     Variant("mean_s16", "mq_mean.h", Mean, _reduces(DType.INT16), _mean),
     Variant("reduce_max_s8", "mq_reduce_max.h", ReduceMax, _reduces(DType.INT8), _reduce_max),
