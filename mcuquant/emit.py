@@ -82,13 +82,22 @@ def _runtime_files(board: Board) -> dict[str, str]:
 
 
 def port_files(board: Board) -> tuple[str, ...]:
-    """Paths below firmware/ of the board's port: its family's folder, the headers it shares with others, and
-    port/cortexm but for what the family has a file of the same name for."""
+    """Paths below firmware/ of the board's port.
+
+    They are its family's folder, the headers it shares with other families with the .c files beside them, and
+    port/cortexm but for what the family has a file of the same name for.
+    """
     root = _assets.folder("firmware")
     own = _names(f"port/{board.port}")
-    common = [path for path in _names("port/cortexm") if Path(path).name not in {Path(p).name for p in own}]
-    shared = {name for path in own for name in _PORT_INCLUDE.findall((root / path).read_text())}
-    return tuple(sorted({*own, *common, *shared}))
+    files = {*own, *(path for path in _names("port/cortexm") if Path(path).name not in {Path(p).name for p in own})}
+    wanted = list(own)
+    while wanted:
+        found = _PORT_INCLUDE.findall((root / wanted.pop()).read_text())
+        beside = [path for name in found for path in (name, f"{name[:-1]}c") if (root / path).is_file()]
+        new = [path for path in beside if path not in files and not path.startswith("port/cortexm/")]
+        files.update(new)
+        wanted += new
+    return tuple(sorted(files))
 
 
 def _copy(folder: str, names: tuple[str, ...]) -> dict[str, str]:

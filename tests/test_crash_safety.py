@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tinyfw
-from elftools.elf.elffile import ELFFile
 from tinyfw import ask
 
 from mcuquant.board import Board, load_board
@@ -24,13 +23,6 @@ pytestmark = pytest.mark.emulator
 
 TIMING = Timing(reply_s=5.0, run_s=30.0)
 BOARDS = ("qemu-mps2-an386", "qemu-mps2-an505")
-
-
-def section(elf: Path, name: str) -> tuple[int, int, int]:
-    """File offset, load address and size."""
-    with elf.open("rb") as file:
-        found = ELFFile(file).get_section_by_name(name)
-        return found["sh_offset"], found["sh_addr"], found["sh_size"]
 
 
 def function_at(elf: Path, address: str) -> str:
@@ -77,16 +69,6 @@ def test_a_long_inference_is_no_hang(tmp_path: Path) -> None:
         assert link.fault() is None
 
 
-def damaged(elf: Path, name: str, byte: int, made: Path) -> Path:
-    """A copy with one bit of one byte of a section flipped."""
-    offset, _, size = section(elf, name)
-    assert byte < size
-    data = bytearray(elf.read_bytes())
-    data[offset + byte] ^= 0x10
-    made.write_bytes(data)
-    return made
-
-
 def heard_at_boot(board: Board, elf: Path) -> Sequence[str]:
     with Emulator(board, elf) as emulator:
         return [*ask(emulator.transport, "name%"), *ask(emulator.transport, "mq info%")]
@@ -96,8 +78,8 @@ def heard_at_boot(board: Board, elf: Path) -> Sequence[str]:
 def test_damaged_flash_answers_with_that_alone(name: str, tmp_path: Path) -> None:
     board = load_board(name)
     elf = tinyfw.firmware(board, tmp_path)
-    size = section(elf, ".image_crc")[1] - board.flash.origin
-    bad = damaged(elf, ".rodata", section(elf, ".rodata")[2] // 2, tmp_path / "bad.elf")
+    size = tinyfw.section(elf, ".image_crc")[1] - board.flash.origin
+    bad = tinyfw.damaged(elf, ".rodata", tinyfw.section(elf, ".rodata")[2] // 2, tmp_path / "bad.elf")
     where = f"of {size} bytes from {board.flash.origin:08x}"
     line = re.compile(rf"e-\[Corrupted flash: CRC [0-9a-f]{{8}} {where}, built with [0-9a-f]{{8}}\]")
     heard = heard_at_boot(board, bad)
@@ -113,5 +95,5 @@ def test_every_bit_of_the_stored_crc_counts(tmp_path: Path) -> None:
     board = load_board(BOARDS[0])
     elf = tinyfw.firmware(board, tmp_path)
     for byte in range(4):
-        bad = damaged(elf, ".image_crc", byte, tmp_path / "bad.elf")
+        bad = tinyfw.damaged(elf, ".image_crc", byte, tmp_path / "bad.elf")
         assert heard_at_boot(board, bad)[0].startswith("e-[Corrupted flash: ")

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from elftools.elf.elffile import ELFFile
 
 from mcuquant._assets import folder
 from mcuquant.board import Board
@@ -56,6 +57,23 @@ def _seal(linked: Path, elf: Path) -> None:
     subprocess.run([objcopy, "-O", "binary", "--remove-section", ".image_crc", linked, image], check=True)
     crc.write_bytes(zlib.crc32(image.read_bytes()).to_bytes(4, "little"))
     subprocess.run([objcopy, "--update-section", f".image_crc={crc}", linked, elf], check=True)
+
+
+def section(elf: Path, name: str) -> tuple[int, int, int]:
+    """File offset, load address and size in bytes."""
+    with elf.open("rb") as file:
+        found = ELFFile(file).get_section_by_name(name)
+        return found["sh_offset"], found["sh_addr"], found["sh_size"]
+
+
+def damaged(elf: Path, name: str, byte: int, made: Path) -> Path:
+    """A copy with one bit of one byte of a section flipped."""
+    offset, _, size = section(elf, name)
+    assert 0 <= byte < size
+    data = bytearray(elf.read_bytes())
+    data[offset + byte] ^= 0x10
+    made.write_bytes(data)
+    return made
 
 
 def host_program(board: Board, directory: Path) -> Path:
