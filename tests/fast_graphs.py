@@ -11,21 +11,15 @@ from typing import Any
 
 import layers
 import numpy as np
+import product_graphs
 from graphs import Generator
 from nets import Net, padded_length, padding
+from product_graphs import extreme_weights
 
 from mcuquant import ops
-from mcuquant.ir import DType, Graph, Pair, QParams, Shape
+from mcuquant.ir import DType, Graph, Pair, QParams
 
 NONE, RELU = ops.Activation.NONE, ops.Activation.RELU
-
-
-def extreme_weights(net: Net, shape: Shape, axis: int, per_channel: bool = True) -> int:
-    """Weights of all values, -128 too; in a third of the layers of the two extremes only."""
-    w = net.weights(shape, axis, per_channel)
-    values = net.rng.choice([-128, 127], shape) if net.size(0, 2) == 0 else net.rng.integers(-128, 128, shape)
-    net.tensors[w] = replace(net.tensors[w], data=values.astype(np.int8))
-    return w
 
 
 def after_relu(net: Net, x: int, w: int, terms: int) -> QParams:
@@ -157,4 +151,5 @@ GENERATORS: dict[str, Generator] = {
     "fully_connected_eight_prepared_twice_by_channel": partial(_dense, widens=True, zero_point=0, per_channel=True),
     "depthwise_planes_large": partial(_depthwise, pads=_SAME, size=(30, 40), channels=5),
     "depthwise_planes_large_by_two": partial(_depthwise, pads=_SAME, size=(30, 41), channels=4, stride=(2, 2)),
+    **product_graphs.GENERATORS,
 }

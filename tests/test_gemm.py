@@ -1,52 +1,109 @@
-"""Convolution as matrix product: what is packed, and the proofs without which it is not chosen."""
+"""Convolution as matrix product: what is packed, and the proofs without which a form is not chosen."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import graphs
 import numpy as np
+import product_graphs
 import pytest
+from nets import Net
 
 from mcuquant.core import CORES
-from mcuquant.ir import Graph, QParams
-from mcuquant.kernels import Site, gemm
-from mcuquant.kernels.conv import bias, conv_params, weights
+from mcuquant.fixedpoint import requantize
+from mcuquant.ir import Array, Graph, QParams
+from mcuquant.kernels import Site, gemm, gemm_sums
+from mcuquant.kernels.conv import bias, conv_params, sums, weights
+from mcuquant.ops import Activation
+from mcuquant.plan import choose
 
 M4 = CORES["cortex-m4"]
+FORMS = {form.name: form for form in gemm.FORMS}
+SEEDS = range(4)
 
 
 def site(graph: Graph) -> Site:
     return Site(graph, graph.ops[0], M4)
 
 
-def taken(seed: int) -> Site:
-    """A random convolution that the fast form takes, from `seed` on."""
-    found = (site(graphs.GENERATORS["conv2d"](np.random.default_rng(s))) for s in range(seed, seed + 200))
-    return next(s for s in found if gemm.takes(s))
+def layer(seed: int = 0, zero_point: int = -128, channels: int = 9, **form: object) -> Site:
+    net = Net(np.random.default_rng(seed))
+    x = net.input((1, 3, 4, channels))
+    window = (net.size(1, 3), net.size(1, 2))
+    return site(net.graph(product_graphs.product(net, x, net.size(1, 7), window, zero_point=zero_point, **form)))
 
 
-@pytest.mark.parametrize("seed", [0, 300, 600, 900, 1200])
-def test_packing_unpacks_to_the_weights(seed: int) -> None:
-    where = taken(seed)
-    w = weights(where)
-    outputs, depth = w.shape[0], w[0].size
-    words = -(-depth // 4)
-    rows = gemm.pack(where).reshape(-1, 2 + 2 * words + 6)
-    assert len(rows) == -(-outputs // 2)
-    p = conv_params(where)
-    for o in range(outputs):
+def of_form(name: str, seed: int) -> Site:
+    if name == "8":
+        return layer(seed, largest=5)
+    return layer(seed, 9 if name == "twice" else -128)
+
+
+def chosen(where: Site) -> str:
+    return choose(where).name
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", FORMS)
+def test_packing_unpacks_to_the_weights(name: str, seed: int) -> None:
+    where, form = of_form(name, seed), FORMS[name]
+    w = weights(where).reshape(where.out.shape[3], -1)
+    words = -(-w.shape[1] // 4)
+    stream = gemm.pack(where, form)
+    rows = stream[:-2].reshape(-1, 2 + 2 * words + 2 * form.words)
+    found = form.constants(where)
+    assert found is not None
+    assert len(rows) == -(-len(w) // 2)
+    assert not stream[-2:].any()
+    for o in range(len(w)):
         row = rows[o // 2]
         taps = row[2 + o % 2 : 2 + 2 * words : 2].copy().view(np.uint8).astype(int)
         taps[0::2] -= 128
         taps[1::2] = (taps[1::2] ^ 128) - 128
-        assert taps[:depth].tolist() == w[o].ravel().tolist()
-        assert not taps[depth:].any()
-        start = int(bias(where)[o]) - p.x_zero * int(w[o].astype(int).sum()) + 127 * int(taps[1::2].sum())
-        assert row[o % 2] == np.int64(256 * start).astype(np.int32)
-        m, add, shift = row[2 + 2 * words + 3 * (o % 2) :][:3]
-        assert (m, shift) == (p.multipliers[o].m, -p.multipliers[o].shift)
-        assert add == (1 << (shift - 1)) + (p.y_zero << shift)
+        assert taps[: w.shape[1]].tolist() == w[o].tolist()
+        assert not taps[w.shape[1] :].any()
+        folded = int(bias(where)[o]) - conv_params(where).x_zero * int(w[o].astype(int).sum())
+        start = 256 * (folded + 127 * int(taps[1::2].sum())) + int(found[0][o])
+        assert row[o % 2] == np.int64(start).astype(np.int32)
+        assert row[2 + 2 * words + form.words * (o % 2) :][: form.words].tolist() == found[1][o].tolist()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_packing_of_full_sums_unpacks_to_the_weights(seed: int) -> None:
+    where = layer(seed)
+    w = weights(where).reshape(where.out.shape[3], -1)
+    words = -(-w.shape[1] // 4)
+    rows = gemm_sums.pack(where).reshape(-1, words, 2)
+    for o in range(len(w)):
+        taps = np.ascontiguousarray(rows[o // 2, :, o % 2]).view(np.int8)
+        assert taps[: w.shape[1]].tolist() == w[o].tolist()
+        assert not taps[w.shape[1] :].any()
+    x = conv_params(where).x_zero
+    unfolded = gemm_sums.folded_bias(where) + x * w.sum(axis=1, dtype=np.int64)
+    assert unfolded.tolist() == bias(where).tolist()
+
+
+def executed(name: str, constants: Array, acc: Array, start: int) -> Array:
+    """What the micro-kernel makes of sums, in exact integers."""
+    total = acc * 256 + start
+    assert (np.abs(total) < 1 << 31).all()
+    if name == "twice":
+        m, add, shift = (int(c) for c in constants)
+        high = ((total >> 7) * m + (1 << 31)) >> 32
+        return np.clip((high + (high >> 31) + add) >> shift, -128, 127)
+    return np.clip(((total * int(constants[0]) + (1 << 31)) >> 32) >> int(name), -128, 127)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", FORMS)
+def test_constants_are_exact_from_the_least_sum_to_the_greatest(name: str, seed: int) -> None:
+    where = of_form(name, seed)
+    p, found, (low, high) = conv_params(where), FORMS[name].constants(where), sums(where)
+    assert found is not None
+    for o, m in enumerate(p.multipliers):
+        acc = np.unique(np.linspace(low[o], high[o], 20_000).astype(np.int64))
+        expected = np.clip(requantize(acc, m.m, m.shift) + p.y_zero, p.act_min, p.act_max)
+        np.testing.assert_array_equal(executed(name, found[1][o], acc, int(found[0][o])), expected)
 
 
 def with_bias(where: Site, channel: int, value: int) -> Site:
@@ -58,30 +115,39 @@ def with_bias(where: Site, channel: int, value: int) -> Site:
 
 
 def test_a_sum_that_could_reach_its_limit_is_refused() -> None:
-    where = taken(0)
-    low, high = gemm.sum_bounds(where)
-    room_above = gemm.ACC_LIMIT - 1 - int(high[0]) + int(bias(where)[0])
-    room_below = -gemm.ACC_LIMIT + 1 - int(low[0]) + int(bias(where)[0])
+    """One channel is enough."""
+    where = layer(2, 9)
+    assert len(weights(where)) > 1
+    low, high = sums(where)
+    room_above = gemm.ACC_LIMIT - 1 - int(high[1]) + int(bias(where)[1])
+    room_below = -gemm.ACC_LIMIT + 1 - int(low[1]) + int(bias(where)[1])
     for largest, step in ((room_above, 1), (room_below, -1)):
-        assert gemm.takes(with_bias(where, 0, largest))
-        assert not gemm.takes(with_bias(where, 0, largest + step))
+        assert chosen(with_bias(where, 1, largest)) == "conv2d_gemm_twice_s8"
+        assert chosen(with_bias(where, 1, largest + step)) == "conv2d_sums_s8"
 
 
-def test_bounds_are_reached() -> None:
-    where = taken(0)
-    p, w = conv_params(where), weights(where).astype(int)
-    low, high = gemm.sum_bounds(where)
-    for o in range(len(w)):
-        taps = w[o].ravel()
-        most = np.where(taps > 0, 127, -128) - p.x_zero
-        least = np.where(taps > 0, -128, 127) - p.x_zero
-        assert high[o] == bias(where)[o] + int(np.maximum(taps * most, 0).sum())
-        assert low[o] == bias(where)[o] + int(np.minimum(taps * least, 0).sum())
+def test_a_channel_of_both_signs_is_rounded_twice() -> None:
+    assert chosen(layer()) == "conv2d_gemm_12_s8"
+    assert chosen(layer(zero_point=0)) == "conv2d_gemm_twice_s8"
 
 
-def test_other_cores_clamps_and_left_shifts_are_left_to_other_kernels() -> None:
-    where = taken(0)
-    assert not gemm.takes(replace(where, core=CORES["cortex-m3"]))
-    finer = where.out.scale / 65536
-    y = replace(where.out, q=QParams.of(finer, where.out.zero_point))
-    assert not gemm.shifts_right(conv_params(site(where.graph.with_(tensors={**where.graph.tensors, y.id: y}))))
+def test_clamps_and_left_shifts_are_left_to_full_sums() -> None:
+    assert chosen(layer(zero_point=3, activation=Activation.RELU)) == "conv2d_sums_s8"
+    assert chosen(layer(left_shift=True, largest=1)) == "conv2d_sums_s8"
+
+
+def test_pointwise_layers_of_whole_images() -> None:
+    net = Net(np.random.default_rng(0))
+    x = net.input((2, 3, 4, 5))
+    for pads, name in ((((0, 0), (0, 0)), "pointwise"), (((1, 0), (0, 1)), "conv2d")):
+        y = product_graphs.product(net, x, 4, (1, 1), pads=pads, zero_point=-128)
+        assert chosen(site(net.graph(y))) == f"{name}_gemm_12_s8"
+        net.ops.clear()
+
+
+def test_what_other_kernels_take() -> None:
+    where = layer()
+    assert chosen(replace(where, core=CORES["cortex-m3"])) == "conv2d_s8"
+    graph, w = where.graph, where.ins[1]
+    four_bits = replace(w, bits=4, data=np.clip(weights(where), -8, 7), q=QParams(w.q.scale, 0, 0) if w.q else None)
+    assert chosen(site(graph.with_(tensors={**graph.tensors, w.id: four_bits}))) == "conv2d_s8_w4"

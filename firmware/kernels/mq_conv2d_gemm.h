@@ -1,4 +1,4 @@
-/* Convolution of int8 images as matrix product, two pixels at a time; see mq_gemm.h. */
+/* Convolution of int8 images as matrix product, three pixels at a time; see mq_gemm.h. */
 #ifndef MQ_CONV2D_GEMM_H
 #define MQ_CONV2D_GEMM_H
 
@@ -23,85 +23,123 @@ MQ_KERNEL int32_t mq_conv2d_gemm_words(const mq_conv2d_gemm_t *p)
 }
 
 /* The window of output pixel (oy, ox) as bytes in the order of the weights. */
-MQ_KERNEL void mq_conv2d_gemm_gather(const mq_conv2d_gemm_t *p, const int8_t *x, int32_t oy, int32_t ox, int8_t *to)
+MQ_KERNEL void mq_conv2d_gemm_gather(const mq_conv2d_gemm_t *p, const int8_t *x, mq_taps_t t, int8_t *to)
 {
     for (int32_t ky = 0; ky < p->k_h; ky++) {
-        const int32_t iy = oy * p->stride_h - p->pad_top + ky * p->dilation_h;
-        for (int32_t kx = 0; kx < p->k_w; kx++, to += p->in_c) {
-            const int32_t ix = ox * p->stride_w - p->pad_left + kx * p->dilation_w;
-            const int inside = iy >= 0 && iy < p->in_h && ix >= 0 && ix < p->in_w;
+        const int8_t *row = x + ((t.row + ky * p->dilation_h) * p->in_w + t.column) * p->in_c;
+        for (int32_t kx = 0; kx < p->k_w; kx++, to += p->in_c, row += p->dilation_w * p->in_c) {
+            const int inside = ky >= t.ky0 && ky < t.ky1 && kx >= t.kx0 && kx < t.kx1;
             for (int32_t c = 0; c < p->in_c; c++) {
-                to[c] = inside ? x[(iy * p->in_w + ix) * p->in_c + c] : (int8_t)p->x_zero;
+                to[c] = inside ? row[c] : (int8_t)p->x_zero;
             }
         }
     }
 }
 
-/* The same, expanded, where a pixel's channels are whole words. Returns the sum of even inputs. */
-MQ_KERNEL int32_t mq_conv2d_gemm_expand(const mq_conv2d_gemm_t *p, const int8_t *x, int32_t oy, int32_t ox, uint32_t *to)
+/* `words` words of padding, expanded. */
+MQ_KERNEL int32_t mq_conv2d_gemm_pad(const mq_conv2d_gemm_t *p, int32_t words, uint32_t *to, int32_t sum)
+{
+    const uint32_t odd = ((uint32_t)(p->x_zero - 127) & 0xFFFFu) * 0x00010001u;
+    const uint32_t even = ((uint32_t)(p->x_zero * 256 - (p->x_zero - 127)) & 0xFFFFu) * 0x00010001u;
+    for (int32_t i = 0; i < words; i++, to += 6) {
+        to[0] = odd;
+        to[3] = even;
+    }
+    return sum - words * (p->x_zero * (1 << 16));
+}
+
+/* One row of a window, expanded; `outside`: all of it is padding. */
+MQ_KERNEL int32_t mq_conv2d_gemm_row(const mq_conv2d_gemm_t *p, const uint32_t *from, mq_taps_t t, int outside,
+                                     uint32_t *to, int32_t sum)
 {
     const int32_t words = p->in_c / 4;
-    const uint32_t *image = (const uint32_t *)(const void *)x;
-    const int32_t fill = (int32_t)((uint32_t)(uint8_t)p->x_zero * 0x01010101u);
+    if (outside) {
+        return mq_conv2d_gemm_pad(p, p->k_w * words, to, sum);
+    }
+    sum = t.kx0 > 0 ? mq_conv2d_gemm_pad(p, t.kx0 * words, to, sum) : sum;
+    if (p->dilation_w == 1) {
+        sum = mq_gemm_expand(from + t.kx0 * words, (t.kx1 - t.kx0) * words, to + 6 * t.kx0 * words, sum);
+    } else {
+        for (int32_t kx = t.kx0; kx < t.kx1; kx++) {
+            sum = mq_gemm_expand(from + kx * p->dilation_w * words, words, to + 6 * kx * words, sum);
+        }
+    }
+    const int32_t rest = p->k_w - t.kx1;
+    return rest > 0 ? mq_conv2d_gemm_pad(p, rest * words, to + 6 * t.kx1 * words, sum) : sum;
+}
+
+/* The same, expanded, where a pixel's channels are whole words. */
+MQ_KERNEL int32_t mq_conv2d_gemm_expand(const mq_conv2d_gemm_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
+{
+    const int32_t words = p->in_c / 4;
+    const uint32_t *from = (const uint32_t *)(const void *)x + (t.row * p->in_w + t.column) * words;
+    const int outside = t.kx0 >= t.kx1;
     int32_t sum = 0;
     for (int32_t ky = 0; ky < p->k_h; ky++) {
-        const int32_t iy = oy * p->stride_h - p->pad_top + ky * p->dilation_h;
-        for (int32_t kx = 0; kx < p->k_w; kx++, to += 4 * words) {
-            const int32_t ix = ox * p->stride_w - p->pad_left + kx * p->dilation_w;
-            if (iy >= 0 && iy < p->in_h && ix >= 0 && ix < p->in_w) {
-                sum += mq_gemm_expand(image + (iy * p->in_w + ix) * words, words, to);
-            } else {
-                for (int32_t i = 0; i < words; i++) {
-                    sum += mq_gemm_expand((const uint32_t *)&fill, 1, to + 4 * i);
-                }
-            }
-        }
+        const int above_or_below = ky < t.ky0 || ky >= t.ky1;
+        sum = mq_conv2d_gemm_row(p, from, t, outside || above_or_below, to, sum);
+        from += p->dilation_h * p->in_w * words;
+        to += 6 * p->k_w * words;
     }
     return sum;
 }
 
-/* Expands pixel `pixel` of the output, in memory order, into the half of `scratch` that is its. */
-MQ_KERNEL int32_t mq_conv2d_gemm_pixel(const mq_conv2d_gemm_t *p, const int8_t *x, int32_t pixel, uint32_t *to,
-                                       uint32_t *bytes)
+/* The window of output pixel (oy, ox) becomes pixel `i` of the block. */
+MQ_KERNEL void mq_conv2d_gemm_pixel(const mq_conv2d_gemm_t *p, const int8_t *x, int32_t oy, int32_t ox, int32_t i,
+                                    uint32_t *block, uint32_t *bytes)
 {
-    const int32_t n = pixel / (p->out_h * p->out_w);
-    const int32_t oy = pixel / p->out_w - n * p->out_h;
-    const int32_t ox = pixel % p->out_w;
-    const int8_t *image = x + n * p->in_h * p->in_w * p->in_c;
+    const mq_taps_t t = MQ_TAPS(p, oy, ox);
+    uint32_t *const to = block + 3 + i;
     if (p->in_c % 4 == 0) {
-        return mq_conv2d_gemm_expand(p, image, oy, ox, to);
+        block[i] = (uint32_t)mq_conv2d_gemm_expand(p, x, t, to);
+    } else {
+        mq_conv2d_gemm_gather(p, x, t, (int8_t *)bytes);
+        block[i] = (uint32_t)mq_gemm_expand(bytes, mq_conv2d_gemm_words(p), to, 0);
     }
-    mq_conv2d_gemm_gather(p, image, oy, ox, (int8_t *)bytes);
-    return mq_gemm_expand(bytes, mq_conv2d_gemm_words(p), to);
 }
 
-/* `stream` is the packed weights, biases and requantization of mq_gemm.h; an odd output is packed with a twin of zeros.
-   scratch: 16 bytes a word of the window, and 4 more where in_c is not a multiple of 4. */
-MQ_KERNEL void mq_conv2d_gemm_s8(const mq_conv2d_gemm_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch, int8_t *y)
+/* `stream` is that of mq_gemm.h; an odd output is packed with a twin. scratch, in words: the block, 3 and 6 a word of the
+   window; where in_c is not a multiple of 4, a word each; where the pixels are no multiple of 3, outputs of three. */
+MQ_KERNEL void mq_conv2d_gemm(const mq_conv2d_gemm_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch,
+                              int8_t *y, mq_gemm_kernel_t *kernel, int32_t constants)
 {
     const int32_t words = mq_conv2d_gemm_words(p);
-    const int32_t pixels = p->batch * p->out_h * p->out_w;
-    uint32_t *expanded = (uint32_t *)scratch;
-    uint32_t *bytes = expanded + 4 * words;
+    uint32_t *const block = (uint32_t *)scratch;
+    uint32_t *const bytes = block + 3 + 6 * words;
+    uint32_t *const spare = bytes + (p->in_c % 4 ? words : 0);
+    const mq_gemm_layer_t layer = mq_gemm_layer(kernel, stream, words, p->out_c, constants, block, spare);
+    int32_t pixels = 0;
     if (p->in_c % 4) {
         bytes[words - 1] = 0;
     }
-    for (int32_t pixel = 0; pixel < pixels; pixel += 2) {
-        const int32_t second = mq_min(pixel + 1, pixels - 1);
-        mq_gemm_t g = {
-            .x = expanded,
-            .x_end = expanded + 4 * words,
-            .y = {y + pixel * p->out_c, y + second * p->out_c},
-            .weights = (const uint32_t *)stream,
-            .pairs = p->out_c / 2,
-        };
-        g.x_sum[0] = mq_conv2d_gemm_pixel(p, x, pixel, expanded, bytes) * (1 << 15);
-        g.x_sum[1] = mq_conv2d_gemm_pixel(p, x, second, expanded + 2, bytes) * (1 << 15);
-        mq_gemm_pairs_s8(&g);
-        if (p->out_c % 2) {
-            mq_gemm_odd_s8(&g);
+    for (int32_t n = 0; n < p->batch; n++, x += p->in_h * p->in_w * p->in_c) {
+        for (int32_t oy = 0; oy < p->out_h; oy++) {
+            for (int32_t ox = 0; ox < p->out_w; ox++) {
+                mq_conv2d_gemm_pixel(p, x, oy, ox, pixels, block, bytes);
+                if (++pixels == 3) {
+                    mq_gemm_outputs(&layer, 3, y);
+                    y += 3 * p->out_c;
+                    pixels = 0;
+                }
+            }
         }
     }
+    if (pixels) {
+        mq_gemm_outputs(&layer, pixels, y);
+    }
 }
+
+#define MQ_DEFINE_CONV2D_GEMM(form, constants)                                                                         \
+    MQ_KERNEL void mq_conv2d_gemm_##form##_s8(const mq_conv2d_gemm_t *p, const int8_t *x, const int32_t *stream,       \
+                                              int32_t *scratch, int8_t *y)                                             \
+    {                                                                                                                  \
+        mq_conv2d_gemm(p, x, stream, scratch, y, mq_gemm_##form, constants);                                           \
+    }
+
+MQ_DEFINE_CONV2D_GEMM(12, 1)
+MQ_DEFINE_CONV2D_GEMM(8, 1)
+MQ_DEFINE_CONV2D_GEMM(twice, 3)
+
+#undef MQ_DEFINE_CONV2D_GEMM
 
 #endif

@@ -1,163 +1,335 @@
-/* Two pixels by two outputs at a time: the inner product of convolutions on cores with SMLAD.
+/* Two outputs of three pixels at a time: the inner product of convolutions on cores with SMLAD.
  *
  * An int8 weight word holds b0 b1 b2 b3. Even bytes are stored offset by 128, B = b + 128, so that the word's halves are
  * h = 256*b1 + B0 and 256*b3 + B2. With x1' = x1 - 127 and z = 256*x0 - x1', both int16, prepared once per pixel:
  *
  *     SMLAD(word, x1') + SMLAD(UXTB16(word), z) = 256 * (b1*x1' + B0*x0) + the same for b2, b3
  *
- * One unpack a word instead of two. The sum is 256 times the true one plus 127 * sum(b1), which the packed bias takes away,
- * and 128 * sum(x0), subtracted once per pixel. It is exact modulo 2^32: the compiler uses this form only where it proves
- * |bias + sum(w * (x - x_zero))| < 2^23. 18 cycles for 16 MACs on Cortex-M4.
+ * One unpack a word instead of two. The sum is 256 times the true one plus 127 * sum(b1), which the packed start takes
+ * away, and 128 * sum(x0), subtracted once per pixel. It is exact modulo 2^32: the compiler uses this form only where it
+ * proves that 256 times the true sum fits. 25 cycles for 24 MACs on Cortex-M4, and 47 for each six outputs.
+ *
+ * A block is three expanded pixels: -sum(x0) << 15 of each, then for every four inputs x1' and z of each.
+ * A stream is the packed weights: for each pair of outputs two starts, the weight words of both in turn, and the
+ * constants of the requantization; behind the last pair, two words that are read and not used.
  */
 #ifndef MQ_GEMM_H
 #define MQ_GEMM_H
 
 #include "mq_dsp.h"
 
-/* One call: `outputs` / 2 pairs of outputs for two pixels. */
+/* What all blocks of a layer have in common. */
 typedef struct {
-    const uint32_t *x;       /* expanded pixels: x1', z of the first, x1', z of the second, for every 4 inputs */
-    const uint32_t *x_end;
-    int8_t *y[2];            /* where the outputs of each pixel go */
-    int32_t x_sum[2];        /* sum(x0) << 15 */
-    const uint32_t *weights; /* a pair: 2 biases * 256, the weight words of both outputs in turn, m, add, shift of each */
-    int32_t pairs;
+    int32_t y_pixel;       /* bytes from an output pixel to the next */
+    const uint32_t *w_end; /* two words behind the stream's last pair */
+    int32_t skip;          /* bytes of code from the unrolled loop to where it is entered */
+    const uint32_t *block_end;
 } mq_gemm_t;
 
-/* Expands `words` words of one pixel into every fourth word of `to`; returns the sum of even inputs. */
-MQ_KERNEL int32_t mq_gemm_expand(const uint32_t *from, int32_t words, uint32_t *to)
+typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int8_t *y, const mq_gemm_t *g);
+
+#define MQ_GEMM_UNROLL 8
+#define MQ_GEMM_STEP_BYTES 68
+/* The unrolled loop is entered so that it ends on a multiple of MQ_GEMM_UNROLL words. */
+#define MQ_GEMM_SKIP(words) (((MQ_GEMM_UNROLL - (words) % MQ_GEMM_UNROLL) % MQ_GEMM_UNROLL) * MQ_GEMM_STEP_BYTES)
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+
+/* x1' or z of three pixels by two weight words. */
+#define MQ_GEMM_SIX                                                                                                    \
+    "ldmia  r0!, {r11, r12, lr}     \n"                                                                                \
+    "smlad  r3, r9, r11, r3         \n"                                                                                \
+    "smlad  r4, r9, r12, r4         \n"                                                                                \
+    "smlad  r5, r9, lr, r5          \n"                                                                                \
+    "smlad  r6, r10, r11, r6        \n"                                                                                \
+    "smlad  r7, r10, r12, r7        \n"                                                                                \
+    "smlad  r8, r10, lr, r8         \n"
+
+#define MQ_GEMM_STEP                                                                                                   \
+    "ldmia  r1!, {r9, r10}          \n" MQ_GEMM_SIX                                                                    \
+    "uxtb16 r9, r9                  \n"                                                                                \
+    "uxtb16 r10, r10                \n" MQ_GEMM_SIX
+
+#define MQ_GEMM_STEPS MQ_GEMM_STEP MQ_GEMM_STEP MQ_GEMM_STEP MQ_GEMM_STEP
+
+/* The starts are in r11 and r12. */
+#define MQ_GEMM_START                                                                                                  \
+    "ldmia  r0!, {r3, r4, r5}       \n"                                                                                \
+    "add    r6, r12, r3             \n"                                                                                \
+    "add    r7, r12, r4             \n"                                                                                \
+    "add    r8, r12, r5             \n"                                                                                \
+    "add    r3, r11, r3             \n"                                                                                \
+    "add    r4, r11, r4             \n"                                                                                \
+    "add    r5, r11, r5             \n"                                                                                \
+    "ldr    pc, [sp, #16]           \n"
+
+#define MQ_GEMM_STORE                                                                                                  \
+    "strb   r4, [r9, r10]           \n"                                                                                \
+    "strb   r5, [r9, r10, lsl #1]   \n"                                                                                \
+    "strb   r3, [r9], #1            \n"                                                                                \
+    "strb   r7, [r9, r10]           \n"                                                                                \
+    "strb   r8, [r9, r10, lsl #1]   \n"                                                                                \
+    "strb   r6, [r9], #1            \n"
+
+/* On the stack: block, y, y_pixel, w_end, where to enter the loop. */
+#define MQ_GEMM_BLOCK(requantize)                                                                                      \
+    __asm__ volatile("push   {r4-r11, lr}            \n"                                                               \
+                     "ldmia  r3, {r4, r5, r6, r7}    \n"                                                               \
+                     "adr.w  r8, 2f                  \n"                                                               \
+                     "add    r6, r6, r8              \n"                                                               \
+                     "orr    r6, r6, #1              \n"                                                               \
+                     "push   {r0, r2, r4, r5, r6}    \n"                                                               \
+                     "mov    r2, r7                  \n"                                                               \
+                     "ldmia  r1!, {r11, r12}         \n" MQ_GEMM_START ".balign 4\n"                                   \
+                     "2:                             \n" MQ_GEMM_STEPS MQ_GEMM_STEPS                                   \
+                     "cmp    r0, r2                  \n"                                                               \
+                     "bne.w  2b                      \n" requantize MQ_GEMM_STORE                                      \
+                     "str    r9, [sp, #4]            \n"                                                               \
+                     "cmp    r1, lr                  \n"                                                               \
+                     "beq    3f                      \n" MQ_GEMM_START                                                 \
+                     "3:                             \n"                                                               \
+                     "add    sp, sp, #20             \n"                                                               \
+                     "pop    {r4-r11, pc}            \n")
+
+/* One rounding where that is proven to be enough: see `two_instructions` in the compiler. */
+#define MQ_GEMM_SCALE(y, factor) "smmulr " y ", " y ", " factor "\n"
+#define MQ_GEMM_SHIFT(y, shift) "ssat " y ", #8, " y ", asr #" shift "\n"
+#define MQ_GEMM_TWO(shift)                                                                                             \
+    "ldmia  r1!, {r9, r10, r11, r12} \n" MQ_GEMM_SCALE("r3", "r9") MQ_GEMM_SCALE("r4", "r9")                           \
+        MQ_GEMM_SCALE("r5", "r9") MQ_GEMM_SCALE("r6", "r10") MQ_GEMM_SCALE("r7", "r10") MQ_GEMM_SCALE("r8", "r10")     \
+    "ldmia  sp, {r0, r9, r10, lr}   \n" MQ_GEMM_SHIFT("r3", shift) MQ_GEMM_SHIFT("r4", shift)                          \
+        MQ_GEMM_SHIFT("r5", shift) MQ_GEMM_SHIFT("r6", shift) MQ_GEMM_SHIFT("r7", shift) MQ_GEMM_SHIFT("r8", shift)
+
+/* TFLite's two roundings: high multiply, then a shift that rounds halves away from zero; the output's zero point is in
+   the constant that is added. m, constant, shift in r9, r10, r11. */
+#define MQ_GEMM_ROUND_TWICE(y)                                                                                         \
+    "asr    " y ", " y ", #7          \n"                                                                              \
+    "smmulr " y ", " y ", r9          \n"                                                                              \
+    "add    " y ", " y ", " y ", asr #31 \n"                                                                           \
+    "add    " y ", " y ", r10         \n"                                                                              \
+    "asr    " y ", " y ", r11         \n"                                                                              \
+    "ssat   " y ", #8, " y "          \n"
+#define MQ_GEMM_ROUNDING_TWICE                                                                                         \
+    "ldmia  r1!, {r9, r10, r11}     \n" MQ_GEMM_ROUND_TWICE("r3") MQ_GEMM_ROUND_TWICE("r4") MQ_GEMM_ROUND_TWICE("r5")  \
+    "ldmia  r1!, {r9, r10, r11}     \n" MQ_GEMM_ROUND_TWICE("r6") MQ_GEMM_ROUND_TWICE("r7") MQ_GEMM_ROUND_TWICE("r8")  \
+    "ldmia  r1!, {r11, r12}         \n"                                                                                \
+    "ldmia  sp, {r0, r9, r10, lr}   \n"
+
+#define MQ_GEMM_DEFINE(name, requantize, constants, twin)                                                              \
+    static __attribute__((naked, noinline, unused)) void name(                                                         \
+        const uint32_t *block __attribute__((unused)), const uint32_t *stream __attribute__((unused)),                 \
+        int8_t *y __attribute__((unused)), const mq_gemm_t *g __attribute__((unused)))                                 \
+    {                                                                                                                  \
+        MQ_GEMM_BLOCK(requantize);                                                                                     \
+    }
+
+/* Expands `words` words of one pixel into every sixth word of `to`; returns `sum` less the sum of even inputs << 15. */
+static __attribute__((naked, noinline, unused)) int32_t mq_gemm_expand(
+    const uint32_t *from __attribute__((unused)), int32_t words __attribute__((unused)),
+    uint32_t *to __attribute__((unused)), int32_t sum __attribute__((unused)))
 {
-    int32_t sum = 0;
-    for (int32_t i = 0; i < words; i++) {
-        const uint32_t x = from[i];
-        const uint32_t odd = mq_ssub16(mq_sxtb16_ror8(x), 0x007F007Fu);
-        sum = mq_smlad(mq_sxtb16(x), 0x00010001u, sum);
-        to[4 * i] = odd;
-        to[4 * i + 1] = mq_ssub16(mq_uxtb16(x) << 8, odd);
+#define MQ_GEMM_EXPAND(x)                                                                                              \
+    "and    r12, r6, " x ", lsl #8  \n"                                                                                \
+    "sxtb16 " x ", " x ", ror #8    \n"                                                                                \
+    "ssub16 " x ", " x ", r7        \n"                                                                                \
+    "smlad  r3, r12, lr, r3         \n"                                                                                \
+    "ssub16 r12, r12, " x "         \n"                                                                                \
+    "str    r12, [r2, #12]          \n"                                                                                \
+    "str    " x ", [r2], #24        \n"
+    __asm__ volatile("push   {r4-r7, lr}            \n"
+                     "mov    r6, #0xFF00FF00        \n"
+                     "movw   lr, #0xFF80            \n"
+                     "movt   lr, #0xFF80            \n"
+                     "mov    r7, #0x007F007F        \n"
+                     "lsrs   r1, r1, #1             \n"
+                     "bcc    1f                     \n"
+                     "ldr    r4, [r0], #4           \n" MQ_GEMM_EXPAND("r4")
+                     "1:                            \n"
+                     "lsrs   r1, r1, #1             \n"
+                     "bcc    2f                     \n"
+                     "ldmia  r0!, {r4, r5}          \n" MQ_GEMM_EXPAND("r4") MQ_GEMM_EXPAND("r5")
+                     "2:                            \n"
+                     "cbz    r1, 4f                 \n"
+                     "3:                            \n"
+                     "ldmia  r0!, {r4, r5}          \n" MQ_GEMM_EXPAND("r4") MQ_GEMM_EXPAND("r5")
+                     "ldmia  r0!, {r4, r5}          \n" MQ_GEMM_EXPAND("r4") MQ_GEMM_EXPAND("r5")
+                     "subs   r1, r1, #1             \n"
+                     "bne    3b                     \n"
+                     "4:                            \n"
+                     "mov    r0, r3                 \n"
+                     "pop    {r4-r7, pc}            \n");
+#undef MQ_GEMM_EXPAND
+}
+
+/* Three pixels of `words` words each, one behind the other, become a block. */
+static __attribute__((naked, noinline, unused)) void mq_gemm_expand_three(
+    const uint32_t *from __attribute__((unused)), int32_t words __attribute__((unused)),
+    uint32_t *block __attribute__((unused)))
+{
+#define MQ_GEMM_EXPAND(x, sum, at)                                                                                     \
+    "and    r8, r12, " x ", lsl #8   \n"                                                                               \
+    "sxtb16 " x ", " x ", ror #8     \n"                                                                               \
+    "ssub16 " x ", " x ", lr         \n"                                                                               \
+    "smlad  " sum ", r8, r7, " sum " \n"                                                                               \
+    "ssub16 r8, r8, " x "            \n"                                                                               \
+    "str    r8, [r2, #12 + 4 * " at "]\n"
+#define MQ_GEMM_EXPAND_THREE                                                                                           \
+    "ldr    r5, [r0, r3]             \n"                                                                               \
+    "ldr    r6, [r0, r3, lsl #1]     \n"                                                                               \
+    "ldr    r4, [r0], #4             \n" MQ_GEMM_EXPAND("r5", "r10", "1")                                              \
+    "str    r5, [r2, #4]             \n" MQ_GEMM_EXPAND("r6", "r11", "2")                                              \
+    "str    r6, [r2, #8]             \n" MQ_GEMM_EXPAND("r4", "r9", "0")                                               \
+    "str    r4, [r2], #24            \n"
+    __asm__ volatile("push   {r2, r4-r11, lr}        \n"
+                     "movw   r7, #0xFF80             \n"
+                     "movt   r7, #0xFF80             \n"
+                     "add    r2, r2, #12             \n"
+                     "lsl    r3, r1, #2              \n"
+                     "mov    r12, #0xFF00FF00        \n"
+                     "mov    lr, #0x007F007F         \n"
+                     "mov    r9, #0                  \n"
+                     "mov    r10, #0                 \n"
+                     "mov    r11, #0                 \n"
+                     "lsrs   r1, r1, #1              \n"
+                     "bcc    1f                      \n" MQ_GEMM_EXPAND_THREE
+                     "1:                             \n"
+                     "beq.w  3f                      \n"
+                     "2:                             \n" MQ_GEMM_EXPAND_THREE MQ_GEMM_EXPAND_THREE
+                     "subs   r1, r1, #1              \n"
+                     "bne.w  2b                      \n"
+                     "3:                             \n"
+                     "pop    {r2}                    \n"
+                     "stmia  r2, {r9, r10, r11}      \n"
+                     "pop    {r4-r11, pc}            \n");
+#undef MQ_GEMM_EXPAND_THREE
+#undef MQ_GEMM_EXPAND
+}
+
+#else
+
+MQ_KERNEL int32_t mq_gemm_expand(const uint32_t *from, int32_t words, uint32_t *to, int32_t sum)
+{
+    for (int32_t i = 0; i < words; i++, to += 6) {
+        const uint32_t even = (from[i] << 8) & 0xFF00FF00u;
+        to[0] = mq_ssub16(mq_sxtb16_ror8(from[i]), 0x007F007Fu);
+        to[3] = mq_ssub16(even, to[0]);
+        sum = mq_smlad(even, 0xFF80FF80u, sum);
     }
     return sum;
 }
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-
-#define MQ_GEMM_FOUR                                                                                                   \
-    "ldmia.w r0!, {r3, r4, r5, r6} \n"                                                                                 \
-    "ldmia  r1!, {r7, r8}          \n"                                                                                 \
-    "smlad  r9, r7, r3, r9         \n"                                                                                 \
-    "smlad  r10, r7, r5, r10       \n"                                                                                 \
-    "smlad  r11, r8, r3, r11       \n"                                                                                 \
-    "smlad  r12, r8, r5, r12       \n"                                                                                 \
-    "uxtb16 r7, r7                 \n"                                                                                 \
-    "uxtb16 r8, r8                 \n"                                                                                 \
-    "smlad  r9, r7, r4, r9         \n"                                                                                 \
-    "smlad  r10, r7, r6, r10       \n"                                                                                 \
-    "smlad  r11, r8, r4, r11       \n"                                                                                 \
-    "smlad  r12, r8, r6, r12       \n"
-
-/* TFLite's two roundings: high multiply, then a shift that rounds halves away from zero; the output's zero point is in
-   the constant that is added. */
-#define MQ_GEMM_REQUANTIZE(acc)                                                                                        \
-    "asr    " acc ", " acc ", #7          \n"                                                                          \
-    "smmulr " acc ", " acc ", r3          \n"                                                                          \
-    "add    " acc ", " acc ", " acc ", asr #31 \n"                                                                     \
-    "add    " acc ", " acc ", r4          \n"                                                                          \
-    "asr    " acc ", " acc ", r5          \n"                                                                          \
-    "ssat   " acc ", #8, " acc "          \n"
-
-static __attribute__((naked, noinline)) void mq_gemm_pairs_s8(mq_gemm_t *g __attribute__((unused)))
+MQ_KERNEL void mq_gemm_expand_three(const uint32_t *from, int32_t words, uint32_t *block)
 {
-    __asm__ volatile(
-        "push   {r4-r11, lr}           \n"
-        "mov    lr, r0                 \n"
-        "ldrd   r1, r2, [lr, #24]      \n" /* weights, pairs */
-        "1:                            \n"
-        "push   {r2}                   \n"
-        "ldrd   r0, r2, [lr]           \n" /* x, x_end */
-        "ldmia  r1!, {r9, r11}         \n" /* biases */
-        "ldrd   r7, r8, [lr, #16]      \n" /* x_sum */
-        "sub    r10, r9, r8            \n"
-        "sub    r12, r11, r8           \n"
-        "sub    r9, r9, r7             \n"
-        "sub    r11, r11, r7           \n"
-        /* Enter the unrolled loop so that it ends on a multiple of four. */
-        "subs   r3, r2, r0             \n"
-        "ands   r3, r3, #0x30          \n"
-        "beq    2f                     \n"
-        "rsb    r3, r3, #0x40          \n"
-        "add    r3, r3, r3, lsl #1     \n" /* 48 bytes of code for 16 of data */
-        "adr    r4, 2f                 \n"
-        "add    r3, r3, r4             \n"
-        "orr    r3, r3, #1             \n"
-        "bx     r3                     \n"
-        ".align 2                      \n"
-        "2:                            \n" MQ_GEMM_FOUR MQ_GEMM_FOUR MQ_GEMM_FOUR MQ_GEMM_FOUR
-        "cmp    r0, r2                 \n"
-        "bne    2b                     \n"
-        "ldrd   r6, r7, [lr, #8]       \n" /* y */
-        "ldmia  r1!, {r3, r4, r5}      \n" /* m, add, shift of the first output */
-        MQ_GEMM_REQUANTIZE("r9") MQ_GEMM_REQUANTIZE("r10")
-        "strb   r9, [r6], #1           \n"
-        "strb   r10, [r7], #1          \n"
-        "ldmia  r1!, {r3, r4, r5}      \n" /* of the second */
-        MQ_GEMM_REQUANTIZE("r11") MQ_GEMM_REQUANTIZE("r12")
-        "strb   r11, [r6], #1          \n"
-        "strb   r12, [r7], #1          \n"
-        "strd   r6, r7, [lr, #8]       \n"
-        "pop    {r2}                   \n"
-        "subs   r2, r2, #1             \n"
-        "bne    1b                     \n"
-        "str    r1, [lr, #24]          \n"
-        "pop    {r4-r11, pc}           \n");
-}
-
-#undef MQ_GEMM_FOUR
-#undef MQ_GEMM_REQUANTIZE
-
-#else
-
-MQ_KERNEL int32_t mq_gemm_sum(const mq_gemm_t *g, const uint32_t *weights, int pixel, int32_t acc)
-{
-    for (const uint32_t *x = g->x + 2 * pixel; x < g->x_end; x += 4, weights += 2) {
-        acc = mq_smlad(*weights, x[0], acc);
-        acc = mq_smlad(mq_uxtb16(*weights), x[1], acc);
+    for (int32_t i = 0; i < 3; i++) {
+        block[i] = (uint32_t)mq_gemm_expand(from + i * words, words, block + 3 + i, 0);
     }
-    return acc;
 }
 
-MQ_KERNEL int8_t mq_gemm_requantize(int32_t acc, const uint32_t *constants)
+typedef int8_t mq_gemm_requantize_t(int32_t sum, const uint32_t *constants);
+
+MQ_KERNEL int32_t mq_gemm_sum(const uint32_t *x, const uint32_t *x_end, const uint32_t *weights, uint32_t start)
 {
-    const int32_t high = mq_smmulr(acc >> 7, (int32_t)constants[0]);
-    return (int8_t)mq_clamp((high + (high >> 31) + (int32_t)constants[1]) >> constants[2], -128, 127);
+    int32_t sum = (int32_t)start;
+    for (; x < x_end; x += 6, weights += 2) {
+        sum = mq_smlad(*weights, x[0], sum);
+        sum = mq_smlad(mq_uxtb16(*weights), x[3], sum);
+    }
+    return sum;
 }
 
-static void mq_gemm_pairs_s8(mq_gemm_t *g __attribute__((unused)))
+/* `constants` words of the requantization an output. */
+MQ_KERNEL void mq_gemm_block(const uint32_t *block, const uint32_t *stream, int8_t *y, const mq_gemm_t *g,
+                             int32_t constants, mq_gemm_requantize_t *requantize)
 {
-    const int32_t words = (int32_t)(g->x_end - g->x) / 4;
-    for (int32_t i = 0; i < g->pairs; i++, g->weights += 2 + 2 * words + 6) {
-        for (int output = 0; output < 2; output++) {
-            const uint32_t *w = g->weights + 2 + output;
-            const uint32_t *constants = g->weights + 2 + 2 * words + 3 * output;
-            for (int pixel = 0; pixel < 2; pixel++) {
-                const int32_t start = (int32_t)(g->weights[output] - (uint32_t)g->x_sum[pixel]);
-                *g->y[pixel]++ = mq_gemm_requantize(mq_gemm_sum(g, w, pixel, start), constants);
+    const int32_t weights = (int32_t)(g->block_end - block - 3) / 3;
+    for (; stream + 2 != g->w_end; stream += 2 + weights + 2 * constants) {
+        for (int32_t output = 0; output < 2; output++, y++) {
+            const uint32_t *w = stream + 2 + output;
+            for (int32_t i = 0; i < 3; i++) {
+                const int32_t sum = mq_gemm_sum(block + 3 + i, g->block_end, w, stream[output] + block[i]);
+                y[i * g->y_pixel] = requantize(sum, stream + 2 + weights + output * constants);
             }
         }
     }
 }
 
+MQ_KERNEL int8_t mq_gemm_requantize_12(int32_t sum, const uint32_t *constants)
+{
+    return (int8_t)mq_clamp(mq_smmulr(sum, (int32_t)constants[0]) >> 12, -128, 127);
+}
+
+MQ_KERNEL int8_t mq_gemm_requantize_8(int32_t sum, const uint32_t *constants)
+{
+    return (int8_t)mq_clamp(mq_smmulr(sum, (int32_t)constants[0]) >> 8, -128, 127);
+}
+
+MQ_KERNEL int8_t mq_gemm_requantize_twice(int32_t sum, const uint32_t *constants)
+{
+    const int32_t high = mq_smmulr(sum >> 7, (int32_t)constants[0]);
+    return (int8_t)mq_clamp((high + (high >> 31) + (int32_t)constants[1]) >> constants[2], -128, 127);
+}
+
+#define MQ_GEMM_DEFINE(name, requantize, constants, twin)                                                              \
+    MQ_KERNEL void name(const uint32_t *block, const uint32_t *stream, int8_t *y, const mq_gemm_t *g)                  \
+    {                                                                                                                  \
+        mq_gemm_block(block, stream, y, g, constants, twin);                                                           \
+    }
+
 #endif
 
-/* The last of an odd number of outputs; its twin's results are dropped. */
-MQ_KERNEL void mq_gemm_odd_s8(mq_gemm_t *g)
+/* Constants of each output, by the last of the name: a factor; a factor; m, what is added, shift. */
+MQ_GEMM_DEFINE(mq_gemm_12, MQ_GEMM_TWO("12"), 1, mq_gemm_requantize_12)
+MQ_GEMM_DEFINE(mq_gemm_8, MQ_GEMM_TWO("8"), 1, mq_gemm_requantize_8)
+MQ_GEMM_DEFINE(mq_gemm_twice, MQ_GEMM_ROUNDING_TWICE, 3, mq_gemm_requantize_twice)
+
+/* A layer: where its blocks are made, and where its outputs come from. */
+typedef struct {
+    mq_gemm_t pairs, odd;
+    const uint32_t *stream, *odd_stream;
+    uint32_t *block;
+    int8_t *spare; /* outputs of three pixels */
+    int32_t outputs;
+    mq_gemm_kernel_t *kernel;
+} mq_gemm_layer_t;
+
+/* `words` weight words an output and `constants` words of its requantization; scratch begins with the block. */
+MQ_KERNEL mq_gemm_layer_t mq_gemm_layer(mq_gemm_kernel_t *kernel, const int32_t *stream, int32_t words, int32_t outputs,
+                                        int32_t constants, uint32_t *block, void *spare)
 {
-    int8_t results[2][2];
-    int8_t *y[2] = {g->y[0], g->y[1]};
-    g->y[0] = results[0];
-    g->y[1] = results[1];
-    g->pairs = 1;
-    mq_gemm_pairs_s8(g);
-    *y[0] = results[0][0];
-    *y[1] = results[1][0];
+    const uint32_t *const start = (const uint32_t *)stream;
+    const int32_t pair = 2 + 2 * words + 2 * constants;
+    const uint32_t *const end = block + 3 + 6 * words;
+    const uint32_t *const odd_stream = start + outputs / 2 * pair;
+    const uint32_t *const odd_end = start + (outputs + 1) / 2 * pair + 2;
+    return (mq_gemm_layer_t){
+        .pairs = {.y_pixel = outputs, .w_end = odd_stream + 2, .skip = MQ_GEMM_SKIP(words), .block_end = end},
+        .odd = {.y_pixel = 2, .w_end = odd_end, .skip = MQ_GEMM_SKIP(words), .block_end = end},
+        .stream = start,
+        .odd_stream = odd_stream,
+        .block = block,
+        .spare = spare,
+        .outputs = outputs,
+        .kernel = kernel,
+    };
+}
+
+/* All outputs of the block's first `pixels` pixels. */
+MQ_KERNEL void mq_gemm_outputs(const mq_gemm_layer_t *layer, int32_t pixels, int8_t *y)
+{
+    const int32_t outputs = layer->outputs;
+    if (outputs > 1) {
+        layer->kernel(layer->block, layer->stream, pixels == 3 ? y : layer->spare, &layer->pairs);
+    }
+    for (int32_t i = 0; pixels < 3 && i < pixels * outputs; i++) {
+        y[i] = layer->spare[i];
+    }
+    if (outputs % 2) {
+        int8_t results[6];
+        layer->kernel(layer->block, layer->odd_stream, results, &layer->odd);
+        for (int32_t i = 0; i < pixels; i++) {
+            y[(i + 1) * outputs - 1] = results[2 * i];
+        }
+    }
 }
 
 #endif

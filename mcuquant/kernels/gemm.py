@@ -1,6 +1,9 @@
-"""Convolutions as matrix products on cores with SMLAD: packing, and the proofs that the fast form is exact."""
+"""Convolutions as matrix products on cores with SMLAD: packing, and the proofs that a fast form is exact."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,56 +11,85 @@ from ..integer import ConvParams
 from ..ir import Array, DType
 from ..ops import Conv2D
 from . import overlap
-from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Variant, image_fields, stride_fields
-from .conv import bias, conv_params, weights
+from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Value, Variant, image_fields, stride_fields
+from .conv import bias, conv_params, sums, weights
+from .requantize import two_instructions
 
 ACC_LIMIT = 1 << 23
 """The accumulator holds 256 times the sum."""
+PIXELS = 3
+"""Of a block."""
 
 
-def sum_bounds(site: Site) -> tuple[Array, Array]:
-    """Least and greatest bias + sum(w * (x - x_zero)) of every output channel over all int8 inputs; padding adds 0."""
-    p = conv_params(site)
-    w = weights(site).astype(np.int64).reshape(len(p.multipliers), -1)
-    ends = np.stack([w * (-128 - p.x_zero), w * (127 - p.x_zero)])
-    b = bias(site).astype(np.int64)
-    return b + np.minimum(ends.min(axis=0), 0).sum(axis=1), b + np.maximum(ends.max(axis=0), 0).sum(axis=1)
-
-
-def shifts_right(p: ConvParams) -> bool:
-    """Every channel has the six-instruction requantization: a right shift of 1 to 22, and no clamp but int8's."""
-    return all(1 <= -m.shift <= 22 for m in p.multipliers) and (p.act_min, p.act_max) == (-128, 127)
-
-
-def takes(site: Site) -> bool:
+def is_taken(site: Site) -> bool:
+    """Types and shapes of all forms, on a core that has the instructions."""
     x, w = site.ins[:2]
-    if not (site.core.dsp and x.dtype is site.out.dtype is DType.INT8 and w.bits == 8 and w.shape[3] == x.shape[3]):
-        return False
-    p = conv_params(site)
-    low, high = sum_bounds(site)
-    return p.w_zero == 0 and shifts_right(p) and bool((low > -ACC_LIMIT).all() and (high < ACC_LIMIT).all())
+    typed = x.dtype is site.out.dtype is DType.INT8 and w.bits == 8 and w.shape[3] == x.shape[3]
+    return site.core.dsp and typed and conv_params(site).w_zero == 0
 
 
-def pack(site: Site) -> Array:
-    """The stream of mq_gemm.h as int32: for each pair of outputs its biases, weight words in turn and constants."""
+def clamps_to_int8(p: ConvParams) -> bool:
+    return (p.act_min, p.act_max) == (-128, 127)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A requantization: the constants of each channel, or None where it is not proven exact.
+
+    `constants` gives what is added to 256 times the bias, and a row of int64 a channel as the micro-kernel reads it.
+    """
+
+    name: str
+    words: int
+    constants: Callable[[Site], tuple[Array, Array] | None]
+
+
+def _once(shift: int) -> Callable[[Site], tuple[Array, Array] | None]:
+    def constants(site: Site) -> tuple[Array, Array] | None:
+        p = conv_params(site)
+        found = two_instructions(p.multipliers, p.y_zero, *sums(site), shift) if clamps_to_int8(p) else None
+        return None if found is None else (found.start, found.factor[:, None])
+
+    return constants
+
+
+def _twice(site: Site) -> tuple[Array, Array] | None:
+    """TFLite's roundings: a right shift of 1 to 22, sums within 23 bits, and no clamp but int8's."""
     p = conv_params(site)
-    w = _padded(weights(site).reshape(len(p.multipliers), -1))
+    low, high = sums(site)
+    fits = bool((low > -ACC_LIMIT).all() and (high < ACC_LIMIT).all())
+    if not (fits and clamps_to_int8(p) and all(1 <= -m.shift <= 22 for m in p.multipliers)):
+        return None
+    rows = [(m.m, (1 << (-m.shift - 1)) + (p.y_zero << -m.shift), -m.shift) for m in p.multipliers]
+    return np.zeros(len(rows), np.int64), np.array(rows, np.int64)
+
+
+FORMS = (Form("12", 1, _once(12)), Form("8", 1, _once(8)), Form("twice", 3, _twice))
+
+
+def pack(site: Site, form: Form) -> Array:
+    """The stream of mq_gemm.h as int32: for each pair of outputs its starts, weight words in turn and constants."""
+    p, found = conv_params(site), form.constants(site)
+    assert found is not None
+    w = padded(weights(site).reshape(len(p.multipliers), -1))
     folded = bias(site).astype(np.int64) - p.x_zero * w.sum(axis=1, dtype=np.int64)
-    start = (folded + 127 * w[:, 1::2].sum(axis=1, dtype=np.int64)) * 256
+    start = (folded + 127 * w[:, 1::2].sum(axis=1, dtype=np.int64)) * 256 + found[0]
     words = _offset_even(w).view(np.int32)
-    constants = np.array([(m.m, _rounding(-m.shift, p.y_zero), -m.shift) for m in p.multipliers], np.int64)
-    rows = [_pair(start, words, constants, i) for i in range(0, len(w), 2)]
-    return np.concatenate(rows).astype(np.uint64).astype(np.uint32).view(np.int32)
+    rows = [_pair(start, words, found[1], i) for i in range(0, len(w), 2)]
+    return np.concatenate([*rows, [0, 0]]).astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
 def _pair(start: Array, words: Array, constants: Array, i: int) -> Array:
     j = min(i + 1, len(words) - 1)
-    return np.concatenate(
-        [start[[i, j]], np.stack([words[i], words[j]], axis=1).ravel().astype(np.int64), constants[[i, j]].ravel()]
-    )
+    return np.concatenate([start[[i, j]], in_turn(words, i).astype(np.int64), constants[[i, j]].ravel()])
 
 
-def _padded(w: Array) -> Array:
+def in_turn(words: Array, i: int) -> Array:
+    """The words of rows i and i + 1 in turn; the last of an odd number of rows has itself as its twin."""
+    return np.stack([words[i], words[min(i + 1, len(words) - 1)]], axis=1).ravel()
+
+
+def padded(w: Array) -> Array:
     """Rows filled with zeros to whole words."""
     return np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))
 
@@ -69,19 +101,21 @@ def _offset_even(w: Array) -> Array:
     return np.ascontiguousarray(packed.astype(np.uint16).astype(np.uint8))
 
 
-def _rounding(shift: int, y_zero: int) -> int:
-    return (1 << (shift - 1)) + (y_zero << shift)
-
-
-def _words(site: Site) -> int:
-    return -(-int(weights(site)[0].size) // 4)
-
-
 def _scratch_bytes(site: Site) -> int:
-    return _words(site) * (16 if site.ins[0].shape[3] % 4 == 0 else 20)
+    """A block; a window as bytes where its pixels are not words; the outputs of a block where the last is not full."""
+    words = -(-int(weights(site)[0].size) // 4)
+    outputs = site.out.shape[3]
+    whole = site.ins[0].shape[3] % 4 == 0
+    spare = 0 if site.out.elements // outputs % PIXELS == 0 else -(-PIXELS * outputs // 4)
+    return 4 * (PIXELS + 2 * PIXELS * words + (0 if whole else words) + spare)
 
 
-def _args(site: Site) -> tuple[Arg, ...]:
+def _arguments(site: Site, form: Form, struct: Struct) -> tuple[Arg, ...]:
+    stream = Blob("weights", pack(site, form), "packed in pairs of outputs, see mq_gemm.h")
+    return struct, In(), stream, Scratch("int32_t"), Out()
+
+
+def _conv2d_struct(site: Site) -> Struct:
     op, (x, w) = site.op, site.ins[:2]
     assert isinstance(op, Conv2D)
     fields = {
@@ -95,12 +129,41 @@ def _args(site: Site) -> tuple[Arg, ...]:
         "dilation_w": op.dilation[1],
         "x_zero": conv_params(site).x_zero,
     }
-    stream = Blob("weights", pack(site), "packed in pairs of outputs, see mq_gemm.h")
-    return Struct("mq_conv2d_gemm_t", fields), In(), stream, Scratch("int32_t"), Out()
+    return Struct("mq_conv2d_gemm_t", fields)
+
+
+def _pointwise_struct(site: Site) -> Struct:
+    outputs = site.out.shape[3]
+    fields: dict[str, Value] = {
+        "pixels": site.out.elements // outputs,
+        "in_c": site.ins[0].shape[3],
+        "out_c": outputs,
+    }
+    return Struct("mq_pointwise_gemm_t", fields)
 
 
 def _leads(site: Site) -> tuple[int | None, ...]:
-    return overlap.windows(site, buffered=True, block=2)
+    return overlap.windows(site, buffered=True, block=PIXELS)
 
 
-VARIANTS = (Variant("conv2d_gemm_s8", "mq_conv2d_gemm.h", Conv2D, takes, _args, _scratch_bytes, _leads),)
+def _is_pointwise(site: Site) -> bool:
+    """Output pixels are input pixels, one by one."""
+    return weights(site).shape[1:3] == (1, 1) and site.ins[0].shape[:3] == site.out.shape[:3]
+
+
+def _variant(kernel: str, form: Form, where: Callable[[Site], bool], struct: Callable[[Site], Struct]) -> Variant:
+    return Variant(
+        f"{kernel}_{form.name}_s8",
+        f"mq_{kernel}.h",
+        Conv2D,
+        lambda site: is_taken(site) and where(site) and form.constants(site) is not None,
+        lambda site: _arguments(site, form, struct(site)),
+        _scratch_bytes,
+        leads=_leads,
+    )
+
+
+VARIANTS = (
+    *(_variant("pointwise_gemm", form, _is_pointwise, _pointwise_struct) for form in FORMS),
+    *(_variant("conv2d_gemm", form, lambda _: True, _conv2d_struct) for form in FORMS),
+)

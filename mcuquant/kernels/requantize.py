@@ -29,8 +29,8 @@ _TRIES = 512
 _UNBOUNDED = 1 << 60
 _HOPELESS = 1 << SUM_BITS
 """Bounds of `start` so far apart as another sum are never brought together by another factor."""
-_SLOPES = 25
-"""Candidates for the factor differ by 2^-25 of it: a quarter of a step of `start` at sums around 2^15."""
+_SLOPES = 10
+"""Candidates for the factor differ by so little that the largest sum moves by 2^-_SLOPES of its unit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +56,11 @@ def two_instructions(
     low, high = low.astype(np.int64)[:, None], high.astype(np.int64)[:, None]
     reached = _least_sums(m, exponent, y_zero, low, high)
     found = TwoInstructions(np.zeros(len(m), np.int64), np.zeros(len(m), np.int64), shift)
+    base = m >> (7 - shift - exponent)
+    step = _step(base, reached, low, high)
     open_ = np.arange(len(m))
     for k in sorted(range(-_TRIES, _TRIES + 1), key=abs):
-        base = m[open_] >> (7 - shift - exponent[open_])
-        factor = base + k * np.maximum(base >> _SLOPES, 1)
+        factor = base[open_] + k * step[open_]
         least, most = _starts(factor, shift, reached[open_], low[open_], high[open_])
         if k == 0 and (least - most > _HOPELESS).any():
             return None
@@ -70,6 +71,12 @@ def two_instructions(
         if not open_.size:
             return found if _fits(low[:, 0], high[:, 0], found.start) else None
     return None
+
+
+def _step(base: Array, reached: Array, low: Array, high: Array) -> Array:
+    """How far apart candidates for the factor are: less, the further from 0 the sums at which the output changes."""
+    furthest = np.where((low < reached) & (reached <= high), np.abs(reached), 1).max(axis=1, keepdims=True)
+    return np.asarray(np.maximum((base >> _SLOPES) // furthest, 1))
 
 
 def _fits(low: Array, high: Array, start: Array | int = 0) -> bool:
