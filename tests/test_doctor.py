@@ -23,7 +23,9 @@ OUTPUTS = {
     ),
     ("qemu-system-arm", "--version"): "QEMU emulator version 7.2.22 (Debian 1:7.2)",
     ("qemu-system-arm", "-machine", "help"): (
-        "Supported machines are:\n" + "\n".join(f"mps2-an{n} x" for n in (385, 386, 500, 505)) + "\nmps3-an547 x"
+        "Supported machines are:\n"
+        + "\n".join(f"mps2-an{n} x" for n in (385, 386, 500, 505))
+        + "\nlm3s6965evb x\nmicrobit x\nnetduinoplus2 x\nstm32vldiscovery x\nmps3-an547 x"
     ),
     ("cc", "--version"): "cc (Debian 12.2.0-14) 12.2.0",
 }

@@ -25,7 +25,10 @@ from ..ir import Array
 SUM_BITS = 8
 """The accumulator holds 2^SUM_BITS times the sum."""
 _VALUES = np.arange(-127, 128, dtype=np.int64)
-_TRIES = 512
+_TRIES = 32
+"""Factors to each side of the first one. More solve no more layers of the MLPerf Tiny networks."""
+_AT_ONCE = 1024
+"""Channels that are solved together: each takes some 20 KB while it is."""
 _UNBOUNDED = 1 << 60
 _HOPELESS = 1 << SUM_BITS
 """Bounds of `start` so far apart as another sum are never brought together by another factor."""
@@ -51,6 +54,19 @@ def two_instructions(
     """
     if not all(shift - 7 <= -m.shift <= 31 and m.m > 0 for m in multipliers) or not _fits(low, high):
         return None
+    parts: list[TwoInstructions] = []
+    for i in range(0, len(multipliers), _AT_ONCE):
+        some = slice(i, i + _AT_ONCE)
+        part = _solved(multipliers[some], y_zero, low[some], high[some], shift)
+        if part is None:
+            return None
+        parts.append(part)
+    return TwoInstructions(np.concatenate([p.factor for p in parts]), np.concatenate([p.start for p in parts]), shift)
+
+
+def _solved(
+    multipliers: Sequence[Multiplier], y_zero: int, low: Array, high: Array, shift: int
+) -> TwoInstructions | None:
     m = np.array([m.m for m in multipliers], np.int64)[:, None]
     exponent = np.array([m.shift for m in multipliers], np.int64)[:, None]
     low, high = low.astype(np.int64)[:, None], high.astype(np.int64)[:, None]
