@@ -84,6 +84,25 @@ def _depthwise(rng: np.random.Generator, **form: Any) -> Graph:
     return net.graph(x)
 
 
+def _few(rng: np.random.Generator, **form: Any) -> Graph:
+    """A convolution whose windows have at most 64 taps, of 1 to 3 channels unless `form` says."""
+    net = Net(rng)
+    c = form.get("channels") or net.size(1, 3)
+    x = net.input((form.get("batch", 1), net.size(1, 12), net.size(1, 12), c))
+    shape = net.shape(x)
+    window, stride, dilation, pad, out = layers.window_geometry(
+        net, shape, form.get("tallest", 4), form.get("dilate", False)
+    )
+    outputs = net.size(1, 9)
+    terms = window[0] * window[1] * c
+    w = extreme_weights(net, (outputs, *window, c), 0)
+    y = after_relu(net, x, w, terms)
+    attributes = {"stride": stride, "dilation": dilation, "padding": pad, "activation": NONE}
+    q = QParams(y.scale, form.get("zero_point", -128))
+    inputs = (x, w, net.bias(x, w, outputs, terms))
+    return net.graph(net.apply(ops.Conv2D, inputs, (shape[0], *out, outputs), q, **attributes))
+
+
 def _add(rng: np.random.Generator, kind: type[ops.Binary], **form: Any) -> Graph:
     """Two sums, the second of the first and a constant; `form` has the output's zero point, if not any."""
     net = Net(rng)
@@ -127,6 +146,14 @@ GENERATORS: dict[str, Generator] = {
     "depthwise_planes_across_only": partial(_depthwise, stride=(1, 2)),
     "depthwise_planes_smaller": partial(_depthwise, smaller=True),
     "depthwise_planes_batch": partial(_depthwise, batch=2),
+    "conv2d_few_8": _few,
+    "conv2d_few_8_dilated": partial(_few, dilate=True),
+    "conv2d_few_8_batch": partial(_few, batch=2),
+    "conv2d_few_8_five": partial(_few, channels=5, tallest=3),
+    "conv2d_few_12": partial(_few, channels=7, tallest=3),
+    "conv2d_few_12_taps": partial(_few, channels=1, tallest=8),
+    "conv2d_few_twice": partial(_few, zero_point=5),
+    "conv2d_few_twice_wide": partial(_few, channels=7, tallest=3, zero_point=-100),
     "add_words": partial(_add, kind=ops.Add),
     "add_words_after_relu": partial(_add, kind=ops.Add, zero_point=-128),
     "add_words_sub": partial(_add, kind=ops.Sub),

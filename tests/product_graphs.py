@@ -82,7 +82,7 @@ GENERATORS: dict[str, Generator] = {
         _products, zero_point=-128, window=(3, 3), pads=_SAME, channels=16, outputs=16, layers=2
     ),
     "conv2d_gemm_12_by_two": partial(_products, zero_point=-128, window=(3, 3), stride=(2, 2), channels=12),
-    "conv2d_gemm_12_by_two_odd": partial(_products, zero_point=-128, window=(2, 3), stride=(1, 2), channels=3),
+    "conv2d_gemm_12_by_two_odd": partial(_products, zero_point=-128, window=(2, 3), stride=(1, 2), channels=13),
     "conv2d_gemm_12_dilated": partial(
         _products, zero_point=-128, window=(2, 3), dilation=(2, 3), size=(9, 11), channels=4
     ),

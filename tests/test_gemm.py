@@ -26,7 +26,7 @@ def site(graph: Graph) -> Site:
     return Site(graph, graph.ops[0], M4)
 
 
-def layer(seed: int = 0, zero_point: int = -128, channels: int = 9, **form: object) -> Site:
+def layer(seed: int = 0, zero_point: int = -128, channels: int = 8, **form: object) -> Site:
     net = Net(np.random.default_rng(seed))
     x = net.input((1, 3, 4, channels))
     window = (net.size(1, 3), net.size(1, 2))

@@ -6,6 +6,7 @@ from ..ops import Op
 from . import (
     add_words,
     conv,
+    conv_few,
     depthwise,
     elementwise,
     fully_connected,
@@ -38,6 +39,7 @@ __all__ = [
 
 VARIANTS: tuple[Variant, ...] = (
     *add_words.VARIANTS,
+    *conv_few.VARIANTS,
     *depthwise.VARIANTS,
     *fully_connected.VARIANTS,
     *gemm.VARIANTS,
