@@ -13,7 +13,7 @@ import pytest
 import tinyfw
 from tinyfw import ask
 
-from mcuquant.board import Board, Verified, load_board
+from mcuquant.board import Board, Verified, board_names, load_board
 from mcuquant.device.conversation import Timing
 from mcuquant.device.emulator import Emulator
 from mcuquant.device.link import Link
@@ -58,6 +58,25 @@ def link(emulator: Emulator) -> Link:
     made = Link(emulator.transport, timing=TIMING)
     made.hello(tinyfw.DIGEST)
     return made
+
+
+@pytest.mark.parametrize("name", [name for name in board_names() if not load_board(name).is_emulated])
+def test_every_board_s_firmware_builds_without_a_warning(name: str, tmp_path: Path) -> None:
+    board = load_board(name)
+    elf = tinyfw.firmware(board, tmp_path)
+    _, crc_at, size = tinyfw.section(elf, ".image_crc")
+    assert size == 4
+    assert board.flash.origin < crc_at < board.flash.origin + 16_384
+    assert tinyfw.section(elf, ".stack")[1] == board.ram.origin
+
+
+def test_the_image_has_no_gaps(elves: Elves) -> None:
+    """What a programmer leaves out would be as flash is when erased, and not as it was when the CRC was computed."""
+    for name in BOARDS:
+        elf = elves(load_board(name))
+        sections = [tinyfw.section(elf, each) for each in (".vectors", ".text", ".rodata", ".image_crc")]
+        for (_, address, size), (_, following, _) in itertools.pairwise(sections):
+            assert address + size == following
 
 
 def test_it_says_what_it_is(board: Board, link: Link) -> None:

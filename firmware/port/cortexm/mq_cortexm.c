@@ -3,6 +3,7 @@
 
 #include "app/mq_port.h"
 #include "board.h"
+#include "port/cortexm/mq_cache.h"
 #include "port/cortexm/mq_chip.h"
 #include "port/cortexm/mq_time.h"
 
@@ -123,6 +124,7 @@ void mq_port_set_baud(uint32_t baud)
 _Noreturn void mq_port_reset(void)
 {
     mq_uart_flush();
+    mq_cache_clean();
     mq_barrier();
     SCB_AIRCR = AIRCR_RESET;
     mq_barrier();

@@ -22,8 +22,8 @@ static bool start_hse(void)
 static bool start_pll(bool from_hse)
 {
     const uint32_t input_hz = from_hse ? MQ_CHIP_HSE_HZ : HSI_HZ / 2;
-    mq_change(&RCC_CFGR, RCC_CFGR_PLLSRC | RCC_CFGR_PLLMUL,
-              MQ_IN(RCC_CFGR_PLLSRC, from_hse) | MQ_IN(RCC_CFGR_PLLMUL, MQ_BOARD_CLOCK_HZ / input_hz - 2u));
+    mq_change(&RCC_CFGR, RCC_CFGR_PLLSRC | RCC_CFGR_PLLMULL,
+              MQ_IN(RCC_CFGR_PLLSRC, from_hse) | MQ_IN(RCC_CFGR_PLLMULL, MQ_BOARD_CLOCK_HZ / input_hz - 2u));
     RCC_CR |= RCC_CR_PLLON;
     return mq_await(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY);
 }
