@@ -18,11 +18,11 @@ LAYERS = (
     ("layout", "metrics", "program", "integer", "verify", "board", "exporters"),
     ("interp", "frontends", "build", "emit", "device"),
     ("kernels", "passes", "quantization"),
-    ("plan", "report", "doctor"),
+    ("plan", "report", "doctor", "compare"),
     ("lower", "budget"),
     ("describe", "project", "dut"),
     ("flow",),
-    ("demo",),
+    ("demo", "differ"),
     ("cli",),
     ("__main__",),
 )

@@ -8,6 +8,7 @@ import click
 
 from ..errors import McuquantError
 from .boards import boards
+from .compare import compare_
 from .compile import compile_
 from .demo import demo
 from .device import bench, run
@@ -60,5 +61,5 @@ def main() -> None:
     """Entry point; commands are added below."""
 
 
-for _command in (compile_, bench, run, validate, inspect, boards, doctor, demo):
+for _command in (compile_, bench, compare_, run, validate, inspect, boards, doctor, demo):
     main.add_command(_command)

@@ -1,0 +1,51 @@
+"""`mcuquant compare`: a gate between two measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from .. import report
+from ..compare import Change, compare, layer_changes, load_measurement, tolerance_of, worse
+from .console import say, show
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("compare")
+@click.argument("old", metavar="OLD.json", type=FILE)
+@click.argument("new", metavar="NEW.json", type=FILE)
+@click.option("--tolerance", metavar="T%", default="2%", show_default=True, help="How much more is still no worse.")
+@click.pass_context
+def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str) -> None:
+    """Say what got worse between two measurements: flash, RAM, cycles, latency.
+
+    Both are files that `mcuquant bench --json` wrote, of the same board, core and counter. Exits with 1 when any number
+    grew by more than the tolerance, so that it can stand in continuous integration.
+
+    \b
+    Examples:
+      mcuquant compare main.json branch.json
+      mcuquant compare main.json branch.json --tolerance 0.5%
+    """
+    limit = tolerance_of(tolerance)
+    before, after = load_measurement(old), load_measurement(new)
+    changes = compare(before, after)
+    bad = worse(changes, limit)
+    if not bad:
+        say(f"Nothing is more than {tolerance} worse on {after['board']}.")
+        show(_table(changes))
+        return
+    say(f"Worse by more than {tolerance} on {after['board']}: {', '.join(change.name for change in bad)}.")
+    show(_table([*bad, *worse(layer_changes(before, after), limit)]))
+    ctx.exit(1)
+
+
+def _table(changes: Iterable[Change]) -> Table:
+    made = report.table("*what", ">old", ">new", ">change")
+    for change in changes:
+        made.add_row(change.name, f"{change.old:,}", f"{change.new:,}", f"{100 * change.growth:+.2f} %")
+    return made
