@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import difflib
 import enum
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,11 @@ class Board:
     def core(self) -> Core:
         return core_of(self.cpu)
 
+    def to_table(self) -> dict[str, Any]:
+        """What its file would say, as plain values: `board_of` makes the same board of it again."""
+        table = json.loads(json.dumps(asdict(self)))
+        return {key: value for key, value in table.items() if key != "name" and value is not None}
+
     @property
     def pins(self) -> dict[str, tuple[int, int]]:
         """(port, pin) of each of the UART's pins that is named; port A is 0."""
@@ -172,6 +178,11 @@ def _load(path: Path) -> Board:
         raise BoardError(f"{path}: the board file cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BoardError(f"{path}: not a TOML file: {error}") from error
+    return board_of(table, path)
+
+
+def board_of(table: Mapping[str, Any], path: Path) -> Board:
+    """The board of a profile's values; errors name `path`, and its stem is the board's name. BoardError as above."""
     board = _Reader(path).board(table)
     _check(path, board)
     return board

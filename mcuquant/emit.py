@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 
 from . import _assets
+from .application import Application, Wire
 from .board import Board
 from .errors import ModelError
 from .program import Program
@@ -20,13 +21,16 @@ _PORT_INCLUDE = re.compile(r'^#include "(port/[a-z0-9_/]+\.h)"$', re.MULTILINE)
 _HOST = "src/host/main.c"
 
 
-def emit(program: Program, board: Board, optimize_flags: str = "-O2") -> Sources:
-    """The whole project: model, the kernels it uses, application, port, linker script and Makefile."""
+def emit(program: Program, board: Board, app: Application, optimize_flags: str = "-O2") -> Sources:
+    """The whole project: model, the kernels it uses, application, port, linker script and Makefile.
+
+    `board` is at the rate of the application (`Application.board`).
+    """
     files = {
         **_model_files(program),
         **_kernel_files(program),
-        **_runtime_files(board),
-        "src/board.h": render("board.h.j2", board=board, program=program),
+        **_runtime_files(board, app.wire),
+        "src/board.h": render("board.h.j2", board=board, program=program, app=app),
         "src/linker.ld": render("linker.ld.j2", board=board),
     }
     _check_names(program, files)
@@ -76,8 +80,9 @@ def _kernel_files(program: Program) -> dict[str, str]:
     return files
 
 
-def _runtime_files(board: Board) -> dict[str, str]:
-    files = {**_copy("", ("mq.h", "mq.c")), **_copy_folder("app"), **_copy_folder("host")}
+def _runtime_files(board: Board, wire: Wire) -> dict[str, str]:
+    files = {**_copy("", ("mq.h", "mq.c")), **_copy("wire", (f"mq_wire_{wire}.c",))}
+    files |= {**_copy_folder("app"), **_copy_folder("host")}
     return {**files, **{f"src/{path}": (_assets.folder("firmware") / path).read_text() for path in port_files(board)}}
 
 

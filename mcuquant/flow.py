@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import build
+from .application import DUT, Application, application
 from .board import DEFAULT_BOARD, Board, load_board
 from .budget import check_fits
 from .emit import emit
@@ -71,12 +72,15 @@ def compile(
     name: str = "model",
     build_firmware: bool = True,
     shrink: bool = True,
+    app: str = DUT,
+    model_id: str | None = None,
 ) -> Project:
     """A quantised graph becomes a C project in `output` (default build/NAME) and, unless told not to, firmware.
 
-    `shrink` takes out what no input can change; outputs stay the same to the bit. Nothing is left behind when a step
-    fails. BudgetError when it does not fit the board, ToolError when the compiler is missing, OutputError when `output`
-    holds something else.
+    `shrink` takes out what no input can change; outputs stay the same to the bit. `app` "mlperf" speaks with MLPerf
+    Tiny's runner as the model `model_id` (ad01, ic01, kws01, vww01; told from the input's shape where it is not given).
+    Nothing is left behind when a step fails. BudgetError when it does not fit the board, ToolError when the compiler is
+    missing, OutputError when `output` holds something else.
     """
     target = board if isinstance(board, Board) else load_board(board)
     directory = Path(output) if output is not None else Path("build") / name
@@ -84,9 +88,11 @@ def compile(
     graph = shrink_graph(graph) if shrink else graph
     steps, program = to_program(graph, target, name)
     check_fits(graph, steps, program, target)
-    sources = emit(program, target)
+    chosen = application(program, app, model_id)
+    target = chosen.board(target)
+    sources = emit(program, target, chosen)
     tflite = to_tflite(graph)
-    manifest = _manifest(graph, program, target, sources)
+    manifest = _manifest(graph, program, target, sources, chosen)
     with build.output_folder(directory) as staging:
         if build_firmware:
             manifest["firmware"] = _built(build.build(sources, target, staging))
@@ -105,13 +111,16 @@ def to_program(graph: Graph, board: Board, name: str = "model") -> tuple[Plan, P
     return steps, lower(graph, steps, name)
 
 
-def _manifest(graph: Graph, program: Program, board: Board, sources: Sources) -> dict[str, Any]:
+def _manifest(graph: Graph, program: Program, board: Board, sources: Sources, app: Application) -> dict[str, Any]:
     return {
         "mcuquant": __version__,
         "title": program.title,
         "name": program.prefix.removeprefix("mq_"),
         "board": board.name,
+        "board_profile": board.to_table(),
         "core": board.core.cpu,
+        "app": app.name,
+        "model_id": app.model_id,
         "sources_digest": sources.digest,
         "macs": program.macs,
         "parameters": parameters(graph),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import build
-from .board import Board, load_board
+from .board import Board, board_of
 from .errors import CalibrationError, OutputError, ToolError
 from .ir import Array, DType
 
@@ -66,7 +66,7 @@ class Project:
         path = Path(directory)
         try:
             manifest = json.loads((path / build.MANIFEST).read_text())
-            board = load_board(manifest["board"])
+            board = board_of(manifest["board_profile"], path / f"{manifest['board']}.toml")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise OutputError(
                 f"{path} is not a compiled project (no readable {build.MANIFEST}); "

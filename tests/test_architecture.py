@@ -16,6 +16,7 @@ LAYERS = (
     ("errors", "_assets", "version", "ops", "fixedpoint", "memory", "sources"),
     ("ir", "core", "symbols", "tflite_file"),
     ("layout", "metrics", "program", "integer", "verify", "board", "exporters"),
+    ("application",),
     ("interp", "frontends", "build", "emit", "device"),
     ("kernels", "passes", "quantization"),
     ("plan", "report", "doctor", "compare"),

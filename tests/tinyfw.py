@@ -35,6 +35,7 @@ _PROGRAM = SimpleNamespace(
     arena_alignment=16,
     inputs=[SimpleNamespace(nbytes=t.nbytes) for t in INPUTS],
 )
+_APP = SimpleNamespace(model_id="tiny", wire_bytes=708)
 
 
 def firmware(board: Board, directory: Path, machine_flags: Sequence[str] = ()) -> Path:
@@ -42,7 +43,8 @@ def firmware(board: Board, directory: Path, machine_flags: Sequence[str] = ()) -
     _generate(board, directory)
     root, linked, elf = folder("firmware"), directory / "linked.elf", directory / "firmware.elf"
     port = [root / path for path in port_files(board) if path.endswith(".c")]
-    sources = [root / "mq.c", *sorted((root / "app").glob("*.c")), *port, _TINY / "mq_tiny.c"]
+    app = [root / "wire" / "mq_wire_stored.c", *sorted((root / "app").glob("*.c"))]
+    sources = [root / "mq.c", *app, *port, _TINY / "mq_tiny.c"]
     flags = [*(machine_flags or board.compiler_flags), "-Os", "-ffunction-sections", "-fdata-sections", "-fno-common"]
     link = ["--specs=nano.specs", "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings"]
     _gcc("arm-none-eabi-gcc", directory, [*flags, *link, "-T", str(directory / "linker.ld")], sources, linked)
@@ -94,7 +96,7 @@ def host_library(directory: Path) -> Path:
 
 
 def _generate(board: Board, directory: Path) -> None:
-    (directory / "board.h").write_text(render("board.h.j2", board=board, program=_PROGRAM))
+    (directory / "board.h").write_text(render("board.h.j2", board=board, program=_PROGRAM, app=_APP))
     (directory / "linker.ld").write_text(render("linker.ld.j2", board=board))
     (directory / "digest.h").write_text(f'#define MQ_DIGEST "{DIGEST}"\n')
 

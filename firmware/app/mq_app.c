@@ -1,5 +1,7 @@
 #include "app/mq_app.h"
 
+#include <string.h>
+
 #include "app/mq_format.h"
 #include "app/mq_port.h"
 #include MQ_APP_MODEL_HEADER
@@ -10,25 +12,48 @@ static _Alignas(MQ_APP_ARENA_ALIGNMENT) uint8_t arena[MQ_APP_ARENA_BYTES];
 
 const mq_model_t *const mq_app_model = &MQ_APP_MODEL;
 void *const mq_app_arena = arena;
-uint8_t mq_app_wire[MQ_APP_INPUT_BYTES];
-const uint32_t mq_app_wire_bytes = MQ_APP_INPUT_BYTES;
+uint8_t mq_app_wire[MQ_APP_WIRE_BYTES > MQ_APP_INPUT_BYTES ? MQ_APP_WIRE_BYTES : MQ_APP_INPUT_BYTES];
+const uint32_t mq_app_wire_bytes = MQ_APP_WIRE_BYTES;
+const uint32_t mq_app_input_bytes = MQ_APP_INPUT_BYTES;
+mq_form_t mq_app_form;
 mq_result_t mq_app_result;
 
 /* A step never continues an inference over other inputs. */
-void mq_app_wire_changed(void)
+void mq_app_wire_changed(mq_form_t form)
 {
+    mq_app_form = form;
     mq_app_result.next_step = 0;
+}
+
+void mq_app_feed_stored(void)
+{
+    const uint8_t *bytes = mq_app_wire;
+    for (int i = 0; i < mq_app_model->input_count; i++) {
+        const uint32_t count = mq_app_model->inputs[i].bytes;
+        memcpy(mq_input(mq_app_model, arena, i), bytes, count);
+        bytes += count;
+    }
+}
+
+static void feed(void)
+{
+    if (mq_app_form == MQ_FORM_WIRE) {
+        mq_app_feed_wire();
+    } else {
+        mq_app_feed_stored();
+    }
 }
 
 uint64_t mq_app_infer(uint32_t id)
 {
-    mq_app_feed();
+    feed();
     mq_port_activity(ACTIVITY_RUN);
     const uint64_t start = mq_port_ticks();
     (void)mq_app_model->run(arena);
     const uint64_t ticks = mq_port_ticks() - start;
     mq_port_activity(0);
     mq_app_result = (mq_result_t){.tensors = mq_app_model->outputs, .count = mq_app_model->output_count, .id = id};
+    mq_app_conclude();
     return ticks;
 }
 
@@ -46,7 +71,7 @@ uint64_t mq_app_step(uint32_t i, uint32_t id)
 {
     uint32_t next = mq_app_result.next_step;
     if (next == 0 || next != i) {
-        mq_app_feed();
+        feed();
         next = 0;
     }
     while (next < i) {

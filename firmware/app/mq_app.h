@@ -10,14 +10,23 @@ extern void *const mq_app_arena;
 
 /* One input of the model as it came over the wire: the network may destroy the arena's. */
 extern uint8_t mq_app_wire[];
-extern const uint32_t mq_app_wire_bytes;
+extern const uint32_t mq_app_wire_bytes;  /* of an input as `db` loads it */
+extern const uint32_t mq_app_input_bytes; /* of an input as the network stores it, which our own commands send */
 
-/* What an application decides: how bytes of the wire become inputs, and which results it prints. */
-void mq_app_feed(void);
+/* What mq_app_wire holds. */
+typedef enum { MQ_FORM_STORED, MQ_FORM_WIRE } mq_form_t;
+extern mq_form_t mq_app_form;
+
+/* What an application decides (one file of wire/): how an input as `db` loads it becomes the network's, what there is to do
+ * after an inference while its input is still there, and which results it prints. */
+void mq_app_feed_wire(void);
+void mq_app_conclude(void);
 void mq_app_results(void);
 
+/* Inputs as the network stores them, one after the other. */
+void mq_app_feed_stored(void);
 /* To be called whenever the wire's bytes change. */
-void mq_app_wire_changed(void);
+void mq_app_wire_changed(mq_form_t form);
 /* Fills the wire from a seed: see mq_seed.c. */
 void mq_app_seed(uint32_t seed);
 

@@ -95,7 +95,7 @@ static void put_bad_digits(const char *digits)
 /* An even number of digits; those beyond the last byte expected are left unread. */
 static void db_bytes(const char *digits)
 {
-    mq_app_wire_changed();
+    mq_app_wire_changed(MQ_FORM_WIRE);
     for (; digits[0] != 0 && loaded_bytes < expected_bytes; digits += 2) {
         const int high = mq_hex_digit(digits[0]), low = mq_hex_digit(digits[1]);
         if (high < 0 || low < 0) {

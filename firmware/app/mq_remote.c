@@ -112,7 +112,7 @@ static bool argument(const mq_call_t *call, uint32_t i, uint32_t *value)
 
 static uint32_t input_crc(void)
 {
-    return mq_crc32(0, mq_app_wire, mq_app_wire_bytes);
+    return mq_crc32(0, mq_app_wire, mq_app_input_bytes);
 }
 
 /* Ticks of an empty measurement, the least of some: where a tick is coarse, its edge may fall into one. */
@@ -156,12 +156,12 @@ static void in(mq_call_t *call)
         error(call, "arguments");
         return;
     }
-    if (count > CHUNK_BYTES || offset > mq_app_wire_bytes || count > mq_app_wire_bytes - offset) {
+    if (count > CHUNK_BYTES || offset > mq_app_input_bytes || count > mq_app_input_bytes - offset) {
         mq_get_silence();
         error(call, "range");
         return;
     }
-    mq_app_wire_changed();
+    mq_app_wire_changed(MQ_FORM_STORED);
     if (!mq_get_bytes(mq_app_wire + offset, count) || !mq_get_bytes(&crc, sizeof crc)) {
         error(call, "silence");
         return;
@@ -195,7 +195,7 @@ static bool input_agrees(const mq_call_t *call, uint32_t i)
     if (call->request->count <= call->first + i) {
         return true;
     }
-    return mq_word_hex(call->request, call->first + i, &crc) && crc == input_crc();
+    return mq_word_hex(call->request, call->first + i, &crc) && mq_app_form == MQ_FORM_STORED && crc == input_crc();
 }
 
 static void put_result(const mq_call_t *call, uint64_t ticks)

@@ -36,5 +36,5 @@ void mq_app_seed(uint32_t seed)
         fill(bytes, &mq_app_model->inputs[i], mix(mix(seed) + i));
         bytes += mq_app_model->inputs[i].bytes;
     }
-    mq_app_wire_changed();
+    mq_app_wire_changed(MQ_FORM_STORED);
 }

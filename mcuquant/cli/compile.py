@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import report
+from ..application import APPLICATIONS, DUT
 from ..board import DEFAULT_BOARD, load_board
 from ..build import check_free
 from .console import next_step, say, show, working
@@ -31,6 +32,14 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--snr", is_flag=True, help="Show what each layer loses to quantization.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to make.  [build/NAME]")
 @click.option("--name", default="model", show_default=True, help="Prefix of the C names: kws gives mq_kws_run.")
+@click.option(
+    "--app",
+    type=click.Choice(APPLICATIONS),
+    default=DUT,
+    show_default=True,
+    help="What the firmware takes: stored integers, or what MLPerf Tiny's runner sends.",
+)
+@click.option("--model-id", metavar="ID", help="How the firmware names its model: kws01.  [by its input, or NAME]")
 @click.option("--no-build", is_flag=True, help="Write the C project and leave compiling it to you.")
 def compile_(
     model: Path,
@@ -40,6 +49,8 @@ def compile_(
     snr: bool,
     output: Path | None,
     name: str,
+    app: str,
+    model_id: str | None,
     no_build: bool,
 ) -> None:
     """Turn MODEL into a C project, quantized and built for a board.
@@ -53,6 +64,7 @@ def compile_(
       mcuquant compile net.pt2 --calibration x.npz -o build/net
       mcuquant compile net_int8.tflite --board qemu-mps3-an547 -o build/net
       mcuquant compile kws.pt2 --calibration x.npz --name kws --no-build -o kws
+      mcuquant compile kws_int8.tflite --app mlperf -o build/kws
     """
     from .. import flow
 
@@ -66,7 +78,7 @@ def compile_(
     elif calibration is not None:
         raise click.UsageError(f"{model} is quantized already: leave --calibration out")
     with working("writing C" if no_build else "writing and compiling C"):
-        project = flow.compile(graph, target, directory, name, build_firmware=not no_build)
+        project = flow.compile(graph, target, directory, name, build_firmware=not no_build, app=app, model_id=model_id)
     _report(project)
 
 
