@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -171,6 +171,8 @@ class Desk:
     graph: Graph
     project: Project
     port: Transport
+    boot: str
+    is_real: bool
 
     @property
     def runner(self) -> Runner:
@@ -191,15 +193,21 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     graph = flow.from_tflite(mlperf.path(f"{case.real}.tflite")) if is_real else case.make()
     project = flow.compile(graph, output=tmp_path_factory.mktemp("mlperf") / "net", app="mlperf")
     with Emulator(project.board, project.firmware.elf) as emulator:
-        yield Desk(case, graph, project, emulator.transport)
+        yield Desk(case, graph, project, emulator.transport, heard_at_boot(emulator.transport), is_real)
+
+
+def heard_at_boot(port: Transport) -> str:
+    heard = b""
+    while not heard.endswith(b"m-ready\r\n"):
+        data = port.read(5)
+        assert data, f"no m-ready after a reset, only {heard!r}"
+        heard += data
+    return heard.decode("ascii")
 
 
 @pytest.mark.emulator
 def test_the_runner_is_answered(desk: Desk) -> None:
-    heard = b""
-    while not heard.endswith(b"m-ready\r\n"):
-        heard += desk.port.read(5)
-    assert BOOT.fullmatch(heard.decode("ascii"))
+    assert BOOT.fullmatch(desk.boot)
     assert desk.runner.name() == "mcuquant"
     assert desk.runner.profile() == ("ULPMark for tinyML Firmware V0.0.1", desk.case.model_id)
     assert desk.project.board.uart.baud == desk.case.baud
@@ -216,7 +224,7 @@ def test_results_are_those_of_the_input_on_the_wire(desk: Desk) -> None:
         assert results == desk.expected(data)
         assert ask(desk.port, "results%") == [f"m-results-[{results}]"]
         printed.add(results)
-    assert len(printed) > 1 or desk.project.manifest["model_id"] == "vww01"
+    assert len(printed) > 1 or desk.is_real, "noise is one thing to the real ones"
 
 
 @pytest.mark.emulator
@@ -248,24 +256,22 @@ def test_our_own_commands_take_stored_integers(desk: Desk) -> None:
     assert link.run().outputs == tuple(y.tobytes() for y in interp.run(desk.graph, [seeded]))
 
 
+MISTAKES = {
+    "start": "e-[Unknown command: start]",
+    "db": "e-[Command 'db' requires a subcommand]",
+    "db load": "e-[Command 'db load' requires the # of bytes]",
+    "db load 0": "e-[Command 'db load' must be >0 bytes]",
+    "db 001": "e-[Insufficent number of hex digits]",
+    "db 00g1": "e-[Invalid hex digit 'g1']",
+    "infer 0 0": "e-[Inference iterations must be >0]",
+    "infer 1 -1": "e-[Inference warmup must be >=0]",
+}
+
+
 @pytest.mark.emulator
-@pytest.mark.parametrize(
-    ("commands", "line"),
-    [
-        (["start%"], "e-[Unknown command: start]"),
-        (["db%"], "e-[Command 'db' requires a subcommand]"),
-        (["db load%"], "e-[Command 'db load' requires the # of bytes]"),
-        (["db load 0%"], "e-[Command 'db load' must be >0 bytes]"),
-        (["db load 4%", "db 001%"], "e-[Insufficent number of hex digits]"),
-        (["db load 4%", "db 00g1%"], "e-[Invalid hex digit 'g1']"),
-        (["infer 0 0%"], "e-[Inference iterations must be >0]"),
-        (["infer 1 -1%"], "e-[Inference warmup must be >=0]"),
-    ],
-)
-def test_mistakes_are_told_in_the_runner_s_words(desk: Desk, commands: Sequence[str], line: str) -> None:
-    for command in commands[:-1]:
-        ask(desk.port, command)
-    assert ask(desk.port, commands[-1]) == [line]
+def test_mistakes_are_told_in_the_runner_s_words(desk: Desk) -> None:
+    ask(desk.port, "db load 4%")
+    assert {command: ask(desk.port, f"{command}%") for command in MISTAKES} == {c: [e] for c, e in MISTAKES.items()}
     assert desk.runner.name() == "mcuquant"
 
 
