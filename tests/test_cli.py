@@ -24,7 +24,7 @@ from mcuquant.project import Port
 
 SHAPE = (3, 12)
 """Channels and length of one input of the network below."""
-COMMANDS = ("compile", "bench", "compare", "run", "validate", "inspect", "boards", "doctor")
+COMMANDS = ("compile", "flash", "bench", "compare", "run", "validate", "inspect", "boards", "doctor")
 
 
 @dataclass(frozen=True)

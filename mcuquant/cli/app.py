@@ -13,6 +13,7 @@ from .compile import compile_
 from .demo import demo
 from .device import bench, run
 from .doctor import doctor
+from .flash import flash_
 from .inspect import inspect
 from .validate import validate
 
@@ -61,5 +62,5 @@ def main() -> None:
     """Entry point; commands are added below."""
 
 
-for _command in (compile_, bench, compare_, run, validate, inspect, boards, doctor, demo):
+for _command in (compile_, flash_, bench, compare_, run, validate, inspect, boards, doctor, demo):
     main.add_command(_command)

@@ -6,12 +6,14 @@ import click
 
 from .. import report
 from ..board import board_names, load_board
-from .console import next_step, show
+from ..device.plugged import Plugged, plugged, profiles
+from .console import next_step, say, show
 
 
 @click.command()
 @click.argument("name", required=False)
-def boards(name: str | None) -> None:
+@click.option("--connected", is_flag=True, help="What is plugged in, and which profiles it matches.")
+def boards(name: str | None, connected: bool) -> None:
     """List the boards, or all that is known about one.
 
     NAME is a board of the list, or the path of a profile of your own (a TOML file).
@@ -21,7 +23,13 @@ def boards(name: str | None) -> None:
       mcuquant boards
       mcuquant boards qemu-mps2-an386
       mcuquant boards ./my-board.toml
+      mcuquant boards --connected
     """
+    if connected:
+        if name is not None:
+            raise click.UsageError("--connected lists all that is plugged in: leave the name out")
+        _connected(plugged())
+        return
     if name is None:
         show(report.boards_table(load_board(each) for each in board_names()))
         next_step("mcuquant boards NAME")
@@ -29,3 +37,17 @@ def boards(name: str | None) -> None:
     board = load_board(name)
     show(report.board_details(board))
     next_step(f"mcuquant compile MODEL --board {name} --calibration X.npz -o build/model")
+
+
+def _connected(found: tuple[Plugged, ...]) -> None:
+    if not found:
+        say("No USB serial port is plugged in. Boards that are only emulated need none.")
+        next_step("mcuquant boards")
+        return
+    known = [load_board(each) for each in board_names()]
+    made = report.table("port", "USB id", "serial number", "*it says it is", "profiles")
+    for one in found:
+        matching = ", ".join(profiles(one, known)) or "none"
+        made.add_row(one.port, f"{one.usb.vid:04x}:{one.usb.pid:04x}", one.serial or "-", one.description, matching)
+    show(made)
+    next_step("mcuquant flash DIR --probe SERIAL")

@@ -1,0 +1,52 @@
+"""What every way of flashing is given, and the states it may leave a board in."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..board import Board, Flashing
+from ..errors import DeviceError
+from .image import Segment, flat
+from .plugged import Plugged
+
+
+class State(enum.StrEnum):
+    """Of a board that was not flashed as it should be."""
+
+    UNTOUCHED = "nothing was written: the board has the firmware that it had"
+    PARTIAL = "its flash is partly written: flash it again before using it"
+    UNVERIFIED = "its flash is written but was not found to be right: flash it again before using it"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`probe` as the user said it; `chosen` the serial port it was found to be, if any; `folder` is for scratch."""
+
+    board: Board
+    elf: Path
+    parts: tuple[Segment, ...]
+    probe: str | None
+    chosen: Plugged | None
+    folder: Path
+
+    @property
+    def names(self) -> Flashing:
+        assert self.board.flashing is not None
+        return self.board.flashing
+
+    @property
+    def serial(self) -> str | None:
+        """The whole serial number where it is known."""
+        return self.chosen.serial if self.chosen and self.chosen.serial else self.probe
+
+    def binary(self) -> tuple[Path, int]:
+        """The image as a plain file, and its address."""
+        whole = flat(self.parts)
+        path = self.folder / "firmware.bin"
+        path.write_bytes(whole.data)
+        return path, whole.address
+
+    def error(self, what: str, state: State) -> DeviceError:
+        return DeviceError(f"{self.board.name}: {what}; {state}")

@@ -1,0 +1,74 @@
+"""pyOCD's Python interface: one of its probes, the ELF file, and every byte read back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .flash_job import Job, State
+
+
+def run(job: Job) -> str:
+    """Writes the firmware, reads it back, resets the board. DeviceError with the board's state."""
+    from pyocd.core.helpers import ConnectHelper
+
+    probe = _probe(job, ConnectHelper.get_all_connected_probes(blocking=False))
+    options = {"target_override": job.names.pyocd, "hide_programming_progress": True}
+    session = ConnectHelper.session_with_chosen_probe(blocking=False, unique_id=probe, options=options)
+    if session is None:
+        raise job.error(f"probe {probe} is gone", State.UNTOUCHED)
+    state = State.UNTOUCHED
+    try:
+        with session:
+            state = State.PARTIAL
+            _program(session, job)
+            state = State.UNVERIFIED
+            wrong = _first_wrong(session.target, job)
+            if wrong is None:
+                session.target.reset()
+    except KeyboardInterrupt:
+        raise job.error("pyOCD was interrupted", state) from None
+    except Exception as error:  # of any kind: USB libraries have their own
+        raise job.error(f"pyOCD failed: {error}{_help(job, state)}", state) from error
+    if wrong is not None:
+        raise job.error(f"what was read back differs from address {wrong:#010x} on", State.UNVERIFIED)
+    return f"read back through probe {probe} and equal"
+
+
+def _probe(job: Job, found: list[Any]) -> str:
+    """The unique id of the one to use; pyOCD would ask at the terminal."""
+    ids = sorted(str(probe.unique_id) for probe in found)
+    wanted = [i for i in ids if job.probe is None or job.probe.casefold() in i.casefold()]
+    listed = ", ".join(ids)
+    if len(wanted) == 1 or job.probe in wanted:
+        chosen = job.probe if job.probe in wanted else wanted[0]
+        if sum(chosen.casefold() in i.casefold() for i in ids) == 1:
+            return chosen
+        raise job.error(f"probe {chosen} cannot be told from others: {listed}; unplug one", State.UNTOUCHED)
+    if not ids:
+        raise job.error("no debug probe is plugged in, or none may be opened (on Linux: udev rules)", State.UNTOUCHED)
+    if not wanted:
+        raise job.error(f"no probe {job.probe!r} is plugged in, only {listed}", State.UNTOUCHED)
+    raise job.error(
+        f"{len(wanted)} debug probes are plugged in: {', '.join(wanted)}; choose one with --probe", State.UNTOUCHED
+    )
+
+
+def _program(session: Any, job: Job) -> None:
+    from pyocd.flash.file_programmer import FileProgrammer
+
+    FileProgrammer(session, no_reset=True).program(str(job.elf))
+
+
+def _first_wrong(target: Any, job: Job) -> int | None:
+    """The first address whose byte is not the file's."""
+    target.reset_and_halt()
+    for part in job.parts:
+        found = bytes(target.read_memory_block8(part.address, len(part.data)))
+        if found != part.data:
+            return part.address + next(i for i, (a, b) in enumerate(zip(found, part.data, strict=False)) if a != b)
+    return None
+
+
+def _help(job: Job, state: State) -> str:
+    name = job.names.pyocd
+    return f" (is target {name} known? pyocd pack install {name})" if state is State.UNTOUCHED else ""

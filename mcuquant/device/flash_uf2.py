@@ -1,0 +1,69 @@
+"""Boot loaders that show a drive: a UF2 file is copied onto it, and the board takes it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from .flash_job import Job, State
+from .image import uf2
+
+DRIVES = ("/media/*/*", "/media/*", "/run/media/*/*", "/mnt/*", "/Volumes/*")
+"""Where systems mount them."""
+REBOOT_TIMEOUT_S = 15.0
+_INFO = "INFO_UF2.TXT"
+_POLL_S = 0.05
+
+
+def run(job: Job) -> str:
+    """Copies the file; the boot loader restarts the board when it has taken the last of all its blocks."""
+    drive = _drive(job)
+    data = uf2(job.parts, job.names.uf2_family)
+    written = 0
+    try:
+        with (drive / "firmware.uf2").open("wb", buffering=0) as file:
+            while written < len(data):
+                written += file.write(data[written : written + 65536])
+            os.fsync(file.fileno())
+    except KeyboardInterrupt:
+        raise job.error(f"copying to {drive} was interrupted", _state(written)) from None
+    except OSError as error:
+        if written < len(data) or (drive / _INFO).exists():  # else it has restarted before the system was done
+            raise job.error(f"copying to {drive} failed: {error.strerror}", _state(written)) from error
+    _await_restart(job, drive)
+    return f"all {len(data) // 512} blocks taken by its boot loader"
+
+
+def _state(written: int) -> State:
+    return State.PARTIAL if written else State.UNTOUCHED
+
+
+def _drive(job: Job) -> Path:
+    if job.probe is not None:
+        chosen = Path(job.probe)
+        if not os.path.isfile(chosen / _INFO):
+            raise job.error(f"{chosen} is not the drive of a UF2 boot loader (no {_INFO})", State.UNTOUCHED)
+        return chosen
+    folders = {folder for pattern in DRIVES for folder in Path("/").glob(pattern[1:])}
+    found = sorted(folder for folder in folders if os.path.isfile(folder / _INFO))
+    if len(found) > 1:
+        listed = ", ".join(map(str, found))
+        raise job.error(f"{len(found)} UF2 drives are mounted: {listed}; choose one with --probe", State.UNTOUCHED)
+    if not found:
+        raise job.error(
+            "the drive of its boot loader is not mounted: hold BOOTSEL while plugging the board in, or name the "
+            "drive's folder with --probe",
+            State.UNTOUCHED,
+        )
+    return found[0]
+
+
+def _await_restart(job: Job, drive: Path) -> None:
+    end = time.monotonic() + REBOOT_TIMEOUT_S
+    while (drive / _INFO).exists():
+        if time.monotonic() > end:
+            raise job.error(
+                f"its boot loader did not restart within {REBOOT_TIMEOUT_S:g} s after the last block", State.UNVERIFIED
+            )
+        time.sleep(_POLL_S)

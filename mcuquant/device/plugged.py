@@ -1,0 +1,61 @@
+"""What is plugged in: USB serial ports, and the profiles whose ids they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from serial.tools import list_ports
+
+from ..board import Board, Usb
+from ..errors import DeviceError
+
+
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """A USB serial port. `serial` is the number that debug probes are known by ("": it has none)."""
+
+    port: str
+    usb: Usb
+    serial: str
+    description: str
+
+    def __str__(self) -> str:
+        return f"{self.serial or 'no serial number'} on {self.port}"
+
+
+def plugged() -> tuple[Plugged, ...]:
+    """Every USB serial port of this machine, by name."""
+    found = [
+        Plugged(p.device, Usb(p.vid, p.pid), p.serial_number or "", p.description or "")
+        for p in list_ports.comports()
+        if p.vid is not None and p.pid is not None
+    ]
+    return tuple(sorted(found, key=lambda p: p.port))
+
+
+def profiles(one: Plugged, boards: Iterable[Board]) -> tuple[str, ...]:
+    """Names of the boards that show these ids. Probes of one maker share theirs, so that there may be several."""
+    return tuple(board.name for board in boards if board.usb == one.usb)
+
+
+def choose(board: Board, probe: str | None, found: Sequence[Plugged]) -> Plugged | None:
+    """The one of `found` that is `board`: that with `probe` in its serial number, or the only one there.
+
+    None when none is plugged in; DeviceError when there are several to choose from, or none of that number.
+    """
+    if board.usb is None:
+        return None
+    alike = [one for one in found if one.usb == board.usb]
+    wanted = [one for one in alike if probe is None or probe.casefold() in one.serial.casefold()]
+    if len(wanted) == 1:
+        return wanted[0]
+    usb, listed = f"{board.usb.vid:04x}:{board.usb.pid:04x}", ", ".join(map(str, wanted or alike))
+    if wanted:
+        raise DeviceError(
+            f"{board.name}: {len(wanted)} boards of its USB id ({usb}) are plugged in: {listed}; "
+            "choose one with --probe"
+        )
+    if alike:
+        raise DeviceError(f"{board.name}: no probe {probe!r} is plugged in; those of its USB id ({usb}): {listed}")
+    return None
