@@ -7,15 +7,17 @@ v or more. A kernel whose accumulator holds 256 * acc + start computes instead
 
 one rounding, another staircase. Neither ever falls, so they are equal on low..high if and only if the second one
 reaches every v at T(v) and not at T(v) - 1. That makes two bounds on `start` for every v, and an exact answer for each
-`factor`. Where y_zero is -128, as after a ReLU, nearly every channel has a solution near m * 2^(shift - 7 - e); where
-sums of both signs give outputs inside the range, almost none: TFLite rounds halves away from zero. A shift of 8 does
-for sums of up to 2^17 or so; longer ones want 12, and e of at least 5.
+`factor`. Over factors this close together the bounds are straight lines, so the gap between them is convex: where it
+grows to both sides, no factor further away closes it. Where y_zero is -128, as after a ReLU, nearly every channel has a
+solution near m * 2^(shift - 7 - e); where sums of both signs give outputs inside the range, almost none: TFLite rounds
+halves away from zero. A shift of 8 does for sums of up to 2^17 or so; longer ones want 12, and e of at least 5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,15 +27,18 @@ from ..ir import Array
 SUM_BITS = 8
 """The accumulator holds 2^SUM_BITS times the sum."""
 _VALUES = np.arange(-127, 128, dtype=np.int64)
-_TRIES = 32
+_TRIES = 128
 """Factors to each side of the first one. More solve no more layers of the MLPerf Tiny networks."""
 _AT_ONCE = 1024
 """Channels that are solved together: each takes some 20 KB while it is."""
+_CANDIDATES = 256
 _UNBOUNDED = 1 << 60
-_HOPELESS = 1 << SUM_BITS
-"""Bounds of `start` so far apart as another sum are never brought together by another factor."""
 _SLOPES = 10
 """Candidates for the factor differ by so little that the largest sum moves by 2^-_SLOPES of its unit."""
+_HOPELESS = 64
+"""Bounds of `start` that are further apart than this are not brought together by any factor that is tried."""
+_RISEN = 4
+"""More than what whole numbers make of a gap that does not grow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,36 +62,54 @@ def two_instructions(
     parts: list[TwoInstructions] = []
     for i in range(0, len(multipliers), _AT_ONCE):
         some = slice(i, i + _AT_ONCE)
-        part = _solved(multipliers[some], y_zero, low[some], high[some], shift)
+        ends = (np.ascontiguousarray(end[some], np.int64).tobytes() for end in (low, high))
+        part = _solved(tuple(multipliers[some]), y_zero, *ends, shift)
         if part is None:
             return None
         parts.append(part)
     return TwoInstructions(np.concatenate([p.factor for p in parts]), np.concatenate([p.start for p in parts]), shift)
 
 
+@lru_cache(maxsize=4096)
 def _solved(
-    multipliers: Sequence[Multiplier], y_zero: int, low: Array, high: Array, shift: int
+    multipliers: tuple[Multiplier, ...], y_zero: int, lowest: bytes, highest: bytes, shift: int
 ) -> TwoInstructions | None:
+    """Asked once when a variant is chosen, and once when it is packed."""
+    low, high = (np.frombuffer(end, np.int64)[:, None] for end in (lowest, highest))
     m = np.array([m.m for m in multipliers], np.int64)[:, None]
     exponent = np.array([m.shift for m in multipliers], np.int64)[:, None]
-    low, high = low.astype(np.int64)[:, None], high.astype(np.int64)[:, None]
     reached = _least_sums(m, exponent, y_zero, low, high)
     found = TwoInstructions(np.zeros(len(m), np.int64), np.zeros(len(m), np.int64), shift)
     base = m >> (7 - shift - exponent)
     step = _step(base, reached, low, high)
-    open_ = np.arange(len(m))
-    for k in sorted(range(-_TRIES, _TRIES + 1), key=abs):
-        factor = base[open_] + k * step[open_]
-        least, most = _starts(factor, shift, reached[open_], low[open_], high[open_])
-        if k == 0 and (least - most > _HOPELESS).any():
+    open_, smallest, risen = np.arange(len(m)), np.full(len(m), _UNBOUNDED), np.zeros((len(m), 2), bool)
+    for ks in _blocks(len(m)):
+        factors = base[open_] + ks * step[open_]
+        least, most = _starts(factors, shift, *(a[open_] for a in (reached, low, high)))
+        gap = least - most
+        if ks[0] == 0 and (gap[:, 0] > _HOPELESS).any():
             return None
-        solved = (least <= most) & (factor[:, 0] > 0) & (factor[:, 0] < 1 << 31)
-        found.factor[open_[solved]] = factor[solved, 0]
-        found.start[open_[solved]] = _between(least[solved], most[solved])
+        fits = (gap <= 0) & (factors > 0) & (factors < 1 << 31)
+        solved, first = fits.any(axis=1), fits.argmax(axis=1)
+        at = np.flatnonzero(solved), first[solved]
+        found.factor[open_[solved]] = factors[at]
+        found.start[open_[solved]] = _between(least[at], most[at])
+        smallest[open_] = np.minimum(smallest[open_], gap.min(axis=1))
+        risen[open_] |= gap[:, [ks.argmin(), ks.argmax()]] > smallest[open_, None] + _RISEN
         open_ = open_[~solved]
         if not open_.size:
             return found if _fits(low[:, 0], high[:, 0], found.start) else None
+        if risen[open_].all(axis=1).any():
+            return None
     return None
+
+
+def _blocks(channels: int) -> Iterator[Array]:
+    """0, 1, -1, 2, ... in blocks that make some hundred candidates for all channels together."""
+    order = np.array(sorted(range(-_TRIES, _TRIES + 1), key=abs))
+    most = max(1, _CANDIDATES // channels // 2) * 2
+    yield order[:1]
+    yield from (order[i : i + most] for i in range(1, len(order), most))
 
 
 def _step(base: Array, reached: Array, low: Array, high: Array) -> Array:
@@ -113,14 +136,17 @@ def _least_sums(m: Array, exponent: Array, y_zero: int, low: Array, high: Array)
     return np.asarray(above)
 
 
-def _starts(factor: Array, shift: int, reached: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """Bounds of `start`: SMMULR(256 * acc + start, factor) >> shift is v or more exactly from `reached` on."""
-    needed = -((-((_VALUES << (32 + shift)) - (1 << 31))) // np.maximum(factor, 1))
-    least = needed - (reached << SUM_BITS)
+def _starts(factors: Array, shift: int, reached: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """Bounds of `start`: SMMULR(256 * acc + start, factor) >> shift is v or more exactly from `reached` on.
+
+    `factors` are some candidates (channels, n); so are the bounds.
+    """
+    needed = -((-((_VALUES << (32 + shift)) - (1 << 31))) // np.maximum(factors, 1)[..., None])
+    least = needed - (reached << SUM_BITS)[:, None]
     most = least + (1 << SUM_BITS) - 1
     return (
-        np.where(reached <= high, least, -_UNBOUNDED).max(axis=1),
-        np.where(reached > low, most, _UNBOUNDED).min(axis=1),
+        np.where((reached <= high)[:, None], least, -_UNBOUNDED).max(axis=2),
+        np.where((reached > low)[:, None], most, _UNBOUNDED).min(axis=2),
     )
 
 
