@@ -29,9 +29,14 @@ TIMING = Timing(reply_s=5.0, run_s=30.0)
 Elves = Callable[[Board], Path]
 
 
+def hasty(name: str) -> Board:
+    """A board that gives its main loop a second."""
+    return replace(load_board(name), watchdog_ms=1000)
+
+
 @pytest.fixture(scope="module")
 def elves(tmp_path_factory: pytest.TempPathFactory) -> Elves:
-    """The firmware of a board, built once; its main loop is given a second."""
+    """The firmware of a board, built once."""
     built: dict[str, Path] = {}
 
     def elf(board: Board) -> Path:
@@ -44,7 +49,7 @@ def elves(tmp_path_factory: pytest.TempPathFactory) -> Elves:
 
 @pytest.fixture(params=BOARDS)
 def board(request: pytest.FixtureRequest) -> Board:
-    return replace(load_board(request.param), watchdog_ms=1000)
+    return hasty(request.param)
 
 
 @pytest.fixture
@@ -73,7 +78,7 @@ def test_every_board_s_firmware_builds_without_a_warning(name: str, tmp_path: Pa
 def test_the_image_has_no_gaps(elves: Elves) -> None:
     """What a programmer leaves out would be as flash is when erased, and not as it was when the CRC was computed."""
     for name in BOARDS:
-        elf = elves(load_board(name))
+        elf = elves(hasty(name))
         sections = [tinyfw.section(elf, each) for each in (".vectors", ".text", ".rodata", ".image_crc")]
         for (_, address, size), (_, following, _) in itertools.pairwise(sections):
             assert address + size == following

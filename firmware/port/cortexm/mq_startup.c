@@ -10,7 +10,7 @@ _Noreturn void mq_reset(void);
 /* By the linker script. */
 extern uint8_t mq_data_load[], mq_data_start[], mq_data_end[], mq_bss_start[], mq_bss_end[];
 
-enum { SYSTEM_VECTORS = 16, SYSTICK_VECTOR = 15 };
+enum { SYSTEM_VECTORS = 16, SYSTICK_VECTOR = 15, MOST_IRQS = 240 };
 #ifdef MQ_CHIP_TIMER_IRQ /* a timer of the chip's in place of SysTick */
 #define LAST_IRQ (MQ_BOARD_UART_IRQ > MQ_CHIP_TIMER_IRQ ? MQ_BOARD_UART_IRQ : MQ_CHIP_TIMER_IRQ)
 #else
@@ -51,8 +51,19 @@ static __attribute__((noinline)) void start_memory(void)
     memset(mq_bss_start, 0, (size_t)(mq_bss_end - mq_bss_start));
 }
 
+/* What a boot loader may have left on. */
+static void quieten(void)
+{
+    SYST_CSR = 0;
+    for (uint32_t irq = 0; irq < MOST_IRQS; irq += 32u) {
+        NVIC_ICER(irq) = UINT32_MAX;
+        NVIC_ICPR(irq) = UINT32_MAX;
+    }
+}
+
 _Noreturn void mq_reset(void)
 {
+    quieten();
     enable_coprocessors();
     if (!mq_is_armv6m()) {
         SCB_VTOR = (uint32_t)vectors;
@@ -61,6 +72,7 @@ _Noreturn void mq_reset(void)
     start_memory();
     mq_stack_init();
     mq_fault_init();
+    mq_interrupts_restore(0); /* a boot loader may have masked them all */
     (void)main();
     for (;;) {
     }
