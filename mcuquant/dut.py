@@ -32,8 +32,13 @@ class Dut:
     firmware than the project's.
     """
 
-    def __init__(self, project: Project, port: str | None = None) -> None:
+    def __init__(
+        self, project: Project, port: str | None = None, baud: int | None = None, is_counting: bool = False
+    ) -> None:
+        """`is_counting`: an emulated board at `port` runs under -icount shift=0, as those booted here do."""
         self.project = project
+        self._is_counting = port is None or is_counting
+        self._baud = baud or project.board.uart.baud
         self._port = port
         self._stack = ExitStack()
         self._link: Link | None = None
@@ -44,7 +49,7 @@ class Dut:
         firmware = self.project.firmware
         with ExitStack() as stack:
             transport = self._transport(stack)
-            link = stack.enter_context(Link(transport, default_baud=self.project.board.uart.baud))
+            link = stack.enter_context(Link(transport, default_baud=self._baud))
             link.hello(firmware.digest)
             self._check_interface(link.info)
             self._stack, self._link = stack.pop_all(), link
@@ -123,7 +128,7 @@ class Dut:
             self.link,
             self.project.board,
             [_layer(row) for row in self.project.manifest["layers"]],
-            is_counting=self.is_emulated,
+            is_counting=self._is_counting,
             flash_bytes=firmware.flash_bytes,
             ram_bytes=firmware.ram_bytes,
             runs=runs,
@@ -132,7 +137,7 @@ class Dut:
     def _transport(self, stack: ExitStack) -> Transport:
         project = self.project
         if self._port is not None:
-            return open_port(self._port, project.board.uart.baud)
+            return open_port(self._port, self._baud)
         arguments = self._counting(Path(stack.enter_context(TemporaryDirectory(prefix="mq-"))))
         emulator = Emulator(project.board, project.firmware.elf, arguments=arguments)
         return stack.enter_context(emulator).transport

@@ -19,12 +19,12 @@ LAYERS = (
     ("application",),
     ("interp", "frontends", "build", "emit", "device"),
     ("kernels", "passes", "quantization"),
-    ("plan", "report", "doctor", "compare"),
+    ("plan", "report", "doctor", "compare", "selection"),
     ("lower", "budget"),
     ("describe", "project", "dut"),
     ("flow",),
-    ("demo", "differ"),
-    ("cli",),
+    ("demo", "differ", "hil"),
+    ("cli", "pytest_plugin"),
     ("__main__",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -40,6 +40,9 @@ HOMES = {
     "elftools": ("build.py", "symbols.py", "device/"),
     "serial": ("device/", "doctor.py"),
     "click": ("cli/",),
+    "pyocd": ("device/flash",),
+    "pytest": ("pytest_plugin.py",),
+    "yaml": ("selection.py",),
     "rich": ("cli/", "report.py", "demo/"),
 }
 

@@ -82,7 +82,7 @@ class SerialTransport:
     def __init__(self, port: str, baud: int) -> None:
         self.name = port
         try:
-            self._serial = serial.Serial(port, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, exclusive=True)
+            self._serial = _opened(port, baud)
         except (serial.SerialException, ValueError, OSError) as error:
             raise DeviceError(f"{port}: cannot be opened: {_reason(error)}") from error
 
@@ -118,6 +118,13 @@ class SerialTransport:
         return DeviceError(f"{self.name}: the port is gone (unplugged, or taken by another program): {_reason(error)}")
 
 
+def _opened(port: str, baud: int) -> serial.SerialBase:
+    """rfc2217://HOST:PORT and pyserial's other URLs too; what serves those decides who else may have the port."""
+    if "://" in port:
+        return serial.serial_for_url(port, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S)
+    return serial.Serial(port, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, exclusive=True)
+
+
 def _reason(error: Exception) -> str:
     """The system's word for it, and what helps."""
     number = getattr(error, "errno", None)
@@ -134,7 +141,9 @@ _HELP = {
 
 
 def open_port(port: str, baud: int) -> Transport:
-    """A port by name: /dev/ttyACM0, COM3; unix:PATH and tcp:HOST:PORT are sockets, of an emulator or a port server."""
+    """A port by name: /dev/ttyACM0, COM3; unix:PATH and tcp:HOST:PORT are sockets, of an emulator or a port server;
+    rfc2217://HOST:PORT is a port that another machine serves with its settings (ser2net, labgrid).
+    """
     kind, _, rest = port.partition(":")
     if kind == "unix":
         return SocketTransport(_connected(port, lambda s: s.connect(rest), socket.AF_UNIX), port)
