@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from .board import Board
-from .ir import DType, Graph
+from .ir import DType, Graph, Op, Tensor
 from .lower import lower
 from .metrics import macs, parameters, total_macs
-from .plan import plan
+from .plan import Plan, live_at, plan
 from .quantization import quantize
 
 ARENA = "planned"
@@ -23,9 +23,13 @@ def describe(graph: Graph, board: Board) -> Mapping[str, Any]:
 
     A float network is planned as the int8 network it will become: sizes do not depend on the values of a calibration.
     Keys: title, float, board, parameters, macs, arena_bytes and flash_bytes (each with a `_source` that says what it
-    counts), layers (name, op, shape, macs), graph (its text).
+    counts), arena_peak (step, op: where most is alive, were no two to overlap; tensors: what is, the largest first),
+    layers (name, op, dtype, shape, macs, weights: elements of constants), quantization (of inputs and layers: layer,
+    name, op, scale, zero_point, weight_bits, weight_scales as [least, largest], weight_channels: their scales),
+    graph (its text).
     """
-    arena_bytes, constant_bytes = _sizes(graph, board)
+    integers = quantize(graph, _stand_in(graph)) if graph.is_float else graph
+    steps = plan(integers, board.core)
     as_int8 = ", as int8" if graph.is_float else ""
     return {
         "title": graph.name,
@@ -33,23 +37,66 @@ def describe(graph: Graph, board: Board) -> Mapping[str, Any]:
         "board": board.name,
         "parameters": parameters(graph),
         "macs": total_macs(graph),
-        "arena_bytes": arena_bytes,
+        "arena_bytes": steps.arena_bytes,
         "arena_bytes_source": ARENA + as_int8,
-        "flash_bytes": constant_bytes,
+        "arena_peak": _peak(integers, steps),
+        "flash_bytes": lower(integers, steps).constant_bytes,
         "flash_bytes_source": FLASH + as_int8,
-        "layers": [
-            {"name": graph.out(op).name, "op": op.kind, "shape": list(graph.out(op).shape), "macs": macs(graph, op)}
-            for op in graph.ops
-        ],
+        "layers": [_layer(graph, op) for op in graph.ops],
+        "quantization": [*_inputs(graph), *(_quantization(graph, i) for i in range(len(graph.ops)))],
         "graph": str(graph),
     }
 
 
-def _sizes(graph: Graph, board: Board) -> tuple[int, int]:
-    """(arena, constants) in bytes."""
-    integers = quantize(graph, _stand_in(graph)) if graph.is_float else graph
-    steps = plan(integers, board.core)
-    return steps.arena_bytes, lower(integers, steps).constant_bytes
+def _layer(graph: Graph, op: Op) -> Mapping[str, Any]:
+    y = graph.out(op)
+    weights = sum(t.elements for t in graph.ins(op) if t.is_constant)
+    return {
+        "name": y.name,
+        "op": op.kind,
+        "dtype": y.dtype.value,
+        "shape": list(y.shape),
+        "macs": macs(graph, op),
+        "weights": weights,
+    }
+
+
+def _inputs(graph: Graph) -> Iterator[Mapping[str, Any]]:
+    for x in (graph[i] for i in graph.inputs):
+        yield {"layer": None, "name": x.name, "op": "", **_scale(x), **_no_weights()}
+
+
+def _quantization(graph: Graph, index: int) -> Mapping[str, Any]:
+    """The first constant operand stands for the weights: biases follow from it, and from the input."""
+    op = graph.ops[index]
+    y, constants = graph.out(op), [t for t in graph.ins(op) if t.is_constant and t.q is not None]
+    weights = _weights(constants[0]) if constants else _no_weights()
+    return {"layer": index, "name": y.name, "op": op.kind, **_scale(y), **weights}
+
+
+def _scale(t: Tensor) -> Mapping[str, Any]:
+    return {"scale": t.scale, "zero_point": t.zero_point} if t.q is not None else {"scale": None, "zero_point": None}
+
+
+def _weights(t: Tensor) -> Mapping[str, Any]:
+    assert t.q is not None
+    scales = t.q.scale
+    return {"weight_bits": t.bits, "weight_scales": [min(scales), max(scales)], "weight_channels": len(scales)}
+
+
+def _no_weights() -> Mapping[str, Any]:
+    return {"weight_bits": None, "weight_scales": None, "weight_channels": 0}
+
+
+def _peak(graph: Graph, steps: Plan) -> Mapping[str, Any]:
+    """Before the first operation the inputs alone are alive: it then stands for them."""
+    index = max(steps.peak_step, 0)
+    alive = [graph[t] for t in live_at(graph, index)]
+    return {
+        "step": index,
+        "op": graph.ops[index].kind,
+        "tensors": [{"name": t.name, "shape": list(t.shape), "bytes": t.nbytes} for t in alive],
+    }
 
 
 def _stand_in(graph: Graph) -> list[np.ndarray[Any, Any]]:

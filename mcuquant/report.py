@@ -40,7 +40,7 @@ def shape_text(shape: Sequence[int]) -> str:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """An empty table; a column whose name begins with > is aligned to the right, with * it may be shortened."""
+    """An empty table; a column whose name begins with > is aligned to the right, with * it gives way to the others."""
     made = Table(
         box=box.SIMPLE_HEAD, show_edge=False, title=title, title_justify="left", title_style="bold", pad_edge=False
     )
@@ -48,7 +48,7 @@ def table(*columns: str, title: str | None = None) -> Table:
         if column.startswith(">"):
             made.add_column(column[1:], justify="right", no_wrap=True)
         elif column.startswith("*"):
-            made.add_column(column[1:], no_wrap=True, overflow="ellipsis")
+            made.add_column(column[1:], overflow="ellipsis")
         else:
             made.add_column(column, overflow="fold")
     return made
@@ -73,14 +73,43 @@ def accuracy_table(rows: Iterable[tuple[str, int, float]]) -> Table:
 
 
 def layer_table(layers: Iterable[Mapping[str, Any]]) -> Table:
-    """Layers as the manifest lists them: name, op, shape of the first output, MACs and their share."""
+    """Layers as `describe` lists them: name, op, output, MACs and their share, weights."""
     rows = list(layers)
     total = sum(row["macs"] for row in rows)
-    made = table(">#", "*layer", "*op", "shape", ">MACs", ">share")
+    made = table(">#", "*layer", "op", "output", ">MACs", ">share", ">weights")
     for i, row in enumerate(rows):
-        share = share_text(row["macs"], total)
-        made.add_row(str(i), row["name"], row["op"], shape_text(row["shape"]), f"{row['macs']:,}", share)
+        output = f"{shape_text(row['shape'])} {row['dtype']}"
+        counts = (f"{row['macs']:,}", share_text(row["macs"], total), f"{row['weights']:,}")
+        made.add_row(str(i), clip(row["name"]), row["op"], output, *counts)
     return made
+
+
+def quantization_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Scale and zero point of each activation, the inputs first; bits and scales of each layer's weights."""
+    made = table(">#", "output of", ">scale", ">zero point", ">weights", "their scale", ">scales")
+    for row in rows:
+        real = ("", "") if row["scale"] is None else (f"{row['scale']:.6g}", str(row["zero_point"]))
+        index = "" if row["layer"] is None else str(row["layer"])
+        made.add_row(index, row["op"] or f"input {clip(row['name'])}", *real, *_weights_text(row))
+    return made
+
+
+def _weights_text(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    if row["weight_scales"] is None:
+        return "", "", ""
+    low, high = (f"{scale:.3g}" for scale in row["weight_scales"])
+    return f"{row['weight_bits']} bits", low if low == high else f"{low} to {high}", f"{row['weight_channels']:,}"
+
+
+def clip(text: str, width: int = 24) -> str:
+    """Names of converted models are long, and their beginnings alike: the end is kept."""
+    return text if len(text) <= width else "…" + text[1 - width :]
+
+
+def peak_text(peak: Mapping[str, Any]) -> str:
+    """Where the arena is fullest, and with what: the tensor that sets it comes first."""
+    tensors = [f"  {clip(t['name'])} {shape_text(t['shape'])}: {bytes_text(t['bytes'])}" for t in peak["tensors"][:3]]
+    return "\n".join([f"The arena is fullest at {peak['step']}, {peak['op']}, with:", *tensors])
 
 
 def snr_table(rows: Iterable[LayerSnr]) -> Table:

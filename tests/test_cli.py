@@ -193,8 +193,8 @@ def test_inspect_shows_a_model_before_anything_is_built(files: Files) -> None:
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0] == "Sequential: float, 285 parameters, 672 MACs; for qemu-mps2-an386"
-    assert re.fullmatch(r"arena: \d+ B \(planned, as int8\)", lines[-4])
-    assert re.fullmatch(r"flash: [\d,]+ B \(constants, without code, as int8\)", lines[-3])
+    assert re.search(r"^arena: \d+ B \(planned, as int8\)$", result.stdout, re.MULTILINE)
+    assert re.search(r"^flash: [\d,]+ B \(constants, without code, as int8\)$", result.stdout, re.MULTILINE)
     assert lines[-1] == f"Next: mcuquant compile {files.pt2} --calibration X.npz -o build/net"
     check_width("\n".join(lines[:-1]))
 

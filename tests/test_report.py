@@ -104,12 +104,12 @@ def test_memory_is_shown_against_the_boards_limits() -> None:
 
 def test_layers_are_shown_with_their_share_of_the_macs() -> None:
     rows = [
-        {"name": "a", "op": "Conv2D", "shape": [1, 2, 3], "macs": 3000},
-        {"name": "b", "op": "Mean", "shape": [], "macs": 1000},
+        {"name": "a", "op": "Conv2D", "dtype": "int8", "shape": [1, 2, 3], "macs": 3000, "weights": 30},
+        {"name": "b", "op": "Mean", "dtype": "float32", "shape": [], "macs": 1000, "weights": 0},
     ]
     assert printed(report.layer_table(rows))[2:] == [
-        "0   a       Conv2D   1x2x3    3,000   75.0 %",
-        "1   b       Mean     scalar   1,000   25.0 %",
+        "0   a       Conv2D   1x2x3 int8       3,000   75.0 %        30",
+        "1   b       Mean     scalar float32   1,000   25.0 %         0",
     ]
 
 

@@ -23,6 +23,8 @@ from .console import next_step, say, show, working, write_json
 def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None) -> None:
     """Show the layers of a model file or a compiled project, and what they take.
 
+    What mcuquant cannot take of a MODEL is all that is said of it, with exit code 1.
+
     A float MODEL is shown as it is; arena and flash are those of the int8 network it becomes.
 
     \b
@@ -71,9 +73,14 @@ def _show(facts: Mapping[str, Any]) -> None:
     kind = "float" if facts["float"] else "integer"
     say(f"{facts['title']}: {kind}, {facts['parameters']:,} parameters, {facts['macs']:,} MACs; for {facts['board']}")
     show(report.layer_table(facts["layers"]))
+    if not facts["float"]:
+        say("")
+        show(report.quantization_table(facts["quantization"]))
+    say("")
     for key, text in (("arena_bytes", "arena"), ("ram_bytes", "RAM"), ("flash_bytes", "flash")):
         if key in facts:
             say(f"{text}: {report.bytes_text(facts[key])} ({facts[key + '_source']})")
+    say(report.peak_text(facts["arena_peak"]))
 
 
 def _next(what: Path, facts: Mapping[str, Any]) -> str:
