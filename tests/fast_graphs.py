@@ -98,7 +98,7 @@ def _few(rng: np.random.Generator, **form: Any) -> Graph:
     w = extreme_weights(net, (outputs, *window, c), 0)
     y = after_relu(net, x, w, terms)
     attributes = {"stride": stride, "dilation": dilation, "padding": pad, "activation": NONE}
-    q = QParams(y.scale, form.get("zero_point", -128))
+    q = QParams.of(y.scale[0] * form.get("coarser", 1), form.get("zero_point", -128))
     inputs = (x, w, net.bias(x, w, outputs, terms))
     return net.graph(net.apply(ops.Conv2D, inputs, (shape[0], *out, outputs), q, **attributes))
 
@@ -150,8 +150,8 @@ GENERATORS: dict[str, Generator] = {
     "conv2d_few_8_dilated": partial(_few, dilate=True),
     "conv2d_few_8_batch": partial(_few, batch=2),
     "conv2d_few_8_five": partial(_few, channels=5, tallest=3),
-    "conv2d_few_12": partial(_few, channels=7, tallest=3),
-    "conv2d_few_12_taps": partial(_few, channels=1, tallest=8),
+    "conv2d_few_12": partial(_few, channels=7, tallest=3, coarser=4),
+    "conv2d_few_12_taps": partial(_few, channels=1, tallest=8, coarser=8),
     "conv2d_few_twice": partial(_few, zero_point=5),
     "conv2d_few_twice_wide": partial(_few, channels=7, tallest=3, zero_point=-100),
     "add_words": partial(_add, kind=ops.Add),

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import fast_graphs
 import graphs
 import more_graphs
 import numpy as np
 import pytest
+import test_fast_kernels
 from graphs import Generator, random_inputs, random_network
 from harness import ARM, PLAIN, Runner, assert_equal, build_device, build_host, compile_c, link_device, lowered
 from hypothesis import given, settings
@@ -108,9 +109,9 @@ def _all_steps() -> Iterator[tuple[Graph, Plan, Step]]:
     """Of what is compared here, and in test_fast_kernels."""
     for name in GENERATORS:
         yield from _steps(name)
-    for generator in fast_graphs.GENERATORS.values():
-        graph = generator(np.random.default_rng(SEED))
-        planned = plan(graph, CORES["cortex-m4"])
+    for name, seed in product(test_fast_kernels.NAMES, (test_fast_kernels.SEED, 1, 2)):
+        graph = test_fast_kernels.made(name, seed)
+        planned = plan(graph, DSP)
         yield from ((graph, planned, step) for step in planned.steps)
 
 
