@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from .. import report
 from ..errors import CalibrationError, DeviceError
 from ..ir import Array
 from ..layout import to_graph_layout
-from ..project import Port, Project
+from ..project import Port, Project, check_inputs
 from .console import next_step, progress, say, working
 from .data import named
 from .device import DIRECTORY, FILE, PORT, on_board
@@ -26,8 +27,9 @@ def validate(directory: Path, data: Path | None, layers: bool, port: str | None)
     """Measure accuracy on the board, over labelled data.
 
     x holds inputs (N, ...), real numbers in the model's own layout or stored integers as in model.tflite; y holds N
-    class numbers. The board's answers are also compared, byte for byte, with those of the same C on this machine: exit
-    code 1 when they differ.
+    class numbers, told by the first output. A network with several inputs takes, in place of x, an array for each by
+    its name in manifest.json. The board's answers are also compared, byte for byte, with those of the same C on this
+    machine: exit code 1 when they differ.
 
     With --layers the board runs step by step, and every step's output is compared with the interpreter's: over the
     inputs x of --data, or over random ones without.
@@ -44,13 +46,12 @@ def validate(directory: Path, data: Path | None, layers: bool, port: str | None)
         return
     if data is None:
         raise click.UsageError("add --data X.npz, or --layers")
-    x, y = named(data, "x", "y")
-    stored = _stored(project, data, x)
-    classes = _classes(data, y, len(stored))
+    stored = _stored(project, data)
+    classes = _classes(data, named(data, "y")[0], len(stored[0]))
     with working("running on this machine"):
-        (expected, *_) = project.run_host(stored)
-    (answers, *_) = on_board(project, (stored,), port)
-    predicted = np.reshape(answers, (len(answers), -1)).argmax(axis=1)
+        expected = project.run_host(*stored)
+    answers = on_board(project, stored, port)
+    predicted = np.reshape(answers[0], (len(classes), -1)).argmax(axis=1)
     right = int((predicted == classes).sum())
     say(f"Accuracy on {project.board.name}: {report.share_text(right, len(classes))} ({right:,} of {len(classes):,}).")
     _compare(project, answers, expected)
@@ -68,7 +69,8 @@ def _layers(project: Project, data: Path | None, port: str | None) -> None:
     if data is None:
         samples = list(seeded_samples(project, RANDOM_SAMPLES))
     else:
-        samples = [(x[None],) for x in _stored(project, data, *named(data, "x"))]
+        stored = _stored(project, data)
+        samples = [tuple(x[i : i + 1] for x in stored) for i in range(len(stored[0]))]
     with project.connect(port) as dut, progress(f"running on {project.board.name}", len(samples)) as done:
         for i, sample in enumerate(samples):
             different = first_difference(project, dut.steps(*sample), oracle.steps(sample))
@@ -80,27 +82,28 @@ def _layers(project: Project, data: Path | None, port: str | None) -> None:
     next_step(f"mcuquant bench {project.directory}")
 
 
-def _stored(project: Project, path: Path, x: Array) -> Array:
+def _stored(project: Project, path: Path) -> tuple[Array, ...]:
     """Inputs as the network stores them. CalibrationError when they are neither real numbers nor that."""
-    if len(project.inputs) != 1:
-        raise CalibrationError(
-            f"{project.directory} has {len(project.inputs)} inputs; validate takes networks with one"
-        )
-    (port,) = project.inputs
+    names = ["x"] if len(project.inputs) == 1 else [port.name for port in project.inputs]
+    arrays = zip(project.inputs, names, named(path, *names), strict=True)
+    return check_inputs(project.inputs, [_stored_input(port, path, name, x) for port, name, x in arrays])
+
+
+def _stored_input(port: Port, path: Path, name: str, x: Array) -> Array:
     if x.dtype == port.dtype.numpy and x.shape[1:] == port.shape[1:]:
         return x
-    return port.quantize(ordered(port, path, x))
+    return port.quantize(ordered(port, path, x, name))
 
 
-def ordered(port: Port, path: Path, x: Array) -> Array:
+def ordered(port: Port, path: Path, x: Array, name: str = "x") -> Array:
     """Real inputs in the graph's layout: already so, or in that of a PyTorch network."""
     as_stored = x.shape[1:] == port.shape[1:]
     if as_stored and x.ndim == 4 and len(set(x.shape[1:])) == 1 and x.shape[1] > 1:
         raise CalibrationError(
-            f"array 'x' of {path} has shape {x.shape}, from which the order of its axes cannot be told; "
+            f"array {name!r} of {path} has shape {x.shape}, from which the order of its axes cannot be told; "
             f"give it as {port.dtype}, (N, height, width, channels), as in model.tflite"
         )
-    return to_graph_layout(x, port.shape, name=f"array 'x' of {path}", channels_first=not as_stored)
+    return to_graph_layout(x, port.shape, name=f"array {name!r} of {path}", channels_first=not as_stored)
 
 
 def _classes(path: Path, y: Array, count: int) -> Array:
@@ -111,12 +114,19 @@ def _classes(path: Path, y: Array, count: int) -> Array:
     return y
 
 
-def _compare(project: Project, answers: Array, expected: Array) -> None:
+def _compare(project: Project, answers: Sequence[Array], expected: Sequence[Array]) -> None:
     """DeviceError unless the board's answers are the host's."""
-    differing = np.flatnonzero((answers != expected).reshape(len(answers), -1).any(axis=1))
+    differing = np.flatnonzero((_rows(answers) != _rows(expected)).any(axis=1))
     if differing.size:
         raise DeviceError(
-            f"{project.board.name} answers {differing.size} of {len(answers)} samples otherwise than the same C on "
+            f"{project.board.name} answers {differing.size} of {len(answers[0])} samples otherwise than the same C on "
             f"this machine, the first is sample {differing[0]}"
         )
-    say(f"All {answers.nbytes:,} bytes equal those of the same C on this machine.")
+    nbytes = sum(y.nbytes for y in answers)
+    say(f"All {nbytes:,} bytes equal those of the same C on this machine.")
+
+
+def _rows(outputs: Sequence[Array]) -> Array:
+    """The bytes of all outputs, one row a sample: floats that are no numbers compare too."""
+    parts = [np.ascontiguousarray(y).reshape(len(y), -1).view(np.uint8) for y in outputs]
+    return np.concatenate(parts, axis=1)
