@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,8 @@ from .project import Project
 from .selection import Selected
 from .version import __version__
 
+Flasher = Callable[[], str]
+"""Flashes the board, and says what it did."""
 SHOWN = 5
 """Differing elements that a message lists."""
 
@@ -115,28 +117,36 @@ def _kind(x: Array) -> str:
 
 
 @contextmanager
-def connected(project: Project, selected: Selected, is_counting: bool = False) -> Iterator[TestDut]:
+def connected(
+    project: Project, selected: Selected, is_counting: bool = False, flasher: Flasher | None = None
+) -> Iterator[TestDut]:
     """The board with the project's firmware on it: flashed first where it runs another one, or none that answers.
 
     `is_counting`: the port is that of an emulated board whose QEMU counts instructions (-icount shift=0).
+    `flasher` flashes in another way than the board's profile says.
     """
     dut = Dut(project, selected.port, selected.baud, is_counting=is_counting)
     with ExitStack() as stack:
-        flashed = _entered(dut, selected, stack)
+        flashed = _entered(dut, selected, stack, flasher or _flasher(project, selected))
         yield TestDut(dut, selected, flashed)
 
 
-def _entered(dut: Dut, selected: Selected, stack: ExitStack) -> str | None:
+def _flasher(project: Project, selected: Selected) -> Flasher | None:
+    if selected.port is None or project.board.flashing is None:
+        return None
+    return lambda: str(flash(project.board, project.firmware.elf, selected.probe))
+
+
+def _entered(dut: Dut, selected: Selected, stack: ExitStack, flasher: Flasher | None) -> str | None:
     """What was flashed, None where nothing had to be. A port that cannot be opened is no reason to flash."""
-    project = dut.project
-    if selected.port is not None and project.board.flashing is not None:
-        open_port(selected.port, project.board.uart.baud).close()
-        try:
-            stack.enter_context(dut)
-            return None
-        except DeviceError:
-            done = flash(project.board, project.firmware.elf, selected.probe)
-            stack.enter_context(dut)
-            return str(done)
-    stack.enter_context(dut)
+    if selected.port is not None:
+        open_port(selected.port, dut.project.board.uart.baud).close()
+    try:
+        stack.enter_context(dut)
+    except DeviceError:
+        if flasher is None:
+            raise
+        done = flasher()
+        stack.enter_context(dut)
+        return done
     return None

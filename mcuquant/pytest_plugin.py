@@ -80,9 +80,6 @@ def mq_firmware(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def mq_device(request: pytest.FixtureRequest) -> Iterator[TestDut]:
     """The connected board, for the whole session: labgrid's target where there is one, else as the options say."""
-    if _lab(request.config):
-        yield request.getfixturevalue("target").get_driver("McuquantDriver").connection
-        return
     with ExitStack() as stack:
         with _told():
             device = stack.enter_context(_connection(request))
@@ -90,6 +87,11 @@ def mq_device(request: pytest.FixtureRequest) -> Iterator[TestDut]:
 
 
 def _connection(request: pytest.FixtureRequest) -> AbstractContextManager[TestDut]:
+    if request.config.pluginmanager.hasplugin("labgrid"):
+        from .labgrid import has_board, target_board
+
+        if has_board(request.config):
+            return target_board(request.config)
     from .device.plugged import plugged
     from .hil import connected
     from .project import Project
@@ -136,13 +138,6 @@ def _wish(config: pytest.Config) -> Wish:
         rows=load_map(Path(map_file)) if map_file else (),
         map_name=str(map_file or ""),
     )
-
-
-def _lab(config: pytest.Config) -> bool:
-    """Whether labgrid was given an environment."""
-    if not config.pluginmanager.hasplugin("labgrid"):
-        return False
-    return bool(config.getoption("lg_env", None) or os.environ.get("LG_ENV"))
 
 
 @pytest.hookimpl(wrapper=True)

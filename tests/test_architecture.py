@@ -24,6 +24,7 @@ LAYERS = (
     ("describe", "project", "dut"),
     ("flow",),
     ("demo", "differ", "hil"),
+    ("labgrid",),
     ("cli", "pytest_plugin"),
     ("__main__",),
 )
@@ -43,6 +44,8 @@ HOMES = {
     "pyocd": ("device/flash",),
     "pytest": ("pytest_plugin.py",),
     "yaml": ("selection.py",),
+    "labgrid": ("labgrid.py",),
+    "attr": ("labgrid.py",),
     "rich": ("cli/", "report.py", "demo/"),
 }
 
