@@ -183,7 +183,9 @@ def random_network(rng: np.random.Generator) -> Graph:
         x = net.pick(*_STEPS)(net, x)
     outputs = [x] if net.pick(False, True) else [x, layers.mean(net, x)]
     if net.pick(False, True):
-        outputs[0] = layers.softmax(net, layers.fully_connected(net, x, outputs=net.size(2, 6)))
+        logits = layers.fully_connected(net, x, outputs=net.size(2, 6))
+        is_flat = net.scale(logits) < 1e-6  # softmax refuses an input that moves next to nothing
+        outputs[0] = logits if is_flat else layers.softmax(net, logits)
     return net.graph(*outputs, name="network")
 
 
