@@ -13,6 +13,16 @@ import serial
 
 from ..errors import DeviceError
 
+_PORT_ERRORS: tuple[type[Exception], ...] = (serial.SerialException, OSError)
+"""pyserial's own, and what it lets through of the system's."""
+
+if os.name == "posix":
+    import termios
+
+    _PORT_ERRORS = (*_PORT_ERRORS, termios.error)
+
+_SETTING_ERRORS: tuple[type[Exception], ...] = (ValueError, *_PORT_ERRORS)
+
 
 class Transport(Protocol):
     """What `Link` needs. `name` is what a person knows the connection by."""
@@ -83,7 +93,7 @@ class SerialTransport:
         self.name = port
         try:
             self._serial = _opened(port, baud)
-        except (serial.SerialException, ValueError, OSError) as error:
+        except _SETTING_ERRORS as error:
             raise DeviceError(f"{port}: cannot be opened: {_reason(error)}") from error
 
     def write(self, data: bytes) -> None:
@@ -92,7 +102,7 @@ class SerialTransport:
             self._serial.flush()
         except serial.SerialTimeoutException as error:
             raise DeviceError(f"{self.name}: nothing was taken for {_WRITE_TIMEOUT_S:g} s") from error
-        except (serial.SerialException, OSError) as error:
+        except _PORT_ERRORS as error:
             raise self._gone(error) from error
 
     def read(self, timeout_s: float) -> bytes:
@@ -101,14 +111,14 @@ class SerialTransport:
             first: bytes = self._serial.read(1)
             waiting = self._serial.in_waiting if first else 0
             rest: bytes = self._serial.read(waiting) if waiting else b""
-        except (serial.SerialException, OSError) as error:
+        except _PORT_ERRORS as error:
             raise self._gone(error) from error
         return first + rest
 
     def set_baud(self, baud: int) -> None:
         try:
             self._serial.baudrate = baud
-        except (serial.SerialException, ValueError, OSError) as error:
+        except _SETTING_ERRORS as error:
             raise DeviceError(f"{self.name}: {baud} baud cannot be set: {_reason(error)}") from error
 
     def close(self) -> None:
@@ -128,6 +138,8 @@ def _opened(port: str, baud: int) -> serial.SerialBase:
 def _reason(error: Exception) -> str:
     """The system's word for it, and what helps."""
     number = getattr(error, "errno", None)
+    if number is None and error.args and isinstance(error.args[0], int):
+        number = error.args[0]
     if number is None:
         return str(error)
     return os.strerror(number) + _HELP.get(number, "")
