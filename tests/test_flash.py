@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -209,6 +211,26 @@ def test_an_interrupted_tool_is_ended(prints: Sequence[str], state: str, program
     )
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)
+
+
+def test_an_interrupt_while_the_tool_is_started_ends_it(
+    programs: Path, elf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self.pid)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    tool(programs, "openocd", [], then="exec sleep 60")
+    assert message(DeviceError, lambda: flash(board("openocd"), elf, found=[ONE])) == (
+        f"desk: openocd was interrupted; {UNTOUCHED}"
+    )
+    with pytest.raises(ProcessLookupError):
+        os.kill(started[0], 0)
 
 
 # pyOCD.

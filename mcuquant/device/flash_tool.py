@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,14 +52,33 @@ class Tool:
 
 def _run(command: list[str], folder: Path, log: Path) -> int | None:
     """Its exit status; None when it had to be ended. It is never left running."""
+    process: subprocess.Popen[bytes] | None = None
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         try:
+            with _interrupt_held():
+                process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
             return process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             return None
         finally:
-            _end(process)
+            if process:
+                _end(process)
+
+
+@contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block: one that hit the start of a program would lose the program's number."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
