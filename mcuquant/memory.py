@@ -76,6 +76,7 @@ def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = ()) -> Offsets:
     search = _Search(tuple(buffers), {(lead.reader, lead.writer): lead for lead in leads})
     orders = [
         sorted(buffers, key=lambda b: (-b.nbytes, b.start, b.key)),
+        sorted(buffers, key=lambda b: (-b.nbytes, -b.start, b.key)),
         sorted(buffers, key=lambda b: (-(b.end - b.start), -b.nbytes, b.key)),
         sorted(buffers, key=lambda b: (b.start, -b.nbytes, b.key)),
         sorted(buffers, key=lambda b: (-b.start, -b.nbytes, b.key)),

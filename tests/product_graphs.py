@@ -71,6 +71,22 @@ def _product_forms(name: str, of: Generator, **form: Any) -> dict[str, Generator
     }
 
 
+def _window_of_three(rng: np.random.Generator, **form: Any) -> Graph:
+    """Channels in fours, unless `form` has them."""
+    few = {"channels": 4 * int(rng.integers(1, 5)), "outputs": 4 * int(rng.integers(1, 4))}
+    return _products(
+        rng, **{"window": (3, 3), "size": (int(rng.integers(1, 12)), int(rng.integers(1, 12)))} | few | form
+    )
+
+
+def _winograd_forms(name: str, of: Generator) -> dict[str, Generator]:
+    return {
+        f"{name}_12": partial(of, zero_point=-128, largest=30),
+        f"{name}_8": partial(of, zero_point=-128, largest=4, channels=4),
+        f"{name}_twice": partial(of, zero_point=20),
+    }
+
+
 GENERATORS: dict[str, Generator] = {
     **_product_forms("pointwise_gemm_12", _pointwise, zero_point=-128),
     **_product_forms("pointwise_gemm_twice", _pointwise, zero_point=11),
@@ -79,7 +95,7 @@ GENERATORS: dict[str, Generator] = {
     **_product_forms("conv2d_gemm_12", _products, zero_point=-128),
     **_product_forms("conv2d_gemm_twice", _products, zero_point=-100),
     "conv2d_gemm_12_same": partial(
-        _products, zero_point=-128, window=(3, 3), pads=_SAME, channels=16, outputs=16, layers=2
+        _products, zero_point=-128, window=(3, 3), pads=_SAME, channels=16, outputs=18, layers=2
     ),
     "conv2d_gemm_12_by_two": partial(_products, zero_point=-128, window=(3, 3), stride=(2, 2), channels=12),
     "conv2d_gemm_12_by_two_odd": partial(_products, zero_point=-128, window=(2, 3), stride=(1, 2), channels=13),
@@ -89,6 +105,18 @@ GENERATORS: dict[str, Generator] = {
     "conv2d_gemm_12_dilated_odd": partial(_products, zero_point=-128, window=(3, 2), dilation=(2, 2), size=(9, 9)),
     "conv2d_gemm_8": partial(_products, zero_point=-128, largest=5, window=(3, 3)),
     "conv2d_gemm_8_words": partial(_products, zero_point=-128, largest=5, window=(1, 3), channels=16),
+    **_winograd_forms("conv2d_winograd", _window_of_three),
+    **_winograd_forms("conv2d_winograd_row", partial(_window_of_three, window=(2, 3))),
+    "conv2d_winograd_12_same": partial(_window_of_three, zero_point=-128, pads=_SAME, layers=2),
+    "conv2d_winograd_12_batch": partial(_window_of_three, zero_point=-128, pads=_SAME, batch=2, size=(5, 13)),
+    "conv2d_winograd_12_large": partial(_window_of_three, zero_point=-128, pads=_SAME, size=(17, 15), channels=16),
+    "conv2d_winograd_12_deep": partial(_window_of_three, zero_point=-128, channels=100, outputs=4, largest=20),
+    "conv2d_winograd_row_12_by_two": partial(_window_of_three, zero_point=-128, stride=(2, 1)),
+    "conv2d_winograd_row_12_dilated": partial(
+        _window_of_three, zero_point=-128, window=(2, 3), dilation=(2, 1), layers=2
+    ),
+    "conv2d_winograd_row_12_signal": partial(_window_of_three, zero_point=-128, window=(1, 3), size=(1, 33), layers=2),
+    "conv2d_winograd_row_12_batch": partial(_window_of_three, zero_point=-128, window=(5, 3), size=(6, 7), batch=2),
     "conv2d_sums_clamped": partial(_products, activation=ops.Activation.RELU, zero_point=3),
     "conv2d_sums_clamped_words": partial(_products, activation=ops.Activation.RELU6, zero_point=-90, channels=8),
     "conv2d_sums_left": partial(_products, left_shift=True, largest=1),

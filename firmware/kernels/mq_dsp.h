@@ -50,6 +50,12 @@ MQ_KERNEL uint32_t mq_pkhtb16(uint32_t high, uint32_t low)
     return y;
 }
 
+/* Two int16 sums, modulo 2^16. */
+MQ_KERNEL uint32_t mq_sadd16(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)b);
+}
+
 /* Two int16 differences, modulo 2^16. */
 MQ_KERNEL uint32_t mq_ssub16(uint32_t a, uint32_t b)
 {
@@ -80,11 +86,19 @@ MQ_KERNEL int32_t mq_smlawt(int32_t a, uint32_t b, int32_t acc)
     return y;
 }
 
-/* x / 2^20, rounded down, limited to int8. */
-MQ_KERNEL int32_t mq_ssat8_asr20(int32_t x)
+/* x / 2^n, rounded down, limited to int8. */
+#define MQ_DEFINE_SSAT8(n)                                                                                             \
+    MQ_KERNEL int32_t mq_ssat8_asr##n(int32_t x)                                                                       \
+    {                                                                                                                  \
+        int32_t y;                                                                                                     \
+        __asm__("ssat %0, #8, %1, asr #" #n : "=r"(y) : "r"(x));                                                       \
+        return y;                                                                                                      \
+    }
+
+MQ_KERNEL int32_t mq_ssat8(int32_t x)
 {
     int32_t y;
-    __asm__("ssat %0, #8, %1, asr #20" : "=r"(y) : "r"(x));
+    __asm__("ssat %0, #8, %1" : "=r"(y) : "r"(x));
     return y;
 }
 
@@ -157,6 +171,11 @@ MQ_KERNEL uint32_t mq_pkhtb16(uint32_t high, uint32_t low)
     return (high & 0xFFFF0000u) | (low >> 16);
 }
 
+MQ_KERNEL uint32_t mq_sadd16(uint32_t a, uint32_t b)
+{
+    return mq_pack16((int16_t)a + (int16_t)b, (int16_t)(a >> 16) + (int16_t)(b >> 16));
+}
+
 MQ_KERNEL uint32_t mq_ssub16(uint32_t a, uint32_t b)
 {
     return mq_pack16((int16_t)a - (int16_t)b, (int16_t)(a >> 16) - (int16_t)(b >> 16));
@@ -179,9 +198,15 @@ MQ_KERNEL int32_t mq_smlawt(int32_t a, uint32_t b, int32_t acc)
     return mq_smlawb(a, b >> 16, acc);
 }
 
-MQ_KERNEL int32_t mq_ssat8_asr20(int32_t x)
+#define MQ_DEFINE_SSAT8(n)                                                                                             \
+    MQ_KERNEL int32_t mq_ssat8_asr##n(int32_t x)                                                                       \
+    {                                                                                                                  \
+        return mq_clamp(x >> n, -128, 127);                                                                            \
+    }
+
+MQ_KERNEL int32_t mq_ssat8(int32_t x)
 {
-    return mq_clamp(x >> 20, -128, 127);
+    return mq_clamp(x, -128, 127);
 }
 
 MQ_KERNEL uint32_t mq_sxtab16(uint32_t acc, uint32_t x)
@@ -209,5 +234,11 @@ MQ_KERNEL int32_t mq_smmulr(int32_t a, int32_t b)
 }
 
 #endif
+
+MQ_DEFINE_SSAT8(8)
+MQ_DEFINE_SSAT8(12)
+MQ_DEFINE_SSAT8(20)
+
+#undef MQ_DEFINE_SSAT8
 
 #endif

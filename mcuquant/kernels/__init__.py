@@ -18,6 +18,7 @@ from . import (
     reduce,
     softmax,
     unary,
+    winograd,
 )
 from .base import Blob, Exactly, In, Ins, Number, Out, Parts, Scratch, Site, Struct, Variant
 
@@ -42,6 +43,7 @@ VARIANTS: tuple[Variant, ...] = (
     *conv_few.VARIANTS,
     *depthwise.VARIANTS,
     *fully_connected.VARIANTS,
+    *winograd.VARIANTS,
     *gemm.VARIANTS,
     *gemm_sums.VARIANTS,
     *conv.VARIANTS,

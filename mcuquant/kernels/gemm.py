@@ -13,10 +13,10 @@ from ..ops import Conv2D
 from . import overlap
 from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Value, Variant, image_fields, stride_fields
 from .conv import bias, conv_params, sums, weights
-from .requantize import two_instructions
+from .requantize import UNIT, two_instructions
 
-ACC_LIMIT = 1 << 23
-"""The accumulator holds 256 times the sum."""
+ACC_LIMIT = (1 << 31) // UNIT
+"""Sums of forms that round twice are less."""
 PIXELS = 3
 """Of a block."""
 
@@ -36,7 +36,7 @@ def clamps_to_int8(p: ConvParams) -> bool:
 class Form:
     """A requantization: the constants of each channel, or None where it is not proven exact.
 
-    `constants` gives what is added to 256 times the bias, and a row of int64 a channel as the micro-kernel reads it.
+    `constants` gives what is added to `unit` times the bias, and a row of int64 a channel as the micro-kernel reads it.
     """
 
     name: str
@@ -44,27 +44,34 @@ class Form:
     constants: Callable[[Site], tuple[Array, Array] | None]
 
 
-def _once(shift: int) -> Callable[[Site], tuple[Array, Array] | None]:
+def once(shift: int, unit: int = UNIT) -> Callable[[Site], tuple[Array, Array] | None]:
+    """One rounding where it is proven; the accumulator holds `unit` times the sum."""
+
     def constants(site: Site) -> tuple[Array, Array] | None:
         p = conv_params(site)
-        found = two_instructions(p.multipliers, p.y_zero, *sums(site), shift) if clamps_to_int8(p) else None
+        if not clamps_to_int8(p):
+            return None
+        found = two_instructions(p.multipliers, p.y_zero, *sums(site), shift, unit)
         return None if found is None else (found.start, found.factor[:, None])
 
     return constants
 
 
-def _twice(site: Site) -> tuple[Array, Array] | None:
-    """TFLite's roundings: a right shift of 1 to 22, sums within 23 bits, and no clamp but int8's."""
-    p = conv_params(site)
-    low, high = sums(site)
-    fits = bool((low > -ACC_LIMIT).all() and (high < ACC_LIMIT).all())
-    if not (fits and clamps_to_int8(p) and all(1 <= -m.shift <= 22 for m in p.multipliers)):
-        return None
-    rows = [(m.m, (1 << (-m.shift - 1)) + (p.y_zero << -m.shift), -m.shift) for m in p.multipliers]
-    return np.zeros(len(rows), np.int64), np.array(rows, np.int64)
+def twice(unit: int = UNIT) -> Callable[[Site], tuple[Array, Array] | None]:
+    """TFLite's roundings: a right shift of 1 to 22, `unit` times the sums in 32 bits, and no clamp but int8's."""
+
+    def constants(site: Site) -> tuple[Array, Array] | None:
+        p, (low, high) = conv_params(site), sums(site)
+        fits = bool(max(-low.min(), high.max()) * unit < 1 << 31)
+        if not (fits and clamps_to_int8(p) and all(1 <= -m.shift <= 22 for m in p.multipliers)):
+            return None
+        rows = [(m.m, (1 << (-m.shift - 1)) + (p.y_zero << -m.shift), -m.shift) for m in p.multipliers]
+        return np.zeros(len(rows), np.int64), np.array(rows, np.int64)
+
+    return constants
 
 
-FORMS = (Form("12", 1, _once(12)), Form("8", 1, _once(8)), Form("twice", 3, _twice))
+FORMS = (Form("12", 1, once(12)), Form("8", 1, once(8)), Form("twice", 3, twice()))
 
 
 def pack(site: Site, form: Form) -> Array:

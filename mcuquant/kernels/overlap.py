@@ -57,6 +57,22 @@ def windows(site: Site, buffered: bool, block: int = 1) -> tuple[int]:
     return (lead(ends * out_pixel, needed[ends if buffered else starts] * in_pixel, x.nbytes),)
 
 
+def tiles(site: Site, size: tuple[int, int], block: int) -> tuple[int]:
+    """Tiles of `size` (height, width) outputs, `block` at a time: their inputs are copied, then they are written."""
+    x, y = site.ins[0], site.out
+    batch, out_h, out_w, channels = y.shape
+    down, across = (-(-n // step) for n, step in zip((out_h, out_w), size, strict=True))
+    sample, row, column = np.indices((batch, down, across)).reshape(3, -1)
+    bottom, right = np.minimum((row + 1) * size[0], out_h), np.minimum((column + 1) * size[1], out_w)
+    written = np.maximum.accumulate(((sample * out_h + bottom - 1) * out_w + right) * channels)
+    corners = _first_needed(site).reshape(batch, out_h, out_w)[sample, row * size[0], column * size[1]]
+    needed = np.append(np.minimum.accumulate(corners[::-1])[::-1], x.elements // x.shape[3])
+    # Blocks begin anew with each sample.
+    first = np.arange(down * across) % block == 0
+    ends = np.append(np.flatnonzero(np.tile(first, batch)), len(row))[1:]
+    return (lead(written[ends - 1], needed[ends] * x.shape[3], x.nbytes),)
+
+
 def _first_needed(site: Site) -> Array:
     """For each output pixel, the first input pixel that it or any later one reads."""
     op = site.op

@@ -1,16 +1,16 @@
 """Requantization in two instructions, where it is proven to give what TFLite's two roundings give.
 
 TFLite's y = clamp(requantize(acc, m, -e) + y_zero, -128, 127) is a staircase over acc: T(v) is the least sum that gives
-v or more. A kernel whose accumulator holds 256 * acc + start computes instead
+v or more. A kernel whose accumulator holds unit * acc + start (unit is 256, most often) computes instead
 
-    SSAT8(SMMULR(256 * acc + start, factor) >> shift)
+    SSAT8(SMMULR(unit * acc + start, factor) >> shift)
 
 one rounding, another staircase. Neither ever falls, so they are equal on low..high if and only if the second one
 reaches every v at T(v) and not at T(v) - 1. That makes two bounds on `start` for every v, and an exact answer for each
 `factor`. Over factors this close together the bounds are straight lines, so the gap between them is convex: where it
 grows to both sides, no factor further away closes it. Where y_zero is -128, as after a ReLU, nearly every channel has a
-solution near m * 2^(shift - 7 - e); where sums of both signs give outputs inside the range, almost none: TFLite rounds
-halves away from zero. A shift of 8 does for sums of up to 2^17 or so; longer ones want 12, and e of at least 5.
+solution near m * 2^(shift + 1 - e) / unit; where sums of both signs give outputs inside the range, almost none: TFLite
+rounds halves away from zero. A shift of 8 does for sums of up to 2^17 or so; longer ones want 12, and e of at least 5.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import numpy as np
 from ..fixedpoint import Multiplier, requantize
 from ..ir import Array
 
-SUM_BITS = 8
-"""The accumulator holds 2^SUM_BITS times the sum."""
+UNIT = 256
+"""The accumulator holds so many times the sum, unless said otherwise."""
 _VALUES = np.arange(-127, 128, dtype=np.int64)
 _TRIES = 128
 """Factors to each side of the first one. More solve no more layers of the MLPerf Tiny networks."""
@@ -35,15 +35,15 @@ _CANDIDATES = 256
 _UNBOUNDED = 1 << 60
 _SLOPES = 10
 """Candidates for the factor differ by so little that the largest sum moves by 2^-_SLOPES of its unit."""
-_HOPELESS = 64
-"""Bounds of `start` that are further apart than this are not brought together by any factor that is tried."""
+_HOPELESS = 4
+"""Bounds of `start` that are further apart than this part of a sum are not brought together by any factor tried."""
 _RISEN = 4
 """More than what whole numbers make of a gap that does not grow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TwoInstructions:
-    """One entry a channel: SSAT8(SMMULR(256 * acc + start, factor) >> shift) is the output."""
+    """One entry a channel: SSAT8(SMMULR(unit * acc + start, factor) >> shift) is the output."""
 
     factor: Array
     start: Array
@@ -51,19 +51,19 @@ class TwoInstructions:
 
 
 def two_instructions(
-    multipliers: Sequence[Multiplier], y_zero: int, low: Array, high: Array, shift: int = 8
+    multipliers: Sequence[Multiplier], y_zero: int, low: Array, high: Array, shift: int = 8, unit: int = UNIT
 ) -> TwoInstructions | None:
     """Constants for all channels, exact for every sum from low to high (one entry a channel), or None.
 
     The output's clamp must be int8's whole range.
     """
-    if not all(shift - 7 <= -m.shift <= 31 and m.m > 0 for m in multipliers) or not _fits(low, high):
+    if not all(1 <= -m.shift <= 31 and m.m > 0 for m in multipliers) or not _fits(unit, low, high):
         return None
     parts: list[TwoInstructions] = []
     for i in range(0, len(multipliers), _AT_ONCE):
         some = slice(i, i + _AT_ONCE)
         ends = (np.ascontiguousarray(end[some], np.int64).tobytes() for end in (low, high))
-        part = _solved(tuple(multipliers[some]), y_zero, *ends, shift)
+        part = _solved(tuple(multipliers[some]), y_zero, *ends, shift, unit)
         if part is None:
             return None
         parts.append(part)
@@ -72,7 +72,7 @@ def two_instructions(
 
 @lru_cache(maxsize=4096)
 def _solved(
-    multipliers: tuple[Multiplier, ...], y_zero: int, lowest: bytes, highest: bytes, shift: int
+    multipliers: tuple[Multiplier, ...], y_zero: int, lowest: bytes, highest: bytes, shift: int, unit: int
 ) -> TwoInstructions | None:
     """Asked once when a variant is chosen, and once when it is packed."""
     low, high = (np.frombuffer(end, np.int64)[:, None] for end in (lowest, highest))
@@ -80,14 +80,16 @@ def _solved(
     exponent = np.array([m.shift for m in multipliers], np.int64)[:, None]
     reached = _least_sums(m, exponent, y_zero, low, high)
     found = TwoInstructions(np.zeros(len(m), np.int64), np.zeros(len(m), np.int64), shift)
-    base = m >> (7 - shift - exponent)
+    base = (m << (shift + 1)) // (unit << -exponent)
+    if (base >> 31).any():
+        return None
     step = _step(base, reached, low, high)
     open_, smallest, risen = np.arange(len(m)), np.full(len(m), _UNBOUNDED), np.zeros((len(m), 2), bool)
     for ks in _blocks(len(m)):
         factors = base[open_] + ks * step[open_]
-        least, most = _starts(factors, shift, *(a[open_] for a in (reached, low, high)))
+        least, most = _starts(factors, shift, unit, *(a[open_] for a in (reached, low, high)))
         gap = least - most
-        if ks[0] == 0 and (gap[:, 0] > _HOPELESS).any():
+        if ks[0] == 0 and (gap[:, 0] > unit // _HOPELESS).any():
             return None
         fits = (gap <= 0) & (factors > 0) & (factors < 1 << 31)
         solved, first = fits.any(axis=1), fits.argmax(axis=1)
@@ -98,7 +100,7 @@ def _solved(
         risen[open_] |= gap[:, [ks.argmin(), ks.argmax()]] > smallest[open_, None] + _RISEN
         open_ = open_[~solved]
         if not open_.size:
-            return found if _fits(low[:, 0], high[:, 0], found.start) else None
+            return found if _fits(unit, low[:, 0], high[:, 0], found.start) else None
         if risen[open_].all(axis=1).any():
             return None
     return None
@@ -118,10 +120,10 @@ def _step(base: Array, reached: Array, low: Array, high: Array) -> Array:
     return np.asarray(np.maximum((base >> _SLOPES) // furthest, 1))
 
 
-def _fits(low: Array, high: Array, start: Array | int = 0) -> bool:
-    """256 times the sum and `start` stay within 32 bits."""
+def _fits(unit: int, low: Array, high: Array, start: Array | int = 0) -> bool:
+    """`unit` times the sum and `start` stay within 32 bits."""
     limit = (1 << 31) - 1
-    lowest, highest = (low.astype(np.int64) << SUM_BITS) + start, (high.astype(np.int64) << SUM_BITS) + start
+    lowest, highest = low.astype(np.int64) * unit + start, high.astype(np.int64) * unit + start
     return bool((lowest >= -limit).all() and (highest <= limit).all())
 
 
@@ -136,14 +138,14 @@ def _least_sums(m: Array, exponent: Array, y_zero: int, low: Array, high: Array)
     return np.asarray(above)
 
 
-def _starts(factors: Array, shift: int, reached: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """Bounds of `start`: SMMULR(256 * acc + start, factor) >> shift is v or more exactly from `reached` on.
+def _starts(factors: Array, shift: int, unit: int, reached: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """Bounds of `start`: SMMULR(unit * acc + start, factor) >> shift is v or more exactly from `reached` on.
 
     `factors` are some candidates (channels, n); so are the bounds.
     """
     needed = -((-((_VALUES << (32 + shift)) - (1 << 31))) // np.maximum(factors, 1)[..., None])
-    least = needed - (reached << SUM_BITS)[:, None]
-    most = least + (1 << SUM_BITS) - 1
+    least = needed - (reached * unit)[:, None]
+    most = least + unit - 1
     return (
         np.where((reached <= high)[:, None], least, -_UNBOUNDED).max(axis=2),
         np.where((reached > low)[:, None], most, _UNBOUNDED).min(axis=2),
