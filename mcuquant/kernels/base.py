@@ -14,6 +14,7 @@ from ..errors import UnsupportedOpError
 from ..fixedpoint import Multiplier
 from ..ir import Array, DType, Graph, Op, Tensor
 from ..ops import Padding
+from .cost import STEP_BYTES, Cycles, Shared, plain
 
 Value = int | float | tuple[int, ...] | Mapping[str, "Value"]
 """A field of a parameter struct: an integer, a single-precision number, an array or a nested struct."""
@@ -130,6 +131,14 @@ class Variant:
     scratch_bytes: Callable[[Site], int] = field(default=_no_scratch)
     leads: Leads = field(default=apart)
     """How far the output may run into each input, see `overlap`: () or None keeps them apart."""
+    cycles: Cycles = field(default=plain)
+    """Modelled cycles of one call on the site's core, see `cost`."""
+    step_bytes: int = field(default=STEP_BYTES)
+    """Code of one step without what it calls; where steps share their kernel, of that kernel."""
+    shared: tuple[Shared, ...] = field(default=())
+    """C functions that it calls and that are in flash once for all layers."""
+    note: str = field(default="")
+    """What tells it from another variant of the same C function, for a person: "whole planes"."""
 
     def applies(self, site: Site) -> bool:
         return isinstance(site.op, self.op) and self.takes(site)
