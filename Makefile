@@ -5,10 +5,11 @@ WORKERS ?= 2
 py := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full lint format clean
+.PHONY: help setup demo bench test test-full lint format clean
 
 help:
 	@echo 'make demo       train, quantize, compile, run under emulation and measure a network on real sensor data'
+	@echo 'make bench      measure MLPerf Tiny'"'"'s models and any MODELS="a.tflite b.tflite", write benchmarks/results.md'
 	@echo 'make test       lint, types and tests (about what continuous integration runs)'
 	@echo 'make test-full  the same with the slow tests'
 	@echo 'make lint       ruff, ruff format and mypy alone'
@@ -23,6 +24,9 @@ setup:
 
 demo: setup
 	@$(py) -m mcuquant demo
+
+bench: setup
+	@$(py) -m benchmarks $(MODELS)
 
 lint: setup
 	$(py) -m ruff check .

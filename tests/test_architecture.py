@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "mcuquant"
 # but for a project and its device under test, which are two files of one thing.
 LAYERS = (
     ("errors", "_assets", "version", "ops", "fixedpoint", "memory", "sources"),
-    ("ir", "core", "symbols", "tflite_file", "record"),
+    ("ir", "core", "symbols", "tflite_file", "record", "linkmap"),
     ("layout", "metrics", "program", "integer", "verify", "board", "exporters"),
     ("application",),
     ("interp", "frontends", "build", "emit", "device"),

@@ -1,0 +1,1 @@
+"""`make bench`: what networks cost, beside what their peers cost."""

@@ -1,0 +1,71 @@
+"""Measure MLPerf Tiny's int8 models and any other .tflite file, and write benchmarks/results.md."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mcuquant.errors import McuquantError, ModelError
+
+from .cases import Case, run_case
+from .peers import TFLM
+from .tables import results
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results.md"
+BOARDS = ("qemu-mps2-an386", "qemu-mps3-an547")
+"""Cortex-M4, whose cycles are modelled, and Cortex-M55, whose instructions are counted."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`arguments` are .tflite files to measure besides MLPerf Tiny's."""
+    try:
+        models = [*mlperf_tiny(), *map(Path, arguments)]
+        text = results(list(_cases(models)), tools())
+    except McuquantError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    RESULTS.write_text(text, encoding="utf-8")
+    print(f"Wrote {RESULTS.relative_to(ROOT)}.")
+    return 0
+
+
+def mlperf_tiny() -> list[Path]:
+    """Its four models. ModelError when they are not on this machine: the repository does not hold them."""
+    folder = Path(os.environ.get("MCUQUANT_MLPERF_TINY") or ROOT.parent / "shared" / "mlperf-tiny")
+    found = [folder / f"{name}.tflite" for name in TFLM]
+    missing = [path.name for path in found if not path.is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder} holds no {', '.join(missing)}; they are MLPerf Tiny's reference models (mlcommons/tiny): "
+            "MCUQUANT_MLPERF_TINY names the folder that has them"
+        )
+    return found
+
+
+def _cases(models: Sequence[Path]) -> Iterator[Case]:
+    with tempfile.TemporaryDirectory(prefix="mq-bench-") as folder:
+        for path in models:
+            for board in BOARDS:
+                case = run_case(path, board, Path(folder))
+                print(
+                    f"{case.model} on {board}: {case.measurement.count:,} {case.measurement.counter.unit}", flush=True
+                )
+                yield case
+
+
+def tools() -> tuple[str, ...]:
+    """What counts and what compiles, in the words of the tools."""
+    commands = (["arm-none-eabi-gcc", "--version"], ["qemu-system-arm", "--version"])
+    return tuple(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.partition("\n")[0]
+        for command in commands
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
