@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from .board import Board, board_names, load_board
     from .dut import Dut
     from .errors import McuquantError
-    from .flow import compile, from_tflite, from_torch, load, quantize
+    from .flow import compile, equalize, from_tflite, from_torch, load, quantize
     from .interp import run, trace
     from .ir import Graph
     from .project import Project
-    from .quantization import snr_report
+    from .quantization import Weights, snr_report
 
 _HOMES = {
     "board": ("Board", "board_names", "load_board"),
     "dut": ("Dut",),
     "errors": ("McuquantError",),
-    "flow": ("compile", "from_tflite", "from_torch", "load", "quantize"),
+    "flow": ("compile", "equalize", "from_tflite", "from_torch", "load", "quantize"),
     "interp": ("run", "trace"),
     "ir": ("Graph",),
     "project": ("Project",),
-    "quantization": ("snr_report",),
+    "quantization": ("Weights", "snr_report"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -44,9 +44,11 @@ __all__ = [
     "Graph",
     "McuquantError",
     "Project",
+    "Weights",
     "__version__",
     "board_names",
     "compile",
+    "equalize",
     "from_tflite",
     "from_torch",
     "load",

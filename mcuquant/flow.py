@@ -23,6 +23,8 @@ from .passes.shrink import shrink as shrink_graph
 from .plan import Plan, plan
 from .program import Program
 from .project import Project
+from .quantization import Weights
+from .quantization import equalize as equalize
 from .quantization import quantize as quantize_graph
 from .sources import Sources
 from .verify import verify
@@ -57,12 +59,15 @@ def quantize(
     calibration: Array | Sequence[Array],
     method: str = "auto",
     channels_first: bool | None = None,
+    activations: str = "int8",
+    weights: Weights | str = "nearest",
 ) -> Graph:
-    """A float graph as int8; `calibration` is (N, ...) in the graph's layout or the model's own.
+    """A float graph as integers; `calibration` is (N, ...) in the graph's layout or the model's own.
 
-    `channels_first` says which where the shape does not: True is PyTorch's order. See `quantization.quantize`.
+    `channels_first` says which where the shape does not: True is PyTorch's order. `weights` is a quantizer's name, or
+    `Weights` with bits, adaptive rounding, bias correction or a budget of bytes. See `quantization.quantize`.
     """
-    return run_passes(quantize_graph(graph, calibration, method=method, channels_first=channels_first))
+    return run_passes(quantize_graph(graph, calibration, method, activations, channels_first, weights))
 
 
 def compile(

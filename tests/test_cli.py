@@ -16,11 +16,13 @@ import torch
 from click.testing import CliRunner, Result
 
 from mcuquant import flow
-from mcuquant.cli import main, validate
+from mcuquant.cli import main, recipe, validate
 from mcuquant.errors import CalibrationError
 from mcuquant.exporters.tflite import to_tflite
 from mcuquant.ir import DType
 from mcuquant.project import Port
+from mcuquant.quantization.methods import METHODS
+from mcuquant.quantization.quantizers import QUANTIZERS
 
 SHAPE = (3, 12)
 """Channels and length of one input of the network below."""
@@ -122,6 +124,32 @@ def test_compile_shows_what_each_layer_loses(files: Files, tmp_path: Path) -> No
     assert re.search(r"^\d +\S+ +Conv2D +1x1x12x4 +[\d.]+ dB +[\d.]+ dB +[\d.]+ dB", result.stdout, re.MULTILINE)
     assert result.stdout.count("<- matters most") == 1
     check_width(result.stdout.partition("Sequential:")[0])
+
+
+def test_compile_takes_a_recipe_for_the_weights(files: Files, tmp_path: Path) -> None:
+    recipe = ("--weights", "double-linear", "--weight-bits", "4", "--adaptive-rounding", "--correct-bias", "--equalize")
+    options = ("--calibration", files.calibration, "-o", tmp_path / "n", "--no-build", "--method", "minmax", *recipe)
+    result = mcuquant("compile", files.pt2, *options)
+    assert result.exit_code == 0, result.output
+    assert "note: quantization: weights by double-linear, y = floor(w*s1 + 1/2)*s2\n" in result.stdout
+    assert ", 4 bits each" in (tmp_path / "n" / "src" / "mq_model.c").read_text()
+
+
+def test_compile_finds_bits_for_a_budget(files: Files, tmp_path: Path) -> None:
+    options = ("--calibration", files.calibration, "-o", tmp_path / "n", "--no-build", "--weight-bytes")
+    result = mcuquant("compile", files.pt2, *options, 160)
+    assert result.exit_code == 0, result.output
+    assert "note: quantization: weights take 156 bytes; layers: 1 at 8 bits, 1 at 4 bits\n" in result.stdout
+    check_fails(
+        mcuquant("compile", files.pt2, *options, 160, "--weight-bits", "4"),
+        2,
+        "--weight-bytes chooses the bits itself: leave --weight-bits out",
+    )
+
+
+def test_the_recipe_offers_what_there_is() -> None:
+    assert set(recipe.QUANTIZERS) == set(QUANTIZERS)
+    assert set(recipe.METHODS) == {"auto", *METHODS}
 
 
 def test_compile_wants_calibration_for_a_float_network(files: Files, tmp_path: Path) -> None:

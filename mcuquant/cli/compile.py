@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,12 +13,12 @@ from ..board import DEFAULT_BOARD, load_board
 from ..build import check_free
 from .console import next_step, say, show, working
 from .data import named
+from .recipe import Recipe, read_recipe, recipe_options
 
 if TYPE_CHECKING:
     from ..ir import Array, Graph
     from ..project import Project
 
-METHODS = ("auto", "minmax", "percentile", "mse")
 SNR_SAMPLES = 16
 """Enough for a ratio to settle within a fraction of a dB."""
 MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -28,7 +28,7 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("model", type=MODEL)
 @click.option("--board", default=DEFAULT_BOARD, show_default=True, help="A name of `mcuquant boards`, or a TOML file.")
 @click.option("--calibration", type=MODEL, metavar="X.npz", help="Sample inputs of a float model: array x, (N, ...).")
-@click.option("--method", type=click.Choice(METHODS), default="auto", show_default=True, help="How ranges are chosen.")
+@recipe_options
 @click.option("--snr", is_flag=True, help="Show what each layer loses to quantization.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to make.  [build/NAME]")
 @click.option("--name", default="model", show_default=True, help="Prefix of the C names: kws gives mq_kws_run.")
@@ -45,13 +45,13 @@ def compile_(
     model: Path,
     board: str,
     calibration: Path | None,
-    method: str,
     snr: bool,
     output: Path | None,
     name: str,
     app: str,
     model_id: str | None,
     no_build: bool,
+    **options: Any,
 ) -> None:
     """Turn MODEL into a C project, quantized and built for a board.
 
@@ -64,6 +64,7 @@ def compile_(
       mcuquant compile net.pt2 --calibration x.npz -o build/net
       mcuquant compile net_int8.tflite --board qemu-mps3-an547 -o build/net
       mcuquant compile kws.pt2 --calibration x.npz --name kws --no-build -o kws
+      mcuquant compile kws.pt2 --calibration x.npz --weight-bits 4 --adaptive-rounding -o build/kws4
       mcuquant compile kws_int8.tflite --app mlperf -o build/kws
     """
     from .. import flow
@@ -74,7 +75,7 @@ def compile_(
     with working(f"reading {model.name}"):
         graph = flow.load(model)
     if graph.is_float:
-        graph = _quantized(graph, model, _samples(model, calibration), method, snr)
+        graph = _quantized(graph, model, _samples(model, calibration), read_recipe(options), snr)
     elif calibration is not None:
         raise click.UsageError(f"{model} is quantized already: leave --calibration out")
     with working("writing C" if no_build else "writing and compiling C"):
@@ -89,13 +90,12 @@ def _samples(model: Path, calibration: Path | None) -> Array:
     return x
 
 
-def _quantized(graph: Graph, model: Path, x: Array, method: str, snr: bool) -> Graph:
-    from .. import flow
+def _quantized(graph: Graph, model: Path, x: Array, recipe: Recipe, snr: bool) -> Graph:
     from ..quantization import snr_report
 
     channels_first = model.suffix.lower() == ".pt2"
     with working("quantizing"):
-        quantized = flow.quantize(graph, x, method, channels_first)
+        graph, quantized = recipe.apply(graph, x, channels_first)
     if snr:
         with working("comparing layers"):
             rows = snr_report(graph, quantized, x[:SNR_SAMPLES], channels_first)

@@ -6,6 +6,7 @@ Source of the scheme: B. Jacob et al. (CVPR 2018), and tensorflow.org/lite/perfo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,8 +14,14 @@ from .. import ops
 from ..errors import CalibrationError, GraphError
 from ..interp import trace
 from ..ir import Array, DType, Graph, Tensor
+from . import quantizers
+from .equalize import equalize as equalize
 from .histogram import Histogram
 from .methods import METHODS
+from .precision import LayerBits as LayerBits
+from .precision import chosen_bits, layer_bits, precision_note
+from .precision import sensitivity as sensitivity
+from .reconstruct import reconstructed
 from .rewrite import rewritten
 from .samples import read_samples, single
 from .scales import choose
@@ -22,11 +29,26 @@ from .sharing import share
 from .snr import LayerSnr as LayerSnr
 from .snr import output_snr
 from .snr import snr_report as snr_report
+from .weights import FittedLayers, fit_weights
 
 ACTIVATIONS = {"int8": DType.INT8, "int16": DType.INT16}
 _HELD_OUT_EVERY = 4
 _HELD_OUT_MOST = 32
 """Every fourth sample, at most 32, judges the methods; all of them calibrate in the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """How weights become integers; `quantizers` and docs/quantization.md say what each choice does."""
+
+    quantizer: str = quantizers.DEFAULT
+    """A key of `quantizers.QUANTIZERS`."""
+    bits: int | Mapping[str, int] = 8
+    """8, 4 or 2, for all layers or by the name of a layer's output; those not named have 8."""
+    most_bytes: int | None = None
+    """Each layer gets the 8, 4 or 2 bits that cost the outputs least while all weights together take no more."""
+    adaptive_rounding: bool = False
+    correct_bias: bool = False
 
 
 def quantize(
@@ -35,27 +57,48 @@ def quantize(
     method: str = "auto",
     activations: str = "int8",
     channels_first: bool | None = None,
+    weights: Weights | str = quantizers.DEFAULT,
 ) -> Graph:
-    """A float graph as an integer one (level QUANTISED) with the same tensor ids; weights are int8.
+    """A float graph as an integer one (level QUANTISED) with the same tensor ids.
 
     `calibration`: (N, ...) samples, a hundred typical ones are enough, in the graph's layout or the model's own
     (`channels_first` where the shape does not tell); a sequence of such arrays when the graph has several inputs.
     `method` is minmax, percentile (99.99 %), mse, or auto: the one of the three whose outputs have the best
     signal-to-noise ratio on held-out samples; `notes` says which. `activations` is int8, or int16 (TFLite's 16x8: for
-    networks that int8 hurts; slower, twice the RAM).
+    networks that int8 hurts; slower, twice the RAM). `weights` says how weights become integers (a text: by which
+    quantizer); by default int8, symmetric, to nearest.
 
-    Raises CalibrationError for unusable samples, GraphError for a graph that is not float or not folded,
-    UnsupportedOpError for an operation without an integer form.
+    Raises CalibrationError for unusable samples or an unknown choice, GraphError for a graph that is not float or not
+    folded, UnsupportedOpError for an operation without an integer form, BudgetError when no choice of bits is small
+    enough.
     """
     check_float(graph)
     dtype = _activation_type(activations)
+    options = Weights(quantizer=weights) if isinstance(weights, str) else weights
     samples = read_samples(graph, calibration, channels_first)
-    if method == "auto":
-        return _best(graph, samples, dtype)
-    if method not in METHODS:
+    if method != "auto" and method not in METHODS:
         known = ", ".join(["auto", *METHODS])
         raise CalibrationError(f"calibration method {method!r} is not known, expected one of: {known}")
-    return _noted(_by(graph, _observed(graph, single(samples)), method, dtype), f"calibrated by {method}")
+    seen = _Seen.of(graph, samples)
+    fitted, notes = _fitted(graph, samples, options)
+    method, reason = _best(graph, seen, dtype, fitted) if method == "auto" else (method, "")
+    made = _noted(_by(graph, seen.everywhere, method, dtype, fitted), f"calibrated by {method}{reason}")
+    if options.adaptive_rounding or options.correct_bias:
+        made = reconstructed(graph, made, samples, options.adaptive_rounding, options.correct_bias)
+    return _noted(made, *notes)
+
+
+def _fitted(graph: Graph, samples: tuple[Array, ...], options: Weights) -> tuple[FittedLayers, list[str]]:
+    """The grid of every layer with weights, and what a person should know about it."""
+    chosen = quantizers.quantizer(options.quantizer)
+    bits, notes = layer_bits(graph, options.bits), list[str]()
+    if options.most_bytes is not None:
+        costs = sensitivity(graph, samples, chosen)
+        bits = chosen_bits(costs, options.most_bytes)
+        notes.append(precision_note(costs, bits))
+    if chosen.name != quantizers.DEFAULT:
+        notes.append(f"weights by {chosen.name}, {chosen.formula}")
+    return fit_weights(graph, chosen, bits), notes
 
 
 def _activation_type(name: str) -> DType:
@@ -80,19 +123,35 @@ def check_float(graph: Graph) -> None:
             )
 
 
-def _best(graph: Graph, samples: tuple[Array, ...], dtype: DType) -> Graph:
-    """The graph by the method whose outputs have the best SNR on samples it was not calibrated with."""
-    held, rest = _split(samples)
-    exact: list[list[Array]] = []
-    of_held = _observed(graph, single(held), exact)
-    of_rest = _observed(graph, single(rest)) if len(rest[0]) else of_held
-    inputs = list(single(held))
-    db = {m: output_snr(_by(graph, of_rest, m, dtype), inputs, exact) for m in METHODS}
-    best = max(db, key=lambda m: db[m])
-    seen = {i: of_rest[i] + of_held[i] for i in of_held} if len(rest[0]) else of_held
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What the float network does: with held-out samples and with the rest, if there is one."""
+
+    inputs: list[list[Array]]
+    """Held-out samples."""
+    outputs: list[list[Array]]
+    """Of the network for each of them."""
+    held: dict[int, Histogram]
+    rest: dict[int, Histogram]
+
+    @classmethod
+    def of(cls, graph: Graph, samples: tuple[Array, ...]) -> _Seen:
+        held, rest = _split(samples)
+        outputs: list[list[Array]] = []
+        of_held = _observed(graph, single(held), outputs)
+        return cls(list(single(held)), outputs, of_held, _observed(graph, single(rest)) or of_held)
+
+    @property
+    def everywhere(self) -> dict[int, Histogram]:
+        return self.held if self.rest is self.held else {i: self.rest[i] + self.held[i] for i in self.held}
+
+
+def _best(graph: Graph, seen: _Seen, dtype: DType, fitted: FittedLayers) -> tuple[str, str]:
+    """The method whose outputs have the best SNR on samples it was not calibrated with, and a note of why."""
+    made = {m: _by(graph, seen.rest, m, dtype, fitted) for m in METHODS}
+    db = {m: output_snr(g, seen.inputs, seen.outputs) for m, g in made.items()}
     found = ", ".join(f"{m} {value:.1f} dB" for m, value in db.items())
-    reason = f"calibrated by {best}: the best output SNR on {len(inputs)} held-out samples ({found})"
-    return _noted(_by(graph, seen, best, dtype), reason)
+    return max(db, key=lambda m: db[m]), f": the best output SNR on {len(seen.inputs)} held-out samples ({found})"
 
 
 def _split(samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
@@ -129,10 +188,10 @@ def _finite(graph: Graph, t: Tensor, values: Array) -> Array:
     return values if finite.all() else values[finite]
 
 
-def _by(graph: Graph, seen: Mapping[int, Histogram], method: str, dtype: DType) -> Graph:
+def _by(graph: Graph, seen: Mapping[int, Histogram], method: str, dtype: DType, fitted: FittedLayers) -> Graph:
     sharing = share(graph, {i: (h.low, h.high) for i, h in seen.items()}, dtype)
-    return rewritten(graph, sharing, choose(graph, sharing, seen, method, dtype), dtype)
+    return rewritten(graph, sharing, choose(graph, sharing, seen, method, dtype, fitted), dtype, fitted)
 
 
-def _noted(graph: Graph, note: str) -> Graph:
-    return graph.with_(notes=(*graph.notes, f"quantization: {note}"))
+def _noted(graph: Graph, *notes: str) -> Graph:
+    return graph.with_(notes=(*graph.notes, *(f"quantization: {note}" for note in notes)))

@@ -10,12 +10,14 @@ import numpy as np
 from .. import ops
 from ..ir import DType, Graph, Op, QParams, Role, Tensor
 from .sharing import Sharing, shares_scale
-from .weights import WEIGHTED, operand, quantized_weights, stored_operand
+from .weights import WEIGHTED, FittedLayers, operand, quantized_weights, stored_operand
 
 
-def rewritten(graph: Graph, sharing: Sharing, scales: Mapping[int, QParams], dtype: DType) -> Graph:
+def rewritten(
+    graph: Graph, sharing: Sharing, scales: Mapping[int, QParams], dtype: DType, fitted: FittedLayers
+) -> Graph:
     """`graph` with activations as `dtype` in the units of `scales` (tensor id -> QParams), constants as integers."""
-    builder = _Builder(graph, sharing, scales, dtype, next_id=max(graph.tensors) + 1)
+    builder = _Builder(graph, sharing, scales, dtype, fitted, next_id=max(graph.tensors) + 1)
     for tensor_id, q in scales.items():
         t = graph[tensor_id]
         builder.tensors[tensor_id] = Tensor(t.id, t.shape, dtype, t.role, q=q, name=t.name)
@@ -31,6 +33,7 @@ class _Builder:
     sharing: Sharing
     scales: Mapping[int, QParams]
     dtype: DType
+    fitted: FittedLayers
     next_id: int
     tensors: dict[int, Tensor] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
@@ -38,7 +41,7 @@ class _Builder:
     def add(self, index: int, op: Op) -> None:
         if isinstance(op, WEIGHTED):
             x, y = self.scales[op.inputs[0]], self.scales[op.output]
-            constants = quantized_weights(self.graph, op, x, y, self.dtype)
+            constants = quantized_weights(self.graph, op, x, y, self.dtype, self.fitted[op.output])
             inputs = (op.inputs[0], *(self._keep(t) for t in constants))
         else:
             inputs = tuple(self._operand(index, op, p) for p in range(len(op.inputs)))

@@ -41,6 +41,13 @@ def single(samples: Sequence[Array]) -> Iterator[list[Array]]:
         yield [x[i : i + 1] for x in samples]
 
 
+def spread_evenly(samples: tuple[Array, ...], most: int) -> tuple[Array, ...]:
+    """At most `most` samples from all over."""
+    count = len(samples[0])
+    chosen = np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(int)
+    return tuple(x[chosen] for x in samples)
+
+
 def _checked(t: Tensor, x: Array, channels_first: bool | None) -> Array:
     if channels_first is None:
         channels_first = _channels_come_first(t, x)

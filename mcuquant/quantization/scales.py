@@ -9,7 +9,7 @@ from ..ir import DType, Graph, Op, QParams
 from .histogram import Histogram
 from .methods import METHODS
 from .sharing import Sharing, shares_scale
-from .weights import from_range, largest_weights, operand
+from .weights import FittedLayers, from_range, operand
 
 _ABOVE = 1 + 2.0**-16
 """Keeps a rescale factor below one after the roundings on the way to it."""
@@ -20,7 +20,7 @@ _PASSES = 8
 
 
 def choose(
-    graph: Graph, sharing: Sharing, seen: Mapping[int, Histogram], method: str, dtype: DType
+    graph: Graph, sharing: Sharing, seen: Mapping[int, Histogram], method: str, dtype: DType, fitted: FittedLayers
 ) -> dict[int, QParams]:
     """QParams of every tensor in `seen`; `method` is a key of `METHODS`."""
     groups: dict[int, Histogram] = {}
@@ -30,7 +30,7 @@ def choose(
     low, high = dtype.range()
     steps = high - low if dtype is DType.INT8 else 2 * high
     chosen = {root: from_range(*METHODS[method](histogram, steps), dtype) for root, histogram in groups.items()}
-    solver = _Solver(graph, sharing, {**chosen, **sharing.fixed}, dtype)
+    solver = _Solver(graph, sharing, {**chosen, **sharing.fixed}, dtype, fitted)
     solver.raise_to_bounds()
     return {tensor_id: solver.chosen[sharing.group[tensor_id]] for tensor_id in seen}
 
@@ -42,8 +42,10 @@ class _Solver:
     but needs a rescale factor of one or above, which overflows 32 bits or is refused by TFLite Micro.
     """
 
-    def __init__(self, graph: Graph, sharing: Sharing, chosen: dict[int, QParams], dtype: DType) -> None:
-        self.graph, self.sharing, self.dtype = graph, sharing, dtype
+    def __init__(
+        self, graph: Graph, sharing: Sharing, chosen: dict[int, QParams], dtype: DType, fitted: FittedLayers
+    ) -> None:
+        self.graph, self.sharing, self.dtype, self.fitted = graph, sharing, dtype, fitted
         self.chosen = chosen
 
     def raise_to_bounds(self) -> None:
@@ -70,7 +72,7 @@ class _Solver:
         """(tensor id, least scale) for the tensors of `op` that its kernel restricts."""
         match op:
             case ops.Conv2D() | ops.DepthwiseConv2D() | ops.FullyConnected() | ops.TransposeConv():
-                yield op.output, self._scale(op, 0) * float(largest_weights(self.graph, op).max(initial=0.0)) / 127
+                yield op.output, self._scale(op, 0) * float(self.fitted[op.output].grid.scales.max())
             case ops.BatchMatMul() | ops.Mul():
                 yield op.output, self._scale(op, 0) * self._scale(op, 1)
             case ops.Add() | ops.Sub():

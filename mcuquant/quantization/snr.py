@@ -77,7 +77,7 @@ def snr_report(
     `quantize`; a few tens of samples say enough: each costs as much as half the layers times an inference.
     GraphError when the two graphs do not belong together, CalibrationError for unusable samples.
     """
-    pair = _Pair(float_graph, int_graph, _float_ops(float_graph, int_graph))
+    pair = _Pair(float_graph, int_graph, counterparts(float_graph, int_graph))
     sources = [(-1, i, "Input") for i in int_graph.inputs]
     sources += [(n, op.output, op.kind) for n, op in enumerate(int_graph.ops)]
     rows = {tensor_id: _Row() for _, tensor_id, _ in sources}
@@ -133,7 +133,7 @@ def _stored(t: Tensor, x: Array) -> Array:
     return stored.astype(t.dtype.numpy)
 
 
-def _float_ops(float_graph: Graph, int_graph: Graph) -> list[Op | None]:
+def counterparts(float_graph: Graph, int_graph: Graph) -> list[Op | None]:
     """The float counterpart of each integer operation; None for a rescale that quantization put in."""
     made = {op.output: op for op in float_graph.ops}
     found = [made.get(op.output) for op in int_graph.ops]
@@ -153,13 +153,13 @@ class _Pair:
 
     float_graph: Graph
     int_graph: Graph
-    counterparts: list[Op | None]
+    twins: list[Op | None]
 
     def exact(self, inputs: Sequence[Array]) -> dict[int, Array]:
         """Float value of every tensor of either graph; constants have a place, but not always their float value."""
         values = {t.id: t.data for t in self.int_graph.tensors.values() if t.data is not None}
         values |= trace(self.float_graph, inputs)
-        for op, counterpart in zip(self.int_graph.ops, self.counterparts, strict=True):
+        for op, counterpart in zip(self.int_graph.ops, self.twins, strict=True):
             if counterpart is None:
                 values[op.output] = values[op.inputs[0]]
         return values
@@ -184,7 +184,7 @@ class _Pair:
 
     def _float_output(self, i: int, inputs: Sequence[Array]) -> Array:
         """The float form of operation i; constants among the inputs are replaced by the float ones."""
-        op = self.counterparts[i]
+        op = self.twins[i]
         if op is None:
             return inputs[0]
         given = zip(self.float_graph.ins(op), inputs, strict=True)

@@ -1,16 +1,21 @@
 """Constants as integers; TFLite's quantization specification, "Per-axis vs per-tensor" and its table of operations.
 
-Weights: symmetric int8 in [-127, 127], a scale for each output channel. Bias: scale x scale * w scale, zero point 0,
-int32 under int8 activations, int64 under int16 ones. Other operands: like an activation.
+Weights: as their quantizer says; by default symmetric int8 in [-127, 127], a scale for each output channel. Bias: scale
+x scale * w scale, zero point 0, int32 under int8 activations, int64 under int16 ones. Other operands: like an
+activation.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from .. import ops
 from ..errors import ModelError, UnsupportedOpError
 from ..ir import Array, DType, Graph, Op, QParams, Tensor
+from .quantizers import Grid, Quantizer
 
 WEIGHTED = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected, ops.TransposeConv)
 MIN_SCALE = 2.0**-60
@@ -21,26 +26,55 @@ _ACC_LIMIT = {DType.INT8: 1 << 30, DType.INT16: 1 << 46}
 """Bias and sum together stay below: half of int32, or half of what the 64-bit requantization takes."""
 
 
-def largest_weights(graph: Graph, op: Op) -> Array:
-    """Largest magnitude of each output channel's weights, float64. UnsupportedOpError when they are not constant."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A layer's quantizer, and the grid it chose from the weights alone."""
+
+    quantizer: Quantizer
+    grid: Grid
+
+
+FittedLayers = Mapping[int, Fitted]
+"""Output tensor of a weighted operation -> how its weights are stored."""
+
+
+def fit_weights(graph: Graph, quantizer: Quantizer, bits: Mapping[int, int]) -> dict[int, Fitted]:
+    """Every weighted operation of `graph` fitted; `bits` is by output tensor. UnsupportedOpError when its weights are
+    not constant.
+    """
+    layers = [op for op in graph.ops if isinstance(op, WEIGHTED)]
+    return {op.output: Fitted(quantizer, quantizer.fit(weight_rows(graph, op), bits[op.output])) for op in layers}
+
+
+def weight_rows(graph: Graph, op: Op) -> Array:
+    """(C, n) float64: a row for each output channel. UnsupportedOpError when the weights are not constant."""
     w = graph[op.inputs[1]]
     if w.data is None:
         raise UnsupportedOpError(
             f"{op.kind} {graph.out(op).name!r}: its weights {w.name!r} are computed by the network; "
             "only constant weights can be quantized. Use a matrix product (torch.matmul) instead"
         )
-    axis = _channel_axis(op)
-    others = tuple(i for i in range(len(w.shape)) if i != axis)
-    largest: Array = np.abs(data_of(w)).max(axis=others, initial=0.0)
-    return largest
+    return to_rows(data_of(w), channel_axis(op))
 
 
-def quantized_weights(graph: Graph, op: Op, x: QParams, y: QParams, dtype: DType) -> tuple[Tensor, ...]:
+def to_rows(w: Array, axis: int) -> Array:
+    return np.moveaxis(w, axis, 0).reshape(w.shape[axis], -1)
+
+
+def from_rows(rows: Array, w: Tensor, axis: int) -> Array:
+    """The opposite of `to_rows`, for a tensor shaped as `w`."""
+    shape = (w.shape[axis], *(n for i, n in enumerate(w.shape) if i != axis))
+    return np.ascontiguousarray(np.moveaxis(rows.reshape(shape), 0, axis))
+
+
+def quantized_weights(graph: Graph, op: Op, x: QParams, y: QParams, dtype: DType, fitted: Fitted) -> tuple[Tensor, ...]:
     """The constants of a weighted op (weights, then bias if there is one) for input and output as `x` and `y` say."""
-    constants = [graph[i] for i in op.inputs[1:]]
-    limit = _bias_limit(constants[0], _channel_axis(op), dtype)
-    w = _stored_weights(constants[0], _scales(graph, op, x, y, limit), _channel_axis(op))
-    return (w, *(_stored_bias(b, x, w, limit, dtype) for b in constants[1:]))
+    w, *biases = (graph[i] for i in op.inputs[1:])
+    limit = bias_limit(w, channel_axis(op), dtype)
+    grid = fitted.quantizer.raised(fitted.grid, _least_scales(graph, op, x, y, limit))
+    rows = fitted.quantizer.stored(grid, weight_rows(graph, op))
+    stored = stored_weights(w, grid, rows, channel_axis(op))
+    return (stored, *(stored_bias(b, data_of(b), x, stored, limit, dtype) for b in biases))
 
 
 def operand(op: Op, t: Tensor, dtype: DType) -> QParams:
@@ -80,41 +114,41 @@ def data_of(t: Tensor) -> Array:
     return t.data.astype(np.float64)
 
 
-def _channel_axis(op: Op) -> int:
+def channel_axis(op: Op) -> int:
     return 3 if isinstance(op, ops.DepthwiseConv2D) else 0
 
 
-def _bias_limit(w: Tensor, axis: int, dtype: DType) -> int:
+def bias_limit(w: Tensor, axis: int, dtype: DType) -> int:
     """Largest stored bias that leaves room for the sum of all products; never less than a quarter of the room."""
     low, high = dtype.range()
     products = w.elements // w.shape[axis] * 127 * (high - low)
     return max(_ACC_LIMIT[dtype] - products, _ACC_LIMIT[dtype] // 4)
 
 
-def _scales(graph: Graph, op: Op, x: QParams, y: QParams, bias_limit: int) -> Array:
-    """One float32 scale an output channel: the finest that holds its weights, unless that is too fine.
+def _least_scales(graph: Graph, op: Op, x: QParams, y: QParams, bias_limit: int) -> Array:
+    """The finest weight scale of each output channel that the kernels can compute with.
 
-    Too fine is where the bias does not fit beside the sum (a channel with all but no weights) or the rescale factor is
-    too small for a multiplier. Up to a factor of one, a coarser scale costs such a channel nothing.
+    Finer ones are too fine where the bias does not fit beside the sum (a channel with all but no weights) or the
+    rescale factor is too small for a multiplier. Up to a factor of one, a coarser scale costs such a channel nothing.
     """
     unit = y.scale[0] / x.scale[0]
-    floor = np.full(graph[op.inputs[1]].shape[_channel_axis(op)], unit * _SMALLEST_FACTOR)
+    floor = np.full(graph[op.inputs[1]].shape[channel_axis(op)], unit * _SMALLEST_FACTOR)
     if len(op.inputs) > 2:
         floor = np.maximum(floor, np.abs(data_of(graph[op.inputs[2]])) / (x.scale[0] * bias_limit))
-    floor = np.maximum(np.minimum(floor, unit / 2), MIN_SCALE)
-    scales: Array = np.maximum(largest_weights(graph, op) / 127, floor).astype(np.float32)
-    return scales
+    return np.asarray(np.maximum(np.minimum(floor, unit / 2), MIN_SCALE))
 
 
-def _stored_weights(t: Tensor, scales: Array, axis: int) -> Tensor:
-    along = scales.astype(np.float64).reshape([-1 if i == axis else 1 for i in range(len(t.shape))])
-    stored = np.clip(np.rint(data_of(t) / along), -127, 127).astype(np.int8)
-    return Tensor(t.id, t.shape, DType.INT8, t.role, q=QParams.of(scales, axis=axis), data=stored, name=t.name)
+def stored_weights(t: Tensor, grid: Grid, rows: Array, axis: int) -> Tensor:
+    """The tensor of integers `rows` (C, n) on `grid`, in the shape of `t`."""
+    data = from_rows(rows.astype(np.int8), t, axis)
+    q = QParams.of(grid.scales, axis=axis)
+    return Tensor(t.id, t.shape, DType.INT8, t.role, bits=grid.bits, q=q, data=data, name=t.name)
 
 
-def _stored_bias(t: Tensor, x: QParams, w: Tensor, limit: int, dtype: DType) -> Tensor:
+def stored_bias(t: Tensor, values: Array, x: QParams, w: Tensor, limit: int, dtype: DType) -> Tensor:
+    """Real `values` in units of x scale * w scale, as the tensor `t`."""
     assert w.q is not None
     scales = np.float32(x.scale[0]) * np.asarray(w.q.scale, np.float32)
     stored_type = DType.INT32 if dtype is DType.INT8 else DType.INT64
-    stored = np.clip(np.rint(data_of(t) / scales.astype(np.float64)), -limit, limit).astype(stored_type.numpy)
+    stored = np.clip(np.rint(values / scales.astype(np.float64)), -limit, limit).astype(stored_type.numpy)
     return Tensor(t.id, t.shape, stored_type, t.role, q=QParams.of(scales, axis=0), data=stored, name=t.name)

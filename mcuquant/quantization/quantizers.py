@@ -1,0 +1,168 @@
+"""How weights become integers: a small family with one interface, each member a formula with a price on the device.
+
+A quantizer turns the weights w of one output channel into integers y of `bits` bits, and y back into w' = (y - z) / s:
+
+    linear          y = floor(w*s + o)                 cuts downwards
+    nearest         y = round(w*s + o)                 "approximate": half as far off in the worst case
+    double-linear   y = floor(w*s1 + o1)*s2 + o2       two levels: a small integer for each channel under one scale
+
+o is the zero point z: 0 for the plain forms, which are symmetric (1/s = largest |w| / largest integer), and a whole
+number of the channel's own for the asymmetric ones (1/s = (max - min) / (2^bits - 1)). The power-of-two forms take the
+next coarser 1/s = 2^k. Sources: B. Jacob et al. (CVPR 2018) for nearest; S. Jain et al., "Trained Uniform
+Quantization" (2019) for powers of two; S. Dai et al., "VS-Quant" (MLSys 2021) for two levels.
+
+At 8 bits nothing is clipped. Below, each channel's scale is the one of `_CLIPS` with the least squared error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import CalibrationError
+from ..ir import Array
+
+BITS = (8, 4, 2)
+MOST_MULTIPLIER = 255
+"""Largest channel multiplier of the double linear form: a byte without a sign."""
+_CLIPS = np.linspace(1.0, 0.2, 33)
+"""Parts of a channel's range that are tried below 8 bits."""
+
+Snap = Callable[[Array], Array]
+"""Scales (C,) to the nearest coarser ones that the form can express."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """The integers of a layer: real = scales[c] * (stored - zeros[c]), stored in low..high."""
+
+    bits: int
+    scales: Array
+    """(C,) float64, each a float32 value; all positive."""
+    zeros: Array
+    """(C,) int64; 0 where the quantizer is symmetric."""
+    low: int
+    high: int
+
+    def real(self, stored: Array) -> Array:
+        """(C, n) float64 of stored (C, n)."""
+        return np.asarray((stored - self.zeros[:, None]) * self.scales[:, None], np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantizer:
+    """One member of the family. Weights are (C, n) float64: a row for each output channel."""
+
+    name: str
+    formula: str
+    device: str
+    """What it costs or saves there, in words."""
+    rounding: Callable[[Array], Array]
+    asymmetric: bool
+    snap: Snap
+
+    def fit(self, w: Array, bits: int) -> Grid:
+        """The grid of each channel's weights; a channel of zeros gets scale 0, which `raised` lifts."""
+        clips = _CLIPS[:1] if bits == BITS[0] else _CLIPS
+        grids = [self._clipped(w, bits, clip) for clip in clips]
+        errors = np.array([np.square(self.meaning(g, w) - w).sum(axis=1) for g in grids])
+        best = errors.argmin(axis=0)
+        scales, zeros = (np.array([getattr(g, f) for g in grids]) for f in ("scales", "zeros"))
+        rows = np.arange(len(w))
+        return self._snapped(grids[0], scales[best, rows], zeros[best, rows])
+
+    def raised(self, grid: Grid, floor: Array) -> Grid:
+        """`grid` with no scale below `floor` (C,)."""
+        scales = np.maximum(grid.scales, floor)
+        moved = np.rint(grid.low + (grid.zeros - grid.low) * grid.scales / scales)
+        return self._snapped(grid, scales, moved if self.asymmetric else grid.zeros)
+
+    def stored(self, grid: Grid, w: Array) -> Array:
+        """(C, n) int64 on the grid."""
+        scales = np.where(grid.scales > 0, grid.scales, 1.0)[:, None]
+        y = self.rounding(w / scales + grid.zeros[:, None])
+        return np.clip(y, grid.low, grid.high).astype(np.int64)
+
+    def meaning(self, grid: Grid, w: Array) -> Array:
+        """What the stored weights stand for."""
+        return grid.real(self.stored(grid, w))
+
+    def _clipped(self, w: Array, bits: int, clip: float) -> Grid:
+        low, high = limits(bits, self.asymmetric)
+        least, most = (clip * f(w, axis=1, initial=0.0) for f in (np.min, np.max))
+        if not self.asymmetric:
+            scales = self.snap(np.maximum(most, -least) / (1 << (bits - 1) if bits == 2 else high))
+            return Grid(bits, scales, np.zeros(len(w), np.int64), low, high)
+        scales = self.snap((most - least) / (high - low))
+        zeros = np.clip(np.rint(low - least / np.where(scales > 0, scales, 1.0)), low, high)
+        return Grid(bits, scales, zeros.astype(np.int64), low, high)
+
+    def _snapped(self, like: Grid, scales: Array, zeros: Array) -> Grid:
+        exact = self.snap(scales).astype(np.float32).astype(np.float64)
+        return Grid(like.bits, exact, np.clip(zeros, like.low, like.high).astype(np.int64), like.low, like.high)
+
+
+def limits(bits: int, asymmetric: bool = False) -> tuple[int, int]:
+    """(lowest, highest) integer. Symmetric ones leave the lowest out, as TFLite does, but at 2 bits, where it is a
+    quarter of all.
+    """
+    half = 1 << (bits - 1)
+    return (-half if asymmetric or bits == 2 else 1 - half), half - 1
+
+
+def as_is(scales: Array) -> Array:
+    return scales
+
+
+def power_of_two(scales: Array) -> Array:
+    """The power of two at or above each; 0 stays."""
+    positive = np.where(scales > 0, scales, 1.0)
+    return np.where(scales > 0, np.exp2(np.ceil(np.log2(positive))), 0.0)
+
+
+def two_levels(scales: Array) -> Array:
+    """Whole multiples, 1 to 255, of one scale: that of the coarsest channel over 255."""
+    unit = float(scales.max(initial=0.0)) / MOST_MULTIPLIER
+    return scales if not unit else multipliers(scales, unit) * unit
+
+
+def multipliers(scales: Array, unit: float) -> Array:
+    """The least whole number of units that is no finer than each scale, 1 to 255."""
+    return np.clip(np.ceil(scales / unit * (1 - 1e-6)), 1, MOST_MULTIPLIER)
+
+
+def half_up(y: Array) -> Array:
+    """floor(y + 1/2): the double linear form with o1 = 1/2."""
+    return np.asarray(np.floor(y + 0.5))
+
+
+def _floor(y: Array) -> Array:
+    return np.asarray(np.floor(y))
+
+
+def _nearest(y: Array) -> Array:
+    return np.asarray(np.rint(y))
+
+
+_PLAIN = "a 32-bit multiplier and a shift for each channel"
+_SHIFTS = "the same multiplier for all channels, a shift for each"
+_TWO_LEVELS = "a multiplier of 8 bits for each channel, one of 32 bits for the layer"
+
+_ALL = (
+    Quantizer("nearest", "y = round(w*s)", _PLAIN, _nearest, False, as_is),
+    Quantizer("nearest-power-of-two", "y = round(w*2^-k)", _SHIFTS, _nearest, False, power_of_two),
+    Quantizer("linear", "y = floor(w*s)", _PLAIN, _floor, False, as_is),
+    Quantizer("linear-power-of-two", "y = floor(w*2^-k)", _SHIFTS, _floor, False, power_of_two),
+    Quantizer("double-linear", "y = floor(w*s1 + 1/2)*s2", _TWO_LEVELS, half_up, False, two_levels),
+)
+QUANTIZERS: Mapping[str, Quantizer] = {q.name: q for q in _ALL}
+DEFAULT = "nearest"
+
+
+def quantizer(name: str) -> Quantizer:
+    """The member of that name; CalibrationError lists them all for another."""
+    if name not in QUANTIZERS:
+        raise CalibrationError(f"quantizer {name!r} is not known, expected one of: {', '.join(QUANTIZERS)}")
+    return QUANTIZERS[name]

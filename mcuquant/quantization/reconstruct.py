@@ -1,0 +1,125 @@
+"""Weights rounded, and biases moved, so that each layer's output stays where the float network has it.
+
+Layers are taken in order. Each is compared on what it really receives in the integer network on the calibration data
+with what the float layer answers in the float network; `statistics` says how weights are then rounded.
+
+Bias correction: the mean over the data of what is still missing goes into the bias; M. Nagel et al., "Data-Free
+Quantization Through Weight Equalization and Bias Correction" (ICCV 2019), section 4.2, the empirical form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .. import ops
+from ..interp import evaluate
+from ..interp.patches import patches
+from ..ir import Array, Graph, Op, Tensor
+from .quantizers import limits
+from .samples import single, spread_evenly
+from .snr import counterparts, quantized_inputs, real
+from .statistics import Statistics
+from .weights import bias_limit, channel_axis, data_of, from_rows, stored_bias, to_rows
+
+MOST_SAMPLES = 256
+"""Samples looked at, evenly spaced among those given."""
+Layer = ops.Conv2D | ops.DepthwiseConv2D | ops.FullyConnected
+
+
+def reconstructed(
+    float_graph: Graph, int_graph: Graph, samples: tuple[Array, ...], adaptive: bool, correct_bias: bool
+) -> Graph:
+    """`int_graph`, which is `float_graph` quantized, with weights rounded adaptively, biases corrected, or both.
+
+    `samples` is one (N, ...) float32 array for each input, in the graph's layout. A layer without bias gets none;
+    TransposeConv stays as it is.
+    """
+    walk = _Walk(float_graph, int_graph, spread_evenly(samples, MOST_SAMPLES))
+    for index, op in enumerate(int_graph.ops):
+        if isinstance(op, Layer) and (adaptive or correct_bias):
+            walk.correct(index, adaptive, correct_bias)
+        walk.advance(index)
+    return walk.graph
+
+
+class _Walk:
+    """Both networks over all samples, operation by operation."""
+
+    def __init__(self, float_graph: Graph, graph: Graph, samples: tuple[Array, ...]) -> None:
+        self.float_graph, self.graph = float_graph, graph
+        self.twins = counterparts(float_graph, graph)
+        inputs = list(single(samples))
+        self.exact = [dict(zip(float_graph.inputs, x, strict=True)) for x in inputs]
+        self.stored = [dict(zip(graph.inputs, quantized_inputs(graph, x), strict=True)) for x in inputs]
+
+    def advance(self, index: int) -> None:
+        """Compute operation `index` for every sample, and forget what no later one reads."""
+        self._compute(self.graph, self.graph.ops[index:], self.stored)
+        if self.twins[index] is not None:
+            self._compute(self.float_graph, [op for op in self.twins[index:] if op is not None], self.exact)
+
+    @staticmethod
+    def _compute(graph: Graph, left: Sequence[Op], samples: Sequence[dict[int, Array]]) -> None:
+        op, *later = left
+        needed = {i for other in later for i in other.inputs}
+        for values in samples:
+            values[op.output] = evaluate(graph, op, [_value(t, values) for t in graph.ins(op)])
+            for dead in values.keys() - needed:
+                del values[dead]
+
+    def correct(self, index: int, adaptive: bool, correct_bias: bool) -> None:
+        """Put other weights and another bias in the place of those of operation `index`."""
+        op, twin = self.graph.ops[index], self.twins[index]
+        assert twin is not None
+        _, w, *bias = self.graph.ins(op)
+        moves_bias = bool(bias) and correct_bias
+        stats = Statistics.total(self._statistics(op, twin))
+        if adaptive:
+            w = _rounded(
+                self.float_graph[twin.inputs[1]], w, channel_axis(op), stats.centred() if moves_bias else stats
+            )
+        changed = {w.id: w}
+        if moves_bias:
+            wanted = data_of(self.float_graph[twin.inputs[2]]) + stats.missing(meaning(w, channel_axis(op)))
+            changed[bias[0].id] = self._with_bias(op, bias[0], wanted, w)
+        self.graph = self.graph.with_(tensors={**self.graph.tensors, **changed})
+
+    def _statistics(self, op: Op, twin: Op) -> Iterator[Statistics]:
+        assert isinstance(op, Layer)
+        x, y = self.graph[op.inputs[0]], self.graph.out(op).shape
+        w = self.float_graph[twin.inputs[1]]
+        rows = to_rows(data_of(w), channel_axis(op))
+        for exact, stored in zip(self.exact, self.stored, strict=True):
+            seen = patches(op, real(x, stored[x.id]).astype(np.float64), w.shape, y)
+            given = patches(op, exact[twin.inputs[0]].astype(np.float64), w.shape, y)
+            yield Statistics.of(seen, given @ rows.reshape(len(seen), -1, rows.shape[1]).swapaxes(1, 2))
+
+    def _with_bias(self, op: Op, bias: Tensor, values: Array, w: Tensor) -> Tensor:
+        x = self.graph[op.inputs[0]]
+        assert x.q is not None
+        limit = bias_limit(w, channel_axis(op), x.dtype)
+        return stored_bias(bias, values, x.q, w, limit, x.dtype)
+
+
+def _value(t: Tensor, known: Mapping[int, Array]) -> Array:
+    return known[t.id] if t.data is None else t.data
+
+
+def meaning(w: Tensor, axis: int) -> Array:
+    """(C, K) float64: what stored weights stand for."""
+    assert w.q is not None
+    return np.asarray((to_rows(data_of(w), axis) - w.q.zero_point) * np.array(w.q.scale).reshape(-1, 1))
+
+
+def _rounded(exact: Tensor, w: Tensor, axis: int, stats: Statistics) -> Tensor:
+    """The stored weights `w`, each at the better of the two integers around the real one."""
+    assert w.q is not None
+    zero, scales = w.q.zero_point, np.broadcast_to(np.array(w.q.scale).reshape(-1, 1), (w.shape[axis], 1))
+    lowest, highest = (bound - zero for bound in limits(w.bits, asymmetric=zero != 0))
+    steps = to_rows(data_of(exact), axis) / scales
+    low, high = (np.clip(side(steps), lowest, highest) for side in (np.floor, np.ceil))
+    better = stats.descended(to_rows(data_of(w), axis) - zero, low, high, scales)
+    return replace(w, data=from_rows((better + zero).astype(np.int8), w, axis))

@@ -1,0 +1,101 @@
+"""Sums over a layer's inputs from which its error follows for any weights, and the weights that lower it.
+
+Adaptive rounding: of the two integers around each weight, the one that lowers the layer's squared error, not always the
+nearer; M. Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization" (ICML 2020). For a row v of
+weights the error is v H v' - 2 v B + const with H = sum x^ x^', B = sum (W x) x^': quadratic, and lowered here one
+weight at a time until no single change lowers it. It starts from the quantizer's own rounding, so it is never worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..ir import Array
+
+_SWEEPS = 20
+"""Times through all weights; most layers settle within five."""
+_LESS = 1e-9
+"""An improvement smaller than this part of a weight's own error is rounding."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics:
+    """Sums over all places of all samples for a layer of G groups, M output channels each, K weights a channel.
+
+    x is what the float layer is given, x^ what the integer layer is given, in real units.
+    """
+
+    count: int
+    seen: Array
+    """(G, K): sum of x^."""
+    wanted: Array
+    """(G, M): sum of W x, the bias left out."""
+    products: Array
+    """(G, K, K): sum of x^ x^'."""
+    answers: Array
+    """(G, M, K): sum of (W x) x^'."""
+
+    @classmethod
+    def of(cls, x: Array, y: Array) -> Statistics:
+        """`x` (G, P, K) as the integer layer sees it, `y` (G, P, M) as the float layer answers, without bias."""
+        return cls(x.shape[1], x.sum(axis=1), y.sum(axis=1), x.swapaxes(1, 2) @ x, y.swapaxes(1, 2) @ x)
+
+    @classmethod
+    def total(cls, parts: Iterable[Statistics]) -> Statistics:
+        """The sum of one or more."""
+        sums: list[Array] = []
+        count = 0
+        for part in parts:
+            fields = [part.seen, part.wanted, part.products, part.answers]
+            sums = [a + b for a, b in zip(sums, fields, strict=True)] if sums else fields
+            count += part.count
+        return cls(count, *sums)
+
+    def centred(self) -> Statistics:
+        """About the means: the error that is left once a bias makes its mean zero."""
+        products = self.products - self.seen[:, :, None] * self.seen[:, None, :] / self.count
+        answers = self.answers - self.wanted[:, :, None] * self.seen[:, None, :] / self.count
+        return replace(self, products=products, answers=answers)
+
+    def missing(self, w: Array) -> Array:
+        """(C,): mean of W x - w x^ for weights `w` (C, K) in real units."""
+        answered = (self._grouped(w) @ self.seen[:, :, None])[..., 0]
+        return np.asarray((self.wanted - answered) / self.count).reshape(-1)
+
+    def error(self, w: Array) -> Array:
+        """(C,): sum of (W x - w x^)^2 less what does not depend on `w` (C, K)."""
+        v = self._grouped(w)
+        return np.asarray((v * (v @ self.products - 2 * self.answers)).sum(axis=2)).reshape(-1)
+
+    def descended(self, stored: Array, low: Array, high: Array, scales: Array) -> Array:
+        """Integers (C, K) within low..high, near `stored`, whose error no change of one of them by one lowers.
+
+        They mean scales (C, 1) times themselves.
+        """
+        y, low, high, step = (self._grouped(a) for a in (stored.copy(), low, high, scales))
+        slope = (y * step) @ self.products - self.answers
+        diagonal = np.diagonal(self.products, axis1=1, axis2=2)
+        for _ in range(_SWEEPS):
+            moves = [self._move(k, y, low, high, step[..., 0], slope, diagonal) for k in range(y.shape[2])]
+            if not any(moves):
+                break
+        return y.reshape(stored.shape)
+
+    def _move(self, k: int, y: Array, low: Array, high: Array, step: Array, slope: Array, diagonal: Array) -> bool:
+        """Weight k of every channel one up or down where that lowers the error; updates `y` and `slope`."""
+        way = -np.sign(slope[:, :, k])
+        own = step * diagonal[:, k, None]
+        gains = 2 * np.abs(slope[:, :, k]) - own > _LESS * own
+        moved = np.where(gains, np.clip(y[:, :, k] + way, low[:, :, k], high[:, :, k]) - y[:, :, k], 0.0)
+        if not moved.any():
+            return False
+        y[:, :, k] += moved
+        slope += (moved * step)[:, :, None] * self.products[:, k, None, :]
+        return True
+
+    def _grouped(self, rows: Array) -> Array:
+        """(C, n) as (G, M, n)."""
+        return rows.reshape(*self.wanted.shape, -1)
