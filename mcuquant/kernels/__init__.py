@@ -14,6 +14,7 @@ from . import (
     gemm_sums,
     matmul,
     movement,
+    mve,
     pool,
     reduce,
     softmax,
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 VARIANTS: tuple[Variant, ...] = (
+    *mve.VARIANTS,
     *add_words.VARIANTS,
     *conv_few.VARIANTS,
     *depthwise.VARIANTS,

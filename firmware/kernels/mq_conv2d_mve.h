@@ -1,0 +1,105 @@
+/* Convolution with MVE: windows are copied to scratch, some at a time, and multiplied there; see mq_mve_product.h. */
+#ifndef MQ_CONV2D_MVE_H
+#define MQ_CONV2D_MVE_H
+
+#include "mq_mve.h"
+#include "mq_mve_product.h"
+#include "mq_window.h"
+
+typedef struct {
+    int32_t batch;
+    int32_t in_h, in_w, in_c;
+    int32_t out_h, out_w, out_c;
+    int32_t k_h, k_w;
+    int32_t stride_h, stride_w;
+    int32_t dilation_h, dilation_w;
+    int32_t pad_top, pad_left;
+    int32_t windows; /* that scratch holds */
+    int32_t x_zero;  /* what padding holds */
+    int32_t y_zero, act_min, act_max;
+} mq_conv2d_mve_t;
+
+/* Bytes of a window in scratch: whole vectors. What is behind its taps has weights of 0. */
+MQ_KERNEL int32_t mq_conv2d_mve_bytes(const mq_conv2d_mve_t *p)
+{
+    return (p->k_h * p->k_w * p->in_c + 15) / 16 * 16;
+}
+
+/* One row of a window's taps, some of them inside the image. `from` is where tap 0 is, or would be. */
+MQ_KERNEL void mq_conv2d_mve_row(const mq_conv2d_mve_t *p, const int8_t *from, mq_taps_t t, int8_t *to)
+{
+    if (p->dilation_w == 1 && t.kx0 == 0 && t.kx1 == p->k_w) {
+        mq_mve_copy(from, p->k_w * p->in_c, to);
+        return;
+    }
+    for (int32_t kx = 0; kx < p->k_w; kx++, to += p->in_c) {
+        if (kx >= t.kx0 && kx < t.kx1) {
+            mq_mve_copy(from + kx * p->dilation_w * p->in_c, p->in_c, to);
+        } else {
+            mq_mve_fill(p->x_zero, p->in_c, to);
+        }
+    }
+}
+
+/* The window of output pixel (oy, ox), in the order of the weights. */
+MQ_KERNEL void mq_conv2d_mve_window(const mq_conv2d_mve_t *p, const int8_t *x, int32_t oy, int32_t ox, int8_t *to)
+{
+    const mq_taps_t t = MQ_TAPS(p, oy, ox);
+    const int8_t *from = x + (t.row * p->in_w + t.column) * p->in_c;
+    for (int32_t ky = 0; ky < p->k_h; ky++) {
+        if (ky >= t.ky0 && ky < t.ky1 && t.kx0 < t.kx1) {
+            mq_conv2d_mve_row(p, from, t, to);
+        } else {
+            mq_mve_fill(p->x_zero, p->k_w * p->in_c, to);
+        }
+        from += p->dilation_h * p->in_w * p->in_c;
+        to += p->k_w * p->in_c;
+    }
+}
+
+/* `stream` is that of mq_mve_product.h, without a head; scratch holds `windows` windows. */
+MQ_KERNEL void mq_conv2d_mve(const mq_conv2d_mve_t *p, const int8_t *x, const int32_t *stream, int8_t *scratch,
+                             int8_t *y, mq_mve_product_kernel_t *kernel)
+{
+    const int32_t bytes = mq_conv2d_mve_bytes(p);
+    const mq_mve_product_t product = {
+        .stream = stream,
+        .x_step = bytes,
+        .outputs = mq_max(p->out_c, 4),
+        .vectors = bytes / 16,
+        .y_zero = p->y_zero,
+        .act_min = p->act_min,
+        .act_max = p->act_max,
+    };
+    int32_t filled = 0;
+    for (int32_t n = 0; n < p->batch; n++, x += p->in_h * p->in_w * p->in_c) {
+        for (int32_t oy = 0; oy < p->out_h; oy++) {
+            for (int32_t ox = 0; ox < p->out_w; ox++) {
+                mq_conv2d_mve_window(p, x, oy, ox, scratch + filled * bytes);
+                if (++filled == p->windows) {
+                    mq_mve_product_any(&product, scratch, y, filled, p->out_c, kernel);
+                    y += filled * p->out_c;
+                    filled = 0;
+                }
+            }
+        }
+    }
+    if (filled) {
+        mq_mve_product_any(&product, scratch, y, filled, p->out_c, kernel);
+    }
+}
+
+#define MQ_DEFINE_CONV2D_MVE(form)                                                                                     \
+    MQ_KERNEL void mq_conv2d_mve_##form##_s8(const mq_conv2d_mve_t *p, const int8_t *x, const int32_t *stream,         \
+                                             int8_t *scratch, int8_t *y)                                               \
+    {                                                                                                                  \
+        mq_conv2d_mve(p, x, stream, scratch, y, mq_mve_product_##form);                                                \
+    }
+
+MQ_DEFINE_CONV2D_MVE(above)
+MQ_DEFINE_CONV2D_MVE(signed)
+MQ_DEFINE_CONV2D_MVE(clamped)
+
+#undef MQ_DEFINE_CONV2D_MVE
+
+#endif

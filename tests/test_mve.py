@@ -1,0 +1,136 @@
+"""The variants for cores with MVE equal the interpreter in every byte, as portable C and as code of a Cortex-M55."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import mve_graphs
+import numpy as np
+import product_graphs
+import pytest
+from graphs import random_inputs
+from harness import Runner, assert_equal, build_device, build_host
+from nets import Net
+
+from mcuquant.core import CORES
+from mcuquant.fixedpoint import Multiplier
+from mcuquant.ir import Graph
+from mcuquant.kernels import Site, mve
+from mcuquant.kernels.conv import bias, conv_params, weights
+from mcuquant.ops import Activation
+from mcuquant.plan import choose, plan
+
+NAMES = list(mve_graphs.GENERATORS)
+M55 = CORES["cortex-m55"]
+
+
+def made(name: str, seed: int) -> Graph:
+    return mve_graphs.GENERATORS[name](np.random.default_rng((seed, NAMES.index(name))))
+
+
+def check(runner: Runner, samples: int) -> None:
+    jobs = [
+        (i, random_inputs(np.random.default_rng((i, k)), graph))
+        for i, graph in enumerate(runner.graphs)
+        for k in range(samples)
+    ]
+    for (i, sample), outcome in zip(jobs, runner.run_all(jobs), strict=True):
+        assert_equal(NAMES[i % len(NAMES)], runner.graphs[i], outcome, sample)
+
+
+def test_under_the_sanitizers(tmp_path: Path) -> None:
+    check(build_host([made(name, 1) for name in NAMES], tmp_path, M55), 4)
+
+
+@pytest.mark.emulator
+def test_on_an_emulated_core(tmp_path: Path) -> None:
+    check(build_device([made(name, seed) for seed in (2, 3) for name in NAMES], tmp_path, "cortex-m55"), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 104))
+def test_more_under_the_sanitizers(seed: int, tmp_path: Path) -> None:
+    check(build_host([made(name, seed) for name in NAMES], tmp_path, M55), 4)
+
+
+@pytest.mark.slow
+@pytest.mark.emulator
+@pytest.mark.parametrize("seed", range(200, 220))
+def test_more_on_an_emulated_core(seed: int, tmp_path: Path) -> None:
+    check(build_device([made(name, seed) for name in NAMES], tmp_path, "cortex-m55"), 6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_few_graphs_are_left_to_other_kernels(name: str) -> None:
+    """At most one in four; and the variant it is named after is among the rest."""
+    chosen = [step.variant.name for seed in range(12) for step in plan(made(name, seed), M55).steps]
+    fast = [variant for variant in chosen if "_mve_" in variant]
+    assert len(fast) >= 0.75 * len(chosen)
+    assert any(name.startswith(variant.removesuffix("_s8")) for variant in fast)
+
+
+def layer(seed: int = 0, zero_point: int = -128, channels: int = 21, **form: object) -> Site:
+    net = Net(np.random.default_rng(seed))
+    x = net.input((1, 3, 4, channels))
+    form = {"pads": ((0, 0), (0, 0)), "zero_point": zero_point, **form}
+    graph = net.graph(product_graphs.product(net, x, net.size(1, 9), (1, 1), **form))
+    return Site(graph, graph.ops[0], M55)
+
+
+@pytest.mark.parametrize("head", [0, 5])
+@pytest.mark.parametrize("seed", range(6))
+def test_packing_unpacks_to_the_weights(seed: int, head: int) -> None:
+    where = layer(seed)
+    w, p = weights(where).reshape(where.out.shape[3], -1), conv_params(where)
+    table = mve.pack(where, head).reshape(-1, 4 + 16 * 2 + 8)
+    assert len(table) == -(-len(w) // 4)
+    for o in range(len(w)):
+        group = table[o // 4]
+        i = o % 4 if o // 4 * 4 + 4 <= max(len(w), 4) else o - len(w) + 4
+        taps = group[4:-8].view(np.int8).reshape(-1, 4, 16)[:, i].ravel()
+        kept = np.concatenate([taps[:head], taps[16 * (head > 0) :]])
+        assert kept[: w.shape[1]].tolist() == w[o].tolist()
+        assert not kept[w.shape[1] :].any()
+        assert not taps[head : 16 * (head > 0)].any()
+        assert group[i] == int(bias(where)[o]) - p.x_zero * int(w[o].sum(dtype=int))
+        assert (group[-8 + i], group[-4 + i]) == (p.multipliers[o].m, p.multipliers[o].shift)
+
+
+def chosen(where: Site) -> str:
+    return choose(where).name
+
+
+def test_forms_by_clamp_and_zero_point() -> None:
+    assert chosen(layer()) == "pointwise_mve_above_s8"
+    assert chosen(layer(zero_point=-127)) == "pointwise_mve_signed_s8"
+    assert chosen(layer(zero_point=-127, activation=Activation.RELU)) == "pointwise_mve_clamped_s8"
+    assert chosen(layer(pads=((1, 0), (0, 0)))) == "conv2d_mve_above_s8"
+    assert chosen(layer(zero_point=3, left_shift=True, largest=1)) == "conv2d_sums_s8"
+
+
+def test_a_product_without_a_shift_has_no_half_to_round() -> None:
+    p = conv_params(layer(zero_point=5))
+    unshifted = replace(p, multipliers=(Multiplier(1 << 30, 0), *p.multipliers[1:]))
+    assert [form.fits(p) for form in mve.FORMS] == [False, True, True]
+    assert [form.fits(unshifted) for form in mve.FORMS] == [False, False, False]
+    nothing = replace(p, multipliers=(Multiplier(0, 0), *p.multipliers[1:]))
+    assert [form.fits(nothing) for form in mve.FORMS] == [False, True, True]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sum_that_could_leave_32_bits_is_refused(sign: int) -> None:
+    where = layer(zero_point=5)
+    w = weights(where).reshape(where.out.shape[3], -1).astype(int)
+    at_zero = int(mve.folded_bias(where)[0] - bias(where)[0])
+    largest = sign * ((1 << 31) - 1 - 128 * int(np.abs(w[0]).sum())) - at_zero
+    assert mve.sums_fit(with_bias(where, largest))
+    assert not mve.sums_fit(with_bias(where, largest + sign))
+
+
+def with_bias(where: Site, value: int) -> Site:
+    b = where.ins[2]
+    data = bias(where).copy()
+    data[0] = value
+    graph = where.graph.with_(tensors={**where.graph.tensors, b.id: replace(b, data=data)})
+    return Site(graph, graph.ops[0], M55)
