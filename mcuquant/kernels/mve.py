@@ -14,6 +14,7 @@ from ..ops import Conv2D
 from . import overlap
 from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Value, Variant, image_fields, stride_fields
 from .conv import bias, conv_params, weights
+from .cost import CALL, Shared
 
 VECTOR = 16
 """Bytes."""
@@ -24,6 +25,11 @@ _MOST_OUTPUTS = (1 << 15) - 1
 _WINDOW_BYTES = 512
 """Of scratch: more windows than two make the calls fewer."""
 _MOST_WINDOWS = 16
+_VECTOR_CYCLES, _GROUP_CYCLES, _PAIR_CYCLES = 15, 24, 30
+"""Of a vector and a requantization for four outputs of two pixels, and of two pixels beginning."""
+_PRODUCT_BYTES = 640
+_TAPS_CYCLES = 24
+"""Of a row of a window's taps, to scratch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,27 @@ def _group(rows: Array) -> Array:
 
 def clamp_fields(p: ConvParams) -> dict[str, Value]:
     return {"y_zero": p.y_zero, "act_min": p.act_min, "act_max": p.act_max}
+
+
+def product_cycles(pixels: int, depth: int, outputs: int) -> int:
+    """Instructions of the micro-kernel, which are nearly its cycles."""
+    group = _VECTOR_CYCLES * -(-depth // VECTOR) + _GROUP_CYCLES
+    return -(-pixels // 2) * (-(-outputs // GROUP) * group + _PAIR_CYCLES)
+
+
+def _pointwise_cycles(site: Site) -> int:
+    outputs = site.out.shape[3]
+    return CALL + product_cycles(site.out.elements // outputs, site.ins[0].shape[3], outputs)
+
+
+def _conv2d_cycles(site: Site) -> int:
+    (outputs, k_h, k_w, depth), pixels = site.ins[1].shape, site.out.elements // site.out.shape[3]
+    gather = pixels * k_h * (_TAPS_CYCLES + k_w * depth // 8)
+    return CALL + gather + product_cycles(pixels, k_h * k_w * depth, outputs)
+
+
+def shared(form: Form) -> tuple[Shared, ...]:
+    return (Shared(f"mq_mve_product_{form.name}", _PRODUCT_BYTES),)
 
 
 def _stream(site: Site, head: int) -> Blob:
@@ -191,13 +218,33 @@ def _takes(site: Site, form: Form, where: Callable[[Site], bool]) -> bool:
 def _pointwise(form: Form) -> Variant:
     takes = partial(_takes, form=form, where=_is_pointwise)
     name, header = f"pointwise_mve_{form.name}_s8", "mq_pointwise_mve.h"
-    return Variant(name, header, Conv2D, takes, _pointwise_args, leads=_pointwise_leads)
+    return Variant(
+        name,
+        header,
+        Conv2D,
+        takes,
+        _pointwise_args,
+        leads=_pointwise_leads,
+        cycles=_pointwise_cycles,
+        step_bytes=80,
+        shared=shared(form),
+    )
 
 
 def _conv2d(form: Form) -> Variant:
     takes = partial(_takes, form=form, where=lambda _: True)
     name, header = f"conv2d_mve_{form.name}_s8", "mq_conv2d_mve.h"
-    return Variant(name, header, Conv2D, takes, _conv2d_args, _conv2d_scratch, leads=_conv2d_leads)
+    return Variant(
+        name,
+        header,
+        Conv2D,
+        takes,
+        _conv2d_args,
+        _conv2d_scratch,
+        leads=_conv2d_leads,
+        cycles=_conv2d_cycles,
+        shared=shared(form),
+    )
 
 
 VARIANTS = (*map(_pointwise, FORMS), *map(_conv2d, FORMS))
