@@ -119,6 +119,10 @@ class Board:
     stack_bytes: int = 4096
     watchdog_ms: int = 60_000
     """The longest the main loop may go without a sign of life, in steps of 2^24 clocks; then it is reported as hung."""
+    memory_factor: float | None = None
+    """How many times longer code takes than at zero wait states, on average; None: not known."""
+    memory_factor_source: str = ""
+    """Where that number comes from."""
     chip: Mapping[str, int] = field(default_factory=dict)
     """What the port family needs to know besides (dividers, wait states, ...): MQ_CHIP_<KEY> in board.h."""
     qemu: Qemu | None = None
@@ -236,6 +240,8 @@ class _Reader:
             return tuple(self.typed("string", str, item, f"{key}[{i}]") for i, item in enumerate(items))
         if kind == "Mapping[str, int]":
             return self.integers(self.typed("table", dict, found, key), f"{key}.")
+        if kind == "float | None":
+            return float(self.typed("number", (int, float), found, key))
         return self.typed("integer", int, found, key) if kind == "int" else self.typed("string", str, found, key)
 
     def integers(self, table: Mapping[str, Any], prefix: str) -> Mapping[str, int]:
@@ -250,7 +256,7 @@ class _Reader:
             raise BoardError(f"{self.path}: '{key}' must be one of {', '.join(choices)}, found {text!r}")
         return kind(text)
 
-    def typed(self, wanted: str, kind: type, found: Any, key: str) -> Any:
+    def typed(self, wanted: str, kind: type | tuple[type, ...], found: Any, key: str) -> Any:
         if not isinstance(found, kind) or isinstance(found, bool):
             article = "an" if wanted[0] in "aeiou" else "a"
             raise BoardError(f"{self.path}: '{key}' must be {article} {wanted}, found {_describe(found)}")
@@ -313,6 +319,7 @@ def _complaints(board: Board) -> Iterable[str]:
         yield f"'uart.irq' must be from 0 to 479, found {board.uart.irq}"
     if not 1 <= board.watchdog_ms <= 86_400_000:
         yield f"'watchdog_ms' must be from 1 to 86400000 (a day), found {board.watchdog_ms}"
+    yield from _factor_complaints(board)
     yield from _pin_complaints(board)
     for key, number in board.chip.items():
         if not 0 <= number < 1 << 32:
@@ -338,6 +345,13 @@ def _desk_complaints(board: Board) -> Iterable[str]:
     for method in flashing.methods:
         if method in keys and not getattr(flashing, keys[method]):
             yield f"'flashing.methods' names {method!r}: say what that calls the board in 'flashing.{keys[method]}'"
+
+
+def _factor_complaints(board: Board) -> Iterable[str]:
+    if board.memory_factor is not None and not 1 <= board.memory_factor <= 100:
+        yield f"'memory_factor' must be from 1 (zero wait states) to 100, found {board.memory_factor:g}"
+    if (board.memory_factor is None) != (not board.memory_factor_source):
+        yield "'memory_factor' and 'memory_factor_source' go together: a number, and where it comes from"
 
 
 def _pin_complaints(board: Board) -> Iterable[str]:

@@ -169,6 +169,7 @@ def _board_facts(board: Board) -> Iterable[tuple[str, str]]:
     yield "what it is", board.title
     yield "core", core_text(board)
     yield "clock", hz_text(board.clock_hz)
+    yield "memory factor", factor_text(board)
     yield "flash", _region_text(board.flash)
     yield "RAM", _region_text(board.ram)
     yield "stack", bytes_text(board.stack_bytes)
@@ -177,6 +178,13 @@ def _board_facts(board: Board) -> Iterable[tuple[str, str]]:
     yield "compiler", " ".join(board.compiler_flags)
     if board.qemu is not None:
         yield "emulator", f"qemu-system-arm -machine {board.qemu.machine}"
+
+
+def factor_text(board: Board) -> str:
+    """What memory costs besides the core's cycles, and who says so."""
+    if board.memory_factor is None:
+        return "unknown"
+    return f"{board.memory_factor:g}: {board.memory_factor_source}"
 
 
 def _region_text(region: Region) -> str:

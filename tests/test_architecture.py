@@ -19,7 +19,7 @@ LAYERS = (
     ("application",),
     ("interp", "frontends", "build", "emit", "device"),
     ("kernels", "passes", "quantization"),
-    ("plan", "report", "doctor", "compare", "selection"),
+    ("plan", "report", "doctor", "compare", "projection", "selection"),
     ("lower", "budget"),
     ("describe", "project", "dut"),
     ("flow",),

@@ -199,6 +199,21 @@ MISTAKES = [
     ('"mps2"', '"mps"', "'port' 'mps' is not a chip family of firmware/port (did you mean 'mps2'?)"),
     (
         'port = "mps2"',
+        'port = "mps2"\nmemory_factor = 0.9\nmemory_factor_source = "hope"',
+        "'memory_factor' must be from 1 (zero wait states) to 100, found 0.9",
+    ),
+    (
+        'port = "mps2"',
+        'port = "mps2"\nmemory_factor = 2',
+        "'memory_factor' and 'memory_factor_source' go together: a number, and where it comes from",
+    ),
+    (
+        'port = "mps2"',
+        'port = "mps2"\nmemory_factor = "2"',
+        "'memory_factor' must be a number, found the string '2'",
+    ),
+    (
+        'port = "mps2"',
         'port = "mps2"\nstack_bytes = 100',
         "'stack_bytes' must be a multiple of 32 from 1024 to half the RAM, found 100",
     ),

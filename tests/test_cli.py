@@ -287,6 +287,32 @@ def test_bench_shows_every_layer_and_what_the_numbers_are(project: Path, tmp_pat
 
 
 @pytest.mark.emulator
+def test_bench_projects_what_it_counted(project: Path, tmp_path: Path) -> None:
+    path = tmp_path / "net.json"
+    result = mcuquant("bench", project, "--as", "nucleo-l4r5zi", "--json", path)
+    assert result.exit_code == 0, result.output
+    assert "\n\nOne inference, projected onto nucleo-l4r5zi (cortex-m4): " in result.stdout
+    check_width(result.stdout.partition("\nNext:")[0])
+    found = json.loads(path.read_text())
+    assert found["projected"]["cycles"] == found["cycles"]
+    assert found["projected"]["latency_us"] == pytest.approx(found["cycles"] * 1.3 / 120, abs=1e-3)
+
+
+def test_bench_projects_only_what_is_modelled(project: Path) -> None:
+    check_fails(
+        mcuquant("bench", project, "--as", "pico"),
+        1,
+        "pico has a cortex-m0plus, whose cycles are not modelled: nothing can be projected onto it; "
+        "measure on the board with --port",
+    )
+    check_fails(
+        mcuquant("bench", project, "--as", "nucleo-f446re", "--port", "/dev/ttyACM0"),
+        2,
+        "--as projects the cycles of an emulated board: leave --port out",
+    )
+
+
+@pytest.mark.emulator
 def test_bench_writes_json_that_says_what_it_counted(project: Path) -> None:
     facts = json.loads(mcuquant("bench", project, "--json", "-").stdout)
     wanted = {

@@ -8,9 +8,11 @@ import click
 import numpy as np
 
 from .. import report
+from ..board import Board, load_board
 from ..errors import CalibrationError
 from ..ir import Array
 from ..project import Project
+from ..projection import check_projects, project_onto
 from .console import next_step, progress, say, working, write_json, write_whole
 from .data import load_arrays
 
@@ -23,27 +25,47 @@ PORT = click.option("--port", metavar="P", help="Serial port of a board, /dev/tt
 @click.command()
 @DIRECTORY
 @PORT
+@click.option("--as", "onto", metavar="B", help="Project the modelled cycles onto a board: a name, or a TOML file.")
 @click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write it as JSON; - is stdout.")
-def bench(directory: Path, port: str | None, json_path: Path | None) -> None:
+def bench(directory: Path, port: str | None, onto: str | None, json_path: Path | None) -> None:
     """Run the firmware of DIR and say what each layer costs.
 
     DIR is a folder made by `mcuquant compile`. The board of its profile is booted under emulation, or driven through
     --port. Under emulation the numbers are counts, not a board's time; the last line says which.
 
+    With --as, cycles modelled of an emulated Cortex-M3 or M4 become the time that a board of the same core would take,
+    by its clock and what is known of its memory: a projection, no measurement.
+
     \b
     Examples:
       mcuquant bench build/net
+      mcuquant bench build/net --as nucleo-l4r5zi
       mcuquant bench build/net --port /dev/ttyACM0 --json net.json
     """
     project = Project.open(directory)
+    target = _target(project, onto, port)
     with working(f"measuring on {project.board.name}"), project.connect(port) as dut:
         measurement = dut.bench()
+    projected = project_onto(target, measurement) if target is not None else None
     if json_path is not None:
-        write_json(json_path, measurement.to_json())
+        write_json(json_path, measurement.to_json() | ({"projected": projected.to_json()} if projected else {}))
     if str(json_path) == "-":
         return
     say(str(measurement))
+    if projected is not None:
+        say(f"\n{projected}")
     next_step(f"mcuquant validate {directory} --data X.npz")
+
+
+def _target(project: Project, onto: str | None, port: str | None) -> Board | None:
+    """The board to project onto, when it can be: better said before the measurement than after."""
+    if onto is None:
+        return None
+    if port is not None:
+        raise click.UsageError("--as projects the cycles of an emulated board: leave --port out")
+    board = load_board(onto)
+    check_projects(board, project.board.cpu)
+    return board
 
 
 @click.command()
