@@ -23,7 +23,7 @@ LAYERS = (
     ("lower", "budget"),
     ("describe", "project", "dut"),
     ("flow",),
-    ("demo", "differ", "hil"),
+    ("demo", "differ", "hil", "compression"),
     ("labgrid",),
     ("cli", "pytest_plugin"),
     ("__main__",),
@@ -33,7 +33,8 @@ ONE_THING = {("project", "dut"), ("dut", "project")}
 
 # Library: the modules that may import it, by the beginning of their path.
 HOMES = {
-    "torch": ("frontends/torch", "demo/"),
+    "torch": ("frontends/torch", "demo/", "compression/"),
+    "torch_pruning": ("compression/",),
     "tflite": ("tflite_file/", "frontends/tflite", "exporters/tflite"),
     "flatbuffers": ("tflite_file/", "frontends/tflite", "exporters/tflite"),
     "tflite_micro": ("demo/",),

@@ -1,0 +1,102 @@
+"""How much a channel matters: one number each, comparable between layers because each layer's mean is 1.
+
+    l1          sum of |w|                       H. Li et al., "Pruning Filters for Efficient ConvNets" (ICLR 2017)
+    l2          sum of w^2                       the same, by the Euclidean norm
+    batch-norm  |gamma|                          Z. Liu et al., "Network Slimming" (ICCV 2017)
+    taylor      sum of |w * dL/dw|               P. Molchanov et al., "Importance Estimation" (CVPR 2019)
+    loss        |sum of w * dL/dw|               how the loss changes, to first order, when the whole channel is 0
+
+w are the weights that leave or enter the channel in every layer coupled to it, each layer's sum counting alike; L is
+the loss of a batch, and the two that need it are means over batches.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch_pruning as tp
+from torch import Tensor, nn
+
+from ..errors import CalibrationError, ModelError
+from .channels import Coupled
+
+Batch = tuple[Tensor, Tensor]
+"""Inputs, and what the loss compares the outputs with."""
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class Importance(enum.StrEnum):
+    L1 = "l1"
+    L2 = "l2"
+    BATCH_NORM = "batch-norm"
+    TAYLOR = "taylor"
+    LOSS = "loss"
+
+    @property
+    def needs_samples(self) -> bool:
+        return self in (Importance.TAYLOR, Importance.LOSS)
+
+
+def scores(
+    net: nn.Module,
+    sets: Sequence[Coupled],
+    importance: Importance,
+    batches: Iterable[Batch] = (),
+    loss: Loss = nn.functional.cross_entropy,
+) -> dict[str, Tensor]:
+    """Of every set that the measure says something about: name -> (channels / blocks,) float32.
+
+    Channels of a grouped convolution's parts are judged together, part for part. `sets` must be those of `net` itself.
+    CalibrationError without the samples that a measure needs, ModelError when it can judge no layer at all.
+    """
+    measure = _measure(importance)
+    if importance.needs_samples:
+        found = _mean_over(net, sets, measure, list(batches), loss, importance)
+    else:
+        found = _scored(sets, measure)
+    if not found:
+        raise ModelError(f"importance {importance.value!r} judges no layer of this network; 'l2' judges any")
+    return found
+
+
+def _measure(importance: Importance) -> Any:
+    match importance:
+        case Importance.L1:
+            return tp.importance.GroupMagnitudeImportance(p=1)
+        case Importance.L2:
+            return tp.importance.GroupMagnitudeImportance(p=2)
+        case Importance.BATCH_NORM:
+            return tp.importance.BNScaleImportance()
+        case Importance.TAYLOR:
+            return tp.importance.GroupTaylorImportance()
+        case Importance.LOSS:
+            return tp.importance.GroupTaylorImportance(multivariable=True)
+
+
+def _scored(sets: Sequence[Coupled], measure: Any) -> dict[str, Tensor]:
+    raw = {one.name: (measure(one.group), one.blocks) for one in sets}
+    return {name: found.view(blocks, -1).mean(dim=0) for name, (found, blocks) in raw.items() if found is not None}
+
+
+def _mean_over(
+    net: nn.Module, sets: Sequence[Coupled], measure: Any, batches: Sequence[Batch], loss: Loss, importance: Importance
+) -> dict[str, Tensor]:
+    if not batches:
+        raise CalibrationError(f"importance {importance.value!r} needs training samples, found none; 'l2' needs none")
+    training = net.training
+    net.eval()
+    parts = [_after_gradients(net, sets, measure, batch, loss) for batch in batches]
+    net.zero_grad()
+    net.train(training)
+    return {name: torch.stack([part[name] for part in parts]).mean(dim=0) for name in parts[0]}
+
+
+def _after_gradients(
+    net: nn.Module, sets: Sequence[Coupled], measure: Any, batch: Batch, loss: Loss
+) -> Mapping[str, Tensor]:
+    net.zero_grad()
+    loss(net(batch[0]), batch[1]).backward()  # type: ignore[no-untyped-call]
+    return _scored(sets, measure)

@@ -1,0 +1,150 @@
+"""Getting back accuracy: training with labels, with a teacher, or both, on one thread and with a fixed seed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CalibrationError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """`x` (N, ...) float32 inputs; `y` (N,) int64 class numbers, or None where nobody labelled them."""
+
+    x: Tensor
+    y: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How to train. AdamW; the learning rate rises and falls once (one-cycle)."""
+
+    epochs: int = 10
+    batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    distill: float = 0.5
+    """The teacher's part of the loss, 0 to 1; without labels it is all of it."""
+    temperature: float = 4.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("epochs", "batch", "learning_rate", "temperature"):
+            if not getattr(self, key) > 0:
+                raise CalibrationError(f"{key} must be more than 0, found {getattr(self, key)}")
+        if not 0 <= self.distill <= 1:
+            raise CalibrationError(f"distill must be from 0 to 1, found {self.distill}")
+
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+"""A batch of inputs as they might have been."""
+
+
+def fit(
+    net: nn.Module,
+    samples: Samples,
+    how: Training,
+    *,
+    teacher: nn.Module | None = None,
+    valid: Samples | None = None,
+    augment: Augment | None = None,
+    after_step: Callable[[], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Train `net` in place and leave it in evaluation mode, at the weights of its best epoch on `valid`, or its last.
+
+    With a teacher the loss is (1 - d) * CE + d * T^2 * KL(teacher/T, net/T), G. Hinton et al., "Distilling the
+    Knowledge in a Neural Network" (2015). `after_step` is called after each optimizer step: masks hold there.
+    `progress` is given the number of epochs done. The caller's random state and threads are left as they were.
+    CalibrationError when there are neither labels nor a teacher.
+    """
+    if samples.y is None and teacher is None:
+        raise CalibrationError("training needs labels (y) or a teacher to learn from, found neither")
+    with alone(how.seed):
+        best, kept = -1.0, copy.deepcopy(net.state_dict())
+        for epoch in _epochs(net, samples, how, teacher, augment, after_step):
+            right = accuracy(net, valid) if valid is not None else float(epoch)
+            if right >= best:
+                best, kept = right, copy.deepcopy(net.state_dict())
+            if progress is not None:
+                progress(epoch)
+        net.load_state_dict(kept)
+    net.eval()
+
+
+@contextmanager
+def alone(seed: int) -> Iterator[None]:
+    """One thread, which is faster for networks this small, and random numbers of our own."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _epochs(
+    net: nn.Module,
+    samples: Samples,
+    how: Training,
+    teacher: nn.Module | None,
+    augment: Augment | None,
+    after_step: Callable[[], None] | None,
+) -> Iterator[int]:
+    optimizer = torch.optim.AdamW(net.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
+    batches = -(-len(samples) // how.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=how.epochs * batches)
+    random = torch.Generator().manual_seed(how.seed)
+    for epoch in range(1, how.epochs + 1):
+        net.train()
+        for batch in torch.split(torch.randperm(len(samples), generator=random), how.batch):
+            x = samples.x[batch] if augment is None else augment(samples.x[batch], random)
+            loss = loss_of(net(x), None if samples.y is None else samples.y[batch], _taught(teacher, x), how)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            if after_step is not None:
+                after_step()
+        yield epoch
+
+
+def _taught(teacher: nn.Module | None, x: Tensor) -> Tensor | None:
+    if teacher is None:
+        return None
+    teacher.eval()
+    with torch.no_grad():
+        answer: Tensor = teacher(x)
+    return answer
+
+
+def loss_of(logits: Tensor, y: Tensor | None, taught: Tensor | None, how: Training) -> Tensor:
+    """Logits (N, classes) against labels (N,), a teacher's logits, or both; see `fit`."""
+    labelled = nn.functional.cross_entropy(logits, y) if y is not None else torch.zeros(())
+    if taught is None:
+        return labelled
+    soft, goal = (nn.functional.log_softmax(each / how.temperature, dim=1) for each in (logits, taught))
+    distance = nn.functional.kl_div(soft, goal, reduction="batchmean", log_target=True)
+    share = how.distill if y is not None else 1.0
+    return (1 - share) * labelled + share * how.temperature**2 * distance
+
+
+def accuracy(net: nn.Module, samples: Samples) -> float:
+    """The part of right answers, 0 to 1. CalibrationError without labels."""
+    if samples.y is None:
+        raise CalibrationError("accuracy needs labels (y), found none")
+    net.eval()
+    with torch.no_grad():
+        guesses = torch.cat([net(x).argmax(dim=1) for x in torch.split(samples.x, 256)])
+    return float((guesses == samples.y).double().mean())
