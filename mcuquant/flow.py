@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from .quantization import quantize as quantize_graph
 from .sources import Sources
 from .verify import verify
 from .version import __version__
+
+MODEL_FILE = "model.tflite"
 
 
 def from_torch(module: Any, example: Any) -> Graph:
@@ -84,6 +87,7 @@ def compile(
 
     `shrink` takes out what no input can change; outputs stay the same to the bit. `app` "mlperf" speaks with MLPerf
     Tiny's runner as the model `model_id` (ad01, ic01, kws01, vww01; told from the input's shape where it is not given).
+    A network that .tflite cannot express gives a project without model.tflite, and a note that says why.
     Nothing is left behind when a step fails. BudgetError when it does not fit the board, ToolError when the compiler is
     missing, OutputError when `output` holds something else.
     """
@@ -96,13 +100,21 @@ def compile(
     chosen = application(program, app, model_id)
     target = chosen.board(target)
     sources = emit(program, target, chosen)
-    tflite = to_tflite(graph)
+    graph, model = _as_tflite(graph)
     manifest = _manifest(graph, program, target, sources, chosen)
     with build.output_folder(directory) as staging:
         if build_firmware:
             manifest["firmware"] = _built(build.build(sources, target, staging))
-        build.write({**sources.files, "model.tflite": tflite, build.MANIFEST: build.manifest_text(manifest)}, staging)
+        build.write({**sources.files, **model, build.MANIFEST: build.manifest_text(manifest)}, staging)
     return Project(directory, manifest, target)
+
+
+def _as_tflite(graph: Graph) -> tuple[Graph, Mapping[str, bytes]]:
+    """The project's model.tflite; none, and a note why, for a network that the format cannot express."""
+    try:
+        return graph, {MODEL_FILE: to_tflite(graph)}
+    except ModelError as error:
+        return replace(graph, notes=(*graph.notes, f"no {MODEL_FILE}: {error}")), {}
 
 
 def to_program(graph: Graph, board: Board, name: str = "model") -> tuple[Plan, Program]:

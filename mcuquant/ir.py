@@ -3,7 +3,7 @@
 Grammar (one page; `str(graph)` prints it, golden tests and bug reports quote it):
 
     graph   ::= name tensors ops inputs outputs
-    tensor  ::= id shape dtype bits role [qparams] [data] name
+    tensor  ::= id shape dtype bits role [qparams] [palette] [data] name
     op      ::= kind attributes inputs -> outputs
 
 All activations are NHWC or of lower rank, batch first. A 1-D signal of length L and C channels is (1, 1, L, C): its
@@ -21,6 +21,7 @@ import enum
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +31,7 @@ import numpy.typing as npt
 from .errors import GraphError
 from .ops import *  # noqa: F403 - one name for users: ir.Conv2D, ir.Graph
 from .ops import Op, Padding
+from .palette import Palette as Palette
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -82,29 +84,54 @@ class QParams:
 
     `scale` has one entry, or one for each index along `axis` (weights and biases; zero_point is then 0). Each is a
     positive float32 value held as a Python float, so that the graph and a .tflite file of it mean the same integers.
+
+    Weights alone may have more, one for each index along `axis` (their output channels):
+    `zero_points`, instead of `zero_point`, with one scale or as many (asymmetric by channel); and
+    `multipliers`, 1 to 255, with one scale: real = scale * multiplier * (stored - zero point), two levels ("double
+    linear"). The sums of channel c are then bias[c] + multipliers[c] * sum((x - x zero) * (stored - zero point)), in
+    units of x scale * scale, which are the bias's too, and all channels are rescaled by one factor.
     """
 
     scale: tuple[float, ...]
     zero_point: int = 0
     axis: int | None = None
+    zero_points: tuple[int, ...] = ()
+    multipliers: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, scale: float | Iterable[float] | Array, zero_point: int = 0, axis: int | None = None) -> QParams:
-        """Round the scale(s) to float32 and build. `axis` is needed when there is more than one scale."""
+    def of(
+        cls,
+        scale: float | Iterable[float] | Array,
+        zero_point: int = 0,
+        axis: int | None = None,
+        zero_points: Iterable[int] = (),
+        multipliers: Iterable[int] = (),
+    ) -> QParams:
+        """Round the scale(s) to float32 and build. `axis` is needed when anything has more than one entry."""
         values = np.atleast_1d(np.asarray(scale if np.isscalar(scale) else list(scale), dtype=np.float32))  # type: ignore[arg-type]
-        return cls(tuple(float(v) for v in values), int(zero_point), axis)
+        by_channel = (tuple(int(v) for v in given) for given in (zero_points, multipliers))
+        return cls(tuple(float(v) for v in values), int(zero_point), axis, *by_channel)
 
     @property
     def per_channel(self) -> bool:
         return self.axis is not None
+
+    def taken(self, mask: Array, axis: int) -> QParams:
+        """Of the tensor at the indices along `axis` that `mask` keeps."""
+        if self.axis != axis:
+            return self
+        scale = tuple(compress(self.scale, mask)) if len(self.scale) > 1 else self.scale
+        zeros, multipliers = (tuple(compress(v, mask)) for v in (self.zero_points, self.multipliers))
+        return QParams(scale, self.zero_point, axis, zeros, multipliers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
     """One row of the tensor table.
 
-    `data` is the value of a constant: stored integers where the tensor is quantised (4-bit weights too, one a byte,
-    `bits` = 4), never packed. `name` is cosmetic: nothing depends on it and it may be any text.
+    `data` is the value of a constant: stored integers where the tensor is quantised (weights of 2 and 4 bits too, one a
+    byte, `bits` = 2 or 4), never packed. `palette` says that weights are stored in flash as a codebook and indices:
+    `data` is then `palette.values()`. `name` is cosmetic: nothing depends on it and it may be any text.
     """
 
     id: int
@@ -115,6 +142,7 @@ class Tensor:
     q: QParams | None = None
     data: Array | None = None
     name: str = ""
+    palette: Palette | None = None
 
     def __post_init__(self) -> None:
         if not self.bits:
@@ -145,6 +173,20 @@ class Tensor:
     @property
     def zero_point(self) -> int:
         return 0 if self.q is None else self.q.zero_point
+
+    @property
+    def steps(self) -> Array:
+        """A constant's multipliers * (data - zero points) as int32: real = scale * steps."""
+        assert self.data is not None, f"tensor {self.id} ({self.name!r}) is no constant"
+        steps = self.data.astype(np.int32) - self.zero_point
+        if self.q is None or self.q.axis is None:
+            return np.asarray(steps)
+        along = [-1 if i == self.q.axis else 1 for i in range(len(self.shape))]
+        if self.q.zero_points:
+            steps = steps - np.array(self.q.zero_points, np.int32).reshape(along)
+        return np.asarray(
+            steps * np.array(self.q.multipliers or (1,), np.int32).reshape(along if self.q.multipliers else [1])
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,14 +243,17 @@ class Graph:
 def _tensor_text(t: Tensor) -> str:
     shape = "x".join(map(str, t.shape)) or "scalar"
     bits = "" if t.bits == t.dtype.bits else f":{t.bits}"
-    return f"  %{t.id} {t.role} {t.dtype}{bits} [{shape}]{_qparams_text(t.q)}{_data_text(t.data)} {t.name!r}"
+    shared = f" {t.palette}" if t.palette is not None else ""
+    return f"  %{t.id} {t.role} {t.dtype}{bits} [{shape}]{_qparams_text(t.q)}{shared}{_data_text(t.data)} {t.name!r}"
 
 
 def _qparams_text(q: QParams | None) -> str:
     if q is None:
         return ""
     scales = f"{q.scale[0]:.9g}" if len(q.scale) == 1 else f"{min(q.scale):.9g}..{max(q.scale):.9g} along {q.axis}"
-    return f" scale {scales} zero {q.zero_point}"
+    zero = f"{min(q.zero_points)}..{max(q.zero_points)}" if q.zero_points else f"{q.zero_point}"
+    times = f" multipliers {min(q.multipliers)}..{max(q.multipliers)}" if q.multipliers else ""
+    return f" scale {scales} zero {zero}{times}"
 
 
 def _data_text(data: Array | None) -> str:

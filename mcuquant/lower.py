@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import ModelError
 from .ir import Array, DType, Graph, Op, Tensor
-from .kernels import Blob, In, Ins, Number, Out, Parts, Scratch, Site, Struct
+from .kernels import Blob, In, Ins, Number, Out, Parts, Record, Scratch, Site, Struct
 from .kernels.base import Arg, Value
 from .metrics import macs, total_macs
 from .plan import ARENA_ALIGNMENT, Plan, Step
@@ -157,8 +157,10 @@ def _argument(graph: Graph, plan: Plan, step: Step, index: int, arg: Arg, arrays
             return "(const void *const[]){" + ", ".join(addresses) + "}"
         case Number(value):
             return c_int(value)
-        case Blob(role, data, layout):
-            return arrays.add(f"{role}_{index}", data, f"step {index}, {role}: {layout or 'one per output channel'}")
+        case Blob():
+            return _blob(arg, index, arrays)
+        case Record(ctype, fields):
+            return f"&(const {ctype}){{{_record(fields, index, arrays)}}}"
         case Scratch(ctype):
             return f"({ctype} *)(arena + {step.scratch_offset})"
         case In(i) if graph[op.inputs[i]].is_constant:
@@ -167,6 +169,16 @@ def _argument(graph: Graph, plan: Plan, step: Step, index: int, arg: Arg, arrays
             return _pointer(graph, plan, op.inputs[i], "const ")
         case Out(i):
             return _pointer(graph, plan, op.outputs[i], "")
+
+
+def _blob(blob: Blob, index: int, arrays: _Arrays) -> str:
+    text = f"step {index}, {blob.role}: {blob.layout or 'one per output channel'}"
+    return arrays.add(f"{blob.role}_{index}", blob.data, text)
+
+
+def _record(fields: Mapping[str, int | Blob], index: int, arrays: _Arrays) -> str:
+    texts = {k: _blob(v, index, arrays) if isinstance(v, Blob) else c_int(v) for k, v in fields.items()}
+    return ", ".join(f".{k} = {text}" for k, text in texts.items())
 
 
 def _constant(tensor: Tensor, index: int, position: int, arrays: _Arrays) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ir import Graph
+from .ir import Graph, Tensor
 from .ops import BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Op, Pool, TransposeConv
 
 _CALL = 3000
@@ -71,5 +71,11 @@ def parameters(graph: Graph) -> int:
 
 
 def weight_bytes(graph: Graph) -> int:
-    """Bytes of all constants at their own width, 4-bit ones packed two a byte."""
-    return sum(-(-t.elements * t.bits // 8) for t in graph.tensors.values() if t.is_constant)
+    """Bytes of all constants at their own width, packed: 2-bit ones four a byte, of a palette indices and centroids."""
+    return sum(_constant_bytes(t) for t in graph.tensors.values() if t.is_constant)
+
+
+def _constant_bytes(t: Tensor) -> int:
+    if t.palette is None:
+        return -(-t.elements * t.bits // 8)
+    return -(-t.elements * t.palette.bits // 8) + int(t.palette.centroids.size) + len(t.palette.groups)

@@ -5,6 +5,7 @@ Like `graphs.GENERATORS`: a name to a function of a random generator.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import graphs
 import layers
 import numpy as np
+from compressed import asymmetric, narrow, shared, two_level
 from graphs import INT8, INT16, Generator
 from nets import Net
 
@@ -138,7 +140,37 @@ def _moves(dtype: DType) -> dict[str, Generator]:
 
 _INT8, _INT16 = graphs.GENERATORS, {n: g for n, g in graphs.GENERATORS.items() if n.endswith("_int16")}
 
+
+def _compressed(name: str, rng: np.random.Generator, *changes: Callable[..., Graph], **form: Any) -> Graph:
+    """A graph of `graphs`, its weights changed in turn; `form` goes to the first change."""
+    graph = changes[0](graphs.GENERATORS[name](rng), rng, **form)
+    for change in changes[1:]:
+        graph = change(graph, rng)
+    return graph
+
+
+def _compressed_forms() -> dict[str, Generator]:
+    def of(name: str, *changes: Callable[..., Graph], **form: Any) -> Generator:
+        return lambda rng: _compressed(name, rng, *changes, **form)
+
+    kinds = ("conv2d", "depthwise", "transpose_conv", "fully_connected")
+    every = (*kinds, *(f"{name}_int16" for name in kinds))
+    narrow_sums = ("conv2d_int32_bias_int16", "fully_connected_int32_bias_int16")
+    return {
+        **{f"{name}_shared": of(name, shared, entries=5, groups=3) for name in (*every, *narrow_sums)},
+        **{f"{name}_asymmetric": of(name, asymmetric, by_channel=True) for name in every},
+        **{f"{name}_two_level": of(name, narrow, asymmetric, two_level, bits=4) for name in every},
+        **{f"{name}_int2": of(name, narrow, bits=2) for name in kinds},
+        "conv2d_groups_shared": of("conv2d_groups", shared, entries=16),
+        "depthwise_multiplier_two_level": of("depthwise_multiplier", two_level),
+        "conv2d_asymmetric_alike": of("conv2d", asymmetric),
+        **{f"fully_connected_shared_{n}": of("fully_connected", shared, entries=n) for n in (2, 3, 7, 30, 100, 256)},
+        "fully_connected_shared_two_level": of("fully_connected", shared, asymmetric, two_level, entries=9, groups=2),
+    }
+
+
 GENERATORS: dict[str, Generator] = {
+    **_compressed_forms(),
     "depthwise_int4_int16": partial(graphs._one, layers.depthwise, graphs.image, INT16, bits=4),
     "transpose_conv_int4_int16": partial(graphs._one, layers.transpose_conv, graphs.image, INT16, bits=4),
     "fully_connected_int4_int16": partial(graphs._one, layers.fully_connected, graphs.row, INT16, bits=4),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tflm
 import torch
+from compressed import two_level
 
 import mcuquant as mq
 from mcuquant import build, flow
@@ -182,3 +183,14 @@ def test_names_from_a_model_file_do_no_harm(tmp_path: Path) -> None:
         assert "$(SHELL" not in path.read_text()
     x = graphs.random_inputs(np.random.default_rng(0), graph)
     np.testing.assert_array_equal(project.run_host(*x)[0], mq.run(graph, x)[0])
+
+
+def test_what_tflite_cannot_express_is_compiled_without_it(tmp_path: Path) -> None:
+    graph = two_level(conv_graph(), np.random.default_rng(0))
+    project = mq.compile(graph, output=tmp_path / "net", build_firmware=False)
+    assert not (project.directory / "model.tflite").exists()
+    (note,) = project.manifest["notes"]
+    assert note.startswith("no model.tflite: tensor 1 ('constant_1') has weights with multipliers that make ")
+    x = stored(graph, 3)
+    expected = np.concatenate([mq.run(graph, [x[i : i + 1]])[0] for i in range(len(x))])
+    np.testing.assert_array_equal(project.run_host(x)[0], expected)

@@ -31,7 +31,6 @@ from mcuquant.ir import DType, Graph, Op, QParams, Role, Shape
 from mcuquant.kernels import VARIANTS
 from mcuquant.kernels.axes import merged, strides
 from mcuquant.kernels.base import apart
-from mcuquant.kernels.conv import pack4
 from mcuquant.plan import Plan, Step, plan
 
 GENERATORS: dict[str, Generator] = graphs.GENERATORS | more_graphs.GENERATORS
@@ -307,12 +306,3 @@ def _walk(sizes: Sequence[int], steps: Sequence[int]) -> list[int]:
     for size, step in zip(sizes, steps, strict=True):
         places = [place + i * step for place in places for i in range(size)]
     return places
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.integers(-8, 7), max_size=9))
-def test_four_bit_weights_lie_two_a_byte(values: list[int]) -> None:
-    packed = pack4(np.array(values, np.int8)).view(np.uint8)
-    halves = [half for byte in packed.tolist() for half in (byte & 15, byte >> 4)]
-    assert packed.size == (len(values) + 1) // 2
-    assert [(h ^ 8) - 8 for h in halves[: len(values)]] == values

@@ -19,10 +19,10 @@ typedef struct {
     int32_t act_min, act_max; /* clamp of the stored output */
 } mq_conv2d_t;
 
-/* `_window` sums over one window for one output channel, whose weights start at w0; x starts at the channel's group.
+/* `_window` sums over one window for output channel o; x starts at the channel's group.
    bias, m (31 bits) and shift (to the left) have one entry per output channel. */
-#define MQ_DEFINE_CONV2D(name, x_t, weight, acc_t, requantize)                                                         \
-    MQ_KERNEL acc_t name##_window(const mq_conv2d_t *p, const x_t *x, const int8_t *w, int32_t w0, mq_taps_t t,        \
+#define MQ_DEFINE_CONV2D(name, x_t, w_t, weight, acc_t, requantize)                                                    \
+    MQ_KERNEL acc_t name##_window(const mq_conv2d_t *p, const x_t *x, const w_t *w, int32_t o, mq_taps_t t,            \
                                   acc_t acc)                                                                           \
     {                                                                                                                  \
         const int32_t depth = p->in_c / p->groups;                                                                     \
@@ -30,16 +30,16 @@ typedef struct {
             for (int32_t kx = t.kx0; kx < t.kx1; kx++) {                                                               \
                 const int32_t pixel = (t.row + ky * p->dilation_h) * p->in_w + t.column + kx * p->dilation_w;          \
                 const x_t *xp = x + pixel * p->in_c;                                                                   \
-                const int32_t wp = w0 + (ky * p->k_w + kx) * depth;                                                    \
+                const int32_t wp = ((o * p->k_h + ky) * p->k_w + kx) * depth;                                          \
                 for (int32_t c = 0; c < depth; c++) {                                                                  \
-                    acc += (xp[c] - p->x_zero) * weight(w, wp + c);                                                    \
+                    acc += (xp[c] - p->x_zero) * weight(w, wp + c, o);                                                 \
                 }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \
         return acc;                                                                                                    \
     }                                                                                                                  \
                                                                                                                        \
-    MQ_KERNEL void name(const mq_conv2d_t *p, const x_t *x, const int8_t *w, const acc_t *bias, const int32_t *m,      \
+    MQ_KERNEL void name(const mq_conv2d_t *p, const x_t *x, const w_t *w, const acc_t *bias, const int32_t *m,         \
                         const int8_t *shift, x_t *y)                                                                   \
     {                                                                                                                  \
         const int32_t depth = p->in_c / p->groups;                                                                     \
@@ -50,7 +50,7 @@ typedef struct {
                     const mq_taps_t taps = MQ_TAPS(p, oy, ox);                                                         \
                     for (int32_t o = 0; o < p->out_c; o++) {                                                           \
                         const x_t *xg = x + (o / group_outputs) * depth;                                               \
-                        const acc_t acc = name##_window(p, xg, w, o * p->k_h * p->k_w * depth, taps, bias[o]);         \
+                        const acc_t acc = name##_window(p, xg, w, o, taps, bias[o]);                                   \
                         const int32_t v = requantize(acc, m[o], shift[o]);                                             \
                         *y++ = (x_t)mq_stored(v, p->y_zero, p->act_min, p->act_max);                                   \
                     }                                                                                                  \

@@ -20,21 +20,21 @@ typedef struct {
 
 /* `_window` sums over one window of output channel o; x starts at its input channel.
    bias, m (31 bits) and shift (to the left) have one entry per output channel. */
-#define MQ_DEFINE_DEPTHWISE(name, x_t, weight, acc_t, requantize)                                                      \
-    MQ_KERNEL acc_t name##_window(const mq_depthwise_t *p, const x_t *x, const int8_t *w, int32_t o, mq_taps_t t,      \
+#define MQ_DEFINE_DEPTHWISE(name, x_t, w_t, weight, acc_t, requantize)                                                 \
+    MQ_KERNEL acc_t name##_window(const mq_depthwise_t *p, const x_t *x, const w_t *w, int32_t o, mq_taps_t t,         \
                                   acc_t acc)                                                                           \
     {                                                                                                                  \
         const int32_t out_c = p->in_c * p->multiplier;                                                                 \
         for (int32_t ky = t.ky0; ky < t.ky1; ky++) {                                                                   \
             for (int32_t kx = t.kx0; kx < t.kx1; kx++) {                                                               \
                 const int32_t pixel = (t.row + ky * p->dilation_h) * p->in_w + t.column + kx * p->dilation_w;          \
-                acc += (x[pixel * p->in_c] - p->x_zero) * weight(w, (ky * p->k_w + kx) * out_c + o);                   \
+                acc += (x[pixel * p->in_c] - p->x_zero) * weight(w, (ky * p->k_w + kx) * out_c + o, o);                \
             }                                                                                                          \
         }                                                                                                              \
         return acc;                                                                                                    \
     }                                                                                                                  \
                                                                                                                        \
-    MQ_KERNEL void name(const mq_depthwise_t *p, const x_t *x, const int8_t *w, const acc_t *bias, const int32_t *m,   \
+    MQ_KERNEL void name(const mq_depthwise_t *p, const x_t *x, const w_t *w, const acc_t *bias, const int32_t *m,      \
                         const int8_t *shift, x_t *y)                                                                   \
     {                                                                                                                  \
         for (int32_t n = 0; n < p->batch; n++, x += p->in_h * p->in_w * p->in_c) {                                     \

@@ -18,10 +18,10 @@ typedef struct {
 } mq_transpose_conv_t;
 
 /* `_window` sums all that reaches one output, whose row and column are counted from the padding's edge: taps lie a
-   stride apart, and each step to a later tap is one to an earlier pixel. Weights of the output's channel start at w0.
+   stride apart, and each step to a later tap is one to an earlier pixel. The weights are those of output channel o.
    bias, m (31 bits) and shift (to the left) have one entry per output channel. */
-#define MQ_DEFINE_TRANSPOSE_CONV(name, x_t, weight, acc_t, requantize)                                                 \
-    MQ_KERNEL acc_t name##_window(const mq_transpose_conv_t *p, const x_t *x, const int8_t *w, int32_t w0,             \
+#define MQ_DEFINE_TRANSPOSE_CONV(name, x_t, w_t, weight, acc_t, requantize)                                            \
+    MQ_KERNEL acc_t name##_window(const mq_transpose_conv_t *p, const x_t *x, const w_t *w, int32_t o,                 \
                                   int32_t row, int32_t column, acc_t acc)                                              \
     {                                                                                                                  \
         int32_t iy = row / p->stride_h;                                                                                \
@@ -30,9 +30,9 @@ typedef struct {
             for (int32_t kx = column % p->stride_w; kx < p->k_w && ix >= 0; kx += p->stride_w, ix--) {                 \
                 if (iy < p->in_h && ix < p->in_w) {                                                                    \
                     const x_t *xp = x + (iy * p->in_w + ix) * p->in_c;                                                 \
-                    const int32_t wp = w0 + (ky * p->k_w + kx) * p->in_c;                                              \
+                    const int32_t wp = ((o * p->k_h + ky) * p->k_w + kx) * p->in_c;                                    \
                     for (int32_t c = 0; c < p->in_c; c++) {                                                            \
-                        acc += (xp[c] - p->x_zero) * weight(w, wp + c);                                                \
+                        acc += (xp[c] - p->x_zero) * weight(w, wp + c, o);                                             \
                     }                                                                                                  \
                 }                                                                                                      \
             }                                                                                                          \
@@ -40,15 +40,14 @@ typedef struct {
         return acc;                                                                                                    \
     }                                                                                                                  \
                                                                                                                        \
-    MQ_KERNEL void name(const mq_transpose_conv_t *p, const x_t *x, const int8_t *w, const acc_t *bias,                \
+    MQ_KERNEL void name(const mq_transpose_conv_t *p, const x_t *x, const w_t *w, const acc_t *bias,                   \
                         const int32_t *m, const int8_t *shift, x_t *y)                                                 \
     {                                                                                                                  \
         for (int32_t n = 0; n < p->batch; n++, x += p->in_h * p->in_w * p->in_c) {                                     \
             for (int32_t oy = 0; oy < p->out_h; oy++) {                                                                \
                 for (int32_t ox = 0; ox < p->out_w; ox++) {                                                            \
                     for (int32_t o = 0; o < p->out_c; o++) {                                                           \
-                        const int32_t w0 = o * p->k_h * p->k_w * p->in_c;                                              \
-                        const acc_t acc = name##_window(p, x, w, w0, oy + p->pad_top, ox + p->pad_left, bias[o]);      \
+                        const acc_t acc = name##_window(p, x, w, o, oy + p->pad_top, ox + p->pad_left, bias[o]);       \
                         const int32_t v = requantize(acc, m[o], shift[o]);                                             \
                         *y++ = (x_t)mq_stored(v, p->y_zero, p->act_min, p->act_max);                                   \
                     }                                                                                                  \

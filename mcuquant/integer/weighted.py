@@ -13,15 +13,16 @@ Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
 
 @dataclass(frozen=True, slots=True)
 class ConvParams:
-    """acc = bias[o] + sum((x - x_zero) * (w - w_zero)); y = clamp(requantize(acc, multipliers[o]) + y_zero).
+    """acc = bias[o] + sum((x - x_zero) * w.steps); y = clamp(requantize(acc, multipliers[o]) + y_zero).
 
+    `w.steps` are the stored weights less their zero point, times their channel's multiplier where they have one.
     Padding adds nothing to acc.
     """
 
     x_zero: int
     """Zero point of the input; 0 for int16."""
     w_zero: int
-    """Zero point of the weights; 0 but for FULLY_CONNECTED, whose kernel alone reads it."""
+    """Zero point of the weights; 0 where each channel has its own."""
     y_zero: int
     """Zero point of the output; 0 for int16."""
     multipliers: tuple[fx.Multiplier, ...]
@@ -54,8 +55,7 @@ def conv_params(graph: Graph, op: Weighted) -> ConvParams:
     factors = tuple(_factor(op.kind, x.scale * scale, y, acc_bits) for scale in w.q.scale)
     channels = w.shape[3] if isinstance(op, DepthwiseConv2D) else w.shape[0]
     multipliers = factors if len(factors) == channels else factors * channels
-    w_zero = w.zero_point if isinstance(op, FullyConnected) else 0
-    return ConvParams(x.zero_point, w_zero, y.zero_point, multipliers, *act_bounds(y, op.activation), acc_bits)
+    return ConvParams(x.zero_point, w.zero_point, y.zero_point, multipliers, *act_bounds(y, op.activation), acc_bits)
 
 
 def _acc_bits(x: Tensor, bias: Tensor | None) -> int:

@@ -21,7 +21,7 @@ from . import (
     unary,
     winograd,
 )
-from .base import Blob, Exactly, In, Ins, Number, Out, Parts, Scratch, Site, Struct, Variant
+from .base import Blob, Exactly, In, Ins, Number, Out, Parts, Record, Scratch, Site, Struct, Variant
 
 __all__ = [
     "VARIANTS",
@@ -32,6 +32,7 @@ __all__ = [
     "Number",
     "Out",
     "Parts",
+    "Record",
     "Scratch",
     "Site",
     "Struct",

@@ -13,8 +13,10 @@ from ..core import Core
 from ..errors import UnsupportedOpError
 from ..fixedpoint import Multiplier
 from ..ir import Array, DType, Graph, Op, Tensor
-from ..ops import Padding
+from ..ops import Conv2D, DepthwiseConv2D, FullyConnected, Padding, TransposeConv
 from .cost import STEP_BYTES, Cycles, Shared, plain
+
+WEIGHTED = (Conv2D, DepthwiseConv2D, TransposeConv, FullyConnected)
 
 Value = int | float | tuple[int, ...] | Mapping[str, "Value"]
 """A field of a parameter struct: an integer, a single-precision number, an array or a nested struct."""
@@ -62,6 +64,14 @@ class Blob:
     layout: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """Address of a struct of C type `ctype` that the call itself makes; its fields are integers and constant arrays."""
+
+    ctype: str
+    fields: Mapping[str, int | Blob]
+
+
 @dataclass(frozen=True, slots=True)
 class In:
     """Address of the operation's input `index`: in the arena, or of its constant in flash."""
@@ -95,7 +105,7 @@ class Number:
     value: int
 
 
-Arg = Struct | Parts | Blob | In | Ins | Out | Scratch | Number
+Arg = Struct | Parts | Blob | Record | In | Ins | Out | Scratch | Number
 Args = Callable[[Site], tuple[Arg, ...]]
 Takes = Callable[[Site], bool]
 
@@ -139,9 +149,24 @@ class Variant:
     """C functions that it calls and that are in flash once for all layers."""
     note: str = field(default="")
     """What tells it from another variant of the same C function, for a person: "whole planes"."""
+    unpacks: bool = False
+    """The kernel knows weights with a codebook, zero points and multipliers."""
 
     def applies(self, site: Site) -> bool:
-        return isinstance(site.op, self.op) and self.takes(site)
+        known = self.unpacks or not (has_steps(site) or has_palette(site))
+        return known and isinstance(site.op, self.op) and self.takes(site)
+
+
+def has_palette(site: Site) -> bool:
+    return isinstance(site.op, WEIGHTED) and site.ins[1].palette is not None
+
+
+def has_steps(site: Site) -> bool:
+    """Whether the operation's weights mean something else than their stored values."""
+    if not isinstance(site.op, WEIGHTED):
+        return False
+    q = site.ins[1].q
+    return q is not None and bool(q.zero_point or q.zero_points or q.multipliers)
 
 
 def activations_are(dtype: DType) -> Takes:

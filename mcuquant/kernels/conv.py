@@ -23,11 +23,13 @@ from .base import (
     Variant,
     apart,
     check_sums,
+    has_steps,
     image_fields,
     span,
     stride_fields,
 )
 from .overlap import rows, windows
+from .packing import is_packed, packed_weights
 
 ACCUMULATOR_BITS = {32: 32, 64: 48}
 """Bits that sums may use, by ConvParams.acc_bits: mq_requantize64 multiplies by 16 more."""
@@ -64,16 +66,10 @@ def requantize_blobs(p: ConvParams) -> tuple[Blob, Blob]:
     )
 
 
-def pack4(values: Array) -> Array:
-    """4-bit integers two a byte, the first in the low half; a last half that is left over is 0."""
-    flat = np.append(values.reshape(-1), np.zeros(values.size % 2, np.int8)).astype(np.uint8) & 15
-    return (flat[0::2] | flat[1::2] << 4).view(np.int8)
-
-
 def sums(site: Site) -> tuple[Array, Array]:
     """Lowest and highest accumulator of every output channel, whatever the input; partial sums lie between too."""
     p = conv_params(site)
-    w = weights(site).astype(np.int64) - p.w_zero
+    w = site.ins[1].steps.astype(np.int64)
     by_channel = w[0].reshape(-1, w.shape[3]).T if isinstance(site.op, DepthwiseConv2D) else w.reshape(w.shape[0], -1)
     low, high = span(site.ins[0], p.x_zero)
     start = np.clip(bias(site).astype(np.int64), -(1 << 62), 1 << 62)
@@ -92,10 +88,8 @@ def _tail(site: Site) -> tuple[Arg, ...]:
     """Weights as stored, biases, multipliers, shifts, and the output: how every plain kernel's call ends."""
     check(site)
     w = weights(site)
-    shape = "x".join(map(str, w.shape))
-    packed = site.ins[1].bits == 4
     return (
-        Blob("weights", pack4(w), f"{shape}, 4 bits each") if packed else Blob("weights", w, shape),
+        packed_weights(site) if in_stream(site) else Blob("weights", w, "x".join(map(str, w.shape))),
         Blob("bias", bias(site)),
         *requantize_blobs(conv_params(site)),
         Out(),
@@ -155,7 +149,8 @@ def _transpose_conv(site: Site) -> tuple[Arg, ...]:
 def _fully_connected(site: Site) -> tuple[Arg, ...]:
     p, (outputs, depth) = conv_params(site), weights(site).shape
     size = {"rows": site.ins[0].elements // depth, "depth": depth, "outputs": outputs}
-    return Struct("mq_fully_connected_t", {**size, "w_zero": p.w_zero, **output_fields(p)}), In(), *_tail(site)
+    zero = 0 if in_stream(site) else p.w_zero
+    return Struct("mq_fully_connected_t", {**size, "w_zero": zero, **output_fields(p)}), In(), *_tail(site)
 
 
 def _row_leads(site: Site) -> tuple[int]:
@@ -165,36 +160,48 @@ def _row_leads(site: Site) -> tuple[int]:
 _window_leads = partial(windows, buffered=False)
 
 
+def in_stream(site: Site) -> bool:
+    """Whether the plain kernels read the weights from a packed stream: bits, codebooks, or a meaning of their own."""
+    return is_packed(site) or (has_steps(site) and not _is_fully_connected(site))
+
+
+def _is_fully_connected(site: Site) -> bool:
+    """A layer whose plain kernel takes the one zero point of weights of 8 bits, as TFLite has it."""
+    q = site.ins[1].q
+    return isinstance(site.op, FullyConnected) and q is not None and not (q.zero_points or q.multipliers)
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """Types that a kernel with weights is compiled for; firmware/kernels/mq_weights.h."""
 
     suffix: str
     x: DType
-    weight_bits: int
+    in_stream: bool
     acc_bits: int
 
     def fits(self, site: Site) -> bool:
         x, w = site.ins[:2]
-        typed = x.dtype is site.out.dtype is self.x and w.is_constant and w.bits == self.weight_bits
+        typed = x.dtype is site.out.dtype is self.x and w.is_constant and in_stream(site) is self.in_stream
         return typed and conv_params(site).acc_bits == self.acc_bits
 
 
 FORMS = (
-    Form("s8", DType.INT8, 8, 32),
-    Form("s8_w4", DType.INT8, 4, 32),
-    Form("s16", DType.INT16, 8, 64),
-    Form("s16_w4", DType.INT16, 4, 64),
+    Form("s8", DType.INT8, False, 32),
+    Form("packed_s8", DType.INT8, True, 32),
+    Form("s16", DType.INT16, False, 64),
+    Form("packed_s16", DType.INT16, True, 64),
 )
 NARROW_FORMS = (
-    Form("s16_b32", DType.INT16, 8, 32),
-    Form("s16_w4_b32", DType.INT16, 4, 32),
+    Form("s16_b32", DType.INT16, False, 32),
+    Form("packed_s16_b32", DType.INT16, True, 32),
 )
 
 
 def _plain(kernel: str, op: type[Op], args: Args, leads: Leads, forms: tuple[Form, ...] = FORMS) -> tuple[Variant, ...]:
     return tuple(
-        Variant(f"{kernel}_{form.suffix}", f"mq_{kernel}.h", op, form.fits, args, leads=leads) for form in forms
+        Variant(f"{kernel}_{form.suffix}", f"mq_{kernel}.h", op, form.fits, args, leads=leads, unpacks=True)
+        for form in forms
     )
 
 

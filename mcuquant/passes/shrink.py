@@ -90,11 +90,10 @@ def _folded_bias(graph: Graph, op: Op, x: Interval, dropped: Array, outs: Array)
 
 
 def _contribution(graph: Graph, op: Op, x: Interval, dropped: Array) -> Array:
-    data, w = graph[op.inputs[1]].data, graph[op.inputs[1]]
-    assert data is not None
+    w = graph[op.inputs[1]].steps
     fixed, value = always(x)
     folded = dropped & fixed & foldable(graph, op, value)
-    sums = (data.astype(np.int64) - w.zero_point).reshape(data.shape[0], -1, data.shape[-1]).sum(axis=1)
+    sums = w.astype(np.int64).reshape(w.shape[0], -1, w.shape[-1]).sum(axis=1)
     offset = np.where(folded, value.astype(np.int64) - graph[op.inputs[0]].zero_point, 0)
     return np.asarray(sums @ offset)
 
@@ -109,13 +108,12 @@ def _zero_bias(graph: Graph, op: Op) -> Tensor:
 
 
 def _taken(t: Tensor, mask: Array, axis: int) -> Tensor:
-    """The constant at the kept indices of one axis, its scales with it."""
+    """The constant at the kept indices of one axis, its scales and indices with it."""
     assert t.data is not None
     data = np.compress(mask, t.data, axis=axis)
-    q = t.q
-    if q is not None and q.axis == axis and len(q.scale) > 1:
-        q = QParams(tuple(s for s, kept in zip(q.scale, mask, strict=True) if kept), q.zero_point, axis)
-    return replace(t, shape=data.shape, data=data, q=q)
+    q = None if t.q is None else t.q.taken(mask, axis)
+    palette = None if t.palette is None else t.palette.taken(mask, axis)
+    return replace(t, shape=data.shape, data=data, q=q, palette=palette)
 
 
 def _note(before: Graph, after: Graph) -> str:

@@ -27,6 +27,7 @@ def type_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
     yield from _conversion_problems(graph, op)
     if isinstance(op, _WEIGHTED):
         yield from _weight_problems(graph, op)
+    yield from _compressed_problems(graph, op)
     yield from _fixed_output_problems(graph, op)
     if level is Level.LOWERABLE:
         yield from _state_problems(graph, op)
@@ -118,10 +119,18 @@ def _weight_problems(graph: Graph, op: Op) -> Iterator[str]:
         yield f"{_named('weights', w)} have no scale"
     elif w.q.axis not in (None, axis):
         yield f"{_named('weights', w)} have scales along axis {w.q.axis}, expected {axis}"
-    elif w.zero_point and not isinstance(op, ops.FullyConnected):
-        yield f"{_named('weights', w)} have zero point {w.zero_point}, expected 0"
+    elif w.palette is not None and w.palette.groups and w.palette.axis != axis:
+        yield f"{_named('weights', w)} have a palette along axis {w.palette.axis}, expected {axis}"
     elif len(op.inputs) > 2:
         yield from _bias_problems(op, graph[op.inputs[0]], w, graph[op.inputs[2]])
+
+
+def _compressed_problems(graph: Graph, op: Op) -> Iterator[str]:
+    """What only weights may have."""
+    for position, t in enumerate(graph.ins(op)):
+        more = t.palette is not None or (t.q is not None and (t.q.zero_points or t.q.multipliers))
+        if more and not (position == 1 and isinstance(op, _WEIGHTED)):
+            yield f"{_named('input', t)} has a palette, zero points or multipliers, expected of weights alone"
 
 
 def _bias_problems(op: Op, x: Tensor, w: Tensor, bias: Tensor) -> Iterator[str]:
