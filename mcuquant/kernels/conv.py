@@ -9,6 +9,7 @@ import numpy as np
 
 from ..integer import ConvParams, params
 from ..ir import Array, DType, Op
+from ..metrics import macs
 from ..ops import Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv
 from .base import (
     Arg,
@@ -28,6 +29,7 @@ from .base import (
     span,
     stride_fields,
 )
+from .cost import plain
 from .overlap import rows, windows
 from .packing import is_packed, packed_weights
 
@@ -157,6 +159,7 @@ def _row_leads(site: Site) -> tuple[int]:
     return rows(site, site.ins[0].elements // weights(site).shape[1], buffered=False)
 
 
+_UNPACK = 14
 _window_leads = partial(windows, buffered=False)
 
 
@@ -198,9 +201,23 @@ NARROW_FORMS = (
 )
 
 
+def _unpacking(site: Site) -> int:
+    """A weight is taken out of the stream, and looked up, for every product."""
+    return plain(site) + _UNPACK * macs(site.graph, site.op)
+
+
 def _plain(kernel: str, op: type[Op], args: Args, leads: Leads, forms: tuple[Form, ...] = FORMS) -> tuple[Variant, ...]:
     return tuple(
-        Variant(f"{kernel}_{form.suffix}", f"mq_{kernel}.h", op, form.fits, args, leads=leads, unpacks=True)
+        Variant(
+            f"{kernel}_{form.suffix}",
+            f"mq_{kernel}.h",
+            op,
+            form.fits,
+            args,
+            leads=leads,
+            unpacks=True,
+            cycles=_unpacking if form.in_stream else plain,
+        )
         for form in forms
     )
 

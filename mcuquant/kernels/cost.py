@@ -70,7 +70,18 @@ def plain(site: Site) -> int:
 
 def cost(variant: Variant, site: Site) -> Cost:
     """All of it. Packs the weights: the price of one lowering."""
-    from .base import Blob
+    constant_bytes = sum(map(_arg_bytes, variant.args(site)))
+    return Cost(variant.cycles(site), constant_bytes, variant.step_bytes, variant.scratch_bytes(site))
 
-    blobs = (int(a.data.nbytes) for a in variant.args(site) if isinstance(a, Blob))
-    return Cost(variant.cycles(site), sum(blobs), variant.step_bytes, variant.scratch_bytes(site))
+
+def _arg_bytes(arg: object) -> int:
+    """In flash."""
+    from .base import Blob, Record
+
+    match arg:
+        case Blob():
+            return int(arg.data.nbytes)
+        case Record():
+            return sum(map(_arg_bytes, arg.fields.values()))
+        case _:
+            return 0
