@@ -135,9 +135,10 @@ MQ_KERNEL void mq_pointwise_eight_pairs(const mq_pointwise_eight_run_t *run, int
 {
     int8_t *y = run->y;
     for (const uint32_t *x = run->x; x < run->x_end; x += 4, y += run->second) {
+        const uint32_t pixels[4] = {x[0], x[1], x[2], x[3]}; /* outputs may lie on them */
         for (const uint32_t *w = run->stream; w < run->stream_end; w += 5 + constants, y++) {
-            y[run->second] = requantize(mq_pointwise_eight_sum(x + 2, w), w + 5);
-            *y = requantize(mq_pointwise_eight_sum(x, w), w + 5);
+            y[run->second] = requantize(mq_pointwise_eight_sum(pixels + 2, w), w + 5);
+            *y = requantize(mq_pointwise_eight_sum(pixels, w), w + 5);
         }
     }
 }

@@ -8,6 +8,7 @@ from ..ir import Array
 from ..ops import Conv2D
 from .base import Arg, Blob, In, Out, Site, Struct, Variant
 from .conv import bias, conv_params, weights
+from .cost import CALL, Shared
 from .gemm import Form, is_pointwise, is_taken, once, twice
 from .overlap import windows
 
@@ -34,6 +35,13 @@ def pack(site: Site, form: Form, unit: int) -> Array:
     return np.column_stack([start, words, found[1]]).astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
+def _cycles(site: Site, form: Form) -> int:
+    """Two pixels at a time."""
+    outputs = site.out.shape[3]
+    of_output = 34 if form.name == "twice" else 26
+    return CALL + -(-site.out.elements // outputs // 2) * (of_output * outputs + 30)
+
+
 def _args(site: Site, form: Form, unit: int) -> tuple[Arg, ...]:
     outputs = site.out.shape[3]
     fields = {"pixels": site.out.elements // outputs, "out_c": outputs}
@@ -49,6 +57,9 @@ def _variant(form: Form, unit: int) -> Variant:
         lambda site: takes(site) and form.constants(site) is not None,
         lambda site: _args(site, form, unit),
         leads=lambda site: windows(site, buffered=True, block=2),
+        cycles=lambda site: _cycles(site, form),
+        step_bytes=80,
+        shared=(Shared(f"mq_pointwise_eight_run_{form.name}", 484 if form.name == "twice" else 388),),
     )
 
 
