@@ -13,7 +13,7 @@ from typing import Any
 import graphs
 import layers
 import numpy as np
-from compressed import asymmetric, narrow, shared, two_level
+from compressed import asymmetric, narrow, pruned, shared, two_level
 from graphs import INT8, INT16, Generator
 from nets import Net
 
@@ -149,6 +149,41 @@ def _compressed(name: str, rng: np.random.Generator, *changes: Callable[..., Gra
     return graph
 
 
+def _sparse_forms(of: Callable[..., Generator]) -> dict[str, Generator]:
+    """Many zeros: with a codebook, without, with zero points and multipliers."""
+    names = ("conv2d", "conv2d_dilated", "conv2d_pointwise", "fully_connected", "fully_connected_rows")
+    return {
+        **{f"{name}_pruned": of(name, pruned, zeros=0.8) for name in names},
+        **{f"{name}_pruned_shared": of(name, shared, entries=5, zeros=0.9) for name in names},
+        **{f"{name}_pruned_two_level": of(name, pruned, two_level, zeros=0.95) for name in names},
+        "fully_connected_pruned_asymmetric": lambda rng: _sparse_asymmetric(rng),
+        "fully_connected_pruned_deep": lambda rng: _sparse_deep(rng),
+    }
+
+
+def _sparse_deep(rng: np.random.Generator) -> Graph:
+    """Gaps longer than an entry holds, rows of more than 255 entries and of none."""
+    net = Net(rng)
+    layer = layers.fully_connected(net, net.input((1, 1500)), outputs=5)
+    graph = pruned(net.graph(layer), rng, 0.7)
+    w = graph.ins(graph.ops[0])[1]
+    assert w.data is not None
+    data = w.data.copy()
+    data[1], data[2, 20:1480] = 0, 0
+    return replace(graph, tensors={**graph.tensors, w.id: replace(w, data=data)})
+
+
+def _sparse_asymmetric(rng: np.random.Generator) -> Graph:
+    """Most weights are at the zero point of their channel."""
+    graph = asymmetric(graphs.GENERATORS["fully_connected"](rng), rng, by_channel=True)
+    w = graph.ins(graph.ops[0])[1]
+    assert w.q is not None
+    assert w.data is not None
+    zeros = np.array(w.q.zero_points)[:, None]
+    near = np.clip(zeros + rng.integers(-9, 10, w.shape) * (rng.random(w.shape) < 0.2), -128, 127)
+    return replace(graph, tensors={**graph.tensors, w.id: replace(w, data=near.astype(np.int8))})
+
+
 def _compressed_forms() -> dict[str, Generator]:
     def of(name: str, *changes: Callable[..., Graph], **form: Any) -> Generator:
         return lambda rng: _compressed(name, rng, *changes, **form)
@@ -165,6 +200,7 @@ def _compressed_forms() -> dict[str, Generator]:
         "depthwise_multiplier_two_level": of("depthwise_multiplier", two_level),
         "conv2d_asymmetric_alike": of("conv2d", asymmetric),
         **{f"fully_connected_shared_{n}": of("fully_connected", shared, entries=n) for n in (2, 3, 7, 30, 100, 256)},
+        **_sparse_forms(of),
         "fully_connected_shared_two_level": of("fully_connected", shared, asymmetric, two_level, entries=9, groups=2),
     }
 

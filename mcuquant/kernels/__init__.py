@@ -19,6 +19,7 @@ from . import (
     pool,
     reduce,
     softmax,
+    sparse,
     unary,
     winograd,
 )
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 VARIANTS: tuple[Variant, ...] = (
+    *sparse.VARIANTS,
     *mve.VARIANTS,
     *add_words.VARIANTS,
     *conv_few.VARIANTS,
