@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mve_graphs
 import numpy as np
@@ -16,7 +17,7 @@ from nets import Net
 from mcuquant.core import CORES
 from mcuquant.fixedpoint import Multiplier
 from mcuquant.ir import Graph
-from mcuquant.kernels import Site, mve
+from mcuquant.kernels import Exactly, Site, depthwise_mve, mve
 from mcuquant.kernels.conv import bias, conv_params, weights
 from mcuquant.ops import Activation
 from mcuquant.plan import choose, plan
@@ -29,36 +30,44 @@ def made(name: str, seed: int) -> Graph:
     return mve_graphs.GENERATORS[name](np.random.default_rng((seed, NAMES.index(name))))
 
 
-def check(runner: Runner, samples: int) -> None:
+def check(names: list[str], runner: Runner, samples: int) -> None:
     jobs = [
         (i, random_inputs(np.random.default_rng((i, k)), graph))
         for i, graph in enumerate(runner.graphs)
         for k in range(samples)
     ]
     for (i, sample), outcome in zip(jobs, runner.run_all(jobs), strict=True):
-        assert_equal(NAMES[i % len(NAMES)], runner.graphs[i], outcome, sample)
+        assert_equal(names[i], runner.graphs[i], outcome, sample)
+
+
+def on_host(names: list[str], seed: int, directory: Path) -> None:
+    check(names, build_host([made(name, seed) for name in names], directory, M55), 3)
+
+
+def on_device(names: list[str], seed: int, directory: Path) -> None:
+    check(names, build_device([made(name, seed) for name in names], directory, "cortex-m55"), 3)
 
 
 def test_under_the_sanitizers(tmp_path: Path) -> None:
-    check(build_host([made(name, 1) for name in NAMES], tmp_path, M55), 3)
+    on_host(NAMES[0::2], 1, tmp_path)
 
 
 @pytest.mark.emulator
 def test_on_an_emulated_core(tmp_path: Path) -> None:
-    check(build_device([made(name, 2) for name in NAMES], tmp_path, "cortex-m55"), 3)
+    on_device(NAMES[1::2], 2, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_more_under_the_sanitizers(seed: int, tmp_path: Path) -> None:
-    check(build_host([made(name, seed) for name in NAMES], tmp_path, M55), 4)
+    on_host(NAMES, seed, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.emulator
 @pytest.mark.parametrize("seed", range(200, 220))
 def test_more_on_an_emulated_core(seed: int, tmp_path: Path) -> None:
-    check(build_device([made(name, seed) for name in NAMES], tmp_path, "cortex-m55"), 6)
+    on_device(NAMES, seed, tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -70,7 +79,7 @@ def test_few_graphs_are_left_to_other_kernels(name: str) -> None:
     assert any(name.startswith(variant.removesuffix("_s8")) for variant in fast)
 
 
-def layer(seed: int = 0, zero_point: int = -128, channels: int = 21, **form: object) -> Site:
+def layer(seed: int = 0, zero_point: int = -128, channels: int = 21, **form: Any) -> Site:
     net = Net(np.random.default_rng(seed))
     x = net.input((1, 3, 4, channels))
     form = {"pads": ((0, 0), (0, 0)), "zero_point": zero_point, **form}
@@ -134,3 +143,56 @@ def with_bias(where: Site, value: int) -> Site:
     data[0] = value
     graph = where.graph.with_(tensors={**where.graph.tensors, b.id: replace(b, data=data)})
     return Site(graph, graph.ops[0], M55)
+
+
+def depthwise(seed: int = 0, channels: int = 5, **form: Any) -> Site:
+    net = Net(np.random.default_rng(seed))
+    x = net.input((1, 6, 7, channels))
+    form = {"window": (3, 3), "pads": ((1, 1), (1, 1)), **form}
+    graph = net.graph(mve_graphs.depthwise(net, x, **form))
+    return Site(graph, graph.ops[0], M55)
+
+
+@pytest.mark.parametrize("window", [(3, 3), (2, 3), (3, 1)])
+def test_packing_of_a_depthwise_layer_unpacks_to_the_weights(window: tuple[int, int]) -> None:
+    where = depthwise(window=window)
+    w, p = weights(where)[0], conv_params(where)
+    for c, row in enumerate(depthwise_mve.pack(where)):
+        taps = row[:6].view(np.int8)
+        columns = taps[5:17].reshape(3, 4)
+        assert columns[: window[1], : window[0]].tolist() == w[:, :, c].T.tolist()
+        assert not taps[:5].any()
+        assert not taps[17:].any()
+        assert np.count_nonzero(columns) == np.count_nonzero(w[:, :, c])
+        folded = int(bias(where)[c]) - p.x_zero * int(w[:, :, c].sum(dtype=int))
+        assert row[6:].tolist() == [folded, p.multipliers[c].m, p.multipliers[c].shift]
+
+
+def test_depthwise_layers_that_are_taken() -> None:
+    assert chosen(depthwise()) == "depthwise_mve_above_s8"
+    assert chosen(depthwise(zero_point=3)) == "depthwise_mve_signed_s8"
+    assert chosen(depthwise(stride=(3, 2))) == "depthwise_mve_above_s8"
+    assert chosen(depthwise(stride=(1, 3))) == "depthwise_s8"
+    assert chosen(depthwise(window=(3, 4), pads=((1, 1), (1, 1)))) == "depthwise_s8"
+    assert chosen(depthwise(channels=6000)) == "depthwise_mve_above_s8"
+    assert chosen(depthwise(channels=6600)) != "depthwise_mve_above_s8"
+
+
+NO_PADS = ((0, 0), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("form", "scratch_bytes"),
+    [({}, 2 * 9 * 64), ({"stride": (2, 2)}, 10 * 64), ({"window": (1, 1), "pads": NO_PADS}, 9 * 64)],
+)
+def test_depthwise_layers_run_in_place(form: dict[str, Any], scratch_bytes: int) -> None:
+    """Two rows are read ahead where windows overlap, none where they do not or strides leave room."""
+    where = depthwise(**form)
+    variant = choose(where)
+    assert variant.leads(where) == (Exactly(0),)
+    assert variant.scratch_bytes(where) == scratch_bytes
+
+
+def test_depthwise_layers_that_grow_are_apart() -> None:
+    where = depthwise(pads=((2, 2), (1, 1)))
+    assert choose(where).leads(where) == (None,)

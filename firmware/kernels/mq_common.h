@@ -6,6 +6,11 @@
 #include <stdint.h>
 #include <string.h>
 
+/* GCC 12 vectorizes for MVE with wrong masks: where some lanes are chosen at compile time, it takes them all. */
+#if defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE && !defined(__clang__)
+#pragma GCC optimize("no-tree-vectorize")
+#endif
+
 /* A step stays a function of its own, also beside one that is equal: it is what a profile attributes its cycles to. */
 #ifdef __clang__
 #define MQ_STEP __attribute__((noinline))

@@ -41,11 +41,12 @@ MQ_KERNEL void mq_conv2d_mve_row(const mq_conv2d_mve_t *p, const int8_t *from, m
     }
 }
 
-/* The window of output pixel (oy, ox), in the order of the weights. */
-MQ_KERNEL void mq_conv2d_mve_window(const mq_conv2d_mve_t *p, const int8_t *x, int32_t oy, int32_t ox, int8_t *to)
+/* The window of output pixel (oy, ox), in the order of the weights: one that reaches outside the image. */
+MQ_KERNEL void mq_conv2d_mve_border(const mq_conv2d_mve_t *p, const int8_t *x, int32_t oy, int32_t ox, int8_t *to)
 {
     const mq_taps_t t = MQ_TAPS(p, oy, ox);
     const int8_t *from = x + (t.row * p->in_w + t.column) * p->in_c;
+#pragma GCC unroll 1
     for (int32_t ky = 0; ky < p->k_h; ky++) {
         if (ky >= t.ky0 && ky < t.ky1 && t.kx0 < t.kx1) {
             mq_conv2d_mve_row(p, from, t, to);
@@ -54,6 +55,36 @@ MQ_KERNEL void mq_conv2d_mve_window(const mq_conv2d_mve_t *p, const int8_t *x, i
         }
         from += p->dilation_h * p->in_w * p->in_c;
         to += p->k_w * p->in_c;
+    }
+}
+
+/* One that lies inside. `from` is where its first tap is. */
+MQ_KERNEL void mq_conv2d_mve_inside(const mq_conv2d_mve_t *p, const int8_t *from, int8_t *to)
+{
+    const int32_t taps = p->dilation_w == 1 ? p->k_w : 1; /* that are neighbours */
+#pragma GCC unroll 4
+    for (int32_t ky = 0; ky < p->k_h; ky++, from += p->dilation_h * p->in_w * p->in_c) {
+#pragma GCC unroll 4
+        for (int32_t kx = 0; kx < p->k_w; kx += taps, to += taps * p->in_c) {
+            mq_mve_copy(from + kx * p->dilation_w * p->in_c, taps * p->in_c, to);
+        }
+    }
+}
+
+/* Whether taps from `start` on are all inside an image of `size` pixels. */
+MQ_KERNEL int mq_conv2d_mve_fits(int32_t start, int32_t taps, int32_t dilation, int32_t size)
+{
+    return start >= 0 && start + (taps - 1) * dilation < size;
+}
+
+MQ_KERNEL void mq_conv2d_mve_window(const mq_conv2d_mve_t *p, const int8_t *x, int32_t oy, int32_t ox, int8_t *to)
+{
+    const int32_t row = oy * p->stride_h - p->pad_top, column = ox * p->stride_w - p->pad_left;
+    if (mq_conv2d_mve_fits(row, p->k_h, p->dilation_h, p->in_h) &&
+        mq_conv2d_mve_fits(column, p->k_w, p->dilation_w, p->in_w)) {
+        mq_conv2d_mve_inside(p, x + (row * p->in_w + column) * p->in_c, to);
+    } else {
+        mq_conv2d_mve_border(p, x, oy, ox, to);
     }
 }
 

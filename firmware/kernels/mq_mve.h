@@ -1,4 +1,4 @@
-/* Bytes copied and filled 16 at a time on cores with MVE, and the same anywhere else. */
+/* Bytes copied and filled 16 at a time on cores with MVE, and the same anywhere else; there, what VRSHL does. */
 #ifndef MQ_MVE_H
 #define MQ_MVE_H
 
@@ -9,12 +9,14 @@
 
 MQ_KERNEL void mq_mve_copy(const int8_t *from, int32_t bytes, int8_t *to)
 {
-    for (; bytes >= 16; bytes -= 16, from += 16, to += 16) {
-        vstrbq_s8(to, vldrbq_s8(from));
+    const int32_t whole = bytes / 16 * 16, left = bytes % 16;
+#pragma GCC unroll 6
+    for (int32_t i = 0; i < whole; i += 16) {
+        vstrbq_s8(to + i, vldrbq_s8(from + i));
     }
-    if (bytes) {
-        const mve_pred16_t some = vctp8q((uint32_t)bytes);
-        vstrbq_p_s8(to, vldrbq_z_s8(from, some), some);
+    if (left) {
+        const mve_pred16_t some = vctp8q((uint32_t)left);
+        vstrbq_p_s8(to + whole, vldrbq_z_s8(from + whole, some), some);
     }
 }
 
@@ -40,6 +42,12 @@ MQ_KERNEL void mq_mve_fill(int32_t value, int32_t bytes, int8_t *to)
     for (int32_t i = 0; i < bytes; i++) {
         to[i] = (int8_t)value;
     }
+}
+
+/* VRSHL: x / 2^-shift, halves up; -31 <= shift <= 0. */
+MQ_KERNEL int32_t mq_mve_rounding_shift(int32_t x, int32_t shift)
+{
+    return shift == 0 ? x : (int32_t)(((int64_t)x + (INT64_C(1) << (-shift - 1))) >> -shift);
 }
 
 #endif

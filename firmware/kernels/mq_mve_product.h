@@ -16,7 +16,7 @@
 #ifndef MQ_MVE_PRODUCT_H
 #define MQ_MVE_PRODUCT_H
 
-#include "mq_common.h"
+#include "mq_mve.h"
 
 typedef struct {
     const int32_t *stream;
@@ -180,12 +180,6 @@ typedef void mq_mve_product_kernel_t(const mq_mve_product_t *p, const int8_t *x,
     }
 
 #else
-
-/* VRSHL: x / 2^-shift, halves up; -31 <= shift <= 0. */
-MQ_KERNEL int32_t mq_mve_rounding_shift(int32_t x, int32_t shift)
-{
-    return shift == 0 ? x : (int32_t)(((int64_t)x + (INT64_C(1) << (-shift - 1))) >> -shift);
-}
 
 /* The output of one pixel whose bias, weights, multiplier and shift are entry `i` of a group of four. */
 MQ_KERNEL int8_t mq_mve_product_output(const mq_mve_product_t *p, const int8_t *x, const int32_t *group, int32_t i,

@@ -8,6 +8,7 @@ from . import (
     conv,
     conv_few,
     depthwise,
+    depthwise_mve,
     elementwise,
     fully_connected,
     gemm,
@@ -45,6 +46,7 @@ __all__ = [
 VARIANTS: tuple[Variant, ...] = (
     *sparse.VARIANTS,
     *mve.VARIANTS,
+    *depthwise_mve.VARIANTS,
     *add_words.VARIANTS,
     *conv_few.VARIANTS,
     *depthwise.VARIANTS,

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..integer import ConvParams
 from ..ir import Array, DType
-from ..ops import Conv2D
+from ..ops import Conv2D, DepthwiseConv2D
 from . import overlap
 from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Value, Variant, image_fields, stride_fields
 from .conv import bias, conv_params, weights
@@ -22,7 +22,7 @@ GROUP = 4
 """Outputs at a time."""
 _MOST_OUTPUTS = (1 << 15) - 1
 """What is stored is addressed by 16 bits."""
-_WINDOW_BYTES = 512
+_WINDOW_BYTES = 640
 """Of scratch: more windows than two make the calls fewer."""
 _MOST_WINDOWS = 16
 _VECTOR_CYCLES, _GROUP_CYCLES, _PAIR_CYCLES = 15, 24, 30
@@ -67,16 +67,19 @@ def is_taken(site: Site) -> bool:
 
 def sums_fit(site: Site) -> bool:
     """Sums fit 32 bits at every moment: they begin with what the input's zero point adds, and grow by 128 * |w|."""
-    folded, w = folded_bias(site), weights(site).astype(np.int64)
-    most = np.abs(folded) + 128 * np.abs(w.reshape(len(w), -1)).sum(axis=1)
+    most = np.abs(folded_bias(site)) + 128 * np.abs(by_output(site)).sum(axis=1)
     return bool((most < 1 << 31).all())
 
 
+def by_output(site: Site) -> Array:
+    """Weights as int64, a row of taps for each output channel."""
+    w = weights(site).astype(np.int64)
+    return w[0].reshape(-1, w.shape[3]).T if isinstance(site.op, DepthwiseConv2D) else w.reshape(len(w), -1)
+
+
 def folded_bias(site: Site) -> Array:
-    """Biases less what the input's zero point adds, of every output of a convolution or a fully connected layer."""
-    w = weights(site)
-    at_zero = conv_params(site).x_zero * w.reshape(len(w), -1).sum(axis=1, dtype=np.int64)
-    return np.asarray(bias(site).astype(np.int64) - at_zero)
+    """Biases less what the input's zero point adds, of every output channel."""
+    return np.asarray(bias(site).astype(np.int64) - conv_params(site).x_zero * by_output(site).sum(axis=1))
 
 
 def pack(site: Site, head: int) -> Array:
