@@ -11,6 +11,7 @@ from . import build
 from .application import DUT, Application, application
 from .board import DEFAULT_BOARD, Board, load_board
 from .budget import check_fits
+from .details import DETAILS, details_of
 from .emit import emit
 from .errors import GraphError, ModelError
 from .exporters.tflite import to_tflite
@@ -24,7 +25,7 @@ from .passes.shrink import shrink as shrink_graph
 from .plan import Plan, plan
 from .program import Program
 from .project import Project
-from .quantization import Weights
+from .quantization import LayerSnr, Weights
 from .quantization import equalize as equalize
 from .quantization import quantize as quantize_graph
 from .sources import Sources
@@ -82,12 +83,15 @@ def compile(
     shrink: bool = True,
     app: str = DUT,
     model_id: str | None = None,
+    source: Graph | None = None,
+    snr: Sequence[LayerSnr] = (),
 ) -> Project:
     """A quantised graph becomes a C project in `output` (default build/NAME) and, unless told not to, firmware.
 
     `shrink` takes out what no input can change; outputs stay the same to the bit. `app` "mlperf" speaks with MLPerf
     Tiny's runner as the model `model_id` (ad01, ic01, kws01, vww01; told from the input's shape where it is not given).
     A network that .tflite cannot express gives a project without model.tflite, and a note that says why.
+    `source`, the float graph it came from, and `snr`, what `snr_report` says of both, are for `mcuquant report`.
     Nothing is left behind when a step fails. BudgetError when it does not fit the board, ToolError when the compiler is
     missing, OutputError when `output` holds something else.
     """
@@ -101,11 +105,12 @@ def compile(
     target = chosen.board(target)
     sources = emit(program, target, chosen)
     graph, model = _as_tflite(graph)
+    seen = {DETAILS: details_of(graph, steps, source, snr).to_text()}
     manifest = _manifest(graph, program, target, sources, chosen)
     with build.output_folder(directory) as staging:
         if build_firmware:
             manifest["firmware"] = _built(build.build(sources, target, staging))
-        build.write({**sources.files, **model, build.MANIFEST: build.manifest_text(manifest)}, staging)
+        build.write({**sources.files, **model, **seen, build.MANIFEST: build.manifest_text(manifest)}, staging)
     return Project(directory, manifest, target)
 
 

@@ -26,7 +26,7 @@ from mcuquant.quantization.quantizers import QUANTIZERS
 
 SHAPE = (3, 12)
 """Channels and length of one input of the network below."""
-COMMANDS = ("compile", "flash", "bench", "compare", "run", "validate", "inspect", "boards", "doctor")
+COMMANDS = ("compile", "flash", "bench", "compare", "run", "validate", "inspect", "report", "boards", "doctor")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def test_compile_writes_a_project_and_says_what_to_type_next(files: Files, tmp_p
     first, *rest = result.stdout.splitlines()
     assert first == "Sequential: 2 layers, 285 parameters, 672 MACs; for qemu-mps2-an386"
     assert rest[-3:] == [f"Wrote {out}: C project, model.tflite, manifest.json.", "", f"Next: make -C {out}"]
-    assert {"Makefile", "src", "model.tflite", "manifest.json"} == {p.name for p in out.iterdir()}
+    assert {"Makefile", "src", "model.tflite", "manifest.json", "details.json"} == {p.name for p in out.iterdir()}
     assert [p.name for p in tmp_path.iterdir()] == ["net"]
 
 
@@ -382,6 +382,34 @@ def test_validate_counts_right_answers_and_compares_bytes(project: Path, files: 
         "All 200 bytes equal those of the same C on this machine.\n"
         f"\nNext: mcuquant bench {project}\n"
     )
+
+
+@pytest.mark.emulator
+def test_validate_writes_the_accuracy_for_the_report(project: Path, files: Files, tmp_path: Path) -> None:
+    labelled(project, files, tmp_path / "test.npz")
+    result = mcuquant("validate", project, "--data", tmp_path / "test.npz", "--json", "-")
+    digest = json.loads((project / "manifest.json").read_text())["firmware"]["digest"]
+    assert json.loads(result.stdout) == {
+        "accuracy": 0.975,
+        "source": "40 samples on qemu-mps2-an386",
+        "right": 39,
+        "samples": 40,
+        "board": "qemu-mps2-an386",
+        "digest": digest,
+    }
+    check_fails(
+        mcuquant("validate", project, "--layers", "--json", "-"), 2, "--json writes the accuracy: leave --layers out"
+    )
+
+
+@pytest.mark.emulator
+def test_report_measures_an_emulated_board(project: Path, tmp_path: Path) -> None:
+    result = mcuquant("report", project, "-o", tmp_path / "net.html")
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "net.html").read_text()
+    facts = json.loads(mcuquant("bench", project, "--json", "-").stdout)
+    assert f"{facts[unit(facts)]:,}" in text
+    assert "The firmware was not measured." not in text
 
 
 @pytest.mark.emulator

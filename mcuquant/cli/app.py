@@ -15,6 +15,7 @@ from .device import bench, run
 from .doctor import doctor
 from .flash import flash_
 from .inspect import inspect
+from .report import report_
 from .validate import validate
 
 INTERRUPTED = 130
@@ -62,5 +63,5 @@ def main() -> None:
     """Entry point; commands are added below."""
 
 
-for _command in (compile_, flash_, bench, compare_, run, validate, inspect, boards, doctor, demo):
+for _command in (compile_, flash_, bench, compare_, run, validate, inspect, report_, boards, doctor, demo):
     main.add_command(_command)

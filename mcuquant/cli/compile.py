@@ -18,6 +18,7 @@ from .recipe import Recipe, read_recipe, recipe_options
 if TYPE_CHECKING:
     from ..ir import Array, Graph
     from ..project import Project
+    from ..quantization import LayerSnr
 
 SNR_SAMPLES = 16
 """Enough for a ratio to settle within a fraction of a dB."""
@@ -74,12 +75,24 @@ def compile_(
     check_free(directory)
     with working(f"reading {model.name}"):
         graph = flow.load(model)
+    source: Graph | None = None
+    rows: tuple[LayerSnr, ...] = ()
     if graph.is_float:
-        graph = _quantized(graph, model, _samples(model, calibration), read_recipe(options), snr)
+        source, graph, rows = _quantized(graph, model, _samples(model, calibration), read_recipe(options), snr)
     elif calibration is not None:
         raise click.UsageError(f"{model} is quantized already: leave --calibration out")
     with working("writing C" if no_build else "writing and compiling C"):
-        project = flow.compile(graph, target, directory, name, build_firmware=not no_build, app=app, model_id=model_id)
+        project = flow.compile(
+            graph,
+            target,
+            directory,
+            name,
+            build_firmware=not no_build,
+            app=app,
+            model_id=model_id,
+            source=source,
+            snr=rows,
+        )
     _report(project)
 
 
@@ -90,17 +103,21 @@ def _samples(model: Path, calibration: Path | None) -> Array:
     return x
 
 
-def _quantized(graph: Graph, model: Path, x: Array, recipe: Recipe, snr: bool) -> Graph:
+def _quantized(
+    graph: Graph, model: Path, x: Array, recipe: Recipe, snr: bool
+) -> tuple[Graph, Graph, tuple[LayerSnr, ...]]:
+    """The float graph as it was quantized, the integer one, and what each layer loses where that was asked for."""
     from ..quantization import snr_report
 
     channels_first = model.suffix.lower() == ".pt2"
     with working("quantizing"):
         graph, quantized = recipe.apply(graph, x, channels_first)
+    rows: tuple[LayerSnr, ...] = ()
     if snr:
         with working("comparing layers"):
             rows = snr_report(graph, quantized, x[:SNR_SAMPLES], channels_first)
         show(report.snr_table(rows))
-    return quantized
+    return graph, quantized, rows
 
 
 def _report(project: Project) -> None:

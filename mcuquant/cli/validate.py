@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -13,17 +14,18 @@ from ..errors import CalibrationError, DeviceError
 from ..ir import Array
 from ..layout import to_graph_layout
 from ..project import Port, Project, check_inputs
-from .console import next_step, progress, say, working
+from .console import next_step, progress, say, working, write_json
 from .data import named
-from .device import DIRECTORY, FILE, PORT, on_board
+from .device import DIRECTORY, FILE, NEW_FILE, PORT, on_board
 
 
 @click.command()
 @DIRECTORY
 @click.option("--data", type=FILE, metavar="X.npz", help="Array x, inputs; array y, the right classes.")
 @click.option("--layers", is_flag=True, help="Name the first layer that differs from the interpreter, if any.")
+@click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write the accuracy as JSON; - is stdout.")
 @PORT
-def validate(directory: Path, data: Path | None, layers: bool, port: str | None) -> None:
+def validate(directory: Path, data: Path | None, layers: bool, json_path: Path | None, port: str | None) -> None:
     """Measure accuracy on the board, over labelled data.
 
     x holds inputs (N, ...), real numbers in the model's own layout or stored integers as in model.tflite; y holds N
@@ -38,10 +40,13 @@ def validate(directory: Path, data: Path | None, layers: bool, port: str | None)
     Examples:
       mcuquant validate build/net --data test.npz
       mcuquant validate build/net --data test.npz --port /dev/ttyACM0
+      mcuquant validate build/net --data test.npz --json build/net/validation.json
       mcuquant validate build/net --layers
     """
     project = Project.open(directory)
     if layers:
+        if json_path is not None:
+            raise click.UsageError("--json writes the accuracy: leave --layers out")
         _layers(project, data, port)
         return
     if data is None:
@@ -53,8 +58,15 @@ def validate(directory: Path, data: Path | None, layers: bool, port: str | None)
     answers = on_board(project, stored, port)
     predicted = np.reshape(answers[0], (len(classes), -1)).argmax(axis=1)
     right = int((predicted == classes).sum())
-    say(f"Accuracy on {project.board.name}: {report.share_text(right, len(classes))} ({right:,} of {len(classes):,}).")
-    _compare(project, answers, expected)
+    accuracy = f"{report.share_text(right, len(classes))} ({right:,} of {len(classes):,})"
+    if str(json_path) != "-":
+        say(f"Accuracy on {project.board.name}: {accuracy}.")
+    equal = _compare(project, answers, expected)
+    if json_path is not None:
+        write_json(json_path, _facts(project, right, len(classes)))
+    if str(json_path) == "-":
+        return
+    say(equal)
     next_step(f"mcuquant bench {directory}")
 
 
@@ -114,8 +126,20 @@ def _classes(path: Path, y: Array, count: int) -> Array:
     return y
 
 
-def _compare(project: Project, answers: Sequence[Array], expected: Sequence[Array]) -> None:
-    """DeviceError unless the board's answers are the host's."""
+def _facts(project: Project, right: int, count: int) -> Mapping[str, Any]:
+    """What `mcuquant report` reads; the digest says of which firmware."""
+    return {
+        "accuracy": right / count if count else 0.0,
+        "source": f"{count:,} samples on {project.board.name}",
+        "right": right,
+        "samples": count,
+        "board": project.board.name,
+        "digest": project.firmware.digest,
+    }
+
+
+def _compare(project: Project, answers: Sequence[Array], expected: Sequence[Array]) -> str:
+    """A sentence about how many bytes; DeviceError unless the board's answers are the host's."""
     differing = np.flatnonzero((_rows(answers) != _rows(expected)).any(axis=1))
     if differing.size:
         raise DeviceError(
@@ -123,7 +147,7 @@ def _compare(project: Project, answers: Sequence[Array], expected: Sequence[Arra
             f"this machine, the first is sample {differing[0]}"
         )
     nbytes = sum(y.nbytes for y in answers)
-    say(f"All {nbytes:,} bytes equal those of the same C on this machine.")
+    return f"All {nbytes:,} bytes equal those of the same C on this machine."
 
 
 def _rows(outputs: Sequence[Array]) -> Array:

@@ -1,0 +1,58 @@
+"""`mcuquant report`: one HTML page about a build, and others beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..project import Project
+from .console import next_step, say, working, write_whole
+
+if TYPE_CHECKING:
+    from ..html.page import Build
+
+
+@click.command("report")
+@click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("others", metavar="[DIR|RECORDS.json]...", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [DIR/report.html]"
+)
+def report_(directory: Path, others: tuple[Path, ...], output: Path | None) -> None:
+    """Draw one HTML page about DIR: cycles by layer, the arena over time, weights, sensitivity, and accuracy.
+
+    DIR is a folder made by `mcuquant compile`. More folders, and files of records that compression and search wrote,
+    are set beside it: accuracy against size and cycles. The page needs nothing else, no network and no script.
+
+    A measurement is taken from DIR/bench.json (`mcuquant bench DIR --json DIR/bench.json`) where it is of this build,
+    else a board that is emulated is measured now. Accuracy is taken from DIR/validation.json (`mcuquant validate`).
+
+    \b
+    Examples:
+      mcuquant report build/net
+      mcuquant report build/net build/net4 search/records.json -o nets.html
+    """
+    from ..html import page
+
+    folders = [directory, *(path for path in others if path.is_dir())]
+    files = [path for path in others if not path.is_dir()]
+    builds = [_measured(Project.open(folder)) for folder in folders]
+    text = page.page(builds, files)
+    target = output or directory / "report.html"
+    data = text.encode(errors="replace")
+    write_whole(target, lambda file: file.write(data))
+    say(f"Wrote {target}: {len(data):,} B, for any browser.")
+    next_step(f"mcuquant bench {directory}")
+
+
+def _measured(project: Project) -> Build:
+    """What was measured before, or is now on an emulated board."""
+    from ..html import page
+
+    found = page.measured_before(project)
+    if found is None and project.board.is_emulated and (project.directory / "firmware.elf").is_file():
+        with working(f"measuring on {project.board.name}"), project.connect() as dut:
+            found = dut.bench().to_json()
+    return page.Build(project, found)

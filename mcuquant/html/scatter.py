@@ -1,0 +1,85 @@
+"""Accuracy against a cost: a numbered point for each network, and a line through those that no other beats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..record import Record, best
+from .marks import Dot, Line, Picture, Text, polyline, short, ticks
+
+_WIDTH, _HEIGHT = 460.0, 300.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 16.0, 14.0, 44.0
+_RADIUS = 9.0
+_SMALL = 4.0
+
+
+def scatter(title: str, axis: str, cost: str, records: Mapping[int, Record]) -> Picture:
+    """`records` by the number they have in the table; `cost` is a field of Record, `axis` what is written under it."""
+    known = {n: r for n, r in records.items() if r.accuracy is not None and getattr(r, cost) is not None}
+    across = ticks(*_span([float(getattr(r, cost)) for r in known.values()], math.inf))
+    up = ticks(*_span([100 * (r.accuracy or 0) for r in known.values()], 100.0))
+
+    def place(record: Record) -> tuple[float, float]:
+        x = _at(getattr(record, cost), across, _LEFT, _WIDTH - _RIGHT)
+        return x, _at(100 * (record.accuracy or 0), up, _HEIGHT - _BOTTOM, _TOP)
+
+    front = best(known.values(), cost)
+    places = {n: place(r) for n, r in sorted(known.items(), key=lambda item: (item[1] not in front, item[0]))}
+    numbered = _with_room(places)
+    dots = [_dot(n, known[n], cost, at, n in numbered, known[n] in front) for n, at in reversed(places.items())]
+    labels = [Text(x, y + 3.5, str(n), "middle", "number") for n, (x, y) in places.items() if n in numbered]
+    return Picture(
+        title=title,
+        summary=f"{len(known)} networks; {len(front)} are beaten by none. The table below lists all.",
+        width=_WIDTH,
+        height=_HEIGHT,
+        lines=(*_grid(across, up), polyline([place(r) for r in front], "front")),
+        dots=tuple(dots),
+        texts=(*_axes(across, up, axis), *labels),
+    )
+
+
+def _with_room(places: Mapping[int, tuple[float, float]]) -> set[int]:
+    """Those whose number can be read: not on one that comes before."""
+    numbered: set[int] = set()
+    for n, (x, y) in places.items():
+        if all(math.hypot(x - places[m][0], y - places[m][1]) >= 2 * _RADIUS for m in numbered):
+            numbered.add(n)
+    return numbered
+
+
+def _span(values: Sequence[float], most: float) -> tuple[float, float]:
+    """From the least to the largest value, and a bit more within 0 and `most`; never of no width."""
+    low, high = min(values), max(values)
+    room = (high - low) * 0.1 or high * 0.1 or 1.0
+    return max(0.0, low - room), min(most, high + room)
+
+
+def _at(value: float, marks: Sequence[float], low: float, high: float) -> float:
+    return low + (value - marks[0]) / (marks[-1] - marks[0]) * (high - low)
+
+
+def _dot(number: int, record: Record, cost: str, at: tuple[float, float], numbered: bool, front: bool) -> Dot:
+    title = f"{number} {record.label}: {100 * (record.accuracy or 0):.2f} %, {getattr(record, cost):,} {_UNITS[cost]}"
+    return Dot(*at, _RADIUS if numbered else _SMALL, "point best" if front else "point", title)
+
+
+_UNITS = {"weight_bytes": "bytes of weights", "cycles": "cycles"}
+
+
+def _grid(across: Sequence[float], up: Sequence[float]) -> Iterator[Line]:
+    for mark in across:
+        x = _at(mark, across, _LEFT, _WIDTH - _RIGHT)
+        yield polyline([(x, _TOP), (x, _HEIGHT - _BOTTOM)], "grid")
+    for mark in up:
+        y = _at(mark, up, _HEIGHT - _BOTTOM, _TOP)
+        yield polyline([(_LEFT, y), (_WIDTH - _RIGHT, y)], "grid")
+
+
+def _axes(across: Sequence[float], up: Sequence[float], axis: str) -> Iterator[Text]:
+    for mark in across:
+        yield Text(_at(mark, across, _LEFT, _WIDTH - _RIGHT), _HEIGHT - _BOTTOM + 16, short(mark), "middle", "axis")
+    for mark in up:
+        yield Text(_LEFT - 6, _at(mark, up, _HEIGHT - _BOTTOM, _TOP) + 4, f"{mark:.4g} %", "end", "axis")
+    yield Text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, axis, "middle", "axis")
