@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .flow import compile, equalize, from_tflite, from_torch, load, quantize
     from .interp import run, trace
     from .ir import Graph
+    from .node import NodeSettings
     from .project import Project
     from .quantization import Weights, snr_report
 
@@ -33,6 +34,7 @@ _HOMES = {
     "flow": ("compile", "equalize", "from_tflite", "from_torch", "load", "quantize"),
     "interp": ("run", "trace"),
     "ir": ("Graph",),
+    "node": ("NodeSettings",),
     "project": ("Project",),
     "quantization": ("Weights", "snr_report"),
 }
@@ -43,6 +45,7 @@ __all__ = [
     "Dut",
     "Graph",
     "McuquantError",
+    "NodeSettings",
     "Project",
     "Weights",
     "__version__",

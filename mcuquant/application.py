@@ -10,11 +10,13 @@ from math import prod
 
 from .board import Board
 from .errors import ModelError
+from .node import Node
 from .program import CTensor, Program
 
 DUT = "dut"
 MLPERF = "mlperf"
-APPLICATIONS = (DUT, MLPERF)
+NODE = "node"
+APPLICATIONS = (DUT, MLPERF, NODE)
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
@@ -31,13 +33,18 @@ class Wire(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """`wire_bytes` is the size of one input on the wire; `baud` None is the board's own rate."""
+    """`wire_bytes` is the size of one input on the wire; `baud` None is the board's own rate.
+
+    `sensor` is the text of a node's node_sensor.c; None is the one that replays what comes over the serial port.
+    """
 
     name: str
     model_id: str
     wire: Wire
     wire_bytes: int
     baud: int | None = None
+    node: Node | None = None
+    sensor: str | None = None
 
     def board(self, board: Board) -> Board:
         """The board at the rate that this application speaks at."""

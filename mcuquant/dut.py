@@ -19,6 +19,7 @@ from .device.transport import Transport, open_port
 from .device.wire import DeviceInfo
 from .errors import DeviceError, ToolError
 from .ir import Array, DType
+from .node import Decision, NodeRun
 from .project import Project, check_inputs, split_outputs
 
 BENCH_SEED = 1
@@ -89,6 +90,14 @@ class Dut:
                 progress(i + 1)
         outputs = split_outputs(b"".join(raw), self.project.outputs, len(raw))
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def run_node(self, raw: Array) -> NodeRun:
+        """What a node makes of raw counts (T, channels), int16: a stream of its own, from the first sample on."""
+        node = self.project.node
+        rows = [row.tobytes() for row in node.check(raw)]
+        streamed = self.link.stream(rows, node.samples_per_request)
+        decisions = tuple(Decision.of(line) for line in streamed.lines)
+        return NodeRun(streamed.samples, streamed.inferences, streamed.outputs_crc, decisions)
 
     def steps(self, *inputs: Array) -> tuple[Array, ...]:
         """Every step's outputs for one sample (1, ...), flat and in order, as the board made them one by one."""

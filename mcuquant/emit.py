@@ -30,6 +30,7 @@ def emit(program: Program, board: Board, app: Application, optimize_flags: str =
         **_model_files(program),
         **_kernel_files(program),
         **_runtime_files(board, app.wire),
+        **_extra_files(program, app),
         "src/board.h": render("board.h.j2", board=board, program=program, app=app),
         "src/linker.ld": render("linker.ld.j2", board=board),
     }
@@ -84,6 +85,15 @@ def _runtime_files(board: Board, wire: Wire) -> dict[str, str]:
     files = {**_copy("", ("mq.h", "mq.c")), **_copy("wire", (f"mq_wire_{wire}.c",))}
     files |= {**_copy_folder("app"), **_copy_folder("host")}
     return {**files, **{f"src/{path}": (_assets.folder("firmware") / path).read_text() for path in port_files(board)}}
+
+
+def _extra_files(program: Program, app: Application) -> dict[str, str]:
+    """What the firmware does beside answering."""
+    if app.node is None:
+        return _copy_folder("plain")
+    files = _copy_folder("node")
+    files["src/node/node_config.h"] = render("node_config.h.j2", program=program, node=app.node)
+    return files if app.sensor is None else {**files, "src/node/node_sensor.c": app.sensor}
 
 
 def port_files(board: Board) -> tuple[str, ...]:

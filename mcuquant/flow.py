@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import build
-from .application import DUT, Application, application
+from .application import DUT, NODE, Application, application
 from .board import DEFAULT_BOARD, Board, load_board
 from .budget import check_fits
 from .details import DETAILS, details_of
@@ -20,6 +20,7 @@ from .frontends import torch as torch_frontend
 from .ir import Array, Graph, Level, Tensor
 from .lower import lower
 from .metrics import parameters
+from .node import NodeSettings, configure
 from .passes import run_passes
 from .passes.shrink import shrink as shrink_graph
 from .plan import Plan, plan
@@ -85,6 +86,7 @@ def compile(
     model_id: str | None = None,
     source: Graph | None = None,
     snr: Sequence[LayerSnr] = (),
+    node: NodeSettings | None = None,
 ) -> Project:
     """A quantised graph becomes a C project in `output` (default build/NAME) and, unless told not to, firmware.
 
@@ -92,6 +94,7 @@ def compile(
     Tiny's runner as the model `model_id` (ad01, ic01, kws01, vww01; told from the input's shape where it is not given).
     A network that .tflite cannot express gives a project without model.tflite, and a note that says why.
     `source`, the float graph it came from, and `snr`, what `snr_report` says of both, are for `mcuquant report`.
+    "node" runs over the sliding windows of a sensor's samples, as `node` says, which it needs.
     Nothing is left behind when a step fails. BudgetError when it does not fit the board, ToolError when the compiler is
     missing, OutputError when `output` holds something else.
     """
@@ -101,7 +104,7 @@ def compile(
     graph = shrink_graph(graph) if shrink else graph
     steps, program = to_program(graph, target, name)
     check_fits(graph, steps, program, target)
-    chosen = application(program, app, model_id)
+    chosen = _with_node(application(program, app, model_id), graph, node)
     target = chosen.board(target)
     sources = emit(program, target, chosen)
     graph, model = _as_tflite(graph)
@@ -120,6 +123,19 @@ def _as_tflite(graph: Graph) -> tuple[Graph, Mapping[str, bytes]]:
         return graph, {MODEL_FILE: to_tflite(graph)}
     except ModelError as error:
         return replace(graph, notes=(*graph.notes, f"no {MODEL_FILE}: {error}")), {}
+
+
+def _with_node(app: Application, graph: Graph, settings: NodeSettings | None) -> Application:
+    if (app.name == NODE) != (settings is not None):
+        raise ModelError(
+            f"application {app.name!r} takes no settings of a node; add app='node'"
+            if settings is not None
+            else "application 'node' must know what a raw sample is: give node=NodeSettings(mean=..., std=..., lsb=...)"
+        )
+    if settings is None:
+        return app
+    made = configure(settings, [graph[t] for t in graph.inputs], [graph[t] for t in graph.outputs])
+    return replace(app, node=made, sensor=settings.sensor)
 
 
 def to_program(graph: Graph, board: Board, name: str = "model") -> tuple[Plan, Program]:
@@ -143,6 +159,7 @@ def _manifest(graph: Graph, program: Program, board: Board, sources: Sources, ap
         "core": board.core.cpu,
         "app": app.name,
         "model_id": app.model_id,
+        **({} if app.node is None else {"node": app.node.to_json(), "sensor": "own" if app.sensor else "replay"}),
         "sources_digest": sources.digest,
         "macs": program.macs,
         "parameters": parameters(graph),

@@ -15,6 +15,8 @@ from .device.transport import open_port
 from .dut import Dut
 from .errors import DeviceError
 from .ir import Array
+from .node import NodeRun
+from .node import difference as node_difference
 from .project import Project
 from .selection import Selected
 from .version import __version__
@@ -69,6 +71,15 @@ class TestDut:
             told = difference(a, np.asarray(b))
             if told:
                 raise AssertionError(f"{self.project.board.name}, output {i}: {told}")
+
+    def expect_node(self, raw: Array) -> NodeRun:
+        """AssertionError with the first difference unless a node decides as this computer does; else what it did."""
+        __tracebackhide__ = True
+        made = self.dut.run_node(raw)
+        told = node_difference(made, self.project.run_node(raw))
+        if told:
+            raise AssertionError(f"{self.project.board.name}: {told}")
+        return made
 
     def expect_latency(self, max_us: float) -> Measurement:
         """AssertionError with both sides when one inference takes longer; else the measurement."""

@@ -15,6 +15,7 @@ from . import build
 from .board import Board, board_of
 from .errors import CalibrationError, OutputError, ToolError
 from .ir import Array, DType
+from .node import Node, NodeRun
 
 if TYPE_CHECKING:
     from .dut import Dut
@@ -106,6 +107,21 @@ class Project:
         data = b"".join(b"".join(x[i].tobytes() for x in samples) for i in range(len(samples[0])))
         raw = self._host(data, sanitize)
         return split_outputs(raw, self.outputs, len(samples[0]))
+
+    @property
+    def node(self) -> Node:
+        """How it goes from samples to decisions. OutputError when it was not compiled as a node."""
+        if "node" not in self.manifest:
+            raise OutputError(f"{self.directory} is no sensor node; compile it with --app node")
+        return Node.from_json(self.manifest["node"])
+
+    def run_node(self, raw: Array) -> NodeRun:
+        """What the node makes of raw counts (T, channels), int16, on this computer."""
+        windows = self.node.windows(raw)
+        (port,) = self.inputs
+        if not len(windows):
+            return self.node.run(raw, np.empty((0, 1)))
+        return self.node.run(raw, self.run_host(windows.reshape(-1, *port.shape[1:]))[0])
 
     def _host(self, data: bytes, sanitize: bool) -> bytes:
         build.make(self.directory, "host", WERROR="-Werror", SANITIZE="1" if sanitize else "")

@@ -12,6 +12,7 @@ from rich.table import Table
 from .board import Board, Region
 
 if TYPE_CHECKING:
+    from .node import Decision
     from .quantization import LayerSnr
 
 
@@ -69,6 +70,15 @@ def accuracy_table(rows: Iterable[tuple[str, int, float]]) -> Table:
     made = table("network", ">windows", ">right")
     for name, count, part in rows:
         made.add_row(name, f"{count:,}", f"{100 * part:.2f} %")
+    return made
+
+
+def decision_table(decisions: Iterable[Decision]) -> Table:
+    """One row a decision; a dash where no score reached the threshold."""
+    made = table(">#", ">sample", ">class", ">score", ">stored")
+    for d in decisions:
+        label = "-" if d.label is None else str(d.label)
+        made.add_row(str(d.number), f"{d.sample:,}", label, f"{d.score:.3f}", str(d.stored))
     return made
 
 

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "mcuquant"
 LAYERS = (
     ("errors", "_assets", "version", "ops", "fixedpoint", "memory", "palette", "sources"),
     ("ir", "core", "symbols", "tflite_file", "record", "linkmap"),
-    ("layout", "metrics", "program", "integer", "verify", "board", "exporters"),
+    ("layout", "metrics", "program", "node", "integer", "verify", "board", "exporters"),
     ("application",),
     ("interp", "frontends", "build", "emit", "device"),
     ("kernels", "passes", "quantization"),

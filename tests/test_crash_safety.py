@@ -79,7 +79,8 @@ def test_damaged_flash_answers_with_that_alone(name: str, tmp_path: Path) -> Non
     board = load_board(name)
     elf = tinyfw.firmware(board, tmp_path)
     size = tinyfw.section(elf, ".image_crc")[1] - board.flash.origin
-    bad = tinyfw.damaged(elf, ".rodata", tinyfw.section(elf, ".rodata")[2] // 2, tmp_path / "bad.elf")
+    unspoken = elf.read_bytes().index(b"m-warmup-done") - tinyfw.section(elf, ".rodata")[0]
+    bad = tinyfw.damaged(elf, ".rodata", unspoken, tmp_path / "bad.elf")
     where = f"of {size} bytes from {board.flash.origin:08x}"
     line = re.compile(rf"e-\[Corrupted flash: CRC [0-9a-f]{{8}} {where}, built with [0-9a-f]{{8}}\]")
     heard = heard_at_boot(board, bad)

@@ -43,7 +43,7 @@ def firmware(board: Board, directory: Path, machine_flags: Sequence[str] = ()) -
     _generate(board, directory)
     root, linked, elf = folder("firmware"), directory / "linked.elf", directory / "firmware.elf"
     port = [root / path for path in port_files(board) if path.endswith(".c")]
-    app = [root / "wire" / "mq_wire_stored.c", *sorted((root / "app").glob("*.c"))]
+    app = [root / "wire" / "mq_wire_stored.c", root / "plain" / "mq_plain.c", *sorted((root / "app").glob("*.c"))]
     sources = [root / "mq.c", *app, *port, _TINY / "mq_tiny.c"]
     flags = [*(machine_flags or board.compiler_flags), "-Os", "-ffunction-sections", "-fdata-sections", "-fno-common"]
     link = ["--specs=nano.specs", "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings"]

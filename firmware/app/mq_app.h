@@ -23,6 +23,11 @@ void mq_app_feed_wire(void);
 void mq_app_conclude(void);
 void mq_app_results(void);
 
+/* What the firmware does beside answering (node/, or nothing: plain/): once at boot, and while it waits for a byte, which is
+ * there when `idle` returns. */
+void mq_app_start(void);
+void mq_app_idle(void);
+
 /* Inputs as the network stores them, one after the other. */
 void mq_app_feed_stored(void);
 /* To be called whenever the wire's bytes change. */
@@ -40,6 +45,8 @@ typedef struct {
 
 extern mq_result_t mq_app_result;
 
+/* Runs the network over what is in the arena's inputs; ticks of it alone. */
+uint64_t mq_app_compute(uint32_t id);
 /* Times one whole inference over the wire's input; ticks of the network alone. Its outputs become the result `id`. */
 uint64_t mq_app_infer(uint32_t id);
 /* Times step `i`, after those before it where they have not just been run. */

@@ -101,6 +101,7 @@ int main(void)
     check_image();
     mq_put_text("m-timestamp-mode-performance\r\n");
     mq_put_lap(mq_app_now_us());
+    mq_app_start();
     mq_put_text("m-init-done\r\nm-ready\r\n");
     for (;;) {
         serve();

@@ -23,6 +23,8 @@ const char *mq_port_ticks_source(void);
 int mq_port_getc(uint32_t timeout_us);
 /* Sleeps until a byte is there. */
 void mq_port_wait(void);
+/* The same for at most `timeout_us`; whether one is there. */
+bool mq_port_await(uint32_t timeout_us);
 void mq_port_putc(uint8_t byte);
 /* Whether the UART can make this rate. */
 bool mq_port_can_baud(uint32_t baud);

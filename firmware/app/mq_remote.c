@@ -6,6 +6,7 @@
  * and, by `out` alone, `bytes` raw bytes and their CRC-32 after it (little endian, continued from that of the line).
  * Without a number, as a person types it, the number is "-". */
 #include "app/mq_app.h"
+#include "app/mq_call.h"
 #include "app/mq_crc.h"
 #include "app/mq_dialogue.h"
 #include "app/mq_fault_fields.h"
@@ -15,77 +16,11 @@
 
 #include <string.h>
 
-enum { PROTOCOL_VERSION = 1, CHUNK_BYTES = 512, PAINT = 0xA5 };
-
-typedef struct {
-    const mq_request_t *request;
-    uint32_t first; /* word of the first argument */
-    mq_then_t then;
-    uint32_t baud;
-} mq_call_t;
-
-static void begin(const mq_call_t *call, const char *status)
-{
-    mq_put_crc_set(0);
-    mq_put_text("mq #");
-    if (call->request->checked) {
-        mq_put_hex(call->request->number);
-    } else {
-        mq_put_char('-');
-    }
-    mq_put_text(status);
-}
-
-/* Returns the line's CRC. */
-static uint32_t end(void)
-{
-    const uint32_t crc = mq_put_crc();
-    mq_put_text(" *");
-    mq_put_hex(crc);
-    mq_put_end();
-    return crc;
-}
-
-static void begin_ok(const mq_call_t *call)
-{
-    begin(call, " ok");
-}
-
-static void error(const mq_call_t *call, const char *code)
-{
-    begin(call, " error ");
-    mq_put_text(code);
-    (void)end();
-}
-
-static void put_name(const char *name)
-{
-    mq_put_char(' ');
-    mq_put_text(name);
-    mq_put_char('=');
-}
-
-static void put_u64(const char *name, uint64_t value)
-{
-    put_name(name);
-    mq_put_u64(value);
-}
-
-static void put_hex(const char *name, uint32_t value)
-{
-    put_name(name);
-    mq_put_hex(value);
-}
-
-static void put_text(const char *name, const char *value)
-{
-    put_name(name);
-    mq_put_text(value);
-}
+enum { PROTOCOL_VERSION = 1, PAINT = 0xA5 };
 
 static void put_sizes(const char *name, const mq_tensor_t *tensors, uint32_t count)
 {
-    put_name(name);
+    mq_call_put_name(name);
     for (uint32_t i = 0; i < count; i++) {
         mq_put_text(i == 0 ? "" : ",");
         mq_put_u64(tensors[i].bytes);
@@ -96,18 +31,13 @@ static void put_sizes(const char *name, const mq_tensor_t *tensors, uint32_t cou
 static void put_tensors(const char *name, const mq_tensor_t *tensors, uint32_t count)
 {
     static const char *const types[] = {"float32", "int8", "int16", "int32", "int64"};
-    put_name(name);
+    mq_call_put_name(name);
     for (uint32_t i = 0; i < count; i++) {
         mq_put_text(i == 0 ? "" : ",");
         mq_put_text(types[tensors[i].type]);
         mq_put_char(':');
         mq_put_u64(tensors[i].bytes);
     }
-}
-
-static bool argument(const mq_call_t *call, uint32_t i, uint32_t *value)
-{
-    return mq_word_u32(call->request, call->first + i, value);
 }
 
 static uint32_t input_crc(void)
@@ -129,63 +59,56 @@ static uint64_t counter_overhead(void)
 
 static void info(mq_call_t *call)
 {
-    begin_ok(call);
-    put_u64("protocol", PROTOCOL_VERSION);
-    put_text("digest", MQ_DIGEST);
-    put_text("board", MQ_BOARD_NAME);
-    put_text("core", MQ_BOARD_CORE);
-    put_hex("cpuid", mq_port_cpuid());
-    put_u64("clock_hz", mq_port_clock_hz());
-    put_text("counter", mq_port_ticks_source());
-    put_u64("counter_hz", mq_port_ticks_hz());
-    put_u64("counter_overhead", counter_overhead());
+    mq_call_ok(call);
+    mq_call_put_u64("protocol", PROTOCOL_VERSION);
+    mq_call_put_text("digest", MQ_DIGEST);
+    mq_call_put_text("board", MQ_BOARD_NAME);
+    mq_call_put_text("core", MQ_BOARD_CORE);
+    mq_call_put_hex("cpuid", mq_port_cpuid());
+    mq_call_put_u64("clock_hz", mq_port_clock_hz());
+    mq_call_put_text("counter", mq_port_ticks_source());
+    mq_call_put_u64("counter_hz", mq_port_ticks_hz());
+    mq_call_put_u64("counter_overhead", counter_overhead());
     put_tensors("inputs", mq_app_model->inputs, mq_app_model->input_count);
     put_tensors("outputs", mq_app_model->outputs, mq_app_model->output_count);
-    put_u64("steps", mq_app_model->step_count);
-    put_u64("arena", mq_app_model->arena_bytes);
-    put_u64("crashed", mq_port_crashed());
-    (void)end();
+    mq_call_put_u64("steps", mq_app_model->step_count);
+    mq_call_put_u64("arena", mq_app_model->arena_bytes);
+    mq_call_put_u64("crashed", mq_port_crashed());
+    (void)mq_call_end();
 }
 
 /* in OFFSET BYTES, followed by as many raw bytes and their CRC-32, continued from the request's. They go where they belong
  * at once: damaged ones are there until sent again, which `run` is told by the CRC of the whole input. */
 static void in(mq_call_t *call)
 {
-    uint32_t offset, count, crc;
-    if (!call->request->checked || !argument(call, 0, &offset) || !argument(call, 1, &count)) {
-        error(call, "arguments");
+    uint32_t offset, count;
+    if (!call->request->checked || !mq_call_u32(call, 0, &offset) || !mq_call_u32(call, 1, &count)) {
+        mq_call_error(call, "arguments");
         return;
     }
-    if (count > CHUNK_BYTES || offset > mq_app_input_bytes || count > mq_app_input_bytes - offset) {
+    if (count > MQ_CALL_CHUNK_BYTES || offset > mq_app_input_bytes || count > mq_app_input_bytes - offset) {
         mq_get_silence();
-        error(call, "range");
+        mq_call_error(call, "range");
         return;
     }
     mq_app_wire_changed(MQ_FORM_STORED);
-    if (!mq_get_bytes(mq_app_wire + offset, count) || !mq_get_bytes(&crc, sizeof crc)) {
-        error(call, "silence");
-        return;
+    if (mq_call_take(call, mq_app_wire + offset, count)) {
+        mq_call_ok(call);
+        (void)mq_call_end();
     }
-    if (crc != mq_crc32(call->request->crc, mq_app_wire + offset, count)) {
-        mq_get_silence();
-        error(call, "crc");
-        return;
-    }
-    begin_ok(call);
-    (void)end();
 }
 
 static void seed(mq_call_t *call)
 {
     uint32_t value;
-    if (!argument(call, 0, &value)) {
-        error(call, "arguments");
+    if (!mq_call_u32(call, 0, &value)) {
+        mq_call_error(call, "arguments");
         return;
     }
     mq_app_seed(value);
-    begin_ok(call);
-    put_hex("crc", input_crc());
-    (void)end();
+    mq_call_ok(call);
+    mq_call_put_hex("crc", input_crc());
+    (void)mq_call_end();
 }
 
 /* Whether the input is the one that argument i says by its CRC; without the argument, any is. */
@@ -205,18 +128,18 @@ static void put_result(const mq_call_t *call, uint64_t ticks)
     for (uint32_t i = 0; i < mq_app_result.count; i++) {
         crc = mq_crc32(crc, (const uint8_t *)mq_app_arena + tensors[i].offset, tensors[i].bytes);
     }
-    begin_ok(call);
-    put_u64("ticks", ticks);
+    mq_call_ok(call);
+    mq_call_put_u64("ticks", ticks);
     put_sizes("bytes", tensors, mq_app_result.count);
-    put_hex("crc", crc);
-    (void)end();
+    mq_call_put_hex("crc", crc);
+    (void)mq_call_end();
 }
 
 /* run [INPUT_CRC] */
 static void run(mq_call_t *call)
 {
     if (!input_agrees(call, 0)) {
-        error(call, "input");
+        mq_call_error(call, "input");
         return;
     }
     put_result(call, mq_app_infer(call->request->number));
@@ -226,10 +149,10 @@ static void run(mq_call_t *call)
 static void step(mq_call_t *call)
 {
     uint32_t i;
-    if (!argument(call, 0, &i) || i >= mq_app_model->step_count) {
-        error(call, "arguments");
+    if (!mq_call_u32(call, 0, &i) || i >= mq_app_model->step_count) {
+        mq_call_error(call, "arguments");
     } else if (!input_agrees(call, 1)) {
-        error(call, "input");
+        mq_call_error(call, "input");
     } else {
         put_result(call, mq_app_step(i, call->request->number));
     }
@@ -265,17 +188,17 @@ static void out(mq_call_t *call)
 {
     uint32_t id, offset, count;
     const bool understood = call->request->checked && mq_word_hex(call->request, call->first, &id) &&
-                            argument(call, 1, &offset) && argument(call, 2, &count);
+                            mq_call_u32(call, 1, &offset) && mq_call_u32(call, 2, &count);
     if (!understood) {
-        error(call, "arguments");
+        mq_call_error(call, "arguments");
     } else if (mq_app_result.count == 0 || mq_app_result.id != id) {
-        error(call, "result");
-    } else if (count > CHUNK_BYTES || offset > result_bytes() || count > result_bytes() - offset) {
-        error(call, "range");
+        mq_call_error(call, "result");
+    } else if (count > MQ_CALL_CHUNK_BYTES || offset > result_bytes() || count > result_bytes() - offset) {
+        mq_call_error(call, "range");
     } else {
-        begin_ok(call);
-        put_u64("bytes", count);
-        const uint32_t line_crc = end();
+        mq_call_ok(call);
+        mq_call_put_u64("bytes", count);
+        const uint32_t line_crc = mq_call_end();
         mq_put_crc_set(line_crc);
         put_result_bytes(offset, count);
         const uint32_t crc = mq_put_crc();
@@ -297,13 +220,13 @@ static void memory(mq_call_t *call)
     while (arena_used > 0 && arena[arena_used - 1u] == PAINT) {
         arena_used--;
     }
-    begin_ok(call);
-    put_u64("stack", mq_port_stack_bytes());
-    put_u64("stack_peak", mq_port_stack_peak_bytes());
-    put_u64("stack_inference", used > depth ? used - depth : 0);
-    put_u64("arena", mq_app_model->arena_bytes);
-    put_u64("arena_used", arena_used);
-    (void)end();
+    mq_call_ok(call);
+    mq_call_put_u64("stack", mq_port_stack_bytes());
+    mq_call_put_u64("stack_peak", mq_port_stack_peak_bytes());
+    mq_call_put_u64("stack_inference", used > depth ? used - depth : 0);
+    mq_call_put_u64("arena", mq_app_model->arena_bytes);
+    mq_call_put_u64("arena_used", arena_used);
+    (void)mq_call_end();
 }
 
 /* fault [clear] */
@@ -313,49 +236,56 @@ static void fault(mq_call_t *call)
         mq_port_fault_clear();
     }
     const mq_fault_t *const record = mq_port_fault();
-    begin_ok(call);
-    put_u64("recorded", record != NULL);
+    mq_call_ok(call);
+    mq_call_put_u64("recorded", record != NULL);
     if (record != NULL) {
         mq_put_fault_fields(record);
     }
-    (void)end();
+    (void)mq_call_end();
 }
 
 static void baud(mq_call_t *call)
 {
-    if (!argument(call, 0, &call->baud) || !mq_port_can_baud(call->baud)) {
-        error(call, "baud");
+    if (!mq_call_u32(call, 0, &call->baud) || !mq_port_can_baud(call->baud)) {
+        mq_call_error(call, "baud");
         return;
     }
     call->then = MQ_THEN_SET_BAUD;
-    begin_ok(call);
-    (void)end();
+    mq_call_ok(call);
+    (void)mq_call_end();
 }
 
 static void reboot(mq_call_t *call)
 {
     call->then = MQ_THEN_REBOOT;
-    begin_ok(call);
-    (void)end();
+    mq_call_ok(call);
+    (void)mq_call_end();
 }
 
-static const struct {
-    const char *verb;
-    void (*handle)(mq_call_t *call);
-} verbs[] = {{"info", info}, {"in", in},         {"seed", seed},   {"run", run},   {"step", step},
-             {"out", out},   {"memory", memory}, {"fault", fault}, {"baud", baud}, {"reboot", reboot}};
+static const mq_verb_t verbs[] = {{"info", info}, {"in", in},         {"seed", seed},   {"run", run},   {"step", step},
+                                   {"out", out},   {"memory", memory}, {"fault", fault}, {"baud", baud}, {"reboot", reboot},
+                                   {NULL, NULL}};
+
+/* The row of a table that ends in an empty one, or null. */
+static const mq_verb_t *find(const mq_verb_t *row, const mq_request_t *request, uint32_t verb)
+{
+    while (row->name != NULL && !mq_word_is(request, verb, row->name)) {
+        row++;
+    }
+    return row->name != NULL ? row : NULL;
+}
 
 mq_then_t mq_remote(const mq_request_t *request, uint32_t verb, uint32_t *baud_out)
 {
     mq_call_t call = {.request = request, .first = verb + 1u, .then = MQ_THEN_NOTHING};
-    for (uint32_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (mq_word_is(request, verb, verbs[i].verb)) {
-            verbs[i].handle(&call);
-            *baud_out = call.baud;
-            return call.then;
-        }
+    const mq_verb_t *row = find(verbs, request, verb);
+    row = row != NULL ? row : find(mq_app_verbs, request, verb);
+    if (row != NULL) {
+        row->handle(&call);
+    } else {
+        mq_get_silence();
+        mq_call_error(&call, "verb");
     }
-    mq_get_silence();
-    error(&call, "verb");
-    return MQ_THEN_NOTHING;
+    *baud_out = call.baud;
+    return call.then;
 }

@@ -1,5 +1,6 @@
 #include "app/mq_serial.h"
 
+#include "app/mq_app.h"
 #include "app/mq_crc.h"
 #include "app/mq_format.h"
 #include "app/mq_port.h"
@@ -80,7 +81,7 @@ static int next_char(const char *command, uint32_t count, uint32_t timeout_us)
     if (count == 0 && timeout_us != 0) {
         return mq_port_getc(timeout_us);
     }
-    mq_port_wait();
+    mq_app_idle();
     return mq_port_getc(MQ_BYTE_TIMEOUT_US);
 }
 

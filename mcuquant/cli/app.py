@@ -15,6 +15,7 @@ from .device import bench, run
 from .doctor import doctor
 from .flash import flash_
 from .inspect import inspect
+from .node import node_
 from .report import report_
 from .validate import validate
 
@@ -63,5 +64,7 @@ def main() -> None:
     """Entry point; commands are added below."""
 
 
-for _command in (compile_, flash_, bench, compare_, run, validate, inspect, report_, boards, doctor, demo):
+_WORK = (compile_, flash_, bench, compare_, run, validate, node_)
+_LOOK = (inspect, report_, boards, doctor, demo)
+for _command in (*_WORK, *_LOOK):
     main.add_command(_command)

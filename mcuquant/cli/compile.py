@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import report
-from ..application import APPLICATIONS, DUT
+from ..application import APPLICATIONS, DUT, NODE
 from ..board import DEFAULT_BOARD, load_board
 from ..build import check_free
 from .console import next_step, say, show, working
 from .data import named
+from .node import node_options, read_node
 from .recipe import Recipe, read_recipe, recipe_options
 
 if TYPE_CHECKING:
@@ -38,9 +40,10 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Choice(APPLICATIONS),
     default=DUT,
     show_default=True,
-    help="What the firmware takes: stored integers, or what MLPerf Tiny's runner sends.",
+    help="What the firmware takes: stored integers, what MLPerf Tiny's runner sends, or a sensor's samples.",
 )
 @click.option("--model-id", metavar="ID", help="How the firmware names its model: kws01.  [by its input, or NAME]")
+@node_options
 @click.option("--no-build", is_flag=True, help="Write the C project and leave compiling it to you.")
 def compile_(
     model: Path,
@@ -67,12 +70,14 @@ def compile_(
       mcuquant compile kws.pt2 --calibration x.npz --name kws --no-build -o kws
       mcuquant compile kws.pt2 --calibration x.npz --weight-bits 4 --adaptive-rounding -o build/kws4
       mcuquant compile kws_int8.tflite --app mlperf -o build/kws
+      mcuquant compile watch.pt2 --calibration x.npz --app node --normalise stats.json -o build/watch
     """
     from .. import flow
 
     target = load_board(board)
     directory = output or Path("build") / name
     check_free(directory)
+    node = read_node(options, app == NODE, calibration)
     with working(f"reading {model.name}"):
         graph = flow.load(model)
     source: Graph | None = None
@@ -81,18 +86,9 @@ def compile_(
         source, graph, rows = _quantized(graph, model, _samples(model, calibration), read_recipe(options), snr)
     elif calibration is not None:
         raise click.UsageError(f"{model} is quantized already: leave --calibration out")
+    make = partial(flow.compile, graph, target, directory, name, build_firmware=not no_build)
     with working("writing C" if no_build else "writing and compiling C"):
-        project = flow.compile(
-            graph,
-            target,
-            directory,
-            name,
-            build_firmware=not no_build,
-            app=app,
-            model_id=model_id,
-            source=source,
-            snr=rows,
-        )
+        project = make(app=app, model_id=model_id, node=node, source=source, snr=rows)
     _report(project)
 
 
@@ -136,4 +132,5 @@ def _report(project: Project) -> None:
     built = manifest["firmware"]
     show(report.memory_table(project.board, built["flash_bytes"], built["ram_bytes"], manifest["arena_bytes"]))
     say(f"Wrote {where}: C project, model.tflite, manifest.json, firmware.elf.")
-    next_step(f"mcuquant bench {where}", f"mcuquant validate {where} --data X.npz")
+    in_the_loop = "node" if "node" in manifest else "validate"
+    next_step(f"mcuquant bench {where}", f"mcuquant {in_the_loop} {where} --data X.npz")

@@ -49,6 +49,7 @@ _REFUSALS = {
     "arguments": "does not take these arguments",
     "range": "has no such range of bytes",
     "baud": "cannot make this rate",
+    "sensor": "reads a sensor of its own, and takes no samples over the serial port",
 }
 
 
@@ -61,6 +62,7 @@ class Conversation:
         self._number = secrets.randbits(32)
         self._buffer = b""
         self._heard = b""
+        self._told: list[bytes] = []
 
     def ask(
         self, *words: object, payload: bytes | None = None, timeout_s: float | None = None, greeting: bool = False
@@ -77,6 +79,17 @@ class Conversation:
         """The `count` raw bytes that follow the reply. Errors as in `ask`."""
         wait_s = self.timing.reply_s
         return self._attempts(words, wait_s, False, lambda: self._raw(self._reply(words, None, wait_s, False), count))
+
+    def ask_told(self, *words: object, payload: bytes, timeout_s: float) -> tuple[Reply, tuple[str, ...]]:
+        """The reply, and the lines of JSON before it, whose CRC-32 it has in `lines`. Errors as in `ask`."""
+        return self._attempts(
+            words, timeout_s, False, lambda: self._telling(self._reply(words, payload, timeout_s, False))
+        )
+
+    def _telling(self, reply: Reply) -> tuple[Reply, tuple[str, ...]]:
+        if zlib.crc32(b"".join(line + b"\r\n" for line in self._told)) != reply.integer("lines", 16):
+            raise _NoReplyError
+        return reply, tuple(line.decode("ascii") for line in self._told)
 
     def await_boot(self) -> None:
         """Until the board says that it has started, or for as long as a reply takes."""
@@ -102,6 +115,7 @@ class Conversation:
 
     def _reply(self, words: tuple[object, ...], payload: bytes | None, timeout_s: float, greeting: bool) -> Reply:
         self._number = (self._number + 1) & 0xFFFFFFFF
+        self._told = []
         self._transport.write(request(self._number, *words, payload=payload))
         end, pinged = time.monotonic() + timeout_s, False
         while True:
@@ -112,6 +126,8 @@ class Conversation:
             reply = parse_reply(line)
             if reply is not None and reply.number == self._number:
                 return self._judged(reply, str(words[0]))
+            if line.startswith(b"{"):
+                self._told.append(line)
             self._look_for_trouble(line, pinged, greeting)
 
     def _line_or_ping(self, end: float, pinged: bool) -> bytes | None:
@@ -148,7 +164,7 @@ class Conversation:
                 return reply
             case "crc" | "silence":
                 raise _NoReplyError
-            case "input" | "result":
+            case "input" | "result" | "order":
                 raise LostError
             case code:
                 why = _REFUSALS.get(code, f"says {code!r}")

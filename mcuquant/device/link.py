@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from .wire import (
     Memory,
     Reply,
     Run,
+    Streamed,
     device_info,
     fault_record,
     seeded_input,
@@ -101,6 +103,10 @@ class Link:
         """Step `i` of it alone, timed, and its outputs; those before it are run where they have not just been."""
         return self._recovering(lambda: self._run(("step", i), read))
 
+    def stream(self, samples: Sequence[bytes], per_request: int) -> Streamed:
+        """Raw samples, at least one, through a node that knows nothing yet; `per_request` of them at a time."""
+        return self._recovering(lambda: self._stream(samples, per_request))
+
     def memory(self) -> Memory:
         """What one inference takes of stack and arena."""
         return self._recovering(self._memory)
@@ -174,6 +180,18 @@ class Link:
 
     def _chunk(self, result: Reply, offset: int, count: int) -> bytes:
         return self._talk.ask_bytes(count, "out", f"{result.number:08x}", offset, count)
+
+    def _stream(self, samples: Sequence[bytes], per_request: int) -> Streamed:
+        number = f"{secrets.randbits(32):08x}"
+        told: list[str] = []
+        for start in range(0, len(samples), per_request):
+            part = samples[start : start + per_request]
+            words = ("samples", number, start, len(part))
+            reply, lines = self._talk.ask_told(*words, payload=b"".join(part), timeout_s=self._talk.timing.run_s)
+            told += lines
+        return Streamed(
+            reply.integer("samples"), reply.integer("inferences"), reply.integer("outputs", 16), tuple(told)
+        )
 
     def _memory(self) -> Memory:
         self._ensure_input()

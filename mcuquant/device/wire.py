@@ -142,6 +142,16 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Streamed:
+    """What a node made of a stream: `lines` of JSON, a decision each; CRC-32 of the first output of all inferences."""
+
+    samples: int
+    inferences: int
+    outputs_crc: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FaultRecord:
     """The core at a crash. `registers` by the architecture's names; `frame` is 0 when the stacked ones are lost."""
 

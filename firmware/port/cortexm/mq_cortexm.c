@@ -82,8 +82,9 @@ static bool sleep_for(uint32_t clocks)
     return mq_uart_readable();
 }
 
-static bool await_byte(uint32_t timeout_us)
+bool mq_port_await(uint32_t timeout_us)
 {
+    mq_watchdog_alive();
     for (int i = 0; i < POLLS_BEFORE_SLEEP; i++) {
         if (mq_uart_readable()) {
             return true;
@@ -100,8 +101,7 @@ static bool await_byte(uint32_t timeout_us)
 
 int mq_port_getc(uint32_t timeout_us)
 {
-    mq_watchdog_alive();
-    return mq_uart_readable() || await_byte(timeout_us) ? mq_uart_read() : -1;
+    return mq_port_await(timeout_us) ? mq_uart_read() : -1;
 }
 
 void mq_port_putc(uint8_t byte)

@@ -1,0 +1,134 @@
+"""`mcuquant node`: a sensor node tested in the loop, and what `compile --app node` is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+
+from .. import report
+from ..errors import CalibrationError, DeviceError
+from ..ir import Array
+from ..node import Node, NodeSettings, difference
+from ..project import Project
+from .console import next_step, say, show, working
+from .data import load_arrays
+from .device import DIRECTORY, FILE, PORT
+
+_NEEDED = ("mean", "std")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_OPTIONS = (
+    click.option("--normalise", type=FILE, metavar="STATS", help="Of a node: JSON or .npz with mean, std, lsb."),
+    click.option("--stride", type=int, metavar="N", help="Of a node: samples between inferences.  [half a window]"),
+    click.option("--threshold", type=float, metavar="P", help="Of a node: the least score that counts.  [any]"),
+    click.option("--debounce", type=int, metavar="N", help="Of a node: inferences that must agree.  [1]"),
+    click.option("--sensor", type=FILE, metavar="FILE.c", help="Of a node: your node_sensor.c.  [replays over serial]"),
+)
+
+
+@click.command("node")
+@DIRECTORY
+@click.option("--data", type=FILE, required=True, metavar="X.npz", help="Array raw, int16 counts; or x, real values.")
+@PORT
+def node_(directory: Path, data: Path, port: str | None) -> None:
+    """Stream recorded samples through a sensor node, and compare its decisions with this machine's.
+
+    DIR is a folder made by `mcuquant compile --app node` with the sensor that replays. The file holds one recording,
+    (samples, channels): array raw, the sensor's own int16 counts, or array x, values in the unit that the network was
+    trained on, which become counts by lsb. Exit code 1 when a decision, or a byte of any inference, differs.
+
+    \b
+    Examples:
+      mcuquant node build/watch --data recording.npz
+      mcuquant node build/watch --data recording.npz --port /dev/ttyACM0
+    """
+    project = Project.open(directory)
+    raw = recording(project.node, data)
+    with working("running on this machine"):
+        expected = project.run_node(raw)
+    with working(f"running on {project.board.name}"), project.connect(port) as dut:
+        made = dut.run_node(raw)
+    show(report.decision_table(made.decisions))
+    say(f"Samples: {made.samples:,}; inferences: {made.inferences:,}; decisions: {len(made.decisions):,}.")
+    told = difference(made, expected)
+    if told:
+        raise DeviceError(f"{project.board.name} decides otherwise than this machine: {told}")
+    say(f"All decisions on {project.board.name}, and the scores of all inferences, equal this machine's.")
+    next_step(f"mcuquant bench {directory}")
+
+
+def recording(node: Node, path: Path) -> Array:
+    """(T, channels) raw counts of a file: its array `raw`, or `x` in units. CalibrationError when it has neither."""
+    arrays = load_arrays(path)
+    if "raw" in arrays:
+        return node.check(arrays["raw"], f"array 'raw' of {path}")
+    if "x" not in arrays:
+        held = ", ".join(map(repr, arrays)) or "nothing"
+        raise CalibrationError(f"{path} holds neither an array 'raw' (int16 counts) nor 'x' (values), it holds {held}")
+    x = arrays["x"]
+    if x.ndim != 2 or x.shape[1] != node.channels:
+        raise CalibrationError(
+            f"array 'x' of {path} has shape {x.shape}; expected one recording, (samples, {node.channels})"
+        )
+    return node.check(node.raw(x), f"array 'x' of {path}")
+
+
+def node_options(command: _Command) -> _Command:
+    """Gives a command the options, which it hands to `read_node`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def read_node(options: Mapping[str, Any], is_node: bool, calibration: Path | None) -> NodeSettings | None:
+    """None where no node is meant. The constants are those of --normalise, else of the calibration file."""
+    chosen = {name: options[name] for name in ("stride", "threshold", "debounce", "sensor")}
+    if not is_node:
+        given = [f"--{name}" for name in ("normalise", *chosen) if options[name] is not None]
+        if given:
+            raise click.UsageError(f"{given[0]} belongs to --app node")
+        return None
+    found = _needed(options["normalise"] or calibration)
+    sensor: Path | None = chosen.pop("sensor")
+    wanted = {name: value for name, value in chosen.items() if value is not None}
+    return NodeSettings(**found, **wanted, sensor=None if sensor is None else sensor.read_text())
+
+
+def _needed(source: Path | None) -> dict[str, Any]:
+    found = {} if source is None else constants(source)
+    missing = [name for name in _NEEDED if name not in found]
+    if missing:
+        where = "no file says it" if source is None else f"{source} holds no {missing[0]}"
+        raise click.UsageError(
+            f"--app node must know what a raw sample is to the network, and {where}: add --normalise STATS.json with "
+            '{"mean": [..], "std": [..], "lsb": [..]}, one number or one a channel, or arrays of these names to '
+            "--calibration X.npz. The network was trained on (value - mean) / std; value = raw count * lsb"
+        )
+    return found
+
+
+def constants(path: Path) -> dict[str, Any]:
+    """`mean`, `std` and `lsb`, as far as a .json or .npz file holds them. CalibrationError for anything else."""
+    held = _json(path) if path.suffix.lower() == ".json" else load_arrays(path)
+    return {name: _numbers(path, name, held[name]) for name in (*_NEEDED, "lsb") if name in held}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        held = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise CalibrationError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(held, dict):
+        raise CalibrationError(f'{path} holds no object; expected {{"mean": [..], "std": [..], "lsb": [..]}}')
+    return held
+
+
+def _numbers(path: Path, name: str, value: Any) -> tuple[float, ...]:
+    try:
+        return tuple(float(n) for n in np.atleast_1d(np.asarray(value, np.float64)).reshape(-1))
+    except (TypeError, ValueError) as error:
+        raise CalibrationError(f"{name} of {path} is {value!r}: expected a number, or one a channel") from error
