@@ -35,7 +35,7 @@ _OPTIONS = (
 @click.option("--data", type=FILE, required=True, metavar="X.npz", help="Array raw, int16 counts; or x, real values.")
 @PORT
 def node_(directory: Path, data: Path, port: str | None) -> None:
-    """Stream recorded samples through a sensor node, and compare its decisions with this machine's.
+    """Stream a recording through a sensor node and check its decisions.
 
     DIR is a folder made by `mcuquant compile --app node` with the sensor that replays. The file holds one recording,
     (samples, channels): array raw, the sensor's own int16 counts, or array x, values in the unit that the network was
