@@ -29,6 +29,7 @@ from .project import Project
 from .quantization import LayerSnr, Weights
 from .quantization import equalize as equalize
 from .quantization import quantize as quantize_graph
+from .quantization.prescribed import is_prescribed, prescribed
 from .sources import Sources
 from .verify import verify
 from .version import __version__
@@ -37,13 +38,16 @@ MODEL_FILE = "model.tflite"
 
 
 def from_torch(module: Any, example: Any) -> Graph:
-    """A torch.nn.Module, exported on `example`, as a float graph. UnsupportedOpError lists what cannot be taken."""
-    return run_passes(torch_frontend.from_torch(module, example))
+    """A torch.nn.Module, exported on `example`, as a graph: float, or integer where PyTorch quantized it (PT2E).
+
+    UnsupportedOpError lists what cannot be taken.
+    """
+    return _ready(torch_frontend.from_torch(module, example))
 
 
 def from_tflite(source: str | Path | bytes) -> Graph:
     """A .tflite file, int8, int16 or float. ModelError when it cannot be read."""
-    return run_passes(tflite_frontend.load(source))
+    return _ready(tflite_frontend.load(source))
 
 
 def load(path: str | Path) -> Graph:
@@ -52,11 +56,17 @@ def load(path: str | Path) -> Graph:
         case ".tflite":
             return from_tflite(path)
         case ".pt2":
-            return run_passes(torch_frontend.load_pt2(path))
+            return _ready(torch_frontend.load_pt2(path))
         case other:
             raise ModelError(
                 f"{path}: models end in .pt2 (torch.export.save) or .tflite, found {other or 'no ending'!r}"
             )
+
+
+def _ready(graph: Graph) -> Graph:
+    """What a front end read, simplified; in integers where it was trained for them."""
+    graph = run_passes(graph)
+    return run_passes(prescribed(graph)) if is_prescribed(graph) else graph
 
 
 def quantize(

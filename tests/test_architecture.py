@@ -34,6 +34,7 @@ ONE_THING = {("project", "dut"), ("dut", "project")}
 # Library: the modules that may import it, by the beginning of their path.
 HOMES = {
     "torch": ("frontends/torch", "demo/", "compression/"),
+    "torchao": ("compression/",),
     "torch_pruning": ("compression/",),
     "tflite": ("tflite_file/", "frontends/tflite", "exporters/tflite"),
     "flatbuffers": ("tflite_file/", "frontends/tflite", "exporters/tflite"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,30 @@ _MOST_TRANSPOSED_AXES = 5
 
 class RefusalError(Exception):
     """A call cannot be translated; the text says what instead. Collected, so that a user sees all of them at once."""
+
+
+class OnGrid(np.ndarray[Any, np.dtype[Any]]):
+    """Weights that training put on a grid: multiples of `scales`, one or one for each output channel, in `bits` bits.
+
+    Views and reorderings keep the grid; results of arithmetic are plain arrays.
+    """
+
+    scales: Array
+    bits: int
+
+    @classmethod
+    def of(cls, values: Array, scales: Array, bits: int) -> OnGrid:
+        made = values.view(cls)
+        made.scales, made.bits = scales, bits
+        return made
+
+    def __array_finalize__(self, source: Any) -> None:
+        if isinstance(source, OnGrid) and "scales" in source.__dict__:
+            self.scales, self.bits = source.scales, source.bits
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        plain = [x.view(np.ndarray) if isinstance(x, OnGrid) else x for x in inputs]
+        return getattr(ufunc, method)(*plain, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +99,20 @@ class Net:
         order = canonical_order(len(shape))
         return Value(self._add(physical_shape(shape, order), ir.Role.INPUT, name), spread(shape))
 
-    def constant(self, data: Array, name: str) -> int:
-        """A new constant tensor of `data`, already in memory order."""
+    def constant(self, data: Array, name: str, axis: int = 0) -> int:
+        """A new constant tensor of `data`, already in memory order; its output channels lie along `axis`."""
         array = np.array(data, dtype=np.float32, order="C")
-        return self._add(array.shape, ir.Role.CONSTANT, name, array)
+        tensor = self._add(array.shape, ir.Role.CONSTANT, name, array)
+        if isinstance(data, OnGrid):
+            q = ir.QParams.of(data.scales, axis=axis if data.scales.size > 1 else None)
+            self.tensors[tensor] = replace(self.tensors[tensor], q=q, bits=data.bits)
+        return tensor
+
+    def quantize(self, tensor: int, dtype: ir.DType, q: ir.QParams) -> int:
+        """Append a Quantize to stored integers, which keep the name."""
+        output = self.emit(ir.Quantize, [tensor], self.shape(tensor), self.tensors[tensor].name)
+        self.tensors[output] = replace(self.tensors[output], dtype=dtype, bits=dtype.bits, q=q)
+        return output
 
     def emit(self, kind: type[ir.Op], inputs: Sequence[int], shape: Sequence[int], name: str, **attributes: Any) -> int:
         """Append an operation; gives the id of its one output."""

@@ -232,7 +232,8 @@ def _root_name(nodes: Json) -> str:
     """Class of the exported module; operations that torch added itself have stacks that do not begin with it."""
     stacks = (node["metadata"].get("nn_module_stack", "") for node in nodes)
     root = next((stack.partition(";")[0] for stack in stacks if stack.startswith("L__self__,,")), "")
-    return root.rpartition(".")[2] or "model"
+    exported_before = root.startswith("L__self__,,torch.export.")  # its class is torch's, not the user's
+    return "model" if exported_before else root.rpartition(".")[2] or "model"
 
 
 def _output_names(outputs: Json) -> Iterator[str]:

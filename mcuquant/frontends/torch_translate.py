@@ -10,7 +10,7 @@ from typing import Any
 from .. import ir
 from ..errors import GraphError, ModelError, UnsupportedOpError
 from ..verify import verify
-from . import torch_arith, torch_pool, torch_shape, torch_weighted
+from . import torch_arith, torch_pool, torch_quantized, torch_shape, torch_weighted
 from .torch_layout import MAX_ELEMENTS, Value
 from .torch_net import Call, Net, RefusalError
 from .torch_program import Exported, Input, Node, Opaque, Ref
@@ -20,6 +20,7 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     **torch_pool.RULES,
     **torch_arith.RULES,
     **torch_shape.RULES,
+    **torch_quantized.RULES,
 }
 
 _SIZES: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -53,6 +54,7 @@ _INSTEAD: Mapping[str, str] = {
     "aten.bmm": "use Linear, whose weight is constant; a product of two computed tensors is not translated",
     "aten.abs": "use torch.maximum(x, -x)",
     "aten.sum": "use mean, times a constant",
+    **torch_quantized.INSTEAD,
 }
 _ELSE = "express it with convolutions, linear layers, pooling, ReLU-like activations and element-wise arithmetic"
 

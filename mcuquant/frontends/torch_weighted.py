@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import ir
 from .torch_layout import Value
-from .torch_net import Array, Call, RefusalError, elements
+from .torch_net import Array, Call, OnGrid, RefusalError, elements
 
 
 def as_image(value: Value, rank: int) -> Value:
@@ -54,7 +54,8 @@ def _convolve(call: Call, image: Value, weight: Array, spatial: int) -> Value:
     rows = (height + padding.top + padding.bottom - reach[0]) // stride[0] + 1
     columns = (width + padding.left + padding.right - reach[1]) // stride[1] + 1
     kind, stored = _kernel(weight, channels, call.get("groups", 1))
-    inputs = [laid.tensor, call.net.constant(stored, call.label("weight")), *_bias(call, call.constant("bias"))]
+    axis = 3 if kind is ir.DepthwiseConv2D else 0
+    inputs = [laid.tensor, call.net.constant(stored, call.label("weight"), axis), *_bias(call, call.constant("bias"))]
     shape = (1, rows, columns, weight.shape[0])
     output = call.emit(kind, inputs, shape, stride=stride, dilation=dilation, padding=padding)
     return call.net.result(output, (1, weight.shape[0], rows, columns))
@@ -94,7 +95,15 @@ def matrix_product(call: Call) -> Value:
     if not isinstance(weight, np.ndarray) or weight.ndim != 2:
         raise RefusalError("a product of two computed tensors is not translated; use Linear, whose weight is constant")
     x = call.args.get("self", call.args.get("mat1"))
-    return fully_connected(call, call.as_value(x, "self"), weight.T, "other" if "other" in call.args else "mat2")
+    return fully_connected(
+        call, call.as_value(x, "self"), _transposed(weight), "other" if "other" in call.args else "mat2"
+    )
+
+
+def _transposed(weight: Array) -> Array:
+    if isinstance(weight, OnGrid) and weight.scales.size > 1:
+        raise RefusalError("its weights were quantized before they are transposed; use Linear")
+    return weight.T
 
 
 def addmm(call: Call) -> Value:
@@ -103,7 +112,7 @@ def addmm(call: Call) -> Value:
     if weight is None or bias is None or (call.get("alpha", 1), call.get("beta", 1)) != (1, 1):
         raise RefusalError("only bias + x @ W is translated, without alpha and beta")
     bias = np.broadcast_to(bias, weight.shape[1:])
-    return fully_connected(call, call.value("mat1"), weight.T, "mat2", bias, "self")
+    return fully_connected(call, call.value("mat1"), _transposed(weight), "mat2", bias, "self")
 
 
 def fully_connected(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..ir import Array, DType, Graph, Op, Role, Shape, Tensor
+from ..ir import Array, Dequantize, DType, Graph, Op, Role, Shape, Tensor
 
 
 @dataclass(slots=True)
@@ -82,5 +82,10 @@ def same_type(a: Tensor, b: Tensor) -> bool:
 
 
 def is_quantised(graph: Graph) -> bool:
-    """Whether any activation is stored as integers with a scale."""
-    return any(t.q is not None for t in graph.tensors.values() if not t.is_constant)
+    """Whether the graph computes with integers: some activation has a scale, and only Dequantize gives floats.
+
+    A network that was trained with rounding to integers has scales too, but computes with floats between them.
+    """
+    computed = (graph.out(op) for op in graph.ops if not isinstance(op, Dequantize))
+    scaled = any(t.q is not None for t in graph.tensors.values() if not t.is_constant)
+    return scaled and all(t.dtype is not DType.FLOAT32 for t in computed)

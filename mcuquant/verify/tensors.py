@@ -22,7 +22,7 @@ def tensor_problems(key: int, t: Tensor) -> Iterator[str]:
     if math.prod(t.shape) >= MOST_ELEMENTS:
         yield f"has {math.prod(t.shape)} elements, expected fewer than {MOST_ELEMENTS}"
     narrow = t.bits in (2, 4) and t.dtype is DType.INT8 and t.is_constant
-    if t.bits != t.dtype.bits and not narrow:
+    if t.bits != t.dtype.bits and not narrow and not _is_on_grid(t):
         yield f"has {t.bits} bits of {t.dtype}, expected {t.dtype.bits}, or 2 or 4 of a constant int8"
     if t.q is not None:
         yield from _quantisation_problems(t, t.q)
@@ -31,8 +31,13 @@ def tensor_problems(key: int, t: Tensor) -> Iterator[str]:
         yield from _palette_problems(t, t.palette)
 
 
+def _is_on_grid(t: Tensor) -> bool:
+    """Whether `t` holds weights in real numbers that training put on a grid of 8, 4 or 2 bits."""
+    return t.is_constant and t.dtype is DType.FLOAT32 and t.q is not None and t.bits in (8, 4, 2)
+
+
 def _quantisation_problems(t: Tensor, q: QParams) -> Iterator[str]:
-    if not t.dtype.is_integer:
+    if not t.dtype.is_integer and not t.is_constant:
         yield f"is {t.dtype} and quantised, expected one or the other"
     for s in q.scale:
         if not (s > 0 and math.isfinite(s) and float(np.float32(s)) == s):

@@ -62,9 +62,15 @@ def _named(word: str, t: Tensor) -> str:
 def _float_problems(graph: Graph, op: Op) -> Iterator[str]:
     for t in (*graph.ins(op), graph.out(op)):
         index = isinstance(op, ops.ArgMax) and t is graph.out(op)
-        if t.dtype.is_integer and not index:
+        if t.dtype.is_integer and not index and not _is_between(graph, op, t):
             yield f"tensor {t.id} ({t.name!r}) is {t.dtype}, expected float32"
     yield from _index_problems(graph, op)
+
+
+def _is_between(graph: Graph, op: Op, t: Tensor) -> bool:
+    """Whether `t` is what Quantize gives or Dequantize takes: a float graph may round to the device's integers."""
+    quantized = isinstance(op, ops.Quantize) and t is graph.out(op)
+    return t.q is not None and (quantized or (isinstance(op, ops.Dequantize) and t is not graph.out(op)))
 
 
 def _index_problems(graph: Graph, op: Op) -> Iterator[str]:

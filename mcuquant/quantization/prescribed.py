@@ -1,0 +1,172 @@
+"""A network whose quantization was decided elsewhere, in training, becomes an integer graph.
+
+Such a float graph rounds to integers and back (Quantize, Dequantize) where a tensor is stored on the device, and its
+weights lie on a grid. Between a Dequantize and the next Quantize one operation is left, whose integer form takes its
+place. Operations that only move stored values need no Quantize of their own; those whose kernels prescribe other
+scales are rescaled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from .. import ops
+from ..errors import UnsupportedOpError
+from ..ir import DType, Graph, Op, QParams, Role, Tensor
+from .sharing import FIXED, shares_scale
+from .weights import (
+    WEIGHTED,
+    bias_limit,
+    channel_axis,
+    data_of,
+    from_rows,
+    operand,
+    stored_bias,
+    stored_operand,
+    to_rows,
+)
+
+_INSTEAD = "annotate it in the quantizer, or quantize the float network with calibration data"
+
+
+def is_prescribed(graph: Graph) -> bool:
+    """Whether a graph computes with floats and rounds to integers in between."""
+    rounds = any(isinstance(op, ops.Dequantize) for op in graph.ops)
+    computed = (graph.out(op) for op in graph.ops if not isinstance(op, ops.Dequantize))
+    return rounds and any(t.dtype is DType.FLOAT32 for t in computed)
+
+
+def prescribed(graph: Graph) -> Graph:
+    """The integer graph (level QUANTISED) of a float one that is `is_prescribed`.
+
+    UnsupportedOpError names the first tensor that is not stored as integers, or weights that are not.
+    """
+    builder = _Builder(graph, next_id=max(graph.tensors) + 1)
+    inputs = tuple(builder.input(graph[i]) for i in graph.inputs)
+    for op in graph.ops:
+        builder.add(op)
+    outputs = tuple(builder.stored(graph[i]).id for i in graph.outputs)
+    return Graph(graph.name, builder.tensors, tuple(builder.ops), inputs, outputs, graph.notes).with_()
+
+
+@dataclass(slots=True)
+class _Builder:
+    graph: Graph
+    next_id: int
+    tensors: dict[int, Tensor] = field(default_factory=dict)
+    ops: list[Op] = field(default_factory=list)
+    stand_ins: dict[int, Tensor] = field(default_factory=dict)
+    """Tensor of the float graph -> the integer one that holds its values."""
+
+    def input(self, t: Tensor) -> int:
+        stored = self._wanted(t.id)
+        if stored is None:
+            raise UnsupportedOpError(f"{self.graph.name}: input {t.name!r} is not quantized; {_INSTEAD}")
+        return self._keep(replace(stored, role=Role.INPUT, name=t.name), t.id, stored.id).id
+
+    def add(self, op: Op) -> None:
+        match op:
+            case ops.Quantize():
+                if op.output not in self.stand_ins:
+                    source, wanted = self.stored(self.graph[op.inputs[0]]), self.graph.out(op)
+                    self.stand_ins[op.output] = self._rescaled(source, wanted)
+            case ops.Dequantize():
+                self.stand_ins[op.output] = self.stored(self.graph[op.inputs[0]])
+            case _:
+                self._compute(op)
+
+    def stored(self, t: Tensor) -> Tensor:
+        """The integers of a tensor that is no constant."""
+        if t.id not in self.stand_ins:
+            raise UnsupportedOpError(f"{self.graph.name}: {t.name!r} is computed as float; {_INSTEAD}")
+        return self.stand_ins[t.id]
+
+    def _wanted(self, tensor_id: int) -> Tensor | None:
+        """What the first Quantize of a float tensor gives."""
+        readers = (op for op in self.graph.ops if isinstance(op, ops.Quantize) and op.inputs[0] == tensor_id)
+        return next((self.graph.out(op) for op in readers), None)
+
+    def _compute(self, op: Op) -> None:
+        y, wanted = self.graph.out(op), self._wanted(op.output)
+        sources = [self.stored(t) for t in self.graph.activations(op)]
+        dtype = sources[0].dtype
+        q = self._output_scale(op, sources, wanted)
+        if q is None:
+            raise UnsupportedOpError(
+                f"{self.graph.name}: the output of {op.kind} {y.name!r} is not quantized; {_INSTEAD}"
+            )
+        final = wanted is not None and wanted.q == q
+        target = replace(wanted if wanted is not None and final else y, name=y.name)
+        target = replace(target, dtype=dtype, bits=dtype.bits, q=q, role=Role.ACTIVATION)
+        inputs = self._inputs(op, q, dtype)
+        self._keep(target, y.id, target.id)
+        self.ops.append(replace(op, inputs=inputs, outputs=(target.id,), **_in_stored_units(op, q, dtype)))
+
+    def _output_scale(self, op: Op, sources: list[Tensor], wanted: Tensor | None) -> QParams | None:
+        """What the operation's kernel gives: prescribed, shared with its inputs, or free to be what is wanted."""
+        if (type(op), sources[0].dtype) in FIXED:
+            return FIXED[type(op), sources[0].dtype]
+        given = None if wanted is None else wanted.q
+        if shares_scale(op):
+            return given if given is not None and len(op.inputs) > 1 else sources[0].q
+        return sources[0].q if given is None and isinstance(op, ops.Relu) else given
+
+    def _inputs(self, op: Op, q: QParams, dtype: DType) -> tuple[int, ...]:
+        if isinstance(op, WEIGHTED):
+            x = self.stored(self.graph[op.inputs[0]])
+            return (x.id, *self._weights(op, x))
+        return tuple(self._operand(op, self.graph[i], q, dtype) for i in op.inputs)
+
+    def _operand(self, op: Op, t: Tensor, q: QParams, dtype: DType) -> int:
+        if t.is_constant:
+            unit = q if shares_scale(op) else operand(op, t, dtype)
+            return self._new(stored_operand(t, unit, dtype)).id
+        x = self.stored(t)
+        return self._rescaled(x, replace(x, id=self._new_id(), q=q)).id if shares_scale(op) else x.id
+
+    def _weights(self, op: Op, x: Tensor) -> tuple[int, ...]:
+        w, *bias = (self.graph[i] for i in op.inputs[1:])
+        if w.q is None or x.q is None:
+            where = f"{op.kind} {self.graph.out(op).name!r}"
+            raise UnsupportedOpError(
+                f"{self.graph.name}: the weights of {where} are not symmetric integers of at most 8 bits; {_INSTEAD}"
+            )
+        axis = channel_axis(op)
+        rows = np.rint(to_rows(data_of(w), axis) / np.array(w.q.scale).reshape(-1, 1))
+        stored = replace(w, dtype=DType.INT8, data=from_rows(rows.astype(np.int8), w, axis))
+        limit = bias_limit(w, axis, x.dtype)
+        biases = [stored_bias(b, data_of(b), x.q, stored, limit, x.dtype) for b in bias]
+        return tuple(self._new(t).id for t in (stored, *biases))
+
+    def _rescaled(self, source: Tensor, wanted: Tensor) -> Tensor:
+        """`source` where it has the scale of `wanted`, else that after a Quantize."""
+        if (source.dtype, source.q) == (wanted.dtype, wanted.q):
+            return source
+        twin = replace(wanted, role=Role.ACTIVATION, name=f"{source.name}/rescaled")
+        self.tensors[twin.id] = twin
+        self.ops.append(ops.Quantize(inputs=(source.id,), outputs=(twin.id,)))
+        return twin
+
+    def _keep(self, stored: Tensor, *stands_for: int) -> Tensor:
+        self.tensors[stored.id] = stored
+        self.stand_ins.update(dict.fromkeys(stands_for, stored))
+        return stored
+
+    def _new(self, constant: Tensor) -> Tensor:
+        """Under an id of its own: a constant read twice may need two forms."""
+        made = replace(constant, id=self._new_id())
+        self.tensors[made.id] = made
+        return made
+
+    def _new_id(self) -> int:
+        self.next_id += 1
+        return self.next_id - 1
+
+
+def _in_stored_units(op: Op, q: QParams, dtype: DType) -> dict[str, int]:
+    """What changes in an operation's attributes: the value that Pad fills with."""
+    if not isinstance(op, ops.Pad) or op.value is None:
+        return {}
+    return {"value": int(np.clip(np.rint(op.value / q.scale[0]) + q.zero_point, *dtype.range()))}
