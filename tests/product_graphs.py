@@ -65,10 +65,19 @@ def _product_forms(name: str, of: Generator, **form: Any) -> dict[str, Generator
     """A requantization of `of` with few and many channels, odd and even."""
     return {
         name: partial(of, **form),
-        f"{name}_words": partial(of, channels=8, outputs=8, **form),
+        f"{name}_words": partial(of, channels=12, outputs=8, **form),
         f"{name}_many": partial(of, channels=36, outputs=12, **form),
         f"{name}_batch": partial(of, batch=2, **form),
     }
+
+
+def _eight(rng: np.random.Generator, **form: Any) -> Graph:
+    """Of eight channels, to more and back to eight."""
+    net = Net(rng)
+    x = net.input((form.get("batch", 1), net.size(1, 7), net.size(1, 7), 8))
+    for outputs in (8, 4 * net.size(1, 4)):
+        x = product(net, x, outputs, (1, 1), **form, pads=_NO_PADS)
+    return net.graph(x)
 
 
 def _window_of_three(rng: np.random.Generator, **form: Any) -> Graph:
@@ -105,6 +114,10 @@ GENERATORS: dict[str, Generator] = {
     "conv2d_gemm_12_dilated_odd": partial(_products, zero_point=-128, window=(3, 2), dilation=(2, 2), size=(9, 9)),
     "conv2d_gemm_8": partial(_products, zero_point=-128, largest=5, window=(3, 3)),
     "conv2d_gemm_8_words": partial(_products, zero_point=-128, largest=5, window=(1, 3), channels=16),
+    "pointwise_eight_12": partial(_eight, zero_point=-128),
+    "pointwise_eight_8": partial(_eight, zero_point=-128, largest=5),
+    "pointwise_eight_twice": partial(_eight, zero_point=11),
+    "pointwise_eight_12_batch": partial(_eight, zero_point=-128, batch=3),
     **_winograd_forms("conv2d_winograd", _window_of_three),
     **_winograd_forms("conv2d_winograd_row", partial(_window_of_three, window=(2, 3))),
     "conv2d_winograd_12_same": partial(_window_of_three, zero_point=-128, pads=_SAME, layers=2),

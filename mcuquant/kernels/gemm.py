@@ -153,7 +153,7 @@ def _leads(site: Site) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=PIXELS)
 
 
-def _is_pointwise(site: Site) -> bool:
+def is_pointwise(site: Site) -> bool:
     """Output pixels are input pixels, one by one."""
     return weights(site).shape[1:3] == (1, 1) and site.ins[0].shape[:3] == site.out.shape[:3]
 
@@ -171,6 +171,6 @@ def _variant(kernel: str, form: Form, where: Callable[[Site], bool], struct: Cal
 
 
 VARIANTS = (
-    *(_variant("pointwise_gemm", form, _is_pointwise, _pointwise_struct) for form in FORMS),
+    *(_variant("pointwise_gemm", form, is_pointwise, _pointwise_struct) for form in FORMS),
     *(_variant("conv2d_gemm", form, lambda _: True, _conv2d_struct) for form in FORMS),
 )

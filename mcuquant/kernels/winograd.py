@@ -12,6 +12,7 @@ from ..ops import Conv2D
 from . import overlap
 from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Value, Variant, image_fields
 from .conv import bias, conv_params, weights
+from .cost import CALL, Shared
 from .gemm import Form, is_taken, once, twice
 
 G = np.array([[6, 0, 0], [-1, -1, -1], [-1, 1, -1], [1, 2, 4], [1, -2, 4], [0, 0, 6]], np.int64)
@@ -24,6 +25,9 @@ TILE = 4
 TAPS = TILE + 2
 TILES, OUTPUTS = 2, 4
 """At a time."""
+_PAIR_CYCLES, _POSITION_CYCLES = 17, 28
+"""Of 16 products, and of what begins and ends at each position, of two tiles by four outputs."""
+_SHARED = Shared("mq_winograd_products", 812)
 
 
 def _forms(unit: int) -> tuple[Form, ...]:
@@ -90,6 +94,29 @@ def _row_scratch_bytes(site: Site) -> int:
     return TAPS * (2 * TILES * k_h * channels + max(4 * TILES * OUTPUTS, channels))
 
 
+def _products_cycles(positions: int, depth: int) -> int:
+    """Of two tiles by four outputs; at each position `depth` inputs."""
+    return positions * (_PAIR_CYCLES * depth // 2 + _POSITION_CYCLES)
+
+
+def _tile_cycles(site: Site, form: Form) -> int:
+    (batch, out_h, out_w, outputs), channels = site.out.shape, site.ins[0].shape[3]
+    tiles = -(-out_h // TILE) * -(-out_w // TILE)
+    of_output = 490 if form.name == "twice" else 390
+    products = outputs // OUTPUTS * _products_cycles(TAPS * TAPS, channels)
+    return CALL + batch * (tiles * (254 * channels + of_output * outputs) + -(-tiles // TILES) * products)
+
+
+def _row_cycles(site: Site, form: Form) -> int:
+    (batch, out_h, out_w, outputs), (_, k_h, _, channels) = site.out.shape, site.ins[1].shape
+    across = -(-out_w // TILE)
+    of_output = 80 if form.name == "twice" else 58
+    edges = min(2, across) * 12 * channels // across
+    of_tile = k_h * (24 * channels + 100 + edges) + of_output * outputs
+    products = outputs // OUTPUTS * _products_cycles(TAPS, k_h * channels)
+    return CALL + batch * (out_h * across * of_tile + -(-out_h * across // TILES) * products)
+
+
 def _fields(site: Site) -> dict[str, Value]:
     op, x = site.op, site.ins[0]
     assert isinstance(op, Conv2D)
@@ -127,6 +154,7 @@ def _row_args(site: Site, form: Form) -> tuple[Arg, ...]:
 
 
 def _tile_variant(form: Form) -> Variant:
+    size = 1170 if form.name == "twice" else 862
     return Variant(
         f"conv2d_winograd_{form.name}_s8",
         "mq_conv2d_winograd.h",
@@ -135,10 +163,14 @@ def _tile_variant(form: Form) -> Variant:
         lambda site: _tile_args(site, form),
         _tile_scratch_bytes,
         leads=lambda site: overlap.tiles(site, (TILE, TILE), TILES),
+        cycles=lambda site: _tile_cycles(site, form),
+        step_bytes=760,
+        shared=(_SHARED, Shared("mq_winograd_tile_input", 942), Shared(f"mq_winograd_tile_{form.name}", size)),
     )
 
 
 def _row_variant(form: Form) -> Variant:
+    size = 792 if form.name == "twice" else 504
     return Variant(
         f"conv2d_winograd_row_{form.name}_s8",
         "mq_conv2d_winograd_row.h",
@@ -147,6 +179,9 @@ def _row_variant(form: Form) -> Variant:
         lambda site: _row_args(site, form),
         _row_scratch_bytes,
         leads=lambda site: overlap.tiles(site, (1, TILE), TILES),
+        cycles=lambda site: _row_cycles(site, form),
+        step_bytes=620,
+        shared=(_SHARED, Shared("mq_winograd_row_input", 334), Shared(f"mq_winograd_row_{form.name}", size)),
     )
 
 

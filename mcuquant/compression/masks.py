@@ -1,0 +1,123 @@
+"""Unstructured and N:M pruning: single weights become 0 and stay 0, the smallest first.
+
+Source of the recipe (rank, cut, train on with the mask held): S. Han et al., "Learning both Weights and Connections for
+Efficient Neural Networks" (NIPS 2015); N:M: A. Mishra et al., "Accelerating Sparse Deep Neural Networks" (2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CalibrationError, ModelError
+
+Masks = Mapping[str, Tensor]
+"""Layer -> True where its weight stays; of the weight's shape."""
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sparsity:
+    """Which weights go. Either `ratio` or `pattern`."""
+
+    ratio: float | None = None
+    """The part of the weights to set to 0, 0 to 1."""
+    pattern: tuple[int, int] | None = None
+    """(n, m): n of every m weights that meet consecutive input channels stay."""
+    together: bool = True
+    """With a ratio: rank all layers' weights in one list; otherwise each layer loses the same part."""
+    steps: int = 1
+    """With a ratio: spread over so many cuts, the weights that are left shrinking by equal factors."""
+    keep: tuple[str, ...] = ()
+    """Layers that stay dense."""
+
+    def __post_init__(self) -> None:
+        if (self.ratio is None) == (self.pattern is None):
+            raise CalibrationError(
+                "sparsity takes either a ratio or a pattern, found " + ("none", "both")[bool(self.ratio)]
+            )
+        if self.ratio is not None and not 0 < self.ratio < 1:
+            raise CalibrationError(f"the ratio of sparsity must be between 0 and 1, found {self.ratio}")
+        if self.pattern is not None and not 0 < self.pattern[0] < self.pattern[1]:
+            n, m = self.pattern
+            raise CalibrationError(f"a pattern keeps n of m weights with 0 < n < m, found {n} of {m}")
+
+
+def layers_of(net: nn.Module, keep: tuple[str, ...] = ()) -> dict[str, nn.Module]:
+    """Every convolution and linear layer by name, without those to keep. ModelError for a name that is none."""
+    found = {name: layer for name, layer in net.named_modules() if isinstance(layer, LAYERS)}
+    for name in keep:
+        if name not in found:
+            raise ModelError(f"layer {name!r} is not one of those with weights: {', '.join(found)}")
+    return {name: layer for name, layer in found.items() if name not in keep}
+
+
+def sparsify(net: nn.Module, how: Sparsity, fine_tune: Callable[[nn.Module, Masks], None] | None = None) -> Masks:
+    """Set weights of `net`, in place, to 0; the masks say which are left.
+
+    `fine_tune` is called after each step and must hold the masks (see `hold`); weights that are 0 already count first.
+    """
+    masks: Masks = {}
+    for step in range(1, how.steps + 1):
+        masks = _masks(layers_of(net, how.keep), how, step / how.steps)
+        hold(net, masks)()
+        if fine_tune is not None:
+            fine_tune(net, masks)
+    return masks
+
+
+def hold(net: nn.Module, masks: Masks) -> Callable[[], None]:
+    """What to call after every optimizer step: sets the weights outside the masks to 0 again."""
+    pairs = [(_weight(net.get_submodule(name)), mask) for name, mask in masks.items()]
+
+    def again() -> None:
+        with torch.no_grad():
+            for weight, mask in pairs:
+                weight.mul_(mask)
+
+    return again
+
+
+def zeros(net: nn.Module, keep: tuple[str, ...] = ()) -> Masks:
+    """The masks that a network already obeys."""
+    return {name: _weight(layer) != 0 for name, layer in layers_of(net, keep).items()}
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def _masks(layers: Mapping[str, nn.Module], how: Sparsity, part: float) -> Masks:
+    sizes = {name: _weight(layer).detach().abs() for name, layer in layers.items()}
+    if how.pattern is not None:
+        return {name: _n_of_m(size, *how.pattern) for name, size in sizes.items()}
+    assert how.ratio is not None
+    ratio = 1 - (1 - how.ratio) ** part
+    if not how.together:
+        return {name: _largest(size.flatten(), ratio).view_as(size) for name, size in sizes.items()}
+    every = _largest(torch.cat([size.flatten() for size in sizes.values()]), ratio)
+    flat = every.split([size.numel() for size in sizes.values()])  # type: ignore[no-untyped-call]
+    return {name: own.view_as(size) for own, (name, size) in zip(flat, sizes.items(), strict=True)}
+
+
+def _largest(sizes: Tensor, ratio: float) -> Tensor:
+    """(n,) True for all but the `ratio` smallest; of equal ones the first go first."""
+    mask = torch.ones(len(sizes), dtype=torch.bool)
+    mask[torch.argsort(sizes, stable=True)[: round(len(sizes) * ratio)]] = False
+    return mask
+
+
+def _n_of_m(sizes: Tensor, n: int, m: int) -> Tensor:
+    """The n largest of every m along the input channels; what is left over at the end, fewer than m, keeps n too."""
+    rows = sizes.movedim(1, -1)
+    mask = torch.zeros_like(rows, dtype=torch.bool)
+    for start in range(0, rows.shape[-1], m):
+        block = rows[..., start : start + m]
+        best = block.argsort(dim=-1, descending=True, stable=True)[..., :n]
+        mask[..., start : start + m].scatter_(-1, best, True)
+    return mask.movedim(-1, 1)

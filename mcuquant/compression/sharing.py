@@ -1,0 +1,143 @@
+"""Weight sharing: a layer's weights take few values, a codebook's, and training moves the values.
+
+Source: S. Han, H. Mao, W. Dally, "Deep Compression" (ICLR 2016), section 3: k-means within a layer, begun at evenly
+spaced values; the gradient of a centroid is the sum of its members' gradients.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ..errors import CalibrationError
+from ..ir import Array
+from .masks import layers_of
+
+_ROUNDS = 100
+"""Of k-means; in one dimension it is at rest long before."""
+WEIGHT = "weight"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """How many values, and where."""
+
+    entries: int = 16
+    """Of a codebook, 2 to 256; 0 is one of them where the weights have been pruned."""
+    groups: int = 1
+    """Codebooks of a layer: one for each of so many groups of consecutive output channels, where that divides them."""
+    by_layer: Mapping[str, int] | None = None
+    """Layer -> entries, where it is not `entries`."""
+    keep: tuple[str, ...] = ()
+    """Layers whose weights stay free."""
+
+    def __post_init__(self) -> None:
+        for entries in (self.entries, *(self.by_layer or {}).values()):
+            if not 2 <= entries <= 256:
+                raise CalibrationError(f"a codebook has 2 to 256 entries, found {entries}")
+        if self.groups < 1:
+            raise CalibrationError(f"a layer has at least 1 group of channels, found {self.groups}")
+
+
+class Codebook(nn.Module):
+    """A weight as `book[group of its output channel, index]`; PyTorch then sums members' gradients by itself.
+
+    Of a layer with zeros, entry 0 is 0 and is no parameter: `book` has the other entries alone.
+    """
+
+    indices: Tensor
+    groups: Tensor
+
+    def __init__(self, weight: Tensor, entries: int, groups: int) -> None:
+        super().__init__()
+        self.with_zero = bool((weight == 0).any())
+        parts = weight.detach().double().chunk(groups)
+        found = [_clustered(part.flatten().numpy(), entries, self.with_zero) for part in parts]
+        indices = [torch.from_numpy(i).view_as(part) for (_, i), part in zip(found, parts, strict=True)]
+        self._start = torch.from_numpy(np.stack([book for book, _ in found])).to(weight.dtype)
+        self.register_buffer("indices", torch.cat(indices))
+        along = torch.arange(len(weight)) // (len(weight) // groups)
+        self.register_buffer("groups", along.view(-1, *[1] * (weight.dim() - 1)))
+
+    def forward(self, book: Tensor) -> Tensor:
+        whole = torch.cat([book.new_zeros(len(book), 1), book], dim=1) if self.with_zero else book
+        return whole[self.groups, self.indices]
+
+    def right_inverse(self, _: Tensor) -> Tensor:
+        """The codebook that k-means found: where training begins."""
+        return self._start
+
+
+def share(net: nn.Module, how: Sharing) -> nn.Module:
+    """A copy whose convolutions and linear layers have codebooks as parameters in place of weights.
+
+    Weights that are 0 stay 0. Fold batch normalization first (`folding.folded`): it scales channels apart again.
+    Training the copy trains the centroids; `baked` gives the network with plain weights.
+    """
+    made = copy.deepcopy(net)
+    by_layer = how.by_layer or {}
+    layers_of(made, tuple(by_layer))  # names that are none are said so
+    for name, layer in layers_of(made, how.keep).items():
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        groups = how.groups if len(weight) % how.groups == 0 else 1
+        parametrize.register_parametrization(layer, WEIGHT, Codebook(weight, by_layer.get(name, how.entries), groups))
+    return made
+
+
+def baked(net: nn.Module) -> nn.Module:
+    """A copy with plain weights, each one of its codebook's values."""
+    made = copy.deepcopy(net)
+    for layer in made.modules():
+        if parametrize.is_parametrized(layer, WEIGHT):
+            _bake(layer)
+    return made
+
+
+def _bake(layer: nn.Module) -> None:
+    """PyTorch's remove_parametrizations would take the weight from all copies of the layer: they share a class."""
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    layer.__class__ = parametrize.type_before_parametrizations(layer)
+    del layer.parametrizations
+    layer.register_parameter(WEIGHT, nn.Parameter(weight.detach().clone()))
+
+
+def _clustered(values: Array, entries: int, with_zero: bool) -> tuple[Array, Array]:
+    """(centroids, index of each value): the better of k-means begun at evenly spaced values and at quantiles.
+
+    With zeros, index 0 stands for them and centroids are those of the other values; always `entries` entries with it.
+    """
+    rest = values[values != 0] if with_zero else values
+    count = entries - with_zero
+    rest = rest if rest.size else np.zeros(1)
+    starts = (np.linspace(rest.min(), rest.max(), count), np.quantile(rest, (np.arange(count) + 0.5) / count))
+    books = [_k_means(np.sort(rest), np.sort(start)) for start in starts]
+    book = min(books, key=lambda b: float(np.square(rest - b[_nearest(rest, b)]).sum()))
+    if not with_zero:
+        return book, _nearest(values, book)
+    return book, np.where(values == 0, 0, _nearest(values, book) + 1)
+
+
+def _k_means(ordered: Array, book: Array) -> Array:
+    """Lloyd's algorithm on ascending values: members of a centroid lie between two borders, so sums are differences."""
+    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    for _ in range(_ROUNDS):
+        borders = np.searchsorted(ordered, (book[1:] + book[:-1]) / 2)
+        edges = np.concatenate([[0], borders, [len(ordered)]])
+        counts, totals = np.diff(edges), np.diff(sums[edges])
+        moved = np.where(counts > 0, totals / np.maximum(counts, 1), book)
+        if np.array_equal(moved, book):
+            break
+        book = moved
+    return book
+
+
+def _nearest(values: Array, book: Array) -> Array:
+    return np.asarray(np.searchsorted((book[1:] + book[:-1]) / 2, values), np.int64)
