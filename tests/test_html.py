@@ -24,7 +24,7 @@ from mcuquant.html.arena import memory_map, overlaps
 from mcuquant.html.bars import Bar, bars
 from mcuquant.html.histogram import histogram
 from mcuquant.html.marks import ticks
-from mcuquant.html.page import Build, page
+from mcuquant.html.page import Build, page, records_of
 from mcuquant.html.scatter import scatter
 from mcuquant.project import Project
 from mcuquant.quantization import snr_report
@@ -203,6 +203,16 @@ def test_measurements_of_another_build_are_left_out(project: Project, tmp_path: 
     assert str(error.value) == (
         f"{tmp_path / 'validation.json'} is not what mcuquant validate --json writes; remove it, or validate again"
     )
+
+
+def test_a_build_in_its_own_records_is_listed_once(project: Project, tmp_path: Path) -> None:
+    manifest = {**project.manifest, "firmware": {"digest": "d", "flash_bytes": 900, "ram_bytes": 1}}
+    built = Build(replace(project, manifest=manifest, directory=tmp_path), measurement(project))
+    mine = replace(RECORDS[0], label="pruned", flash_bytes=900, board=project.board.name)
+    (tmp_path / "records.json").write_text(records_text([RECORDS[1], mine]))
+    first, second = records_of([built], [])
+    assert (first.label, first.accuracy, first.cycles) == ("pruned", 0.9, 2000)
+    assert second == RECORDS[1]
 
 
 def test_bars_are_in_proportion_and_negative_ones_go_left() -> None:

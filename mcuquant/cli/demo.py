@@ -53,7 +53,7 @@ def demo(board: str, seed: int, output: Path) -> None:
     graph = integers.to_graph(trained.net)
     with working("choosing ranges"):
         int8 = integers.to_integers(graph, data)
-    project = _compile(int8, target, output)
+    project = _compile(int8, graph, target, output)
     say("\n3. Run on the board")
     stored = integers.stored_windows(int8, data.test)
     host = integers.host_outputs(int8, stored)
@@ -70,7 +70,7 @@ def demo(board: str, seed: int, output: Path) -> None:
     show(report.accuracy_table(rows))
     _measure(project)
     say(f"\nThe demo took {time.monotonic() - start:.0f} s. {output} holds a C project: make -C {output} builds it.")
-    next_step(f"mcuquant bench {output}", f"mcuquant inspect {output}")
+    next_step(f"mcuquant bench {output}", f"mcuquant inspect {output}", f"mcuquant report {output}")
 
 
 def _train(seed: int) -> tuple[DemoData, Trained]:
@@ -98,11 +98,11 @@ def _counted(done: Callable[[int], None]) -> Callable[[Epoch], None]:
     return lambda epoch: done(epoch.number + (0 if epoch.choosing else EPOCHS))
 
 
-def _compile(int8: Graph, board: Board, output: Path) -> Project:
+def _compile(int8: Graph, source: Graph, board: Board, output: Path) -> Project:
     from .. import flow
 
     with working("writing and compiling C"):
-        project = flow.compile(int8, board, output)
+        project = flow.compile(int8, board, output, source=source)
     for note in project.manifest["notes"]:
         say(f"   {note}")
     firmware, arena = project.firmware, project.manifest["arena_bytes"]

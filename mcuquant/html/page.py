@@ -41,7 +41,7 @@ class Build:
 
     @property
     def record(self) -> Record:
-        """The build as one network among others."""
+        """The build as one network among others: as its folder's records have it, with what was measured of it."""
         manifest = self.project.manifest
         built = manifest.get("firmware", {})
         validation = validation_of(self.project)
@@ -52,11 +52,23 @@ class Build:
             ram_bytes=built.get("ram_bytes"),
             board=self.project.board.name,
         )
+        made = next((r for r in self.records if is_of(made, r)), made)
         if self.measured is not None and "cycles" in self.measured:
             made = replace(made, cycles=self.measured["cycles"], cycles_source=self.measured["counter"])
         if validation is not None:
             made = replace(made, accuracy=validation["accuracy"], accuracy_source=validation["source"])
         return made
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """What lies in the folder: the build itself, perhaps, and the networks it came from."""
+        path = self.project.directory / RECORDS
+        return load_records(path) if path.is_file() else ()
+
+
+def is_of(build: Record, record: Record) -> bool:
+    """Whether `record` is of that build: no two have the same flash on the same board, but by chance."""
+    return build.flash_bytes is not None and (record.flash_bytes, record.board) == (build.flash_bytes, build.board)
 
 
 def measured_before(project: Project) -> Mapping[str, Any] | None:
@@ -87,11 +99,10 @@ def validation_of(project: Project) -> Mapping[str, Any] | None:
 
 def records_of(builds: Sequence[Build], files: Sequence[Path]) -> tuple[Record, ...]:
     """The builds themselves, the records in their folders, and those of `files`; the same one is listed once."""
-    found = [build.record for build in builds]
-    inside = [build.project.directory / RECORDS for build in builds]
-    for path in (*(p for p in inside if p.is_file()), *files):
-        found += load_records(path)
-    return tuple(dict.fromkeys(found))
+    own = [build.record for build in builds]
+    inside = [record for build in builds for record in build.records]
+    others = (*inside, *(record for path in files for record in load_records(path)))
+    return tuple(dict.fromkeys([*own, *(r for r in others if not any(is_of(build, r) for build in own))]))
 
 
 def page(builds: Sequence[Build], files: Sequence[Path] = ()) -> str:
