@@ -18,6 +18,7 @@ from . import quantizers
 from .equalize import equalize as equalize
 from .histogram import Histogram
 from .methods import METHODS
+from .palettes import with_palettes as with_palettes
 from .precision import LayerBits as LayerBits
 from .precision import chosen_bits, layer_bits, precision_note
 from .precision import sensitivity as sensitivity

@@ -71,7 +71,7 @@ def quantized_weights(graph: Graph, op: Op, x: QParams, y: QParams, dtype: DType
     """The constants of a weighted op (weights, then bias if there is one) for input and output as `x` and `y` say."""
     w, *biases = (graph[i] for i in op.inputs[1:])
     limit = bias_limit(w, channel_axis(op), dtype)
-    grid = fitted.quantizer.raised(fitted.grid, _least_scales(graph, op, x, y, limit))
+    grid = fitted.quantizer.raised(fitted.grid, least_scales(graph, op, x, y, limit))
     rows = fitted.quantizer.stored(grid, weight_rows(graph, op))
     stored = stored_weights(w, grid, rows, channel_axis(op))
     return (stored, *(stored_bias(b, data_of(b), x, stored, limit, dtype) for b in biases))
@@ -125,7 +125,7 @@ def bias_limit(w: Tensor, axis: int, dtype: DType) -> int:
     return max(_ACC_LIMIT[dtype] - products, _ACC_LIMIT[dtype] // 4)
 
 
-def _least_scales(graph: Graph, op: Op, x: QParams, y: QParams, bias_limit: int) -> Array:
+def least_scales(graph: Graph, op: Op, x: QParams, y: QParams, bias_limit: int) -> Array:
     """The finest weight scale of each output channel that the kernels can compute with.
 
     Finer ones are too fine where the bias does not fit beside the sum (a channel with all but no weights) or the
