@@ -18,6 +18,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .board import Board, board_names, load_board
+    from .compression.pipeline import compress, compress_file
     from .dut import Dut
     from .errors import McuquantError
     from .flow import compile, equalize, from_tflite, from_torch, load, quantize
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .quantization import Weights, snr_report
 
 _HOMES = {
+    "compression.pipeline": ("compress", "compress_file"),
     "board": ("Board", "board_names", "load_board"),
     "dut": ("Dut",),
     "errors": ("McuquantError",),
@@ -51,6 +53,8 @@ __all__ = [
     "__version__",
     "board_names",
     "compile",
+    "compress",
+    "compress_file",
     "equalize",
     "from_tflite",
     "from_torch",

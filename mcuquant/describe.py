@@ -28,7 +28,7 @@ def describe(graph: Graph, board: Board) -> Mapping[str, Any]:
     name, op, scale, zero_point, weight_bits, weight_scales as [least, largest], weight_channels: their scales),
     graph (its text).
     """
-    integers = quantize(graph, _stand_in(graph)) if graph.is_float else graph
+    integers = as_integers(graph)
     steps = plan(integers, board.core)
     as_int8 = ", as int8" if graph.is_float else ""
     return {
@@ -46,6 +46,11 @@ def describe(graph: Graph, board: Board) -> Mapping[str, Any]:
         "quantization": [*_inputs(graph), *(_quantization(graph, i) for i in range(len(graph.ops)))],
         "graph": str(graph),
     }
+
+
+def as_integers(graph: Graph) -> Graph:
+    """A float network as an int8 one of the same sizes, calibrated with noise; an integer network as it is."""
+    return quantize(graph, _stand_in(graph)) if graph.is_float else graph
 
 
 def _layer(graph: Graph, op: Op) -> Mapping[str, Any]:

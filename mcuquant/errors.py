@@ -47,3 +47,7 @@ class OutputError(McuquantError):
 
 class DeviceError(McuquantError):
     """The board does not answer, answers wrongly, or runs other firmware than expected."""
+
+
+class ConfigError(McuquantError):
+    """A file of settings is misspelt, or says what cannot be."""

@@ -26,6 +26,8 @@ class Record:
     """What a person calls it: "float", "pruned to 50 %", "trial 17"."""
     weight_bytes: int
     """Weights, biases and tables as they are stored, bits packed."""
+    macs: int | None = None
+    """Multiply-accumulates of one inference."""
     accuracy: float | None = None
     """The part of right answers, 0 to 1."""
     accuracy_source: str = ""
@@ -93,7 +95,7 @@ def _record(row: object, where: str) -> Record:
 def _check_ranges(record: Record, where: str) -> None:
     if record.accuracy is not None and not 0 <= record.accuracy <= 1:
         raise OutputError(f"{where}: 'accuracy' must be from 0 to 1, found {record.accuracy}")
-    for key in ("weight_bytes", "flash_bytes", "ram_bytes", "cycles"):
+    for key in ("weight_bytes", "macs", "flash_bytes", "ram_bytes", "cycles"):
         value = getattr(record, key)
         if value is not None and value < 0:
             raise OutputError(f"{where}: {key!r} must not be negative, found {value}")

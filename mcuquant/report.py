@@ -14,6 +14,7 @@ from .board import Board, Region
 if TYPE_CHECKING:
     from .node import Decision
     from .quantization import LayerSnr
+    from .record import Record
 
 
 def bytes_text(nbytes: int) -> str:
@@ -79,6 +80,16 @@ def decision_table(decisions: Iterable[Decision]) -> Table:
     for d in decisions:
         label = "-" if d.label is None else str(d.label)
         made.add_row(str(d.number), f"{d.sample:,}", label, f"{d.score:.3f}", str(d.stored))
+    return made
+
+
+def records_table(records: Iterable[Record]) -> Table:
+    """Networks one a row: accuracy, MACs, weights, cycles, and flash and RAM of the firmware where there is one."""
+    made = table("*network", ">right", ">MACs", ">weights", ">cycles", ">flash", ">RAM")
+    for r in records:
+        right = "-" if r.accuracy is None else f"{100 * r.accuracy:.2f} %"
+        counts = (r.macs, r.weight_bytes, r.cycles, r.flash_bytes, r.ram_bytes)
+        made.add_row(r.label, right, *("-" if n is None else f"{n:,}" for n in counts))
     return made
 
 

@@ -10,6 +10,7 @@ from ..errors import McuquantError
 from .boards import boards
 from .compare import compare_
 from .compile import compile_
+from .compress import compress
 from .demo import demo
 from .device import bench, run
 from .doctor import doctor
@@ -64,7 +65,7 @@ def main() -> None:
     """Entry point; commands are added below."""
 
 
-_WORK = (compile_, flash_, bench, compare_, run, validate, node_)
+_WORK = (compile_, compress, flash_, bench, compare_, run, validate, node_)
 _LOOK = (inspect, report_, boards, doctor, demo)
 for _command in (*_WORK, *_LOOK):
     main.add_command(_command)

@@ -7,10 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..board import Board
-from ..describe import describe
+from ..describe import as_integers
 from ..errors import BudgetError
 from ..frontends import torch as frontend
+from ..ir import Graph
+from ..kernels import Site
+from ..lower import lower
+from ..metrics import total_macs, weight_bytes
 from ..passes import run_passes
+from ..plan import plan
+from ..quantization import with_palettes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,26 +24,47 @@ class Cost:
     """Of one inference. Sizes do not depend on how training ends, so an untrained network shows them too."""
 
     macs: int
+    weight_bytes: int
+    """Weights and biases in as many bits as they have."""
     flash_bytes: int
-    """Weights and all other constants, packed as the kernels read them; no code."""
+    """Weights and all other constants as the kernels read them; no code."""
     ram_bytes: int
     """The arena: activations and scratch of the plan; no stack."""
+    cycles: int
+    """Estimated by the kernels' cost model."""
 
     def __str__(self) -> str:
-        return ", ".join(f"{UNITS[key].format(value)}" for key, value in asdict(self).items())
+        return ", ".join(UNITS[key].format(value) for key, value in asdict(self).items())
 
 
 UNITS: Mapping[str, str] = {
     "macs": "{:,} MACs",
+    "weight_bytes": "{:,} bytes of weights",
     "flash_bytes": "{:,} bytes of flash",
     "ram_bytes": "{:,} bytes of RAM",
+    "cycles": "{:,} cycles",
 }
 
 
 def cost(net: Any, example: Any, board: Board) -> Cost:
-    """Of a torch.nn.Module on a board. UnsupportedOpError where mcuquant cannot take the network."""
-    facts = describe(run_passes(frontend.from_torch(net.eval(), example)), board)
-    return Cost(macs=facts["macs"], flash_bytes=facts["flash_bytes"], ram_bytes=facts["arena_bytes"])
+    """Of a torch.nn.Module in evaluation mode on a board, as the int8 network it becomes; shared weights stay shared.
+
+    UnsupportedOpError where mcuquant cannot take the network.
+    """
+    real = run_passes(frontend.from_torch(net, example))
+    return cost_of(with_palettes(real, as_integers(real)), board)
+
+
+def cost_of(graph: Graph, board: Board) -> Cost:
+    """Of an integer network on a board."""
+    steps = plan(graph, board.core)
+    return Cost(
+        macs=total_macs(graph),
+        weight_bytes=weight_bytes(graph),
+        flash_bytes=lower(graph, steps).constant_bytes,
+        ram_bytes=steps.arena_bytes,
+        cycles=sum(step.variant.cycles(Site(graph, graph.ops[step.op_index], board.core)) for step in steps.steps),
+    )
 
 
 @dataclass(frozen=True, slots=True)

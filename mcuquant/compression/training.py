@@ -121,12 +121,7 @@ def _epochs(
 
 
 def _taught(teacher: nn.Module | None, x: Tensor) -> Tensor | None:
-    if teacher is None:
-        return None
-    teacher.eval()
-    with torch.no_grad():
-        answer: Tensor = teacher(x)
-    return answer
+    return None if teacher is None else answers(teacher, x)
 
 
 def loss_of(logits: Tensor, y: Tensor | None, taught: Tensor | None, how: Training) -> Tensor:
@@ -144,7 +139,11 @@ def accuracy(net: nn.Module, samples: Samples) -> float:
     """The part of right answers, 0 to 1. CalibrationError without labels."""
     if samples.y is None:
         raise CalibrationError("accuracy needs labels (y), found none")
+    return float((answers(net, samples.x).argmax(dim=1) == samples.y).double().mean())
+
+
+def answers(net: nn.Module, x: Tensor) -> Tensor:
+    """Outputs for inputs (N, ...), batch by batch; the network is in evaluation mode afterwards."""
     net.eval()
     with torch.no_grad():
-        guesses = torch.cat([net(x).argmax(dim=1) for x in torch.split(samples.x, 256)])
-    return float((guesses == samples.y).double().mean())
+        return torch.cat([net(part) for part in torch.split(x, 256)])

@@ -1,0 +1,88 @@
+"""`mcuquant compress`: a network made smaller by a recipe, quantized and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import build, report
+from ..errors import ToolError
+from .console import next_step, say, show, stages
+
+if TYPE_CHECKING:
+    from ..record import Record
+
+PACKAGES = ("torch", "torch_pruning", "torchao", "optuna")
+NEEDS = "pip install 'mcuquant[compress]'"
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("recipe", metavar="RECIPE.toml", type=FILE)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to make.  [the recipe's]")
+def compress(recipe: Path, output: Path | None) -> None:
+    """Prune, sparsify, share and quantize a PyTorch network as RECIPE.toml says, and compile what is left.
+
+    The recipe names a Python function that returns the network, files of samples, a board, and the steps; each step
+    is followed by training with the float network as teacher. The folder then holds what `mcuquant compile` makes,
+    and records.json: the network after each step.
+
+    \b
+    A recipe:
+      model = "net.py:build"                # beside the recipe, or module:function
+      weights = "net.pt"                    # a state dict of torch.save; or train it here: [train] epochs = 20
+      board = "qemu-mps2-an386"
+      output = "build/small"
+      [data]
+      train = "train.npz"                   # arrays x, y
+      valid = "valid.npz"
+      test = "test.npz"
+      [prune]
+      target = { cycles = "25 %", flash_bytes = 20000 }
+      [share]
+      entries = 16
+      [fine_tune]
+      epochs = 10
+
+    \b
+    Examples:
+      mcuquant compress recipe.toml
+      mcuquant compress recipe.toml -o build/smaller
+    """
+    with needed():
+        from ..compression import pipeline
+        from ..compression.recipe import load_recipe
+    directory = output or Path(load_recipe(recipe).output)
+    build.check_free(directory)
+    build.need_firmware_tools()
+    with stages() as progress:
+        made, project = pipeline.compress_file(recipe, directory, progress)
+    show(report.records_table(made.records))
+    for line in sources(made.records):
+        say(line)
+    say(f"Wrote {project.directory}: C project, manifest.json, records.json, firmware.elf.")
+    next_step(f"mcuquant bench {project.directory}", f"mcuquant inspect {project.directory}")
+
+
+@contextmanager
+def needed() -> Iterator[None]:
+    """ToolError, with how to get it, for a package that only compression needs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in PACKAGES:
+            raise
+        raise ToolError(f"compression needs the Python package {package}, which is not installed: {NEEDS}") from error
+
+
+def sources(records: tuple[Record, ...]) -> list[str]:
+    """Where the numbers of a table of records come from."""
+    accuracy = sorted({r.accuracy_source for r in records if r.accuracy_source})
+    cycles = sorted({r.cycles_source for r in records if r.cycles_source})
+    lines = [f"Accuracy: {'; '.join(accuracy)}."] if accuracy else []
+    return [*lines, *([f"Cycles: {'; '.join(cycles)}."] if cycles else [])]

@@ -1,0 +1,229 @@
+"""The whole of compression, top to bottom: prune, sparsify, share, each followed by training; quantize; compile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .. import flow, interp
+from ..board import Board, load_board
+from ..errors import ConfigError
+from ..ir import Array, Graph
+from ..layout import to_graph_layout
+from ..metrics import parameters, total_macs
+from ..project import Project
+from ..quantization import Weights, with_palettes
+from ..quantization.snr import quantized_inputs
+from ..record import RECORDS, Record, records_text
+from . import training
+from .costs import Cost, cost, cost_of
+from .folding import folded
+from .inputs import Data, load_augment, load_data, load_net
+from .masks import Masks, hold, sparsify
+from .prune import batches_of, prune
+from .recipe import Recipe, load_recipe
+from .sharing import baked, share
+from .training import Augment, Samples, Training, fit
+
+ESTIMATE = "estimated by the cost model"
+Progress = Callable[[str, int, int], None]
+"""What is being done, how much of it is, and of how much."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compressed:
+    net: nn.Module
+    """Float, with the weights that the integers stand for."""
+    graph: Graph
+    """Integers."""
+    records: tuple[Record, ...]
+    """The float network, the same in int8, and what each step made of it; the last is `graph`."""
+
+
+def compress(
+    net: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    augment: Augment | None = None,
+    progress: Progress | None = None,
+) -> Compressed:
+    """A trained network made smaller as the recipe says (its paths are not looked at), and quantized.
+
+    BudgetError for targets out of reach, CalibrationError for samples that do not do, UnsupportedOpError for networks
+    that mcuquant cannot take.
+    """
+    run = _Run(data, recipe, load_board(recipe.board), augment, progress or (lambda *_: None))
+    with training.alone(recipe.seed):
+        if recipe.train is not None:
+            run.fit(net, replace(recipe.train, seed=recipe.seed), "training the float network", None)
+        run.begin(net.eval())
+        small = run.shared(run.sparse(run.pruned(net)))
+        graph = run.quantized(small)
+    return Compressed(small, graph, tuple(run.records))
+
+
+def compress_file(
+    path: str | Path, output: str | Path | None = None, progress: Progress | None = None
+) -> tuple[Compressed, Project]:
+    """What a recipe's file says, compiled into its output folder with records.json beside the C project."""
+    file = Path(path)
+    recipe = load_recipe(file)
+    if not recipe.model:
+        raise ConfigError(f"{file}: key 'model' is missing")
+    data, augment = load_data(recipe.data, file), load_augment(recipe, file)
+    made = compress(load_net(recipe, file), data, recipe, augment, progress)
+    project = flow.compile(made.graph, recipe.board, output or recipe.output, recipe.name)
+    built = project.firmware
+    last = replace(made.records[-1], flash_bytes=built.flash_bytes, ram_bytes=built.ram_bytes)
+    made = replace(made, records=(*made.records[:-1], last))
+    (project.directory / RECORDS).write_text(records_text(made.records), encoding="utf-8")
+    return made, project
+
+
+@dataclass(slots=True)
+class _Run:
+    data: Data
+    recipe: Recipe
+    board: Board
+    augment: Augment | None
+    progress: Progress
+    records: list[Record] = field(default_factory=list)
+    teacher: nn.Module | None = None
+
+    def begin(self, net: nn.Module) -> None:
+        self.teacher = net
+        real = flow.from_torch(net, self.data.example)
+        self._add("float", {"weight_bytes": 4 * parameters(real), "macs": total_macs(real)}, *self._right(net))
+        self._integers("int8", net, Weights())
+
+    def pruned(self, net: nn.Module) -> nn.Module:
+        how = self.recipe.prune
+        if how is None:
+            return net
+        judged = batches_of(self.data.train.x, self._labels())
+        pruning = how.pruning(cost(net, self.data.example, self.board))
+        train = self.recipe.training(how.epochs)
+        made = prune(
+            net,
+            self.data.example,
+            self.board,
+            pruning,
+            judged,
+            fine_tune=lambda current: self.fit(current, train, "fine-tuning what was pruned", self.teacher),
+        )
+        self._note("pruned", made.net, made.after)
+        return made.net
+
+    def sparse(self, net: nn.Module) -> nn.Module:
+        how = self.recipe.sparsify
+        if how is None:
+            return net
+        train = self.recipe.training(how.epochs)
+
+        def fine_tune(current: nn.Module, masks: Masks) -> None:
+            self.fit(current, train, "fine-tuning what is sparse", self.teacher, hold(current, masks))
+
+        made = folded(net, self.data.example)
+        sparsify(made, how, fine_tune)
+        self._note("sparse", made, cost(made, self.data.example, self.board))
+        return made
+
+    def shared(self, net: nn.Module) -> nn.Module:
+        how = self.recipe.share
+        if how is None:
+            return net
+        books = share(folded(net, self.data.example), how)
+        self.fit(books, self.recipe.training(how.epochs), "fine-tuning shared weights", self.teacher)
+        made = baked(books).eval()
+        self._note("shared", made, cost(made, self.data.example, self.board))
+        return made
+
+    def quantized(self, net: nn.Module) -> Graph:
+        how = self.recipe.quantize
+        weights = Weights(
+            quantizer=how.quantizer,
+            bits=how.bits,
+            adaptive_rounding=how.adaptive_rounding,
+            correct_bias=how.correct_bias,
+        )
+        return self._integers("compressed", net, weights)
+
+    def fit(
+        self,
+        net: nn.Module,
+        how: Training,
+        what: str,
+        teacher: nn.Module | None,
+        after_step: Callable[[], None] | None = None,
+    ) -> None:
+        fit(
+            net,
+            self.data.train,
+            how,
+            teacher=teacher,
+            valid=self.data.valid,
+            augment=self.augment,
+            after_step=after_step,
+            progress=lambda done: self.progress(what, done, how.epochs),
+        )
+
+    def _labels(self) -> torch.Tensor:
+        """Those of the training samples, or what the teacher takes them for."""
+        if self.data.train.y is not None:
+            return self.data.train.y
+        assert self.teacher is not None
+        return training.answers(self.teacher, self.data.train.x).argmax(dim=1)
+
+    def _integers(self, label: str, net: nn.Module, weights: Weights) -> Graph:
+        how = self.recipe.quantize
+        self.progress(f"quantizing: {label}", 0, 1)
+        real = flow.from_torch(net, self.data.example)
+        chosen = np.linspace(0, len(self.data.train) - 1, min(how.samples, len(self.data.train))).astype(int)
+        x = self.data.train.x[chosen].numpy()
+        made = with_palettes(real, flow.quantize(real, x, how.method, True, how.activations, weights))
+        self._add(label, _facts(cost_of(made, self.board)), *self._right(made))
+        return made
+
+    def _note(self, label: str, net: nn.Module, found: Cost) -> None:
+        self._add(label, _facts(found), *self._right(net))
+
+    def _add(self, label: str, facts: Mapping[str, Any], right: float | None, source: str) -> None:
+        self.records.append(Record(label=label, board=self.board.name, accuracy=right, accuracy_source=source, **facts))
+
+    def _right(self, what: nn.Module | Graph) -> tuple[float | None, str]:
+        """Accuracy, and on what."""
+        judge = self.data.judge
+        if judge is None:
+            return None, ""
+        kind = "test" if self.data.test is not None else "validation"
+        if isinstance(what, Graph):
+            found = integer_accuracy(what, judge, lambda n: self.progress("asking the integers", n, len(judge)))
+            return found, f"{len(judge):,} {kind} samples, interpreter"
+        return training.accuracy(what, judge), f"{len(judge):,} {kind} samples, PyTorch"
+
+
+def _facts(found: Cost) -> Mapping[str, Any]:
+    """What a record takes over: sizes of whole firmware are known when there is one."""
+    known = {"weight_bytes": found.weight_bytes, "macs": found.macs, "cycles": found.cycles}
+    return {**known, "cycles_source": ESTIMATE}
+
+
+def integer_accuracy(graph: Graph, samples: Samples, done: Callable[[int], None] = lambda _: None) -> float:
+    """The part of right answers of an integer network of one input, by the interpreter; its first output tells."""
+    assert samples.y is not None
+    x = to_graph_layout(samples.x.numpy(), graph[graph.inputs[0]].shape, channels_first=True)
+    guesses = []
+    for i in range(len(x)):
+        guesses.append(int(_answer(graph, x[i : i + 1]).argmax()))
+        done(i + 1)
+    return float((np.array(guesses) == samples.y.numpy()).mean())
+
+
+def _answer(graph: Graph, x: Array) -> Array:
+    return interp.run(graph, quantized_inputs(graph, [x]))[0]

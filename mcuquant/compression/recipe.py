@@ -1,0 +1,135 @@
+"""What `compress` does, as plain values: the tables of a recipe's TOML file are these classes, key by key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from ..board import DEFAULT_BOARD
+from ..errors import CalibrationError
+from .costs import UNITS, Cost, Target
+from .importance import Importance
+from .masks import Sparsity
+from .prune import Pruning
+from .settings import Reader, read_table
+from .sharing import Sharing
+from .training import Training
+
+_PART = re.compile(r"(\d+(?:\.\d+)?) ?%")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prune:
+    """Whole channels go, until the targets are met on the recipe's board, or `ratio` of them are gone."""
+
+    target: Mapping[str, int | str] = field(default_factory=dict)
+    """Metric (see `costs.UNITS`) -> the most of it, a number or a part of what the unpruned network takes: "25 %"."""
+    ratio: float | None = None
+    importance: Importance = Importance.L2
+    together: bool = True
+    multiple: int | None = None
+    steps: int = 1
+    keep: tuple[str, ...] = ()
+    epochs: int | None = None
+    """Of fine-tuning after each step, where not those of [fine_tune]."""
+
+    def __post_init__(self) -> None:
+        for metric, most in self.target.items():
+            if metric not in UNITS:
+                raise CalibrationError(f"target {metric!r} is not known, expected one of: {', '.join(UNITS)}")
+            if isinstance(most, str) and not _PART.fullmatch(most):
+                raise CalibrationError(f'target {metric!r} must be a number or a part like "25 %", found {most!r}')
+        if bool(self.target) == (self.ratio is not None):
+            raise CalibrationError(
+                f"pruning takes either a target or a ratio, found {'both' if self.ratio else 'none'}"
+            )
+
+    def pruning(self, before: Cost) -> Pruning:
+        had = asdict(before)
+        targets = tuple(Target(metric, _most(most, had[metric])) for metric, most in self.target.items())
+        same = {key: getattr(self, key) for key in ("ratio", "importance", "together", "multiple", "steps", "keep")}
+        return Pruning(targets=targets, **same)
+
+
+def _most(most: int | str, had: int) -> int:
+    if isinstance(most, int):
+        return most
+    found = _PART.fullmatch(most)
+    assert found is not None
+    return int(had * float(found[1]) / 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sparsify(Sparsity):
+    epochs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share(Sharing):
+    epochs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantize:
+    """How weights and activations become integers; see docs/quantization.md."""
+
+    quantizer: str = "nearest"
+    bits: int = 8
+    method: str = "auto"
+    activations: str = "int8"
+    adaptive_rounding: bool = False
+    correct_bias: bool = False
+    samples: int = 256
+    """Training samples that calibrate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """.npz files: arrays x (N, ...) float32 in the network's own layout, y (N,) class numbers."""
+
+    train: str
+    """y may be missing: the network then learns from its teacher alone."""
+    valid: str = ""
+    """Chooses the epoch that is kept."""
+    test: str = ""
+    """What accuracy is told of; the validation samples where there are none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All of it. Steps that are None are left out; the rest run in this order."""
+
+    model: str = ""
+    """A Python function that returns the network: "module:function", or "file.py:function" beside the recipe."""
+    weights: str = ""
+    """A state dict that torch.save wrote, loaded into it."""
+    augment: str = ""
+    """A function like `model` that changes a batch of training inputs: (Tensor, torch.Generator) -> Tensor."""
+    data: Files | None = None
+    board: str = DEFAULT_BOARD
+    output: str = "build/compressed"
+    name: str = "model"
+    seed: int = 0
+    train: Training | None = None
+    """Of the float network, where the function's is not trained yet."""
+    prune: Prune | None = None
+    sparsify: Sparsify | None = None
+    share: Share | None = None
+    quantize: Quantize = field(default_factory=Quantize)
+    fine_tune: Training = field(default_factory=Training)
+    """After every step, with the float network as the teacher."""
+
+    def training(self, epochs: int | None) -> Training:
+        return replace(self.fine_tune, seed=self.seed, epochs=epochs or self.fine_tune.epochs)
+
+
+def load_recipe(path: Path) -> Recipe:
+    """The recipe of a TOML file; its paths are beside the file. ConfigError names file and key."""
+    return recipe_of(read_table(path), path)
+
+
+def recipe_of(table: Mapping[str, object], path: Path) -> Recipe:
+    """The recipe of a table; `path` is what errors name. [search] is another's and left alone."""
+    return Reader(path).record(Recipe, {key: value for key, value in table.items() if key != "search"})
