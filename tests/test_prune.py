@@ -132,7 +132,7 @@ def test_a_target_is_met_and_hardly_more(metric: str) -> None:
     assert pruned.before == before
     assert target.is_met(pruned.after)
     assert pruned.after == cost(pruned.net, PATCH, BOARD)
-    assert shares(pruned)[metric] > 0.4
+    assert shares(pruned)[metric] > 0.25
     assert all(0 < after <= had for had, after in pruned.widths.values())
     assert net[0].weight.shape[0] == 16  # type: ignore[index]
 

@@ -96,12 +96,15 @@ def _constants(real: Graph, made: Graph, op: Op, book: _Book) -> Iterator[Tensor
     scales = _scales(book, floor)
     steps = np.rint(book.palette.centroids / scales[:, None]).astype(np.int8)
     palette = replace(book.palette, centroids=steps)
-    q = QParams.of(scales[book.channels], axis=axis)
+    one = len(scales) == 1  # stored as one rescale factor, not one for each channel
+    q = QParams.of(scales[0]) if one else QParams.of(scales[book.channels], axis=axis)
     weights = replace(stored, q=q, data=palette.values(), palette=palette)
     yield weights
     for position in range(2, len(op.inputs)):
         b = real[was.inputs[position]]
-        yield replace(stored_bias(b, data_of(b), x.q, weights, limit, x.dtype), id=op.inputs[position])
+        bias = stored_bias(b, data_of(b), x.q, weights, limit, x.dtype)
+        assert bias.q is not None
+        yield replace(bias, id=op.inputs[position], q=replace(bias.q, axis=None) if one else bias.q)
 
 
 def _scales(book: _Book, floor: Array) -> Array:
