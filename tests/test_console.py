@@ -143,9 +143,9 @@ def test_boards_lists_every_profile_within_100_columns() -> None:
 def test_boards_shows_one_profile() -> None:
     result = CliRunner().invoke(main, ["boards", "qemu-mps2-an386"])
     lines = [line.rstrip() for line in result.stdout.splitlines()]
-    assert "core         Cortex-M4 with FPU" in lines
-    assert "flash        4 MiB from 0x00000000" in lines
-    assert "emulator     qemu-system-arm -machine mps2-an386" in lines
+    assert "core           Cortex-M4 with FPU" in lines
+    assert "flash          4 MiB from 0x00000000" in lines
+    assert "emulator       qemu-system-arm -machine mps2-an386" in lines
     assert lines[-1] == "Next: mcuquant compile MODEL --board qemu-mps2-an386 --calibration X.npz -o build/model"
 
 
