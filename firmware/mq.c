@@ -1,6 +1,9 @@
 #include "mq.h"
 
-uint32_t mq_type_bytes(mq_type_t type)
+/* Each network's library brings this file along; linked together, any one of them serves. */
+#define MQ_SHARED __attribute__((weak))
+
+MQ_SHARED uint32_t mq_type_bytes(mq_type_t type)
 {
     static const uint8_t bytes[] = {[MQ_FLOAT32] = 4, [MQ_INT8] = 1, [MQ_INT16] = 2, [MQ_INT32] = 4, [MQ_INT64] = 8};
     return bytes[type];
@@ -13,7 +16,7 @@ static int32_t highest(mq_type_t type)
     return type == MQ_INT8 || type == MQ_INT16 ? (int32_t)((UINT32_C(1) << (8u * bytes - 1u)) - 1u) : INT32_MAX;
 }
 
-int32_t mq_quantize(const mq_tensor_t *tensor, float real)
+MQ_SHARED int32_t mq_quantize(const mq_tensor_t *tensor, float real)
 {
     const int32_t high = highest(tensor->type);
     const int32_t low = -high - 1;
@@ -32,7 +35,7 @@ int32_t mq_quantize(const mq_tensor_t *tensor, float real)
     return whole + (rest >= 0.5f) - (rest <= -0.5f) + tensor->zero_point;
 }
 
-float mq_dequantize(const mq_tensor_t *tensor, int32_t stored)
+MQ_SHARED float mq_dequantize(const mq_tensor_t *tensor, int32_t stored)
 {
     const float steps = (float)(stored - tensor->zero_point);
     return tensor->scale != 0.0f ? tensor->scale * steps : steps;

@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Element types of inputs and outputs, as stored in the arena (little endian). */
 typedef enum { MQ_FLOAT32, MQ_INT8, MQ_INT16, MQ_INT32, MQ_INT64 } mq_type_t;
 
@@ -60,5 +64,9 @@ uint32_t mq_type_bytes(mq_type_t type);
 int32_t mq_quantize(const mq_tensor_t *tensor, float real);
 /* The real value of a stored one. */
 float mq_dequantize(const mq_tensor_t *tensor, int32_t stored);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -16,7 +16,9 @@ from .program import CTensor, Program
 DUT = "dut"
 MLPERF = "mlperf"
 NODE = "node"
-APPLICATIONS = (DUT, MLPERF, NODE)
+LIBRARY = "library"
+APPLICATIONS = (DUT, MLPERF, NODE, LIBRARY)
+"""All but the last make firmware."""
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
@@ -81,7 +83,7 @@ def application(program: Program, name: str = DUT, model_id: str | None = None) 
     if model_id is not None and not _ID.fullmatch(model_id):
         raise ModelError(f"model id {model_id!r} must be 1 to 40 letters, digits, '_', '.' and '-'")
     own = Application(name, model_id or program.prefix[3:], Wire.STORED, sum(x.nbytes for x in program.inputs))
-    if name == DUT:
+    if name != MLPERF:
         return own
     found = _recognised(program) if model_id is None else _named(program, model_id)
     return own if found is None else _of_task(program, found, model_id or found)

@@ -19,6 +19,18 @@ from .version import __version__
 _INCLUDE = re.compile(r'^#include "(mq_[a-z0-9_]+\.h)"$', re.MULTILINE)
 _PORT_INCLUDE = re.compile(r'^#include "(port/[a-z0-9_/]+\.h)"$', re.MULTILINE)
 _HOST = "src/host/main.c"
+LIBRARY_FILES = {
+    "README.md": "README.md.j2",
+    "CMakeLists.txt": "CMakeLists.txt.j2",
+    "cmake/arm-none-eabi.cmake": "arm-none-eabi.cmake.j2",
+    "zephyr/module.yml": "module.yml.j2",
+    "zephyr/CMakeLists.txt": "zephyr.cmake.j2",
+    "zephyr/Kconfig": "Kconfig.j2",
+    "library.properties": "library.properties.j2",
+    "examples/{name}/{name}.ino": "example.ino.j2",
+    "library.json": "library.json.j2",
+}
+"""What build systems want of a library, by the template of each."""
 
 
 def emit(program: Program, board: Board, app: Application, optimize_flags: str = "-O2") -> Sources:
@@ -39,10 +51,14 @@ def emit(program: Program, board: Board, app: Application, optimize_flags: str =
     return Sources(dict(sorted(files.items())))
 
 
-def emit_library(program: Program) -> Sources:
-    """Model and kernels alone, for a program of the user's own."""
+def emit_library(program: Program, board: Board) -> Sources:
+    """Model and kernels alone, for a program of the user's own: by CMake, Zephyr, Arduino or PlatformIO."""
     files = {**_model_files(program), **_kernel_files(program), **_copy("", ("mq.h", "mq.c"))}
     _check_names(program, files)
+    name = program.prefix.removeprefix("mq_")
+    for path, template in LIBRARY_FILES.items():
+        made = render(f"library/{template}", program=program, board=board, name=name)
+        files[path.format(name=name)] = made.rstrip("\n") + "\n"
     return Sources(dict(sorted(files.items())))
 
 

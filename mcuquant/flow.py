@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from . import build
-from .application import DUT, NODE, Application, application
+from .application import DUT, LIBRARY, NODE, Application, application
 from .board import DEFAULT_BOARD, Board, load_board
 from .budget import check_fits
 from .details import DETAILS, details_of
-from .emit import emit
+from .emit import emit, emit_library
 from .errors import GraphError, ModelError
 from .exporters.tflite import to_tflite
 from .frontends import tflite as tflite_frontend
@@ -104,7 +104,8 @@ def compile(
     Tiny's runner as the model `model_id` (ad01, ic01, kws01, vww01; told from the input's shape where it is not given).
     A network that .tflite cannot express gives a project without model.tflite, and a note that says why.
     `source`, the float graph it came from, and `snr`, what `snr_report` says of both, are for `mcuquant report`.
-    "node" runs over the sliding windows of a sensor's samples, as `node` says, which it needs.
+    "node" runs over the sliding windows of a sensor's samples, as `node` says, which it needs; "library" is the network
+    alone, for a program of the user's own.
     Nothing is left behind when a step fails. BudgetError when it does not fit the board, ToolError when the compiler is
     missing, OutputError when `output` holds something else.
     """
@@ -116,12 +117,12 @@ def compile(
     check_fits(graph, steps, program, target)
     chosen = _with_node(application(program, app, model_id), graph, node)
     target = chosen.board(target)
-    sources = emit(program, target, chosen)
+    sources = emit_library(program, target) if app == LIBRARY else emit(program, target, chosen)
     graph, model = _as_tflite(graph)
     seen = {DETAILS: details_of(graph, steps, source, snr).to_text()}
     manifest = _manifest(graph, program, target, sources, chosen)
     with build.output_folder(directory) as staging:
-        if build_firmware:
+        if build_firmware and app != LIBRARY:
             manifest["firmware"] = _built(build.build(sources, target, staging))
         build.write({**sources.files, **model, **seen, build.MANIFEST: build.manifest_text(manifest)}, staging)
     return Project(directory, manifest, target)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import build
+from .application import LIBRARY
 from .board import Board, board_of
 from .errors import CalibrationError, OutputError, ToolError
 from .ir import Array, DType
@@ -91,6 +92,10 @@ class Project:
     @property
     def firmware(self) -> build.Firmware:
         """The built firmware. OutputError when it was compiled with --no-build and `make` was not run since."""
+        if self.manifest.get("app") == LIBRARY:
+            raise OutputError(
+                f"{self.directory} is a library, and no board runs it alone; compile it with --app dut too"
+            )
         if not (self.directory / "firmware.elf").is_file():
             raise OutputError(f"{self.directory} is not built: run make -C {self.directory}")
         return build.firmware(self.directory, self.board)
@@ -124,6 +129,8 @@ class Project:
         return self.node.run(raw, self.run_host(windows.reshape(-1, *port.shape[1:]))[0])
 
     def _host(self, data: bytes, sanitize: bool) -> bytes:
+        if self.manifest.get("app") == LIBRARY:
+            raise OutputError(f"{self.directory} is a library, without a program to run; compile it with --app dut too")
         build.make(self.directory, "host", WERROR="-Werror", SANITIZE="1" if sanitize else "")
         runner = self.directory / "build" / ("host_sanitized" if sanitize else "host") / "mq_host"
         done = subprocess.run([runner], input=data, capture_output=True, timeout=HOST_TIMEOUT_S, check=False)

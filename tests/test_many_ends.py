@@ -205,8 +205,9 @@ int main(void)
 
 def test_a_program_of_one_s_own_reaches_each_of_them(tmp_path: Path) -> None:
     """The C interface of the generated library."""
-    _, program = flow.to_program(make(), load_board("qemu-mps2-an386"), "ends")
-    write({**emit.emit_library(program).files, "src/main.c": PROGRAM}, tmp_path)
+    board = load_board("qemu-mps2-an386")
+    _, program = flow.to_program(make(), board, "ends")
+    write({**emit.emit_library(program, board).files, "src/main.c": PROGRAM}, tmp_path)
     sources = [str(path) for path in (tmp_path / "src").glob("*.c")]
     flags = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{tmp_path}/src"]
     subprocess.run(["gcc", *flags, *sources, "-o", tmp_path / "own"], check=True)

@@ -321,7 +321,7 @@ def test_an_id_says_what_a_model_is() -> None:
     ("arguments", "message"),
     [
         (("mlperf", "a]b"), "model id 'a]b' must be 1 to 40 letters, digits, '_', '.' and '-'"),
-        (("mlprf", None), "application 'mlprf' is not known; there are dut, mlperf, node"),
+        (("mlprf", None), "application 'mlprf' is not known; there are dut, mlperf, node, library"),
         (
             ("mlperf", "ad01"),
             "classifier cannot be ad01: that takes one input, int8, int16 or float32, and one output as large",

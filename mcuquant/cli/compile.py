@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import report
-from ..application import APPLICATIONS, DUT, NODE
+from ..application import APPLICATIONS, DUT, LIBRARY, NODE
 from ..board import DEFAULT_BOARD, load_board
 from ..build import check_free
 from .console import next_step, say, show, working
@@ -40,7 +40,7 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Choice(APPLICATIONS),
     default=DUT,
     show_default=True,
-    help="What the firmware takes: stored integers, what MLPerf Tiny's runner sends, or a sensor's samples.",
+    help="Firmware that takes stored integers, MLPerf Tiny's runner, a sensor's samples; or the network alone.",
 )
 @click.option("--model-id", metavar="ID", help="How the firmware names its model: kws01.  [by its input, or NAME]")
 @node_options
@@ -71,6 +71,7 @@ def compile_(
       mcuquant compile kws.pt2 --calibration x.npz --weight-bits 4 --adaptive-rounding -o build/kws4
       mcuquant compile kws_int8.tflite --app mlperf -o build/kws
       mcuquant compile watch.pt2 --calibration x.npz --app node --normalise stats.json -o build/watch
+      mcuquant compile kws_int8.tflite --app library --name kws -o lib/kws
     """
     from .. import flow
 
@@ -125,6 +126,10 @@ def _report(project: Project) -> None:
     for note in manifest["notes"]:
         say(f"note: {note}")
     where = project.directory
+    if manifest["app"] == LIBRARY:
+        say(f"Wrote {where}: a library for CMake, Zephyr, Arduino and PlatformIO, and model.tflite.")
+        next_step(f"cat {where}/README.md")
+        return
     if "firmware" not in manifest:
         say(f"Wrote {where}: C project, model.tflite, manifest.json.")
         next_step(f"make -C {where}")
