@@ -156,6 +156,17 @@ def test_counts_of_different_sources_are_not_in_one_picture(whole: str) -> None:
     assert "1 networks; 1 are beaten by none." in text
 
 
+def test_instructions_are_not_called_cycles(project: Project) -> None:
+    measured = measurement(project)
+    for row in (measured, *measured["layers"]):
+        row["instructions"] = row.pop("cycles")
+    measured["counter"] = "instructions (counted in QEMU)"
+    text = Page(page([Build(project, measured)])).text
+    assert "Instructions by layer" in text
+    assert "Counted: instructions (counted in QEMU)." in text
+    assert "Cycles by layer" not in text
+
+
 def test_the_same_page_twice(project: Project, whole: str, tmp_path: Path) -> None:
     assert page([Build(project, measurement(project))], [tmp_path / "records.json"]) == whole
 
