@@ -153,7 +153,7 @@ def test_pictures_have_titles_and_words(whole: str) -> None:
 def test_counts_of_different_sources_are_not_in_one_picture(whole: str) -> None:
     text = Page(whole).text
     assert text.count("Accuracy and cycles on a") == 2 * 2
-    assert "1 networks; 1 are beaten by none." in text
+    assert "Networks: 1; beaten by none: 1." in text
 
 
 def test_instructions_are_not_called_cycles(project: Project) -> None:
@@ -249,6 +249,7 @@ def test_the_memory_map_shows_bytes_steps_and_what_is_shared() -> None:
     assert first.width == pytest.approx(2 * shared.width)
     assert shared.height == pytest.approx(0.4 * first.height)
     assert shared.title == "40 bytes shared by activation a and activation b"
+    assert [style for style, _ in made.legend] == ["arena-activation", "arena-shared"]
     assert first.title == "activation a 100: 100 bytes at 0 to 100, from before the first step to step 0"
 
 

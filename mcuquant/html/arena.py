@@ -42,7 +42,7 @@ def memory_map(places: Sequence[Place], arena_bytes: int, steps: Sequence[str]) 
         rects=tuple(rects),
         lines=tuple(_axes(frame, width, marks, arena_bytes)),
         texts=(*_scale(frame, marks), *_step_numbers(frame, columns), *_labels(frame, places)),
-        legend=LEGEND,
+        legend=tuple(entry for entry in LEGEND if entry[0] in {rect.style for rect in rects}),
     )
 
 

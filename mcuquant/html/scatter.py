@@ -31,7 +31,7 @@ def scatter(title: str, axis: str, cost: str, records: Mapping[int, Record]) -> 
     labels = [Text(x, y + 3.5, str(n), "middle", "number") for n, (x, y) in places.items() if n in numbered]
     return Picture(
         title=title,
-        summary=f"{len(known)} networks; {len(front)} are beaten by none. The table below lists all.",
+        summary=f"Networks: {len(known)}; beaten by none: {len(front)}. The table below lists all.",
         width=_WIDTH,
         height=_HEIGHT,
         lines=(*_grid(across, up), polyline([place(r) for r in front], "front")),
