@@ -205,16 +205,35 @@ MQ_KERNEL int32_t mq_conv2d_few_offset(const mq_conv2d_few_t *p, int32_t i)
     return (ky * p->dilation_h * p->in_w + kx * p->dilation_w) * p->in_c + i % p->in_c;
 }
 
-/* A window inside the image: every load at an offset that is known, two taps a word, into every other word. */
+/* A tap as a halfword, or 0 behind the last. */
+MQ_KERNEL uint32_t mq_conv2d_few_tap(const mq_conv2d_few_t *p, const int8_t *x, int32_t i)
+{
+    return i < mq_conv2d_few_taps(p) ? (uint32_t)x[mq_conv2d_few_offset(p, i)] : 0;
+}
+
+/* A window inside the image: every load at an offset that is known, two taps a word, into every other word. Eight loads
+   before their stores, for a load behind another takes a cycle, one by itself two. */
 MQ_KERNEL void mq_conv2d_few_inside(const mq_conv2d_few_t *p, const int8_t *x, uint32_t *to)
 {
     const int32_t taps = mq_conv2d_few_taps(p);
-#pragma GCC unroll 32
-    for (int32_t i = 0; i + 1 < taps; i += 2) {
-        to[i] = mq_pkhbt16((uint32_t)x[mq_conv2d_few_offset(p, i)], (uint32_t)x[mq_conv2d_few_offset(p, i + 1)]);
-    }
-    if (taps % 2) {
-        to[taps - 1] = (uint32_t)x[mq_conv2d_few_offset(p, taps - 1)] & 0xFFFFu;
+#pragma GCC unroll 8
+    for (int32_t i = 0; i < taps; i += 8) {
+        uint32_t pairs[4];
+        uint32_t tap[8];
+#pragma GCC unroll 8
+        for (int32_t j = 0; j < 8; j++) {
+            tap[j] = mq_conv2d_few_tap(p, x, i + j);
+        }
+#pragma GCC unroll 4
+        for (int32_t j = 0; j < 4; j++) {
+            pairs[j] = mq_pkhbt16(tap[2 * j], tap[2 * j + 1]);
+        }
+#pragma GCC unroll 4
+        for (int32_t j = 0; j < 4; j++) {
+            if (i + 2 * j < taps) {
+                to[i + 2 * j] = pairs[j];
+            }
+        }
     }
 }
 
@@ -250,11 +269,12 @@ typedef struct {
     int32_t offset;
 } mq_few_place_t;
 
-MQ_KERNEL void mq_conv2d_few_step(const mq_conv2d_few_t *p, mq_few_place_t *at)
+/* On by `pixels` that are not beyond the end of the row. */
+MQ_KERNEL void mq_conv2d_few_step(const mq_conv2d_few_t *p, mq_few_place_t *at, int32_t pixels)
 {
-    at->ox++;
-    at->column += p->stride_w;
-    at->offset += p->stride_w * p->in_c;
+    at->ox += pixels;
+    at->column += pixels * p->stride_w;
+    at->offset += pixels * p->stride_w * p->in_c;
     if (at->ox == p->out_w) {
         at->ox = 0;
         at->row += p->stride_h;
@@ -263,15 +283,25 @@ MQ_KERNEL void mq_conv2d_few_step(const mq_conv2d_few_t *p, mq_few_place_t *at)
     }
 }
 
-MQ_KERNEL void mq_conv2d_few_gather(const mq_conv2d_few_t *p, const int8_t *image, const mq_few_place_t *at, uint32_t *to)
+/* How many windows, from this one on and in its row, are inside the image. */
+MQ_KERNEL int32_t mq_conv2d_few_windows_inside(const mq_conv2d_few_t *p, const mq_few_place_t *at)
 {
     const int32_t last_row = p->in_h - 1 - (p->k_h - 1) * p->dilation_h;
     const int32_t last_column = p->in_w - 1 - (p->k_w - 1) * p->dilation_w;
-    if (at->row >= 0 && at->row <= last_row && at->column >= 0 && at->column <= last_column) {
+    if (at->row < 0 || at->row > last_row || at->column < 0 || at->column > last_column) {
+        return 0;
+    }
+    return mq_min((last_column - at->column) / p->stride_w + 1, p->out_w - at->ox);
+}
+
+/* One window, and on to the next. */
+MQ_KERNEL void mq_conv2d_few_gather(const mq_conv2d_few_t *p, const int8_t *image, const mq_few_place_t *at, uint32_t *to)
+{
+    if (mq_conv2d_few_windows_inside(p, at) > 0) {
         mq_conv2d_few_inside(p, image + at->offset, to);
     } else {
-        mq_conv2d_few_outside(p, image,
-                              mq_taps(at->row, p->dilation_h, p->k_h, p->in_h, at->column, p->dilation_w, p->k_w, p->in_w), to);
+        mq_conv2d_few_outside(
+            p, image, mq_taps(at->row, p->dilation_h, p->k_h, p->in_h, at->column, p->dilation_w, p->k_w, p->in_w), to);
     }
 }
 
@@ -296,15 +326,26 @@ MQ_KERNEL void mq_conv2d_few_outputs(const mq_conv2d_few_t *p, mq_few_t *run, in
     }
 }
 
-/* Both windows; of an odd number of pixels the last is computed twice. */
+/* Both windows of a pair; of an odd number of pixels the last is computed twice. */
 MQ_KERNEL void mq_conv2d_few_windows(const mq_conv2d_few_t *p, const int8_t *image, mq_few_place_t *at, int is_last,
                                      uint32_t *windows)
 {
+#pragma GCC unroll 1
     for (int32_t i = 0; i < 2; i++) {
         mq_conv2d_few_gather(p, image, at, windows + i);
         if (!is_last) {
-            mq_conv2d_few_step(p, at);
+            mq_conv2d_few_step(p, at, 1);
         }
+    }
+}
+
+/* The same of a pair inside the image, `step` bytes apart. */
+MQ_KERNEL void mq_conv2d_few_windows_side_by_side(const mq_conv2d_few_t *p, const int8_t *x, int32_t step,
+                                                  uint32_t *windows)
+{
+#pragma GCC unroll 1
+    for (int32_t i = 0; i < 2; i++, x += step) {
+        mq_conv2d_few_inside(p, x, windows + i);
     }
 }
 
@@ -312,13 +353,26 @@ MQ_KERNEL void mq_conv2d_few_windows(const mq_conv2d_few_t *p, const int8_t *ima
 MQ_KERNEL void mq_conv2d_few(const mq_conv2d_few_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch, int8_t *y,
                              int32_t constants, mq_few_kernel_t *kernel)
 {
-    const int32_t words = (mq_conv2d_few_taps(p) + 1) / 2, pixels = p->out_h * p->out_w;
+    const int32_t words = (mq_conv2d_few_taps(p) + 1) / 2, step = p->stride_w * p->in_c;
     uint32_t *const windows = (uint32_t *)scratch;
     mq_few_t run = {windows, windows + 2 * words, {y, y}, 0, (const uint32_t *)stream};
     for (int32_t n = 0; n < p->batch; n++, x += p->in_h * p->in_w * p->in_c) {
         mq_few_place_t at = {0, -p->pad_top, -p->pad_left, -(p->pad_top * p->in_w + p->pad_left) * p->in_c};
-        for (int32_t left = pixels; left > 0; left -= 2) {
-            mq_conv2d_few_windows(p, x, &at, left == 1, windows);
+        const int8_t *from = x;
+        int32_t inside = 0;
+        for (int32_t left = p->out_h * p->out_w; left > 0; left -= 2) {
+            if (inside < 2) {
+                inside = mq_conv2d_few_windows_inside(p, &at);
+                from = x + (inside ? at.offset : 0);
+                mq_conv2d_few_step(p, &at, inside / 2 * 2);
+            }
+            if (inside >= 2) {
+                mq_conv2d_few_windows_side_by_side(p, from, step, windows);
+                from += 2 * step;
+                inside -= 2;
+            } else {
+                mq_conv2d_few_windows(p, x, &at, left == 1, windows);
+            }
             run.y[0] = y;
             run.y[1] = left == 1 ? y : y + p->out_c;
             y = run.y[1] + p->out_c;
