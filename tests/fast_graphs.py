@@ -59,7 +59,9 @@ def _dense(rng: np.random.Generator, **form: Any) -> Graph:
     return net.graph(y if form.get("widens") else dense(net, y, net.size(1, 9)))
 
 
-def small_depthwise(net: Net, x: int, window: Pair, stride: Pair, pads: tuple[Pair, Pair]) -> int:
+def small_depthwise(
+    net: Net, x: int, window: Pair, stride: Pair, pads: tuple[Pair, Pair], zero_point: int | None = None
+) -> int:
     """Depthwise convolution; padding grows where the window would not fit."""
     n, h, w, c = net.shape(x)
     missing = [max(k - size - sum(pad), 0) for k, size, pad in zip(window, (h, w), pads, strict=True)]
@@ -69,6 +71,8 @@ def small_depthwise(net: Net, x: int, window: Pair, stride: Pair, pads: tuple[Pa
     inputs = (x, weights, net.bias(x, weights, c, window[0] * window[1]))
     y = after_relu(net, x, weights, window[0] * window[1])
     form = {"stride": stride, "padding": padding(*pads), "activation": net.pick(NONE, RELU)}
+    if zero_point is not None:
+        y, form["activation"] = QParams(y.scale, zero_point), NONE
     return net.apply(ops.DepthwiseConv2D, inputs, (n, *out, c), y, **form)
 
 
@@ -80,7 +84,7 @@ def _depthwise(rng: np.random.Generator, **form: Any) -> Graph:
     for _ in range(form.get("layers", 1)):
         window = (net.size(1, 3), net.size(1, 3)) if form.get("smaller") else (3, 3)
         pads = form.get("pads") or ((net.size(0, 2), net.size(0, 2)), (net.size(0, 1), net.size(0, 2)))
-        x = small_depthwise(net, x, window, form.get("stride", (1, 1)), pads)
+        x = small_depthwise(net, x, window, form.get("stride", (1, 1)), pads, form.get("zero_point"))
     return net.graph(x)
 
 
@@ -146,6 +150,10 @@ GENERATORS: dict[str, Generator] = {
     "depthwise_planes_across_only": partial(_depthwise, stride=(1, 2)),
     "depthwise_planes_smaller": partial(_depthwise, smaller=True),
     "depthwise_planes_batch": partial(_depthwise, batch=2),
+    "depthwise_planes_twice": partial(_depthwise, zero_point=10),
+    "depthwise_planes_twice_words": partial(_depthwise, zero_point=-90, channels=8, layers=2),
+    "depthwise_planes_twice_five_wide": partial(_depthwise, zero_point=1, pads=_SAME, size=(25, 5)),
+    "depthwise_planes_twice_by_two": partial(_depthwise, zero_point=100, stride=(2, 2)),
     "conv2d_few_8": _few,
     "conv2d_few_8_dilated": partial(_few, dilate=True),
     "conv2d_few_8_batch": partial(_few, batch=2),

@@ -14,18 +14,20 @@ from .conv import bias, conv_params, weights
 from .requantize import TwoInstructions, two_instructions
 from .room import room
 
+_SUM_LIMIT = 1 << 23
+"""The accumulator holds 256 times the sum."""
 STRIP = 6
 """Outputs of a strip."""
 _SHARE, _LEAST_BYTES = 0.1, 1408
 """Of the widest activations, the part that scratch may be in any case."""
 
 
-def takes(site: Site) -> bool:
+def takes(site: Site, rounds_twice: bool = False) -> bool:
     """Windows up to 3x3, one output channel an input channel, and a requantization that is proven."""
     x, w = site.ins[:2]
     if not (site.core.dsp and x.dtype is site.out.dtype is DType.INT8 and w.bits == 8 and w.shape[3] == x.shape[3]):
         return False
-    return _is_small_window(site) and _requantization(site) is not None
+    return _is_small_window(site) and constants(site, rounds_twice) is not None
 
 
 def _is_small_window(site: Site) -> bool:
@@ -51,6 +53,26 @@ def _requantization(site: Site) -> TwoInstructions | None:
     return two_instructions(p.multipliers, p.y_zero, *channel_bounds(site, p))
 
 
+@lru_cache(maxsize=16)
+def _roundings(site: Site) -> Array | None:
+    """m, rounding with zero point, and shift of each channel: TFLite's two roundings, where 256 times the sums fit."""
+    p = conv_params(site)
+    low, high = channel_bounds(site, p)
+    fits = bool((low > -_SUM_LIMIT).all() and (high < _SUM_LIMIT).all())
+    if (p.act_min, p.act_max) != (-128, 127) or not fits or not all(1 <= -m.shift <= 22 for m in p.multipliers):
+        return None
+    return np.array([(m.m, (1 << (-m.shift - 1)) + (p.y_zero << -m.shift), -m.shift) for m in p.multipliers])
+
+
+def constants(site: Site, rounds_twice: bool) -> tuple[Array, Array] | None:
+    """(what starts have more than 256 times the bias, a row of constants a channel), or None where not proven."""
+    if rounds_twice:
+        rows = _roundings(site)
+        return None if rows is None else (np.zeros(len(rows), np.int64), rows)
+    found = _requantization(site)
+    return None if found is None else (found.start, found.factor[:, None])
+
+
 def channel_bounds(site: Site, p: ConvParams) -> tuple[Array, Array]:
     """Least and greatest sum of every channel over all int8 inputs, padding (which adds 0) included."""
     w = weights(site).astype(np.int64).reshape(-1, len(p.multipliers))
@@ -59,16 +81,16 @@ def channel_bounds(site: Site, p: ConvParams) -> tuple[Array, Array]:
     return b + ends.min(axis=0).sum(axis=0), b + ends.max(axis=0).sum(axis=0)
 
 
-def pack(site: Site) -> Array:
-    """Five int32 a channel: w0 w1 w2 0 of each row as bytes, start, factor. Smaller windows get weights of 0."""
-    p, found = conv_params(site), _requantization(site)
+def pack(site: Site, rounds_twice: bool = False) -> Array:
+    """Of each channel w0 w1 w2 0 of each row as bytes, start, constants. Smaller windows get weights of 0."""
+    p, found = conv_params(site), constants(site, rounds_twice)
     assert found is not None
     w = weights(site)[0].transpose(2, 0, 1)
     full = np.zeros((len(w), 3, 4), np.int8)
     full[:, : w.shape[1], : w.shape[2]] = w
     folded = bias(site).astype(np.int64) - p.x_zero * full.sum(axis=(1, 2), dtype=np.int64)
-    start = (folded * 256 + found.start).astype(np.int32)
-    return np.column_stack([full.reshape(len(w), 12).view(np.int32), start, found.factor.astype(np.int32)])
+    start = (folded * 256 + found[0]).astype(np.int32)
+    return np.column_stack([full.reshape(len(w), 12).view(np.int32), start, found[1].astype(np.int32)])
 
 
 def _row_words(site: Site) -> int:
@@ -103,7 +125,7 @@ def _scratch_bytes(site: Site) -> int:
     return _bytes(site, _band(site))
 
 
-def _args(site: Site) -> tuple[Arg, ...]:
+def _args(site: Site, rounds_twice: bool) -> tuple[Arg, ...]:
     op, x = site.op, site.ins[0]
     assert isinstance(op, DepthwiseConv2D)
     fields = {
@@ -114,7 +136,7 @@ def _args(site: Site) -> tuple[Arg, ...]:
         "row": _row_words(site),
         "band": _band(site),
     }
-    stream = Blob("weights", pack(site), "five words a channel, see mq_depthwise_planes.h")
+    stream = Blob("weights", pack(site, rounds_twice), "channel by channel, see mq_depthwise_planes.h")
     return Struct("mq_depthwise_planes_t", fields), In(), stream, Scratch("int32_t"), Out()
 
 
@@ -128,8 +150,16 @@ def _leads(site: Site) -> tuple[int | Exactly | None, ...]:
     return (Exactly(0) if in_place else None,)
 
 
-VARIANTS = (
-    Variant(
-        "depthwise_planes_s8", "mq_depthwise_planes.h", DepthwiseConv2D, takes, _args, _scratch_bytes, leads=_leads
-    ),
-)
+def _variant(rounds_twice: bool) -> Variant:
+    return Variant(
+        f"depthwise_planes{'_twice' * rounds_twice}_s8",
+        "mq_depthwise_planes.h",
+        DepthwiseConv2D,
+        lambda site: takes(site, rounds_twice),
+        lambda site: _args(site, rounds_twice),
+        _scratch_bytes,
+        leads=_leads,
+    )
+
+
+VARIANTS = tuple(map(_variant, (False, True)))
