@@ -8,19 +8,26 @@ import numpy as np
 import pytest
 import tflm
 from floats import quantized, random_float_network
+from harness import Runner, assert_equal, build_host
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcuquant import interp
-from mcuquant.errors import CalibrationError
+from mcuquant.errors import CalibrationError, ModelError
 from mcuquant.exporters.tflite import to_tflite
 from mcuquant.ir import Array, Graph, Level
 from mcuquant.quantization import Weights
 from mcuquant.quantization.quantizers import BITS, QUANTIZERS, Grid, limits, quantizer
 from mcuquant.quantization.snr import quantized_inputs
+from mcuquant.quantization.weights import WEIGHTED, channel_axis, to_rows
 from mcuquant.verify import verify
 
 FORMS = [(name, bits) for name in QUANTIZERS for bits in BITS]
+IN_C = [(name, BITS[i % 3]) for i, name in enumerate(QUANTIZERS)] + [("nearest", 4), ("double-linear", 2)]
+"""Of them, those that are compiled."""
+
+
+Networks = tuple[dict[tuple[str, int], tuple[Graph, list[Array]]], Runner]
 
 
 def rows(seed: int, channels: int = 6, n: int = 40) -> Array:
@@ -54,6 +61,7 @@ def test_at_8_bits_no_weight_is_further_off_than_its_rounding(seed: int, name: s
     w = rows(seed)
     grid = fitted(name, 8, w)
     worst = 1.0 if name.startswith("linear") else 0.5
+    worst += 0.5 if QUANTIZERS[name].asymmetric else 0.0  # the zero point is rounded too, and an end moves
     error = np.abs(QUANTIZERS[name].meaning(grid, w) - w) / grid.scales[:, None]
     assert error.max() <= worst * (1 + 1e-5)
 
@@ -105,16 +113,46 @@ def test_an_unknown_quantizer_is_refused_with_the_known_ones() -> None:
     assert str(error.value) == f"quantizer 'best' is not known, expected one of: {', '.join(QUANTIZERS)}"
 
 
-@pytest.mark.parametrize("bits", [8, 4])
-@pytest.mark.parametrize("name", QUANTIZERS)
-def test_networks_equal_tensorflow_lite_micro(name: str, bits: int) -> None:
-    graph, samples = random_float_network(bits)
-    result = quantized(graph, samples, method="minmax", weights=Weights(quantizer=name, bits=bits))
-    verify(result, Level.LOWERABLE)
-    assert {t.bits for t in result.tensors.values() if t.q is not None and t.q.axis is not None} >= {bits}
-    stored = quantized_inputs(result, [x[:1] for x in samples])
-    (expected,) = tflm.run(to_tflite(widened(result)), stored)
-    assert np.array_equal(interp.run(result, stored)[0], expected)
+@pytest.fixture(scope="module")
+def networks(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[dict[tuple[str, int], tuple[Graph, list[Array]]], Runner]:
+    """A network by every quantizer at every number of bits, and all of them as C."""
+    made = {}
+    for index, (name, bits) in enumerate(IN_C):
+        graph, samples = random_float_network(index)
+        weights = Weights(quantizer=name, bits=bits, adaptive_rounding=index % 2 == 0, correct_bias=index % 3 == 0)
+        result = verify(quantized(graph, samples, method="minmax", weights=weights), Level.LOWERABLE)
+        made[name, bits] = result, quantized_inputs(result, [x[:1] for x in samples])
+    return made, build_host([graph for graph, _ in made.values()], tmp_path_factory.mktemp("quantizers"))
+
+
+@pytest.mark.parametrize(("name", "bits"), IN_C)
+def test_networks_are_the_same_in_c_and_in_tensorflow_lite_micro(networks: Networks, name: str, bits: int) -> None:
+    made, runner = networks
+    graph, inputs = made[name, bits]
+    assert bits in {graph[op.inputs[1]].bits for op in graph.ops if isinstance(op, WEIGHTED)}
+    (outcome,) = runner.run(IN_C.index((name, bits)), inputs)
+    assert_equal(name, graph, outcome, inputs)
+    try:
+        model = to_tflite(widened(graph))
+    except ModelError:  # .tflite knows no weights beyond int8, which zero points and multipliers make
+        assert QUANTIZERS[name].asymmetric or name == "double-linear"
+        return
+    assert np.array_equal(interp.run(graph, inputs)[0], tflm.run(model, inputs)[0])
+
+
+def test_the_graph_says_zero_points_and_multipliers() -> None:
+    graph, samples = random_float_network(1)
+    for name, bits in (("nearest-asymmetric", 4), ("double-linear", 8)):
+        made = quantized(graph, samples, method="minmax", weights=Weights(quantizer=name, bits=bits))
+        for op in (op for op in made.ops if isinstance(op, WEIGHTED)):
+            q, channels = made[op.inputs[1]].q, len(to_rows(made[op.inputs[1]].data, channel_axis(op)))
+            assert q is not None
+            assert len(q.zero_points) == (channels if name == "nearest-asymmetric" else 0)
+            assert len(q.multipliers) == (channels if name == "double-linear" else 0)
+            assert len(q.scale) == (1 if name == "double-linear" else channels)
+            assert max(q.multipliers, default=255) > 100
 
 
 def widened(graph: Graph) -> Graph:

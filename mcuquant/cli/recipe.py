@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from ..ir import Array, Graph
 
 METHODS = ("auto", "minmax", "percentile", "mse")
-QUANTIZERS = ("nearest", "nearest-power-of-two", "linear", "linear-power-of-two", "double-linear")
+QUANTIZERS = (
+    *("nearest", "nearest-asymmetric", "nearest-power-of-two"),
+    *("linear", "linear-asymmetric", "linear-power-of-two", "double-linear"),
+)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (

@@ -91,7 +91,7 @@ def _constants(real: Graph, made: Graph, op: Op, book: _Book) -> Iterator[Tensor
     assert y.q is not None
     was = real.producer(op.output)
     assert was is not None
-    limit = bias_limit(stored, axis, x.dtype)
+    limit = bias_limit(stored, axis, x.dtype, 127)
     floor = least_scales(real, was, x.q, y.q, limit)
     scales = _scales(book, floor)
     steps = np.rint(book.palette.centroids / scales[:, None]).astype(np.int8)

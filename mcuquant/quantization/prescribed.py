@@ -136,7 +136,7 @@ class _Builder:
         axis = channel_axis(op)
         rows = np.rint(to_rows(data_of(w), axis) / np.array(w.q.scale).reshape(-1, 1))
         stored = replace(w, dtype=DType.INT8, data=from_rows(rows.astype(np.int8), w, axis))
-        limit = bias_limit(w, axis, x.dtype)
+        limit = bias_limit(w, axis, x.dtype, int(np.abs(rows).max(initial=0)))
         biases = [stored_bias(b, data_of(b), x.q, stored, limit, x.dtype) for b in bias]
         return tuple(self._new(t).id for t in (stored, *biases))
 

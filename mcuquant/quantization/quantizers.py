@@ -1,15 +1,16 @@
 """How weights become integers: a small family with one interface, each member a formula with a price on the device.
 
-A quantizer turns the weights w of one output channel into integers y of `bits` bits, and y back into w' = (y - z) / s:
+A quantizer turns the weights w of one output channel into integers y of `bits` bits, and y back into w' = (y - o) / s:
 
     linear          y = floor(w*s + o)                 cuts downwards
     nearest         y = round(w*s + o)                 "approximate": half as far off in the worst case
     double-linear   y = floor(w*s1 + o1)*s2 + o2       two levels: a small integer for each channel under one scale
 
-o is the zero point z: 0 for the plain forms, which are symmetric (1/s = largest |w| / largest integer), and a whole
+o is the zero point: 0 for the plain forms, which are symmetric (1/s = largest |w| / largest integer), and a whole
 number of the channel's own for the asymmetric ones (1/s = (max - min) / (2^bits - 1)). The power-of-two forms take the
-next coarser 1/s = 2^k. Sources: B. Jacob et al. (CVPR 2018) for nearest; S. Jain et al., "Trained Uniform
-Quantization" (2019) for powers of two; S. Dai et al., "VS-Quant" (MLSys 2021) for two levels.
+next coarser 1/s = 2^k. The two levels have o1 = 1/2, which rounds to nearest, and o2 = 0. Sources: B. Jacob et al.
+(CVPR 2018) for nearest; S. Jain et al., "Trained Uniform Quantization" (2019) for powers of two; S. Dai et al.,
+"VS-Quant" (MLSys 2021) for two levels.
 
 At 8 bits nothing is clipped. Below, each channel's scale is the one of `_CLIPS` with the least squared error.
 """
@@ -17,21 +18,25 @@ At 8 bits nothing is clipped. Below, each channel's scale is the one of `_CLIPS`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..errors import CalibrationError
-from ..ir import Array
+from ..ir import Array, QParams
 
 BITS = (8, 4, 2)
 MOST_MULTIPLIER = 255
 """Largest channel multiplier of the double linear form: a byte without a sign."""
 _CLIPS = np.linspace(1.0, 0.2, 33)
 """Parts of a channel's range that are tried below 8 bits."""
+_MOST_SUM = 1 << 30
+"""Sums of all products of two levels stay below: half of int32."""
+_MOST_INPUT = 255
+"""Largest difference of an int8 input and its zero point."""
 
-Snap = Callable[[Array], Array]
-"""Scales (C,) to the nearest coarser ones that the form can express."""
+Snap = Callable[[Array, int], Array]
+"""(scales (C,), levels) to the nearest coarser ones that the form can express; see `Grid.levels`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,11 +45,18 @@ class Grid:
 
     bits: int
     scales: Array
-    """(C,) float64, each a float32 value; all positive."""
+    """(C,) float64, all positive: float32 values, or small multiples of one."""
     zeros: Array
     """(C,) int64; 0 where the quantizer is symmetric."""
     low: int
     high: int
+    levels: int
+    """Largest channel multiplier, 1 to 255, with which no sum of products overflows; used by the two-level form."""
+
+    @property
+    def reach(self) -> int:
+        """Largest |stored - zero|, whatever is stored."""
+        return int(np.maximum(self.high - self.zeros, self.zeros - self.low).max())
 
     def real(self, stored: Array) -> Array:
         """(C, n) float64 of stored (C, n)."""
@@ -62,6 +74,14 @@ class Quantizer:
     rounding: Callable[[Array], Array]
     asymmetric: bool
     snap: Snap
+
+    def qparams(self, grid: Grid, axis: int) -> QParams:
+        """What the graph says of weights on `grid`, whose channels lie along `axis`."""
+        zeros = grid.zeros if self.asymmetric else ()
+        if self.snap is not two_levels:
+            return QParams.of(grid.scales, axis=axis, zero_points=zeros)
+        unit = _unit(grid.scales, grid.levels)
+        return QParams.of(unit, axis=axis, zero_points=zeros, multipliers=np.rint(grid.scales / unit))
 
     def fit(self, w: Array, bits: int) -> Grid:
         """The grid of each channel's weights; a channel of zeros gets scale 0, which `raised` lifts."""
@@ -91,17 +111,19 @@ class Quantizer:
 
     def _clipped(self, w: Array, bits: int, clip: float) -> Grid:
         low, high = limits(bits, self.asymmetric)
+        levels = max(1, min(MOST_MULTIPLIER, _MOST_SUM // (w.shape[1] * (high - low) * _MOST_INPUT)))
         least, most = (clip * f(w, axis=1, initial=0.0) for f in (np.min, np.max))
         if not self.asymmetric:
-            scales = self.snap(np.maximum(most, -least) / (1 << (bits - 1) if bits == 2 else high))
-            return Grid(bits, scales, np.zeros(len(w), np.int64), low, high)
-        scales = self.snap((most - least) / (high - low))
+            scales = self.snap(np.maximum(most, -least) / (1 << (bits - 1) if bits == 2 else high), levels)
+            return Grid(bits, scales, np.zeros(len(w), np.int64), low, high, levels)
+        scales = self.snap((most - least) / (high - low), levels)
         zeros = np.clip(np.rint(low - least / np.where(scales > 0, scales, 1.0)), low, high)
-        return Grid(bits, scales, zeros.astype(np.int64), low, high)
+        return Grid(bits, scales, zeros.astype(np.int64), low, high, levels)
 
     def _snapped(self, like: Grid, scales: Array, zeros: Array) -> Grid:
-        exact = self.snap(scales).astype(np.float32).astype(np.float64)
-        return Grid(like.bits, exact, np.clip(zeros, like.low, like.high).astype(np.int64), like.low, like.high)
+        exact = self.snap(scales, like.levels)
+        exact = exact if self.snap is two_levels else exact.astype(np.float32).astype(np.float64)
+        return replace(like, scales=exact, zeros=np.clip(zeros, like.low, like.high).astype(np.int64))
 
 
 def limits(bits: int, asymmetric: bool = False) -> tuple[int, int]:
@@ -112,25 +134,24 @@ def limits(bits: int, asymmetric: bool = False) -> tuple[int, int]:
     return (-half if asymmetric or bits == 2 else 1 - half), half - 1
 
 
-def as_is(scales: Array) -> Array:
+def as_is(scales: Array, levels: int) -> Array:
     return scales
 
 
-def power_of_two(scales: Array) -> Array:
+def power_of_two(scales: Array, levels: int) -> Array:
     """The power of two at or above each; 0 stays."""
     positive = np.where(scales > 0, scales, 1.0)
     return np.where(scales > 0, np.exp2(np.ceil(np.log2(positive))), 0.0)
 
 
-def two_levels(scales: Array) -> Array:
-    """Whole multiples, 1 to 255, of one scale: that of the coarsest channel over 255."""
-    unit = float(scales.max(initial=0.0)) / MOST_MULTIPLIER
-    return scales if not unit else multipliers(scales, unit) * unit
+def two_levels(scales: Array, levels: int) -> Array:
+    """Whole multiples, 1 to `levels`, of one float32 scale: that of the coarsest channel over `levels`."""
+    unit = _unit(scales, levels)
+    return unit * np.clip(np.ceil(scales / unit * (1 - 1e-6)), 1, levels) if unit else scales
 
 
-def multipliers(scales: Array, unit: float) -> Array:
-    """The least whole number of units that is no finer than each scale, 1 to 255."""
-    return np.clip(np.ceil(scales / unit * (1 - 1e-6)), 1, MOST_MULTIPLIER)
+def _unit(scales: Array, levels: int) -> float:
+    return float(np.float32(scales.max(initial=0.0) / levels))
 
 
 def half_up(y: Array) -> Array:
@@ -147,13 +168,16 @@ def _nearest(y: Array) -> Array:
 
 
 _PLAIN = "a 32-bit multiplier and a shift for each channel"
+_ZEROS = "that, and a zero point of 8 bits for each channel"
 _SHIFTS = "the same multiplier for all channels, a shift for each"
 _TWO_LEVELS = "a multiplier of 8 bits for each channel, one of 32 bits for the layer"
 
 _ALL = (
     Quantizer("nearest", "y = round(w*s)", _PLAIN, _nearest, False, as_is),
+    Quantizer("nearest-asymmetric", "y = round(w*s + o)", _ZEROS, _nearest, True, as_is),
     Quantizer("nearest-power-of-two", "y = round(w*2^-k)", _SHIFTS, _nearest, False, power_of_two),
     Quantizer("linear", "y = floor(w*s)", _PLAIN, _floor, False, as_is),
+    Quantizer("linear-asymmetric", "y = floor(w*s + o)", _ZEROS, _floor, True, as_is),
     Quantizer("linear-power-of-two", "y = floor(w*2^-k)", _SHIFTS, _floor, False, power_of_two),
     Quantizer("double-linear", "y = floor(w*s1 + 1/2)*s2", _TWO_LEVELS, half_up, False, two_levels),
 )

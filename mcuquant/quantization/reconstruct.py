@@ -100,7 +100,7 @@ class _Walk:
     def _with_bias(self, op: Op, bias: Tensor, values: Array, w: Tensor) -> Tensor:
         x = self.graph[op.inputs[0]]
         assert x.q is not None
-        limit = bias_limit(w, channel_axis(op), x.dtype)
+        limit = bias_limit(w, channel_axis(op), x.dtype, int(np.abs(w.steps).max(initial=0)))
         return stored_bias(bias, values, x.q, w, limit, x.dtype)
 
 
@@ -108,18 +108,26 @@ def _value(t: Tensor, known: Mapping[int, Array]) -> Array:
     return known[t.id] if t.data is None else t.data
 
 
+def _grid(w: Tensor, axis: int) -> tuple[Array, Array]:
+    """(scales, zero points) of stored weights, each (C, 1): real = scale * (stored - zero point)."""
+    assert w.q is not None
+    channels = (w.shape[axis], 1)
+    zeros = np.reshape(w.q.zero_points or (w.q.zero_point,), (-1, 1))
+    scales = np.reshape(w.q.scale, (-1, 1)) * np.reshape(w.q.multipliers or (1,), (-1, 1))
+    return np.broadcast_to(scales, channels), np.broadcast_to(zeros, channels)
+
+
 def meaning(w: Tensor, axis: int) -> Array:
     """(C, K) float64: what stored weights stand for."""
-    assert w.q is not None
-    return np.asarray((to_rows(data_of(w), axis) - w.q.zero_point) * np.array(w.q.scale).reshape(-1, 1))
+    scales, zeros = _grid(w, axis)
+    return np.asarray((to_rows(data_of(w), axis) - zeros) * scales)
 
 
 def _rounded(exact: Tensor, w: Tensor, axis: int, stats: Statistics) -> Tensor:
     """The stored weights `w`, each at the better of the two integers around the real one."""
-    assert w.q is not None
-    zero, scales = w.q.zero_point, np.broadcast_to(np.array(w.q.scale).reshape(-1, 1), (w.shape[axis], 1))
-    lowest, highest = (bound - zero for bound in limits(w.bits, asymmetric=zero != 0))
+    scales, zeros = _grid(w, axis)
+    lowest, highest = (bound - zeros for bound in limits(w.bits, asymmetric=bool(zeros.any())))
     steps = to_rows(data_of(exact), axis) / scales
     low, high = (np.clip(side(steps), lowest, highest) for side in (np.floor, np.ceil))
-    better = stats.descended(to_rows(data_of(w), axis) - zero, low, high, scales)
-    return replace(w, data=from_rows((better + zero).astype(np.int8), w, axis))
+    better = stats.descended(to_rows(data_of(w), axis) - zeros, low, high, scales)
+    return replace(w, data=from_rows((better + zeros).astype(np.int8), w, axis))

@@ -8,14 +8,14 @@ activation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .. import ops
 from ..errors import ModelError, UnsupportedOpError
 from ..ir import Array, DType, Graph, Op, QParams, Tensor
-from .quantizers import Grid, Quantizer
+from .quantizers import Grid, Quantizer, two_levels
 
 WEIGHTED = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected, ops.TransposeConv)
 MIN_SCALE = 2.0**-60
@@ -32,6 +32,19 @@ class Fitted:
 
     quantizer: Quantizer
     grid: Grid
+
+    @property
+    def reach(self) -> int:
+        """Largest integer that an input is multiplied with, channel multipliers included."""
+        return self.grid.reach * (self.grid.levels if self.quantizer.snap is two_levels else 1)
+
+    def floor(self, least: Array) -> Array:
+        """The finest channel scales (C,) when no stored unit may be finer than `least`: two levels have but one."""
+        if self.quantizer.snap is not two_levels:
+            return least
+        floor = least.copy()
+        floor[self.grid.scales.argmax()] = least.max() * self.grid.levels
+        return floor
 
 
 FittedLayers = Mapping[int, Fitted]
@@ -70,10 +83,11 @@ def from_rows(rows: Array, w: Tensor, axis: int) -> Array:
 def quantized_weights(graph: Graph, op: Op, x: QParams, y: QParams, dtype: DType, fitted: Fitted) -> tuple[Tensor, ...]:
     """The constants of a weighted op (weights, then bias if there is one) for input and output as `x` and `y` say."""
     w, *biases = (graph[i] for i in op.inputs[1:])
-    limit = bias_limit(w, channel_axis(op), dtype)
-    grid = fitted.quantizer.raised(fitted.grid, least_scales(graph, op, x, y, limit))
+    limit, axis = bias_limit(w, channel_axis(op), dtype, fitted.reach), channel_axis(op)
+    grid = fitted.quantizer.raised(fitted.grid, fitted.floor(least_scales(graph, op, x, y, limit)))
     rows = fitted.quantizer.stored(grid, weight_rows(graph, op))
-    stored = stored_weights(w, grid, rows, channel_axis(op))
+    data = from_rows(rows.astype(np.int8), w, axis)
+    stored = replace(w, dtype=DType.INT8, bits=grid.bits, q=fitted.quantizer.qparams(grid, axis), data=data)
     return (stored, *(stored_bias(b, data_of(b), x, stored, limit, dtype) for b in biases))
 
 
@@ -118,10 +132,13 @@ def channel_axis(op: Op) -> int:
     return 3 if isinstance(op, ops.DepthwiseConv2D) else 0
 
 
-def bias_limit(w: Tensor, axis: int, dtype: DType) -> int:
-    """Largest stored bias that leaves room for the sum of all products; never less than a quarter of the room."""
+def bias_limit(w: Tensor, axis: int, dtype: DType, reach: int) -> int:
+    """Largest stored bias that leaves room for the sum of all products; never less than a quarter of the room.
+
+    `reach` is the largest integer that stands for a weight.
+    """
     low, high = dtype.range()
-    products = w.elements // w.shape[axis] * 127 * (high - low)
+    products = w.elements // w.shape[axis] * reach * (high - low)
     return max(_ACC_LIMIT[dtype] - products, _ACC_LIMIT[dtype] // 4)
 
 
@@ -138,17 +155,11 @@ def least_scales(graph: Graph, op: Op, x: QParams, y: QParams, bias_limit: int) 
     return np.asarray(np.maximum(np.minimum(floor, unit / 2), MIN_SCALE))
 
 
-def stored_weights(t: Tensor, grid: Grid, rows: Array, axis: int) -> Tensor:
-    """The tensor of integers `rows` (C, n) on `grid`, in the shape of `t`."""
-    data = from_rows(rows.astype(np.int8), t, axis)
-    q = QParams.of(grid.scales, axis=axis)
-    return Tensor(t.id, t.shape, DType.INT8, t.role, bits=grid.bits, q=q, data=data, name=t.name)
-
-
 def stored_bias(t: Tensor, values: Array, x: QParams, w: Tensor, limit: int, dtype: DType) -> Tensor:
     """Real `values` in units of x scale * w scale, as the tensor `t`."""
     assert w.q is not None
     scales = np.float32(x.scale[0]) * np.asarray(w.q.scale, np.float32)
     stored_type = DType.INT32 if dtype is DType.INT8 else DType.INT64
     stored = np.clip(np.rint(values / scales.astype(np.float64)), -limit, limit).astype(stored_type.numpy)
-    return Tensor(t.id, t.shape, stored_type, t.role, q=QParams.of(scales, axis=0), data=stored, name=t.name)
+    q = QParams.of(scales, axis=0 if scales.size == t.elements else None)
+    return Tensor(t.id, t.shape, stored_type, t.role, q=q, data=stored, name=t.name)
