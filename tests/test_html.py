@@ -178,6 +178,11 @@ def test_what_is_missing_is_said_with_the_command(project: Project) -> None:
     assert f"mcuquant validate {where} --data X.npz --json {where}/validation.json" in text
 
 
+def test_a_library_is_not_to_be_measured(project: Project) -> None:
+    library = replace(project, manifest={**project.manifest, "app": "library"})
+    assert "A library is measured in firmware: compile the same network as such." in page([Build(library, None)])
+
+
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["report", *map(str, arguments)])
 
@@ -187,7 +192,7 @@ def test_the_command_writes_the_page(project: Project, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     data = (tmp_path / "net.html").read_bytes()
     wrote = f"Wrote {tmp_path / 'net.html'}: {len(data):,} B, for any browser.\n"
-    assert result.stdout == f"{wrote}\nNext: mcuquant bench {project.directory}\n"
+    assert result.stdout == f"{wrote}\nNext: mcuquant inspect {project.directory}\n"
     assert data.startswith(b"<!DOCTYPE html>")
     missing = run(tmp_path)
     assert missing.exit_code == 1

@@ -44,7 +44,7 @@ def report_(directory: Path, others: tuple[Path, ...], output: Path | None) -> N
     data = text.encode(errors="replace")
     write_whole(target, lambda file: file.write(data))
     say(f"Wrote {target}: {len(data):,} B, for any browser.")
-    next_step(f"mcuquant bench {directory}")
+    next_step(f"mcuquant {'bench' if 'firmware' in builds[0].project.manifest else 'inspect'} {directory}")
 
 
 def _measured(project: Project) -> Build:

@@ -78,7 +78,8 @@ def compress_file(
         raise ConfigError(f"{file}: key 'model' is missing")
     data, augment = load_data(recipe.data, file), load_augment(recipe, file)
     made = compress(load_net(recipe, file), data, recipe, augment, progress)
-    project = flow.compile(made.graph, recipe.board, output or recipe.output, recipe.name)
+    real = flow.from_torch(made.net, data.example)
+    project = flow.compile(made.graph, recipe.board, output or recipe.output, recipe.name, source=real)
     built = project.firmware
     last = replace(made.records[-1], flash_bytes=built.flash_bytes, ram_bytes=built.ram_bytes)
     made = replace(made, records=(*made.records[:-1], last))

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from .. import _assets
+from ..application import LIBRARY
 from ..compare import load_measurement
 from ..details import DETAILS, load_details
 from ..errors import OutputError
@@ -48,6 +49,7 @@ class Build:
         made = Record(
             label=f"{manifest['title']} ({self.project.directory.name})",
             weight_bytes=manifest["constant_bytes"],
+            macs=manifest["macs"],
             flash_bytes=built.get("flash_bytes"),
             ram_bytes=built.get("ram_bytes"),
             board=self.project.board.name,
@@ -131,6 +133,8 @@ _HOW_TO_COMPARE = (
 
 def _how_to_measure(project: Project) -> tuple[str, str]:
     where = project.directory
+    if project.manifest["app"] == LIBRARY:
+        return "A library is measured in firmware: compile the same network as such.", "mcuquant compile MODEL -o DIR"
     if "firmware" not in project.manifest:
         return "The firmware is not built.", f"make -C {where}"
     port = "" if project.board.is_emulated else " --port P"

@@ -68,11 +68,22 @@ def networks(records: Sequence[Record], where: str) -> Section:
     )
 
 
-_NETWORK_HEAD = (">#", "network", ">accuracy", ">weights, B", ">flash, B", ">RAM, B", ">cycles", "board", "where from")
+_NETWORK_HEAD = (
+    ">#",
+    "network",
+    ">accuracy",
+    ">MACs",
+    ">weights, B",
+    ">flash, B",
+    ">RAM, B",
+    ">cycles",
+    "board",
+    "where from",
+)
 
 
 def _network_row(number: int, r: Record) -> tuple[str, ...]:
-    numbers = (r.weight_bytes, r.flash_bytes, r.ram_bytes, r.cycles)
+    numbers = (r.macs, r.weight_bytes, r.flash_bytes, r.ram_bytes, r.cycles)
     sources = "; ".join(text for text in (r.accuracy_source, r.cycles_source) if text)
     accuracy = "" if r.accuracy is None else f"{100 * r.accuracy:.2f} %"
     return (str(number), r.label, accuracy, *("" if n is None else f"{n:,}" for n in numbers), r.board, sources)
