@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "kernels/mq_fixed_point.h"
+#include "kernels/mq_scalar_product.h"
 
 int main(void)
 {
@@ -18,6 +19,9 @@ int main(void)
             mq_requantize64(wide, m, shift > 14 ? 14 : shift),
             mq_exp_negative(x > 0 ? -x : x),
             mq_reciprocal_one_plus(m),
+            mq_scalar_high_mul(x / 4, m),
+            mq_scalar_high_mul_parts(x / 4, m),
+            mq_scalar_requantize(x / 4, m, shift < 0 ? -shift : shift > 0 ? shift : 1),
         };
         if (fwrite(results, sizeof results, 1, stdout) != 1) {
             return 1;

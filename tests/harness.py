@@ -28,11 +28,13 @@ WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 ARM = {
     "cortex-m0plus": ("-mthumb", "-mcpu=cortex-m0plus"),
+    "cortex-m3": ("-mthumb", "-mcpu=cortex-m3", "-mno-unaligned-access"),
     "cortex-m4": ("-mthumb", "-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-mno-unaligned-access"),
     "cortex-m55": ("-mthumb", "-mcpu=cortex-m55", "-mfloat-abi=hard", "-mno-unaligned-access"),
 }
 MACHINES = {
     "cortex-m0plus": ("mps2-an385", 0x0000_0000, 0x2000_0000),
+    "cortex-m3": ("mps2-an385", 0x0000_0000, 0x2000_0000),
     "cortex-m4": ("mps2-an386", 0x0000_0000, 0x2000_0000),
     "cortex-m55": ("mps3-an547", 0x1000_0000, 0x3000_0000),
 }

@@ -39,8 +39,9 @@ def test_fixed_point_equals_its_definition(tmp_path: Path) -> None:
     compile_c(["gcc", *SANITIZE], [main], tmp_path, "-o", str(executable))
     rows = _rows(np.random.default_rng(1))
     done = subprocess.run([executable], input=rows.tobytes(), capture_output=True, check=True)
-    found = np.frombuffer(done.stdout, np.int64).reshape(-1, 6).T
+    found = np.frombuffer(done.stdout, np.int64).reshape(-1, 9).T
     x, m, shift, wide = rows.T
+    quarter = np.sign(x) * (np.abs(x) // 4)
     expected = {
         "high_mul": fx.rounding_doubling_high_mul(x, m),
         "round_shift": fx.rounding_shift_right(x, np.abs(shift)),
@@ -48,6 +49,9 @@ def test_fixed_point_equals_its_definition(tmp_path: Path) -> None:
         "requantize64": fx.requantize64(wide, m, np.minimum(shift, 14)),
         "exp": fx.exp_on_negative_values(fx.wrap32(-np.abs(x)), 5),
         "reciprocal": fx.reciprocal_one_plus(m),
+        "scalar_high_mul": fx.rounding_doubling_high_mul(quarter, m),
+        "scalar_high_mul_parts": fx.rounding_doubling_high_mul(quarter, m),
+        "scalar_requantize": fx.requantize(quarter, m, -np.maximum(np.abs(shift), 1)),
     }
     for name, row in zip(expected, found, strict=True):
         assert (row == expected[name]).all(), name

@@ -11,7 +11,8 @@ from ..ops import DepthwiseConv2D
 from .base import Arg, Blob, Exactly, In, Out, Scratch, Site, Struct, Variant, image_fields, stride_fields
 from .conv import conv_params, weights
 from .cost import CALL, Shared
-from .mve import FORMS, Form, clamp_fields, folded_bias, is_taken
+from .folded import clamp_fields, folded_bias
+from .mve import FORMS, Form, is_taken
 
 _COLUMN = 64
 """Bytes of scratch: four rows of 16 channels."""

@@ -9,12 +9,14 @@ from functools import partial
 import numpy as np
 
 from ..integer import ConvParams
-from ..ir import Array, DType
-from ..ops import Conv2D, DepthwiseConv2D
+from ..ir import Array
+from ..ops import Conv2D
 from . import overlap
-from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Value, Variant, image_fields, stride_fields
-from .conv import bias, conv_params, weights
+from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Variant
+from .conv import conv_params, weights
 from .cost import CALL, Shared
+from .folded import folded_bias, has_halves, is_int8, largest_sum, shifts_right
+from .geometry import conv2d_fields, is_pointwise, is_ungrouped, pairs_leads, pointwise_fields
 
 VECTOR = 16
 """Bytes."""
@@ -46,40 +48,18 @@ def _is_above(p: ConvParams) -> bool:
 
 
 def _is_signed(p: ConvParams) -> bool:
-    """A product without a shift has no half to move; there is none but 0."""
-    return (p.act_min, p.act_max) == (-128, 127) and _has_halves(p)
+    return (p.act_min, p.act_max) == (-128, 127) and has_halves(p)
 
 
-def _has_halves(p: ConvParams) -> bool:
-    return all(m.shift < 0 or m.m == 0 for m in p.multipliers)
-
-
-FORMS = (Form("above", _is_above), Form("signed", _is_signed), Form("clamped", _has_halves))
+FORMS = (Form("above", _is_above), Form("signed", _is_signed), Form("clamped", has_halves))
 
 
 def is_taken(site: Site) -> bool:
-    """Types of all forms, on a core that has the instructions; shifts to the right, and sums of 32 bits."""
-    x, w, p = site.ins[0], site.ins[1], conv_params(site)
-    typed = x.dtype is site.out.dtype is DType.INT8 and w.is_constant and w.bits == 8 and p.w_zero == 0
-    shifts = all(-31 <= m.shift <= 0 for m in p.multipliers)
-    return site.core.mve and typed and shifts and len(p.multipliers) <= _MOST_OUTPUTS and sums_fit(site)
-
-
-def sums_fit(site: Site) -> bool:
-    """Sums fit 32 bits at every moment: they begin with what the input's zero point adds, and grow by 128 * |w|."""
-    most = np.abs(folded_bias(site)) + 128 * np.abs(by_output(site)).sum(axis=1)
-    return bool((most < 1 << 31).all())
-
-
-def by_output(site: Site) -> Array:
-    """Weights as int64, a row of taps for each output channel."""
-    w = weights(site).astype(np.int64)
-    return w[0].reshape(-1, w.shape[3]).T if isinstance(site.op, DepthwiseConv2D) else w.reshape(len(w), -1)
-
-
-def folded_bias(site: Site) -> Array:
-    """Biases less what the input's zero point adds, of every output channel."""
-    return np.asarray(bias(site).astype(np.int64) - conv_params(site).x_zero * by_output(site).sum(axis=1))
+    """int8 on a core that has the instructions, shifts to the right, and sums of 32 bits."""
+    p = conv_params(site)
+    if not (site.core.mve and is_int8(site) and shifts_right(p) and len(p.multipliers) <= _MOST_OUTPUTS):
+        return False
+    return largest_sum(site) < 1 << 31
 
 
 def pack(site: Site, head: int) -> Array:
@@ -107,10 +87,6 @@ def _group(rows: Array) -> Array:
     return np.concatenate([rows[:, 0], taps.ravel(), rows[:, -2], rows[:, -1]])
 
 
-def clamp_fields(p: ConvParams) -> dict[str, Value]:
-    return {"y_zero": p.y_zero, "act_min": p.act_min, "act_max": p.act_max}
-
-
 def product_cycles(pixels: int, depth: int, outputs: int) -> int:
     """Instructions of the micro-kernel, which are nearly its cycles."""
     group = _VECTOR_CYCLES * -(-depth // VECTOR) + _GROUP_CYCLES
@@ -136,43 +112,9 @@ def _stream(site: Site, head: int) -> Blob:
     return Blob("weights", pack(site, head), "four outputs at a time, see mq_mve_product.h")
 
 
-def _is_pointwise(site: Site) -> bool:
-    """Output pixels are input pixels, all or some of them, in rows that are equally far apart."""
-    op, w = site.op, site.ins[1]
-    assert isinstance(op, Conv2D)
-    inside = (op.padding.top, op.padding.left) == (0, 0) and _ends_inside(site)
-    return w.shape[1:3] == (1, 1) and inside and (op.stride == (1, 1) or site.out.shape[0] == 1)
-
-
-def _ends_inside(site: Site) -> bool:
-    op, (_, in_h, in_w, _), (_, out_h, out_w, _) = site.op, site.ins[0].shape, site.out.shape
-    assert isinstance(op, Conv2D)
-    return (out_h - 1) * op.stride[0] < in_h and (out_w - 1) * op.stride[1] < in_w
-
-
-def _is_dense(site: Site) -> bool:
-    return site.ins[0].shape[:3] == site.out.shape[:3]
-
-
 def _pointwise_args(site: Site) -> tuple[Arg, ...]:
-    op, (_, _, in_w, in_c), (batch, out_h, out_w, out_c) = site.op, site.ins[0].shape, site.out.shape
-    assert isinstance(op, Conv2D)
-    rows, step = (1, 1) if _is_dense(site) else (out_h, op.stride[1])
-    fields = {
-        "rows": rows,
-        "row_step": op.stride[0] * in_w * in_c,
-        "pixels": batch * out_h * out_w // rows,
-        "pixel_step": step * in_c,
-        "in_c": in_c,
-        "out_c": out_c,
-        **clamp_fields(conv_params(site)),
-    }
-    return Struct("mq_pointwise_mve_t", fields), In(), _stream(site, in_c % VECTOR), Out()
-
-
-def _pointwise_leads(site: Site) -> tuple[int | None, ...]:
-    """Two pixels are read until their last outputs are written; pairs begin anew in every row of some pixels."""
-    return overlap.windows(site, buffered=False, block=2 if _is_dense(site) else site.out.shape[2])
+    head = site.ins[0].shape[3] % VECTOR
+    return Struct("mq_pointwise_mve_t", pointwise_fields(site)), In(), _stream(site, head), Out()
 
 
 def _window_bytes(site: Site) -> int:
@@ -186,23 +128,8 @@ def _windows(site: Site) -> int:
 
 
 def _conv2d_args(site: Site) -> tuple[Arg, ...]:
-    op, (x, w) = site.op, site.ins[:2]
-    assert isinstance(op, Conv2D)
-    p = conv_params(site)
-    fields = {
-        **image_fields(x, site.out),
-        "in_c": x.shape[3],
-        "out_c": w.shape[0],
-        "k_h": w.shape[1],
-        "k_w": w.shape[2],
-        **stride_fields(op.stride, op.padding),
-        "dilation_h": op.dilation[0],
-        "dilation_w": op.dilation[1],
-        "windows": _windows(site),
-        "x_zero": p.x_zero,
-        **clamp_fields(p),
-    }
-    return Struct("mq_conv2d_mve_t", fields), In(), _stream(site, 0), Scratch("int8_t"), Out()
+    struct = Struct("mq_conv2d_mve_t", {**conv2d_fields(site), "windows": _windows(site)})
+    return struct, In(), _stream(site, 0), Scratch("int8_t"), Out()
 
 
 def _conv2d_scratch(site: Site) -> int:
@@ -214,12 +141,11 @@ def _conv2d_leads(site: Site) -> tuple[int | None, ...]:
 
 
 def _takes(site: Site, form: Form, where: Callable[[Site], bool]) -> bool:
-    ungrouped = site.ins[1].shape[3] == site.ins[0].shape[3]
-    return ungrouped and where(site) and is_taken(site) and form.fits(conv_params(site))
+    return is_ungrouped(site) and where(site) and is_taken(site) and form.fits(conv_params(site))
 
 
 def _pointwise(form: Form) -> Variant:
-    takes = partial(_takes, form=form, where=_is_pointwise)
+    takes = partial(_takes, form=form, where=is_pointwise)
     name, header = f"pointwise_mve_{form.name}_s8", "mq_pointwise_mve.h"
     return Variant(
         name,
@@ -227,7 +153,7 @@ def _pointwise(form: Form) -> Variant:
         Conv2D,
         takes,
         _pointwise_args,
-        leads=_pointwise_leads,
+        leads=pairs_leads,
         cycles=_pointwise_cycles,
         step_bytes=80,
         shared=shared(form),
