@@ -86,7 +86,7 @@ def _expected(graph: Graph, b: Array) -> Array:
 
 def test_cores_without_dsp_take_the_plain_kernel() -> None:
     assert chosen(layer()) == "depthwise_planes_s8"
-    assert chosen(layer(), "cortex-m3") == "depthwise_s8"
+    assert chosen(layer(), "cortex-m3") == "depthwise_scalar_s8"
 
 
 @pytest.mark.parametrize(

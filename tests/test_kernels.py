@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest import mock
 
 import graphs
 import more_graphs
 import numpy as np
 import pytest
 import test_fast_kernels
+import test_mve
+import test_scalar
 from graphs import Generator, random_inputs, random_network
 from harness import ARM, PLAIN, Runner, assert_equal, build_device, build_host, compile_c, link_device, lowered
 from hypothesis import given, settings
@@ -25,10 +30,10 @@ from nets import Net
 
 from mcuquant import ops
 from mcuquant._assets import folder
-from mcuquant.core import CORES, Core
+from mcuquant.core import CORES
 from mcuquant.errors import UnsupportedOpError
 from mcuquant.ir import DType, Graph, Op, QParams, Role, Shape
-from mcuquant.kernels import VARIANTS
+from mcuquant.kernels import VARIANTS, depthwise_scalar, scalar
 from mcuquant.kernels.axes import merged, strides
 from mcuquant.kernels.base import apart
 from mcuquant.plan import Plan, Step, plan
@@ -38,6 +43,22 @@ GROUPS = 4
 DSP = CORES["cortex-m4"]
 SAMPLES = 4
 SEED = 20
+
+
+SCALAR = (*scalar.VARIANTS, *depthwise_scalar.VARIANTS)
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Without those of cores without SIMD, which `test_scalar` compares."""
+    with mock.patch("mcuquant.kernels.VARIANTS", tuple(v for v in VARIANTS if v not in SCALAR)):
+        yield
+
+
+@pytest.fixture
+def plain() -> Iterator[None]:
+    with plain_kernels():
+        yield
 
 
 def group(index: int) -> list[str]:
@@ -56,6 +77,7 @@ def check_all(names: list[str], program: Runner, seed: int) -> None:
             assert_equal(name, graph, outcome, sample)
 
 
+@pytest.mark.usefixtures("plain")
 @pytest.mark.parametrize("index", range(GROUPS))
 def test_every_form_equals_the_interpreter(index: int, tmp_path: Path) -> None:
     names = group(index)
@@ -72,6 +94,7 @@ def test_forms_of_cores_with_smlad_equal_the_interpreter(tmp_path: Path) -> None
     check_all([name for name, _ in built], build_host([graph for _, graph in built], tmp_path, DSP), SEED)
 
 
+@pytest.mark.usefixtures("plain")
 @pytest.mark.slow
 @pytest.mark.parametrize("index", range(GROUPS))
 @pytest.mark.parametrize("seed", range(4))
@@ -80,6 +103,7 @@ def test_more_of_every_form(index: int, seed: int, tmp_path: Path) -> None:
     check_all(names, build_host([made(name, seed) for name in names], tmp_path), seed)
 
 
+@pytest.mark.usefixtures("plain")
 def test_networks_equal_the_interpreter(tmp_path: Path) -> None:
     networks = [random_network(np.random.default_rng(seed)) for seed in range(8)]
     names = [f"network {seed}" for seed in range(8)]
@@ -98,20 +122,23 @@ def _planned_ops(name: str) -> list[Op]:
     return [graph.ops[step.op_index] for graph, _, step in _steps(name)]
 
 
-def _steps(name: str, cores: Sequence[Core] = (PLAIN, DSP)) -> Iterator[tuple[Graph, Plan, Step]]:
+def _steps(name: str) -> Iterator[tuple[Graph, Plan, Step]]:
     graph = made(name, SEED)
-    plans = (plan(graph, core) for core in cores)
-    return ((graph, planned, step) for planned in plans for step in planned.steps)
+    with plain_kernels():
+        plain = plan(graph, PLAIN)
+    return ((graph, planned, step) for planned in (plain, plan(graph, DSP)) for step in planned.steps)
 
 
-def _all_steps() -> Iterator[tuple[Graph, Plan, Step]]:
-    """Of what is compared here, and in test_fast_kernels."""
-    for name in GENERATORS:
-        yield from _steps(name)
-    for name, seed in product(test_fast_kernels.NAMES, (test_fast_kernels.SEED, 1, 2)):
-        graph = test_fast_kernels.made(name, seed)
-        planned = plan(graph, DSP)
-        yield from ((graph, planned, step) for step in planned.steps)
+@cache
+def _all_steps() -> tuple[tuple[Graph, Plan, Step], ...]:
+    """Of what is compared here, in test_fast_kernels, test_mve and test_scalar."""
+    here = [step for name in GENERATORS for step in _steps(name)]
+    seeds = (test_fast_kernels.SEED, 1, 2)
+    fast = [(test_fast_kernels.made(name, seed), DSP) for name, seed in product(test_fast_kernels.NAMES, seeds)]
+    cores = (test_mve.M55, test_scalar.M3, test_scalar.M0PLUS)
+    others = [(test_mve.made(name, seed), core) for name, seed, core in product(test_mve.NAMES, (1, 2), cores)]
+    planned = [(graph, plan(graph, core)) for graph, core in (*fast, *others)]
+    return (*here, *((graph, made_of, step) for graph, made_of in planned for step in made_of.steps))
 
 
 def test_every_variant_is_compared_with_the_interpreter() -> None:
@@ -144,6 +171,7 @@ def check_on_device(names: list[str], cpu: str, directory: Path) -> None:
         assert_equal(f"{names[i]} on {cpu}", device.graphs[i], outcome, sample)
 
 
+@pytest.mark.usefixtures("plain")
 @pytest.mark.emulator
 @pytest.mark.parametrize(("part", "cpu"), list(enumerate(ARM)))
 def test_a_third_of_the_forms_on_each_core(part: int, cpu: str, tmp_path: Path) -> None:
@@ -159,6 +187,7 @@ def test_forms_of_cores_with_smlad_on_the_device(tmp_path: Path) -> None:
         assert_equal(f"{built[i][0]} on cortex-m4", built[i][1], outcome, sample)
 
 
+@pytest.mark.usefixtures("plain")
 @pytest.mark.slow
 @pytest.mark.emulator
 @pytest.mark.parametrize("cpu", ARM)
