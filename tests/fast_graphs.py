@@ -5,7 +5,6 @@ Like `graphs.GENERATORS`: a name to a function of a random generator. Tests plan
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,20 +28,10 @@ def after_relu(net: Net, x: int, w: int, terms: int) -> QParams:
     return QParams(q.scale, -128)
 
 
-def without_widest_pairs(net: Net, w: int) -> None:
-    """No odd weight of -128 behind a negative one: the pair would need more than 16 bits."""
-    t = net.tensors[w]
-    assert t.data is not None
-    data = t.data.copy()
-    even, odd = data[:, : data.shape[1] // 2 * 2 : 2], data[:, 1::2]
-    odd[(odd == -128) & (even < 0)] = -127
-    net.tensors[w] = replace(t, data=data)
-
-
 def dense(net: Net, x: int, outputs: int, zero_point: int = -128, per_channel: bool = False) -> int:
     depth = net.shape(x)[-1]
     w = extreme_weights(net, (outputs, depth), 0, per_channel)
-    without_widest_pairs(net, w)
+    product_graphs.without_widest_pairs(net, w)
     q = after_relu(net, x, w, depth)
     inputs = (x, w, net.bias(x, w, outputs, depth))
     y = (*net.shape(x)[:-1], outputs)

@@ -24,8 +24,22 @@ def extreme_weights(net: Net, shape: Shape, axis: int, per_channel: bool = True)
     return w
 
 
+def without_widest_pairs(net: Net, w: int) -> None:
+    """No odd weight of -128 behind a negative one: the pair would need more than 16 bits."""
+    t = net.tensors[w]
+    assert t.data is not None
+    data = t.data.copy()
+    flat = data.reshape(len(data), -1)
+    even, odd = flat[:, : flat.shape[1] // 2 * 2 : 2], flat[:, 1::2]
+    odd[(odd == -128) & (even < 0)] = -127
+    net.tensors[w] = replace(t, data=data)
+
+
 def product(net: Net, x: int, outputs: int, window: Pair, **form: Any) -> int:
-    """Convolution of any form; `largest` weight, `zero_point` of the output, `left_shift` of its sums, `activation`."""
+    """Convolution of any form; `largest` weight, `zero_point` of the output, `left_shift` of its sums, `activation`.
+
+    Pairs of weights fit 16 bits, unless they are to be `widest`.
+    """
     n, h, w, c = net.shape(x)
     stride, dilation = form.get("stride", (1, 1)), form.get("dilation", (1, 1))
     reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
@@ -36,6 +50,8 @@ def product(net: Net, x: int, outputs: int, window: Pair, **form: Any) -> int:
     shape = (outputs, *window, c)
     largest = form.get("largest")
     weights = net.weights(shape, 0, largest is None, largest=largest) if largest else extreme_weights(net, shape, 0)
+    if not form.get("widest"):
+        without_widest_pairs(net, weights)
     inputs = (x, weights, net.bias(x, weights, outputs, window[0] * window[1] * c))
     q = net.sum_quant(x, weights, window[0] * window[1] * c, form.get("left_shift", False))
     assert q is not None
@@ -76,13 +92,13 @@ def _eight(rng: np.random.Generator, **form: Any) -> Graph:
     net = Net(rng)
     x = net.input((form.get("batch", 1), net.size(1, 7), net.size(1, 7), 8))
     for outputs in (8, 4 * net.size(1, 4)):
-        x = product(net, x, outputs, (1, 1), **form, pads=_NO_PADS)
+        x = product(net, x, outputs, (1, 1), **form, pads=_NO_PADS, widest=True)
     return net.graph(x)
 
 
 def _window_of_three(rng: np.random.Generator, **form: Any) -> Graph:
     """Channels in fours, unless `form` has them."""
-    few = {"channels": 4 * int(rng.integers(1, 5)), "outputs": 4 * int(rng.integers(1, 4))}
+    few = {"channels": 4 * int(rng.integers(1, 5)), "outputs": 4 * int(rng.integers(1, 4)), "widest": True}
     return _products(
         rng, **{"window": (3, 3), "size": (int(rng.integers(1, 12)), int(rng.integers(1, 12)))} | few | form
     )
@@ -132,6 +148,7 @@ GENERATORS: dict[str, Generator] = {
     "conv2d_winograd_row_12_batch": partial(_window_of_three, zero_point=-128, window=(5, 3), size=(6, 7), batch=2),
     "conv2d_sums_clamped": partial(_products, activation=ops.Activation.RELU, zero_point=3),
     "conv2d_sums_clamped_words": partial(_products, activation=ops.Activation.RELU6, zero_point=-90, channels=8),
+    "conv2d_sums_widest": partial(_products, widest=True, zero_point=-128, channels=40, window=(3, 3)),
     "conv2d_sums_left": partial(_products, left_shift=True, largest=1),
     "conv2d_sums_in_place": partial(_pointwise, left_shift=True, largest=1, channels=6, outputs=6),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import product_graphs
@@ -26,10 +27,10 @@ def site(graph: Graph) -> Site:
     return Site(graph, graph.ops[0], M4)
 
 
-def layer(seed: int = 0, zero_point: int = -128, channels: int = 8, **form: object) -> Site:
+def layer(seed: int = 0, zero_point: int = -128, channels: int = 8, **form: Any) -> Site:
     net = Net(np.random.default_rng(seed))
     x = net.input((1, 3, 4, channels))
-    window = (net.size(1, 3), net.size(1, 2))
+    window = form.pop("window", None) or (net.size(1, 3), net.size(1, 2))
     return site(net.graph(product_graphs.product(net, x, net.size(1, 7), window, zero_point=zero_point, **form)))
 
 
@@ -50,20 +51,19 @@ def test_packing_unpacks_to_the_weights(name: str, seed: int) -> None:
     w = weights(where).reshape(where.out.shape[3], -1)
     words = -(-w.shape[1] // 4)
     stream = gemm.pack(where, form)
-    rows = stream[:-2].reshape(-1, 2 + 2 * words + 2 * form.words)
+    rows = stream.reshape(-1, 2 + 2 * words + 2 * form.words)
     found = form.constants(where)
     assert found is not None
     assert len(rows) == -(-len(w) // 2)
-    assert not stream[-2:].any()
     for o in range(len(w)):
         row = rows[o // 2]
-        taps = row[2 + o % 2 : 2 + 2 * words : 2].copy().view(np.uint8).astype(int)
-        taps[0::2] -= 128
-        taps[1::2] = (taps[1::2] ^ 128) - 128
+        halves = row[2 + o % 2 : 2 + 2 * words : 2].copy().view(np.int16).astype(int)
+        even = ((halves & 255) ^ 128) - 128
+        taps = np.stack([even, (halves - even) // 256], axis=1).ravel()
         assert taps[: w.shape[1]].tolist() == w[o].tolist()
         assert not taps[w.shape[1] :].any()
         folded = int(bias(where)[o]) - conv_params(where).x_zero * int(w[o].astype(int).sum())
-        start = 256 * (folded + 127 * int(taps[1::2].sum())) + int(found[0][o])
+        start = 256 * folded - 127 * int(even.sum()) + int(found[0][o])
         assert row[o % 2] == np.int64(start).astype(np.int32)
         assert row[2 + 2 * words + form.words * (o % 2) :][: form.words].tolist() == found[1][o].tolist()
 
@@ -124,6 +124,15 @@ def test_a_sum_that_could_reach_its_limit_is_refused() -> None:
     for largest, step in ((room_above, 1), (room_below, -1)):
         assert chosen(with_bias(where, 1, largest)) == "conv2d_gemm_twice_s8"
         assert chosen(with_bias(where, 1, largest + step)) == "conv2d_sums_s8"
+
+
+def test_a_pair_of_weights_beyond_16_bits_is_left_to_full_sums() -> None:
+    where = layer(window=(1, 1), channels=4)
+    for pair, name in (((0, -128), "conv2d_gemm_12_s8"), ((-1, -128), "conv2d_sums_s8")):
+        w = where.ins[1]
+        data = weights(where).copy()
+        data[0, 0, 0, 2:] = pair
+        assert chosen(site(where.graph.with_(tensors={**where.graph.tensors, w.id: replace(w, data=data)}))) == name
 
 
 def test_a_channel_of_both_signs_is_rounded_twice() -> None:

@@ -37,51 +37,48 @@ MQ_KERNEL void mq_conv2d_gemm_gather(const mq_conv2d_gemm_t *p, const int8_t *x,
 }
 
 /* `words` words of padding, expanded. */
-MQ_KERNEL int32_t mq_conv2d_gemm_pad(const mq_conv2d_gemm_t *p, int32_t words, uint32_t *to, int32_t sum)
+MQ_KERNEL void mq_conv2d_gemm_pad(const mq_conv2d_gemm_t *p, int32_t words, uint32_t *to)
 {
-    const uint32_t odd = ((uint32_t)(p->x_zero - 127) & 0xFFFFu) * 0x00010001u;
-    const uint32_t even = ((uint32_t)(p->x_zero * 256 - (p->x_zero - 127)) & 0xFFFFu) * 0x00010001u;
+    const uint32_t odd = ((uint32_t)p->x_zero & 0xFFFFu) * 0x00010001u;
+    const uint32_t even = ((uint32_t)(p->x_zero * 255 + 127) & 0xFFFFu) * 0x00010001u;
     for (int32_t i = 0; i < words; i++, to += 6) {
         to[0] = odd;
         to[3] = even;
     }
-    return sum - words * (p->x_zero * (1 << 16));
 }
 
 /* One row of a window, expanded; `outside`: all of it is padding. */
-MQ_KERNEL int32_t mq_conv2d_gemm_row(const mq_conv2d_gemm_t *p, const uint32_t *from, mq_taps_t t, int outside,
-                                     uint32_t *to, int32_t sum)
+MQ_KERNEL void mq_conv2d_gemm_row(const mq_conv2d_gemm_t *p, const uint32_t *from, mq_taps_t t, int outside,
+                                  uint32_t *to)
 {
     const int32_t words = p->in_c / 4;
     if (outside) {
-        return mq_conv2d_gemm_pad(p, p->k_w * words, to, sum);
+        mq_conv2d_gemm_pad(p, p->k_w * words, to);
+        return;
     }
-    sum = t.kx0 > 0 ? mq_conv2d_gemm_pad(p, t.kx0 * words, to, sum) : sum;
+    mq_conv2d_gemm_pad(p, t.kx0 * words, to);
     if (p->dilation_w == 1) {
-        sum = mq_gemm_expand(from + t.kx0 * words, (t.kx1 - t.kx0) * words, to + 6 * t.kx0 * words, sum);
+        mq_gemm_expand(from + t.kx0 * words, (t.kx1 - t.kx0) * words, to + 6 * t.kx0 * words);
     } else {
         for (int32_t kx = t.kx0; kx < t.kx1; kx++) {
-            sum = mq_gemm_expand(from + kx * p->dilation_w * words, words, to + 6 * kx * words, sum);
+            mq_gemm_expand(from + kx * p->dilation_w * words, words, to + 6 * kx * words);
         }
     }
-    const int32_t rest = p->k_w - t.kx1;
-    return rest > 0 ? mq_conv2d_gemm_pad(p, rest * words, to + 6 * t.kx1 * words, sum) : sum;
+    mq_conv2d_gemm_pad(p, (p->k_w - t.kx1) * words, to + 6 * t.kx1 * words);
 }
 
 /* The same, expanded, where a pixel's channels are whole words. */
-MQ_KERNEL int32_t mq_conv2d_gemm_expand(const mq_conv2d_gemm_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
+MQ_KERNEL void mq_conv2d_gemm_expand(const mq_conv2d_gemm_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
 {
     const int32_t words = p->in_c / 4;
     const uint32_t *from = (const uint32_t *)(const void *)x + (t.row * p->in_w + t.column) * words;
     const int outside = t.kx0 >= t.kx1;
-    int32_t sum = 0;
     for (int32_t ky = 0; ky < p->k_h; ky++) {
         const int above_or_below = ky < t.ky0 || ky >= t.ky1;
-        sum = mq_conv2d_gemm_row(p, from, t, outside || above_or_below, to, sum);
+        mq_conv2d_gemm_row(p, from, t, outside || above_or_below, to);
         from += p->dilation_h * p->in_w * words;
         to += 6 * p->k_w * words;
     }
-    return sum;
 }
 
 /* The window of output pixel (oy, ox) becomes pixel `i` of the block. */
@@ -89,23 +86,22 @@ MQ_KERNEL void mq_conv2d_gemm_pixel(const mq_conv2d_gemm_t *p, const int8_t *x, 
                                     uint32_t *block, uint32_t *bytes)
 {
     const mq_taps_t t = MQ_TAPS(p, oy, ox);
-    uint32_t *const to = block + 3 + i;
     if (p->in_c % 4 == 0) {
-        block[i] = (uint32_t)mq_conv2d_gemm_expand(p, x, t, to);
+        mq_conv2d_gemm_expand(p, x, t, block + i);
     } else {
         mq_conv2d_gemm_gather(p, x, t, (int8_t *)bytes);
-        block[i] = (uint32_t)mq_gemm_expand(bytes, mq_conv2d_gemm_words(p), to, 0);
+        mq_gemm_expand(bytes, mq_conv2d_gemm_words(p), block + i);
     }
 }
 
-/* `stream` is that of mq_gemm.h; an odd output is packed with a twin. scratch, in words: the block, 3 and 6 a word of the
-   window; where in_c is not a multiple of 4, a word each; where the pixels are no multiple of 3, outputs of three. */
+/* `stream` is that of mq_gemm.h; an odd output is packed with a twin. scratch, in words: the block, 6 a word of
+   the window; where in_c is not a multiple of 4, a word each; where the pixels are no multiple of 3, outputs of three. */
 MQ_KERNEL void mq_conv2d_gemm(const mq_conv2d_gemm_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch,
                               int8_t *y, mq_gemm_kernel_t *kernel, int32_t constants)
 {
     const int32_t words = mq_conv2d_gemm_words(p);
     uint32_t *const block = (uint32_t *)scratch;
-    uint32_t *const bytes = block + 3 + 6 * words;
+    uint32_t *const bytes = block + 6 * words;
     uint32_t *const spare = bytes + (p->in_c % 4 ? words : 0);
     const mq_gemm_layer_t layer = mq_gemm_layer(kernel, stream, words, p->out_c, constants, block, spare);
     int32_t pixels = 0;

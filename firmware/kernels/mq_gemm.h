@@ -1,17 +1,17 @@
 /* Two outputs of three pixels at a time: the inner product of convolutions on cores with SMLAD.
  *
- * An int8 weight word holds b0 b1 b2 b3. Even bytes are stored offset by 128, B = b + 128, so that the word's halves are
- * h = 256*b1 + B0 and 256*b3 + B2. With x1' = x1 - 127 and z = 256*x0 - x1', both int16, prepared once per pixel:
+ * Weights b0 b1 of two inputs are stored as the 16-bit sum h = 256*b1 + b0, two such sums a word. For inputs x0 x1 with
+ * z = 256*x0 - x1 + 127, whose bytes are those of x0 and x1 exchanged and the lower one's last seven bits turned over,
  *
- *     SMLAD(word, x1') + SMLAD(UXTB16(word), z) = 256 * (b1*x1' + B0*x0) + the same for b2, b3
+ *     SMLAD(word, x1) + SMLAD(SXTB16(word), z) = 256 * (b1*x1 + b0*x0) + 127*b0 + the same for b2, b3
  *
- * One unpack a word instead of two. The sum is 256 times the true one plus 127 * sum(b1), which the packed start takes
- * away, and 128 * sum(x0), subtracted once per pixel. It is exact modulo 2^32: the compiler uses this form only where it
- * proves that 256 times the true sum fits. 25 cycles for 24 MACs on Cortex-M4, and 47 for each six outputs.
+ * One unpack a word instead of two, and 256 times the sum but for a constant, which the packed start takes away. It is
+ * exact modulo 2^32: the compiler uses this form only where it proves that 256 times the true sum fits, and that no h
+ * leaves 16 bits. 25 cycles for 24 MACs on Cortex-M4, and 39 for each six outputs.
  *
- * A block is three expanded pixels: -sum(x0) << 15 of each, then for every four inputs x1' and z of each.
+ * A block is three expanded pixels: for every four inputs x1 and z of each.
  * A stream is the packed weights: for each pair of outputs two starts, the weight words of both in turn, and the
- * constants of the requantization; behind the last pair, two words that are read and not used.
+ * constants of the requantization.
  */
 #ifndef MQ_GEMM_H
 #define MQ_GEMM_H
@@ -21,7 +21,7 @@
 /* What all blocks of a layer have in common. */
 typedef struct {
     int32_t y_pixel;       /* bytes from an output pixel to the next */
-    const uint32_t *w_end; /* two words behind the stream's last pair */
+    const uint32_t *w_end; /* behind the stream's last pair */
     int32_t skip;          /* bytes of code from the unrolled loop to where it is entered */
     const uint32_t *block_end;
 } mq_gemm_t;
@@ -30,37 +30,35 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
 
 #define MQ_GEMM_UNROLL 8
 #define MQ_GEMM_STEP_BYTES 68
-/* The unrolled loop is entered so that it ends on a multiple of MQ_GEMM_UNROLL words. */
-#define MQ_GEMM_SKIP(words) (((MQ_GEMM_UNROLL - (words) % MQ_GEMM_UNROLL) % MQ_GEMM_UNROLL) * MQ_GEMM_STEP_BYTES)
+/* The first of `words` steps stands by itself; the unrolled loop is entered so that it ends with the last. */
+#define MQ_GEMM_SKIP(words)                                                                                            \
+    (((words) == 1 ? MQ_GEMM_UNROLL : (MQ_GEMM_UNROLL - ((words)-1) % MQ_GEMM_UNROLL) % MQ_GEMM_UNROLL) *              \
+     MQ_GEMM_STEP_BYTES)
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
-/* x1' or z of three pixels by two weight words. */
-#define MQ_GEMM_SIX                                                                                                    \
+/* x1 or z of three pixels by two weight words. */
+#define MQ_GEMM_SIX(to)                                                                                                \
     "ldmia  r0!, {r11, r12, lr}     \n"                                                                                \
+    "smlad  r4, r9, r12, " to("r4", "r3") "\n"                                                                         \
+    "smlad  r5, r9, lr, " to("r5", "r3") "\n"                                                                          \
     "smlad  r3, r9, r11, r3         \n"                                                                                \
-    "smlad  r4, r9, r12, r4         \n"                                                                                \
-    "smlad  r5, r9, lr, r5          \n"                                                                                \
-    "smlad  r6, r10, r11, r6        \n"                                                                                \
-    "smlad  r7, r10, r12, r7        \n"                                                                                \
-    "smlad  r8, r10, lr, r8         \n"
+    "smlad  r7, r10, r12, " to("r7", "r6") "\n"                                                                        \
+    "smlad  r8, r10, lr, " to("r8", "r6") "\n"                                                                         \
+    "smlad  r6, r10, r11, r6        \n"
+#define MQ_GEMM_OWN(own, start) own
+#define MQ_GEMM_OF_START(own, start) start
 
-#define MQ_GEMM_STEP                                                                                                   \
-    "ldmia  r1!, {r9, r10}          \n" MQ_GEMM_SIX                                                                    \
-    "uxtb16 r9, r9                  \n"                                                                                \
-    "uxtb16 r10, r10                \n" MQ_GEMM_SIX
-
+#define MQ_GEMM_WORDS(first)                                                                                           \
+    "ldmia  r1!, {r9, r10}          \n" MQ_GEMM_SIX(first)                                                             \
+    "sxtb16 r9, r9                  \n"                                                                                \
+    "sxtb16 r10, r10                \n" MQ_GEMM_SIX(MQ_GEMM_OWN)
+#define MQ_GEMM_STEP MQ_GEMM_WORDS(MQ_GEMM_OWN)
 #define MQ_GEMM_STEPS MQ_GEMM_STEP MQ_GEMM_STEP MQ_GEMM_STEP MQ_GEMM_STEP
 
-/* The starts are in r11 and r12. */
+/* The starts, the first words, and into the loop. */
 #define MQ_GEMM_START                                                                                                  \
-    "ldmia  r0!, {r3, r4, r5}       \n"                                                                                \
-    "add    r6, r12, r3             \n"                                                                                \
-    "add    r7, r12, r4             \n"                                                                                \
-    "add    r8, r12, r5             \n"                                                                                \
-    "add    r3, r11, r3             \n"                                                                                \
-    "add    r4, r11, r4             \n"                                                                                \
-    "add    r5, r11, r5             \n"                                                                                \
+    "ldmia  r1!, {r3, r6}           \n" MQ_GEMM_WORDS(MQ_GEMM_OF_START)                                                \
     "ldr    pc, [sp, #16]           \n"
 
 #define MQ_GEMM_STORE                                                                                                  \
@@ -79,8 +77,8 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
                      "add    r6, r6, r8              \n"                                                               \
                      "orr    r6, r6, #1              \n"                                                               \
                      "push   {r0, r2, r4, r5, r6}    \n"                                                               \
-                     "mov    r2, r7                  \n"                                                               \
-                     "ldmia  r1!, {r11, r12}         \n" MQ_GEMM_START ".balign 4\n"                                   \
+                     "mov    r2, r7                  \n" MQ_GEMM_START                                                 \
+                     ".balign 4                      \n"                                                               \
                      "2:                             \n" MQ_GEMM_STEPS MQ_GEMM_STEPS                                   \
                      "cmp    r0, r2                  \n"                                                               \
                      "bne.w  2b                      \n" requantize MQ_GEMM_STORE                                      \
@@ -95,7 +93,7 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
 #define MQ_GEMM_SCALE(y, factor) "smmulr " y ", " y ", " factor "\n"
 #define MQ_GEMM_SHIFT(y, shift) "ssat " y ", #8, " y ", asr #" shift "\n"
 #define MQ_GEMM_TWO(shift)                                                                                             \
-    "ldmia  r1!, {r9, r10, r11, r12} \n" MQ_GEMM_SCALE("r3", "r9") MQ_GEMM_SCALE("r4", "r9")                           \
+    "ldmia  r1!, {r9, r10}          \n" MQ_GEMM_SCALE("r3", "r9") MQ_GEMM_SCALE("r4", "r9")                            \
         MQ_GEMM_SCALE("r5", "r9") MQ_GEMM_SCALE("r6", "r10") MQ_GEMM_SCALE("r7", "r10") MQ_GEMM_SCALE("r8", "r10")     \
     "ldmia  sp, {r0, r9, r10, lr}   \n" MQ_GEMM_SHIFT("r3", shift) MQ_GEMM_SHIFT("r4", shift)                          \
         MQ_GEMM_SHIFT("r5", shift) MQ_GEMM_SHIFT("r6", shift) MQ_GEMM_SHIFT("r7", shift) MQ_GEMM_SHIFT("r8", shift)
@@ -112,7 +110,6 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
 #define MQ_GEMM_ROUNDING_TWICE                                                                                         \
     "ldmia  r1!, {r9, r10, r11}     \n" MQ_GEMM_ROUND_TWICE("r3") MQ_GEMM_ROUND_TWICE("r4") MQ_GEMM_ROUND_TWICE("r5")  \
     "ldmia  r1!, {r9, r10, r11}     \n" MQ_GEMM_ROUND_TWICE("r6") MQ_GEMM_ROUND_TWICE("r7") MQ_GEMM_ROUND_TWICE("r8")  \
-    "ldmia  r1!, {r11, r12}         \n"                                                                                \
     "ldmia  sp, {r0, r9, r10, lr}   \n"
 
 #define MQ_GEMM_DEFINE(name, requantize, constants, twin)                                                              \
@@ -123,42 +120,38 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
         MQ_GEMM_BLOCK(requantize);                                                                                     \
     }
 
-/* Expands `words` words of one pixel into every sixth word of `to`; returns `sum` less the sum of even inputs << 15. */
-static __attribute__((naked, noinline, unused)) int32_t mq_gemm_expand(
+#define MQ_GEMM_EXPAND(x, z)                                                                                           \
+    "rev16  " z ", " x "             \n"                                                                               \
+    "sxtb16 " x ", " x ", ror #8     \n"                                                                               \
+    "eor    " z ", " z ", #0x007F007F\n"
+
+/* Expands `words` words of one pixel into every sixth word of `to`. */
+static __attribute__((naked, noinline, unused)) void mq_gemm_expand(
     const uint32_t *from __attribute__((unused)), int32_t words __attribute__((unused)),
-    uint32_t *to __attribute__((unused)), int32_t sum __attribute__((unused)))
+    uint32_t *to __attribute__((unused)))
 {
-#define MQ_GEMM_EXPAND(x)                                                                                              \
-    "and    r12, r6, " x ", lsl #8  \n"                                                                                \
-    "sxtb16 " x ", " x ", ror #8    \n"                                                                                \
-    "ssub16 " x ", " x ", r7        \n"                                                                                \
-    "smlad  r3, r12, lr, r3         \n"                                                                                \
-    "ssub16 r12, r12, " x "         \n"                                                                                \
+#define MQ_GEMM_EXPAND_ONE(x)                                                                                          \
+    MQ_GEMM_EXPAND(x, "r12")                                                                                           \
     "str    r12, [r2, #12]          \n"                                                                                \
     "str    " x ", [r2], #24        \n"
-    __asm__ volatile("push   {r4-r7, lr}            \n"
-                     "mov    r6, #0xFF00FF00        \n"
-                     "movw   lr, #0xFF80            \n"
-                     "movt   lr, #0xFF80            \n"
-                     "mov    r7, #0x007F007F        \n"
+    __asm__ volatile("push   {r4, lr}               \n"
                      "lsrs   r1, r1, #1             \n"
                      "bcc    1f                     \n"
-                     "ldr    r4, [r0], #4           \n" MQ_GEMM_EXPAND("r4")
+                     "ldr    r3, [r0], #4           \n" MQ_GEMM_EXPAND_ONE("r3")
                      "1:                            \n"
                      "lsrs   r1, r1, #1             \n"
                      "bcc    2f                     \n"
-                     "ldmia  r0!, {r4, r5}          \n" MQ_GEMM_EXPAND("r4") MQ_GEMM_EXPAND("r5")
+                     "ldmia  r0!, {r3, r4}          \n" MQ_GEMM_EXPAND_ONE("r3") MQ_GEMM_EXPAND_ONE("r4")
                      "2:                            \n"
                      "cbz    r1, 4f                 \n"
                      "3:                            \n"
-                     "ldmia  r0!, {r4, r5}          \n" MQ_GEMM_EXPAND("r4") MQ_GEMM_EXPAND("r5")
-                     "ldmia  r0!, {r4, r5}          \n" MQ_GEMM_EXPAND("r4") MQ_GEMM_EXPAND("r5")
+                     "ldmia  r0!, {r3, r4}          \n" MQ_GEMM_EXPAND_ONE("r3") MQ_GEMM_EXPAND_ONE("r4")
+                     "ldmia  r0!, {r3, r4}          \n" MQ_GEMM_EXPAND_ONE("r3") MQ_GEMM_EXPAND_ONE("r4")
                      "subs   r1, r1, #1             \n"
                      "bne    3b                     \n"
                      "4:                            \n"
-                     "mov    r0, r3                 \n"
-                     "pop    {r4-r7, pc}            \n");
-#undef MQ_GEMM_EXPAND
+                     "pop    {r4, pc}               \n");
+#undef MQ_GEMM_EXPAND_ONE
 }
 
 /* Three pixels of `words` words each, one behind the other, become a block. */
@@ -166,62 +159,42 @@ static __attribute__((naked, noinline, unused)) void mq_gemm_expand_three(
     const uint32_t *from __attribute__((unused)), int32_t words __attribute__((unused)),
     uint32_t *block __attribute__((unused)))
 {
-#define MQ_GEMM_EXPAND(x, sum, at)                                                                                     \
-    "and    r8, r12, " x ", lsl #8   \n"                                                                               \
-    "sxtb16 " x ", " x ", ror #8     \n"                                                                               \
-    "ssub16 " x ", " x ", lr         \n"                                                                               \
-    "smlad  " sum ", r8, r7, " sum " \n"                                                                               \
-    "ssub16 r8, r8, " x "            \n"                                                                               \
-    "str    r8, [r2, #12 + 4 * " at "]\n"
 #define MQ_GEMM_EXPAND_THREE                                                                                           \
     "ldr    r5, [r0, r3]             \n"                                                                               \
     "ldr    r6, [r0, r3, lsl #1]     \n"                                                                               \
-    "ldr    r4, [r0], #4             \n" MQ_GEMM_EXPAND("r5", "r10", "1")                                              \
-    "str    r5, [r2, #4]             \n" MQ_GEMM_EXPAND("r6", "r11", "2")                                              \
-    "str    r6, [r2, #8]             \n" MQ_GEMM_EXPAND("r4", "r9", "0")                                               \
-    "str    r4, [r2], #24            \n"
-    __asm__ volatile("push   {r2, r4-r11, lr}        \n"
-                     "movw   r7, #0xFF80             \n"
-                     "movt   r7, #0xFF80             \n"
-                     "add    r2, r2, #12             \n"
+    "ldr    r4, [r0], #4             \n" MQ_GEMM_EXPAND("r4", "r7") MQ_GEMM_EXPAND("r5", "r8")                         \
+    MQ_GEMM_EXPAND("r6", "r9")                                                                                         \
+    "stmia  r2!, {r4-r9}             \n"
+    __asm__ volatile("push   {r4-r9, lr}             \n"
                      "lsl    r3, r1, #2              \n"
-                     "mov    r12, #0xFF00FF00        \n"
-                     "mov    lr, #0x007F007F         \n"
-                     "mov    r9, #0                  \n"
-                     "mov    r10, #0                 \n"
-                     "mov    r11, #0                 \n"
                      "lsrs   r1, r1, #1              \n"
                      "bcc    1f                      \n" MQ_GEMM_EXPAND_THREE
                      "1:                             \n"
-                     "beq.w  3f                      \n"
+                     "cbz    r1, 3f                  \n"
                      "2:                             \n" MQ_GEMM_EXPAND_THREE MQ_GEMM_EXPAND_THREE
                      "subs   r1, r1, #1              \n"
                      "bne.w  2b                      \n"
                      "3:                             \n"
-                     "pop    {r2}                    \n"
-                     "stmia  r2, {r9, r10, r11}      \n"
-                     "pop    {r4-r11, pc}            \n");
+                     "pop    {r4-r9, pc}             \n");
 #undef MQ_GEMM_EXPAND_THREE
-#undef MQ_GEMM_EXPAND
 }
+
+#undef MQ_GEMM_EXPAND
 
 #else
 
-MQ_KERNEL int32_t mq_gemm_expand(const uint32_t *from, int32_t words, uint32_t *to, int32_t sum)
+MQ_KERNEL void mq_gemm_expand(const uint32_t *from, int32_t words, uint32_t *to)
 {
     for (int32_t i = 0; i < words; i++, to += 6) {
-        const uint32_t even = (from[i] << 8) & 0xFF00FF00u;
-        to[0] = mq_ssub16(mq_sxtb16_ror8(from[i]), 0x007F007Fu);
-        to[3] = mq_ssub16(even, to[0]);
-        sum = mq_smlad(even, 0xFF80FF80u, sum);
+        to[0] = mq_sxtb16_ror8(from[i]);
+        to[3] = mq_rev16(from[i]) ^ 0x007F007Fu;
     }
-    return sum;
 }
 
 MQ_KERNEL void mq_gemm_expand_three(const uint32_t *from, int32_t words, uint32_t *block)
 {
     for (int32_t i = 0; i < 3; i++) {
-        block[i] = (uint32_t)mq_gemm_expand(from + i * words, words, block + 3 + i, 0);
+        mq_gemm_expand(from + i * words, words, block + i);
     }
 }
 
@@ -232,7 +205,7 @@ MQ_KERNEL int32_t mq_gemm_sum(const uint32_t *x, const uint32_t *x_end, const ui
     int32_t sum = (int32_t)start;
     for (; x < x_end; x += 6, weights += 2) {
         sum = mq_smlad(*weights, x[0], sum);
-        sum = mq_smlad(mq_uxtb16(*weights), x[3], sum);
+        sum = mq_smlad(mq_sxtb16(*weights), x[3], sum);
     }
     return sum;
 }
@@ -241,12 +214,12 @@ MQ_KERNEL int32_t mq_gemm_sum(const uint32_t *x, const uint32_t *x_end, const ui
 MQ_KERNEL void mq_gemm_block(const uint32_t *block, const uint32_t *stream, int8_t *y, const mq_gemm_t *g,
                              int32_t constants, mq_gemm_requantize_t *requantize)
 {
-    const int32_t weights = (int32_t)(g->block_end - block - 3) / 3;
-    for (; stream + 2 != g->w_end; stream += 2 + weights + 2 * constants) {
+    const int32_t weights = (int32_t)(g->block_end - block) / 3;
+    for (; stream != g->w_end; stream += 2 + weights + 2 * constants) {
         for (int32_t output = 0; output < 2; output++, y++) {
             const uint32_t *w = stream + 2 + output;
             for (int32_t i = 0; i < 3; i++) {
-                const int32_t sum = mq_gemm_sum(block + 3 + i, g->block_end, w, stream[output] + block[i]);
+                const int32_t sum = mq_gemm_sum(block + i, g->block_end, w, stream[output]);
                 y[i * g->y_pixel] = requantize(sum, stream + 2 + weights + output * constants);
             }
         }
@@ -298,11 +271,11 @@ MQ_KERNEL mq_gemm_layer_t mq_gemm_layer(mq_gemm_kernel_t *kernel, const int32_t 
 {
     const uint32_t *const start = (const uint32_t *)stream;
     const int32_t pair = 2 + 2 * words + 2 * constants;
-    const uint32_t *const end = block + 3 + 6 * words;
+    const uint32_t *const end = block + 6 * words;
     const uint32_t *const odd_stream = start + outputs / 2 * pair;
-    const uint32_t *const odd_end = start + (outputs + 1) / 2 * pair + 2;
+    const uint32_t *const odd_end = start + (outputs + 1) / 2 * pair;
     return (mq_gemm_layer_t){
-        .pairs = {.y_pixel = outputs, .w_end = odd_stream + 2, .skip = MQ_GEMM_SKIP(words), .block_end = end},
+        .pairs = {.y_pixel = outputs, .w_end = odd_stream, .skip = MQ_GEMM_SKIP(words), .block_end = end},
         .odd = {.y_pixel = 2, .w_end = odd_end, .skip = MQ_GEMM_SKIP(words), .block_end = end},
         .stream = start,
         .odd_stream = odd_stream,

@@ -39,18 +39,18 @@ MQ_KERNEL void mq_pointwise_gemm_expand(const int8_t *x, int32_t in_c, int32_t c
             mq_pointwise_gemm_align(x, in_c, bytes);
         }
         const uint32_t *from = in_c % 4 ? bytes : (const uint32_t *)(const void *)x;
-        block[i] = (uint32_t)mq_gemm_expand(from, words, block + 3 + i, 0);
+        mq_gemm_expand(from, words, block + i);
     }
 }
 
-/* `stream` is that of mq_gemm.h; an odd output is packed with a twin. scratch, in words: the block, 3 and 6 a word of a
-   pixel; where in_c is not a multiple of 4, a word each; where the pixels are no multiple of 3, outputs of three. */
+/* `stream` is that of mq_gemm.h; an odd output is packed with a twin. scratch, in words: the block, 6 a word of
+   a pixel; where in_c is not a multiple of 4, a word each; where the pixels are no multiple of 3, outputs of three. */
 MQ_KERNEL void mq_pointwise_gemm(const mq_pointwise_gemm_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch,
                                  int8_t *y, mq_gemm_kernel_t *kernel, int32_t constants)
 {
     const int32_t words = (p->in_c + 3) / 4;
     uint32_t *const block = (uint32_t *)scratch;
-    uint32_t *const bytes = block + 3 + 6 * words;
+    uint32_t *const bytes = block + 6 * words;
     uint32_t *const spare = bytes + (p->in_c % 4 ? words : 0);
     const mq_gemm_layer_t layer = mq_gemm_layer(kernel, stream, words, p->out_c, constants, block, spare);
     int32_t left = p->pixels;

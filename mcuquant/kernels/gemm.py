@@ -78,12 +78,12 @@ def pack(site: Site, form: Form) -> Array:
     """The stream of mq_gemm.h as int32: for each pair of outputs its starts, weight words in turn and constants."""
     p, found = conv_params(site), form.constants(site)
     assert found is not None
-    w = padded(weights(site).reshape(len(p.multipliers), -1))
+    w = _flat(site)
     folded = bias(site).astype(np.int64) - p.x_zero * w.sum(axis=1, dtype=np.int64)
-    start = (folded + 127 * w[:, 1::2].sum(axis=1, dtype=np.int64)) * 256 + found[0]
-    words = _offset_even(w).view(np.int32)
-    rows = [_pair(start, words, found[1], i) for i in range(0, len(w), 2)]
-    return np.concatenate([*rows, [0, 0]]).astype(np.uint64).astype(np.uint32).view(np.int32)
+    start = folded * 256 - 127 * w[:, 0::2].sum(axis=1, dtype=np.int64) + found[0]
+    words = (256 * w[:, 1::2].astype(np.int64) + w[:, 0::2]).astype(np.int16).view(np.int32)
+    stream = np.concatenate([_pair(start, words, found[1], i) for i in range(0, len(w), 2)])
+    return stream.astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
 def _pair(start: Array, words: Array, constants: Array, i: int) -> Array:
@@ -101,11 +101,16 @@ def padded(w: Array) -> Array:
     return np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))
 
 
-def _offset_even(w: Array) -> Array:
-    """Even bytes offset by 128, odd ones as they are."""
-    packed = w.astype(np.int16)
-    packed[:, 0::2] += 128
-    return np.ascontiguousarray(packed.astype(np.uint16).astype(np.uint8))
+def _flat(site: Site) -> Array:
+    """(outputs, inputs of whole words)."""
+    w = weights(site)
+    return padded(w.reshape(len(w), -1))
+
+
+def _pairs_fit(site: Site) -> bool:
+    """256 * odd + even weight is within 16 bits: all but an odd -128 behind a negative even one."""
+    w = _flat(site)
+    return not bool(((w[:, 1::2] == -128) & (w[:, 0::2] < 0)).any())
 
 
 def _scratch_bytes(site: Site) -> int:
@@ -114,7 +119,7 @@ def _scratch_bytes(site: Site) -> int:
     outputs = site.out.shape[3]
     whole = site.ins[0].shape[3] % 4 == 0
     spare = 0 if site.out.elements // outputs % PIXELS == 0 else -(-PIXELS * outputs // 4)
-    return 4 * (PIXELS + 2 * PIXELS * words + (0 if whole else words) + spare)
+    return 4 * (2 * PIXELS * words + (0 if whole else words) + spare)
 
 
 def _arguments(site: Site, form: Form, struct: Struct) -> tuple[Arg, ...]:
@@ -163,7 +168,7 @@ def _variant(kernel: str, form: Form, where: Callable[[Site], bool], struct: Cal
         f"{kernel}_{form.name}_s8",
         f"mq_{kernel}.h",
         Conv2D,
-        lambda site: is_taken(site) and where(site) and form.constants(site) is not None,
+        lambda site: is_taken(site) and where(site) and _pairs_fit(site) and form.constants(site) is not None,
         lambda site: _arguments(site, form, struct(site)),
         _scratch_bytes,
         leads=_leads,
