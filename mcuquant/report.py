@@ -195,6 +195,10 @@ def _board_facts(board: Board) -> Iterable[tuple[str, str]]:
     yield "RAM", _region_text(board.ram)
     yield "stack", bytes_text(board.stack_bytes)
     yield "serial port", f"{board.uart.baud} baud, UART at {board.uart.base:#010x}"
+    if board.usb is not None:
+        yield "USB", f"{board.usb.vid:04x}:{board.usb.pid:04x}"
+    if board.flashing is not None:
+        yield "flashed by", ", ".join(board.flashing.methods)
     yield "tried", verified_text(board)
     yield "compiler", " ".join(board.compiler_flags)
     if board.qemu is not None:
