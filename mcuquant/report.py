@@ -153,6 +153,16 @@ def db_text(db: float) -> str:
     return "exact" if db == math.inf else f"{db:.1f} dB"
 
 
+def quantizers_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Each quantizer at each number of bits: right answers, distance to the float network, flash, cycles."""
+    made = table("weights by", "formula", ">bits", ">right", ">outputs", ">constants", ">cycles")
+    for row in rows:
+        right = "" if row["right"] is None else f"{100 * row['right']:.1f} %"
+        sizes = (bytes_text(row["flash_bytes"]), f"{row['cycles']:,}")
+        made.add_row(row["quantizer"], row["formula"], str(row["bits"]), right, db_text(row["output_db"]), *sizes)
+    return made
+
+
 def boards_table(boards: Iterable[Board]) -> Table:
     made = table("board", "core", ">clock", ">flash", ">RAM", "tried")
     for b in boards:

@@ -26,7 +26,19 @@ from mcuquant.quantization.quantizers import QUANTIZERS
 
 SHAPE = (3, 12)
 """Channels and length of one input of the network below."""
-COMMANDS = ("compile", "flash", "bench", "compare", "run", "validate", "inspect", "report", "boards", "doctor")
+COMMANDS = (
+    "compile",
+    "flash",
+    "bench",
+    "compare",
+    "run",
+    "validate",
+    "inspect",
+    "quantizers",
+    "report",
+    "boards",
+    "doctor",
+)
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,37 @@ def test_compile_finds_bits_for_a_budget(files: Files, tmp_path: Path) -> None:
 def test_the_recipe_offers_what_there_is() -> None:
     assert set(recipe.QUANTIZERS) == set(QUANTIZERS)
     assert set(recipe.METHODS) == {"auto", *METHODS}
+
+
+def test_quantizers_stand_side_by_side(files: Files, tmp_path: Path) -> None:
+    x = np.load(files.calibration)["x"]
+    np.savez(tmp_path / "t.npz", x=x, y=np.arange(len(x)) % 5)
+    options = ("--calibration", files.calibration, "--data", tmp_path / "t.npz", "--bits", 8, "--bits", 2)
+    result = mcuquant("quantizers", files.pt2, *options)
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.stdout.splitlines() if " y = " in line]
+    assert [row[0] for row in rows] == [*QUANTIZERS] * 2
+    assert {row[-1].replace(",", "").isdigit() for row in rows} == {True}
+    assert len({" ".join(row[-8:-3]) for row in rows}) > len(QUANTIZERS)
+    check_width(result.stdout.partition("Constants")[0])
+    assert "cycles estimated by the cost model, not measured" in result.stdout
+    assert re.search(
+        r"^Next: mcuquant compile \S+ --calibration \S+ --weights \S+ --weight-bits [82]$", result.stdout, re.M
+    )
+
+
+def test_quantizers_wants_a_float_network_and_as_many_classes_as_samples(files: Files, tmp_path: Path) -> None:
+    check_fails(
+        mcuquant("quantizers", files.tflite, "--calibration", files.calibration),
+        2,
+        f"{files.tflite} is quantized already: its weights are integers",
+    )
+    np.savez(tmp_path / "t.npz", x=np.load(files.calibration)["x"], y=np.zeros(3))
+    check_fails(
+        mcuquant("quantizers", files.pt2, "--calibration", files.calibration, "--data", tmp_path / "t.npz"),
+        1,
+        "there are 40 samples and 3 classes; expected as many",
+    )
 
 
 def test_compile_wants_calibration_for_a_float_network(files: Files, tmp_path: Path) -> None:

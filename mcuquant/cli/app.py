@@ -17,6 +17,7 @@ from .doctor import doctor
 from .flash import flash_
 from .inspect import inspect
 from .node import node_
+from .quantizers import quantizers_
 from .report import report_
 from .validate import validate
 
@@ -66,6 +67,6 @@ def main() -> None:
 
 
 _WORK = (compile_, compress, flash_, bench, compare_, run, validate, node_)
-_LOOK = (inspect, report_, boards, doctor, demo)
+_LOOK = (inspect, quantizers_, report_, boards, doctor, demo)
 for _command in (*_WORK, *_LOOK):
     main.add_command(_command)

@@ -30,9 +30,10 @@ _OPTIONS = (
     click.option(
         "--weights",
         type=click.Choice(QUANTIZERS),
+        metavar="QUANTIZER",
         default="nearest",
         show_default=True,
-        help="How weights become integers; see docs/quantization.md.",
+        help="How weights become integers; `mcuquant quantizers` compares the ways.",
     ),
     click.option("--weight-bits", type=click.Choice(("8", "4", "2")), default="8", show_default=True),
     click.option(
