@@ -61,6 +61,7 @@ typedef struct {
 
 MQ_WEIGHTED_FORMS(MQ_DEFINE_CONV2D, mq_conv2d)
 MQ_WEIGHTED_FORMS_B32(MQ_DEFINE_CONV2D, mq_conv2d)
+MQ_DEFINE_CONV2D(mq_conv2d_s8_w16, int8_t, int16_t, mq_weight_16, int32_t, mq_requantize)
 
 #undef MQ_DEFINE_CONV2D
 

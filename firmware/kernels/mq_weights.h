@@ -11,6 +11,13 @@ MQ_KERNEL int32_t mq_weight_8(const int8_t *w, int32_t i, int32_t o)
     return w[i];
 }
 
+/* What unpacked weights are times their multiplier. */
+MQ_KERNEL int32_t mq_weight_16(const int16_t *w, int32_t i, int32_t o)
+{
+    (void)o;
+    return w[i];
+}
+
 /* Packed weights: a stream of `bits` bits each (1 to 8), the first in the lowest bits of the first byte, without gaps.
    They are values in two's complement, or indices into the codebook of the output channel's group. */
 typedef struct {

@@ -11,6 +11,7 @@ from . import (
     depthwise_mve,
     depthwise_scalar,
     elementwise,
+    fields,
     fully_connected,
     gemm,
     gemm_sums,
@@ -24,6 +25,7 @@ from . import (
     softmax,
     sparse,
     unary,
+    unpacked,
     winograd,
 )
 from .base import Blob, Exactly, In, Ins, Number, Out, Parts, Record, Scratch, Site, Struct, Variant
@@ -47,6 +49,8 @@ __all__ = [
 
 VARIANTS: tuple[Variant, ...] = (
     *sparse.VARIANTS,
+    *fields.VARIANTS,
+    *unpacked.VARIANTS,
     *mve.VARIANTS,
     *depthwise_mve.VARIANTS,
     *add_words.VARIANTS,

@@ -20,6 +20,26 @@ def unpack_bits(packed: Array, bits: int, count: int) -> Array:
     return np.packbits(rows, axis=1, bitorder="little")[:, 0]
 
 
+def planes(rows: Array, bits: int) -> Array:
+    """Low `bits` bits of (outputs, depth) integers as uint32, planes of each output behind one another; mq_unpack.h."""
+    quads = -(-rows.shape[1] // 4)
+    raw = np.pad(rows.astype(np.int64).astype(np.uint8), ((0, 0), (0, 4 * quads - rows.shape[1])))
+    parts = [8] if bits == 8 else [part for part in (4, 2, 1) if bits & part]
+    places = np.cumsum([0, *parts])[:-1]
+    words = [_plane(raw >> place & ((1 << part) - 1), part) for part, place in zip(parts, places, strict=True)]
+    return np.concatenate(words, axis=1)
+
+
+def _plane(fields: Array, bits: int) -> Array:
+    """(outputs, words): in each byte of a word the fields of every fourth weight."""
+    each = 8 // bits
+    quads = fields.shape[1] // 4
+    turns = np.pad(fields, ((0, 0), (0, 4 * (-quads % each)))).reshape(len(fields), -1, each, 4)
+    shifts = (bits * np.arange(each))[:, None]
+    packed = (turns.astype(np.uint32) << shifts).sum(axis=2).astype(np.uint8)
+    return np.ascontiguousarray(packed).view(np.uint32).reshape(len(fields), -1)
+
+
 def is_packed(site: Site) -> bool:
     """Whether the weights are to be stored in another form than one a byte."""
     w = site.ins[1]

@@ -11,8 +11,9 @@ from ..ir import Array, DType
 from ..ops import Conv2D, FullyConnected
 from . import overlap
 from .base import Arg, Blob, In, Out, Record, Scratch, Site, Struct, Value, Variant, image_fields
-from .conv import bias, check, conv_params, requantize_blobs, weights
+from .conv import check, conv_params, requantize_blobs, weights
 from .cost import CALL
+from .gemm_sums import folded_bias
 from .packing import index_bits
 
 ROWS = 4
@@ -151,13 +152,6 @@ def _record(site: Site) -> Record:
     if q.multipliers:
         fields["multiplier"] = Blob("factors", np.array(q.multipliers, np.uint8))
     return Record("mq_sparse_weights_t", fields)
-
-
-def folded_bias(site: Site) -> Array:
-    """Biases less what the input's zero point adds to every sum."""
-    sums = site.ins[1].steps.astype(np.int64).reshape(len(weights(site)), -1).sum(axis=1)
-    folded = bias(site).astype(np.int64) - conv_params(site).x_zero * sums
-    return np.asarray(folded.astype(np.uint64).astype(np.uint32).view(np.int32))
 
 
 def _rows_args(site: Site) -> tuple[Arg, ...]:

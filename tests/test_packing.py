@@ -1,0 +1,141 @@
+"""Packed weights read back as the kernels read them, which kernel takes which, and what they take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from compressed import asymmetric, narrow, shared, two_level
+from graphs import GENERATORS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nets import Net
+
+from mcuquant import ops
+from mcuquant.core import CORES
+from mcuquant.ir import Array, Graph
+from mcuquant.kernels import Site, fields
+from mcuquant.kernels.cost import cost
+from mcuquant.kernels.packing import index_bits, planes
+from mcuquant.plan import choose
+
+M4, M0 = CORES["cortex-m4"], CORES["cortex-m0plus"]
+
+
+def from_planes(words: Array, bits: int, depth: int) -> Array:
+    """One output, as mq_unpack_raw reads it."""
+    quads = -(-depth // 4)
+    if bits == 8:
+        return words.view(np.uint8)[:depth]
+    raw, place, at = np.zeros((quads, 4), int), 0, 0
+    for plane in (4, 2, 1):
+        if bits & plane:
+            for k in range(quads):
+                word = int(words[at + k // (8 // plane)]) >> (k % (8 // plane) * plane)
+                raw[k] |= [((word >> (8 * j)) & ((1 << plane) - 1)) << place for j in range(4)]
+            at, place = at + -(-quads * plane // 8), place + plane
+    assert at == words.size
+    return raw.ravel()[:depth]
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.integers(0, 2**32), st.integers(1, 8), st.integers(1, 70))
+def test_planes_read_back(seed: int, bits: int, depth: int) -> None:
+    raw = np.random.default_rng(seed).integers(0, 1 << bits, (3, depth))
+    words = planes(raw, bits)
+    assert words.dtype == np.uint32
+    for row, packed in zip(raw, words, strict=True):
+        np.testing.assert_array_equal(from_planes(packed, bits, depth), row)
+
+
+def dense(outputs: int, depth: int, rows: int = 1) -> Graph:
+    net = Net(np.random.default_rng(6))
+    x = net.input((rows, depth))
+    w = net.weights((outputs, depth), 0, per_channel=False)
+    inputs = (x, w, net.bias(x, w, outputs, depth))
+    return net.graph(net.apply(ops.FullyConnected, inputs, (rows, outputs)))
+
+
+def site(graph: Graph, cpu: str = "cortex-m4") -> Site:
+    return Site(graph, graph.ops[0], CORES[cpu])
+
+
+def from_fields(words: Array, bits: int, shape: tuple[int, int], is_indices: bool) -> Array:
+    """Stored fields as the kernel pairs them with inputs."""
+    raw = np.zeros((words.shape[0] * 4, 4 * -(-shape[1] // 4) + 64), int)
+    mask = (1 << bits) - 1
+    for group, column, output in np.ndindex(words.shape):
+        for i in range(16 // bits):
+            pair = column * (16 // bits) + i
+            at = pair // 2 * 4 + pair % 2
+            word = int(words[group, column, output]) >> (2 * bits * i if is_indices else bits * i)
+            raw[group * 4 + output, [at, at + 2]] = word & mask, word >> (bits if is_indices else 16) & mask
+    return raw[: shape[0], : shape[1]]
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize(("outputs", "depth"), [(1, 1), (5, 23), (8, 64)])
+def test_fields_of_values_read_back(bits: int, outputs: int, depth: int) -> None:
+    graph = narrow(dense(outputs, depth), np.random.default_rng(1), bits)
+    data = graph.ins(graph.ops[0])[1].data
+    assert data is not None
+    found = from_fields(fields.pack(site(graph)), bits, (outputs, depth), is_indices=False)
+    np.testing.assert_array_equal(found, data.astype(int) + (1 << (bits - 1)))
+
+
+@pytest.mark.parametrize("entries", [2, 4, 7, 16])
+@pytest.mark.parametrize(("outputs", "depth"), [(1, 1), (5, 23), (8, 64)])
+def test_fields_of_indices_read_back(entries: int, outputs: int, depth: int) -> None:
+    graph = shared(dense(outputs, depth), np.random.default_rng(1), entries)
+    w = graph.ins(graph.ops[0])[1]
+    assert w.palette is not None
+    found = from_fields(fields.pack(site(graph)), index_bits(w), (outputs, depth), is_indices=True)
+    np.testing.assert_array_equal(found, w.palette.indices)
+
+
+def chosen(graph: Graph, cpu: str = "cortex-m4") -> str:
+    return choose(site(graph, cpu)).name
+
+
+def test_which_kernel_takes_a_fully_connected_layer() -> None:
+    rng = np.random.default_rng(2)
+    graph = dense(12, 40)
+    for made in (narrow(graph, rng, 4), narrow(graph, rng, 2), asymmetric(graph, rng), shared(graph, rng, 16)):
+        assert chosen(made) == "fully_connected_fields_s8"
+        assert chosen(made, "cortex-m0plus") == "conv2d_unpacked_s8"
+    assert chosen(shared(graph, rng, 17)) == "conv2d_unpacked_s8"
+    assert chosen(shared(graph, rng, 16, groups=2)) == "conv2d_unpacked_s8"
+
+
+def test_which_kernel_takes_a_convolution() -> None:
+    rng = np.random.default_rng(2)
+    graph = GENERATORS["conv2d"](rng)
+    for made in (narrow(graph, rng, 4), asymmetric(graph, rng, by_channel=True), shared(graph, rng, 200, groups=2)):
+        assert chosen(made) == "conv2d_blocks_s8"
+        assert chosen(made, "cortex-m0plus") == "conv2d_unpacked_s8"
+    grouped = narrow(GENERATORS["conv2d_groups"](rng), rng, 4)
+    assert chosen(grouped) == "conv2d_packed_s8"
+
+
+def test_steps_beyond_16_bits_are_left_to_the_plain_kernel() -> None:
+    rng = np.random.default_rng(2)
+    graph = two_level(asymmetric(GENERATORS["conv2d"](rng), rng), rng)
+    w = graph.ins(graph.ops[0])[1]
+    assert w.q is not None
+    data, channels = np.full(w.shape, 127, np.int8), w.shape[0]
+    for multiplier, name in ((129, "conv2d_unpacked_s8"), (130, "conv2d_packed_s8")):
+        q = replace(w.q, zero_points=(-127,) * channels, multipliers=(multiplier,) * channels)
+        changed = replace(graph, tensors={**graph.tensors, w.id: replace(w, data=data, q=q)})
+        assert chosen(changed, "cortex-m0plus") == name
+
+
+def test_they_take_the_bytes_of_their_bits() -> None:
+    rng = np.random.default_rng(3)
+    graph = dense(64, 256)
+    around = 64 * 4 + 64
+    for bits in (2, 4):
+        found = cost(choose(site(narrow(graph, rng, bits))), site(narrow(graph, rng, bits)))
+        assert found.constant_bytes < 64 * 256 * bits // 8 + around
+    made = shared(graph, rng, 4)
+    assert cost(choose(site(made)), site(made)).constant_bytes < 64 * 256 * 2 // 8 + around
