@@ -13,7 +13,7 @@ from typing import Any
 import graphs
 import layers
 import numpy as np
-from compressed import asymmetric, narrow, pruned, shared, two_level
+from compressed import asymmetric, narrow, pruned, shared, two_level, with_weights
 from graphs import INT8, INT16, Generator
 from nets import Net
 
@@ -58,6 +58,17 @@ def _int4_of_int16(layer: Any, shape: Shape, rng: np.random.Generator, **form: A
 def _narrowing(dtype: DType, rng: np.random.Generator, **form: Any) -> Graph:
     """Several rows, each of fewer outputs than inputs: the output may run into the input behind the reader."""
     return _plain(dtype, (1, 5, 9), layers.fully_connected, rng, rows=True, outputs=4, **form)
+
+
+def _steps_beyond_16_bits(rng: np.random.Generator) -> Graph:
+    def change(w: Tensor, axis: int) -> Tensor:
+        assert w.q is not None
+        channels = w.shape[axis]
+        zeros, multipliers = [-128] * channels, [255 - c for c in range(channels)]
+        q = QParams.of(w.q.scale[0] / 256, 0, axis, zeros, multipliers)
+        return replace(w, q=q, data=rng.choice([-128, -127, 126, 127], w.shape).astype(np.int8))
+
+    return with_weights(_narrowing(INT8, rng), change)
 
 
 def _weight_zero_point(rng: np.random.Generator) -> Graph:
@@ -218,6 +229,7 @@ GENERATORS: dict[str, Generator] = {
     "fully_connected_narrowing_int4_int16": partial(_narrowing, INT16, bits=4),
     "fully_connected_narrowing_int32_bias": partial(_narrowing, INT16, bias=INT32),
     "fully_connected_narrowing_int4_int32_bias": partial(_narrowing, INT16, bits=4, bias=INT32),
+    "fully_connected_narrowing_two_level": _steps_beyond_16_bits,
     "fully_connected_weight_zero_point": _weight_zero_point,
     "arg_max_int64": partial(_arg_max_int64, INT8),
     "arg_max_int16_int64": partial(_arg_max_int64, INT16),

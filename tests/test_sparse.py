@@ -110,7 +110,7 @@ def test_values_beyond_8_bits_are_not() -> None:
     assert w.q is not None
     data = np.full(w.shape, -100, np.int8)
     data[0, 0] = 29
-    for value, name in ((27, "sparse_s8"), (28, "fully_connected_s8")):
+    for value, name in ((27, "sparse_s8"), (28, "fully_connected_fields_s8")):
         data[0, 0] = value
         moved = replace(w, data=data.copy(), q=replace(w.q, zero_point=-100))
         assert chosen(replace(graph, tensors={**graph.tensors, w.id: moved})) == name
