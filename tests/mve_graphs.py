@@ -73,6 +73,15 @@ def _depthwise_forms(name: str, **form: Any) -> dict[str, Generator]:
     }
 
 
+def _dense(rng: np.random.Generator, **form: Any) -> Graph:
+    """Fully connected layers of a row, or of `rows`."""
+    net = Net(rng)
+    x = net.input((form.get("rows", 1), form.get("depth") or net.size(1, 70)))
+    zero_point = form.get("zero_point", -128)
+    y = fast_graphs.dense(net, x, form.get("outputs") or net.size(1, 30), zero_point, form.get("per_channel", False))
+    return net.graph(fast_graphs.dense(net, y, net.size(1, 9), zero_point))
+
+
 GENERATORS: dict[str, Generator] = {
     **_forms("pointwise_mve_above", _pointwise, zero_point=-128),
     **_forms("pointwise_mve_signed", _pointwise, zero_point=11),
@@ -80,6 +89,10 @@ GENERATORS: dict[str, Generator] = {
     "pointwise_mve_above_by_two": partial(_pointwise, zero_point=-128, stride=(2, 2)),
     "pointwise_mve_signed_across": partial(_pointwise, zero_point=4, stride=(1, 3), channels=16),
     "pointwise_mve_above_one_pixel": partial(_pointwise, zero_point=-128, size=(1, 1)),
+    "pointwise_mve_above_dense": _dense,
+    "pointwise_mve_above_dense_vectors": partial(_dense, depth=48, outputs=32),
+    "pointwise_mve_signed_dense_rows": partial(_dense, zero_point=3, rows=3),
+    "pointwise_mve_signed_dense_by_channel": partial(_dense, zero_point=-20, per_channel=True),
     **_depthwise_forms("depthwise_mve_above", zero_point=-128),
     **_depthwise_forms("depthwise_mve_signed", zero_point=7),
     **_depthwise_forms("depthwise_mve_clamped", zero_point=-9, activation=Activation.RELU),

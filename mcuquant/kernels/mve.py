@@ -10,12 +10,12 @@ import numpy as np
 
 from ..integer import ConvParams
 from ..ir import Array
-from ..ops import Conv2D
+from ..ops import Conv2D, FullyConnected
 from . import overlap
-from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Variant
+from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Value, Variant
 from .conv import conv_params, weights
 from .cost import CALL, Shared
-from .folded import folded_bias, has_halves, is_int8, largest_sum, shifts_right
+from .folded import clamp_fields, folded_bias, has_halves, is_int8, largest_sum, shifts_right
 from .geometry import conv2d_fields, is_pointwise, is_ungrouped, pairs_leads, pointwise_fields
 
 VECTOR = 16
@@ -176,4 +176,42 @@ def _conv2d(form: Form) -> Variant:
     )
 
 
-VARIANTS = (*map(_pointwise, FORMS), *map(_conv2d, FORMS))
+def _dense_args(site: Site) -> tuple[Arg, ...]:
+    """Rows of inputs as pixels."""
+    outputs, depth = site.ins[1].shape
+    rows = site.ins[0].elements // depth
+    fields: dict[str, Value] = {
+        "rows": 1,
+        "row_step": 0,
+        "pixels": rows,
+        "pixel_step": depth,
+        "in_c": depth,
+        "out_c": outputs,
+        **clamp_fields(conv_params(site)),
+    }
+    return Struct("mq_pointwise_mve_t", fields), In(), _stream(site, depth % VECTOR), Out()
+
+
+def _dense_cycles(site: Site) -> int:
+    outputs, depth = site.ins[1].shape
+    return CALL + product_cycles(site.ins[0].elements // depth, depth, outputs)
+
+
+def _dense(form: Form) -> Variant:
+    def takes(site: Site) -> bool:
+        return is_taken(site) and form.fits(conv_params(site))
+
+    return Variant(
+        f"pointwise_mve_{form.name}_s8",
+        "mq_pointwise_mve.h",
+        FullyConnected,
+        takes,
+        _dense_args,
+        cycles=_dense_cycles,
+        step_bytes=80,
+        shared=shared(form),
+        note="rows as pixels",
+    )
+
+
+VARIANTS = (*map(_pointwise, FORMS), *map(_conv2d, FORMS), *map(_dense, FORMS))
