@@ -69,7 +69,7 @@ def test_the_shortest_requantization_that_is_proven() -> None:
 def test_whole_words_and_many_taps_are_left_to_others() -> None:
     assert not chosen(layer(channels=4)).startswith("conv2d_few")
     assert not chosen(layer(channels=3, window=5)).startswith("conv2d_few")
-    assert chosen(layer(), "cortex-m3") == "conv2d_pair_s8"
+    assert chosen(layer(), "cortex-m3") == "conv2d_three_s8"
 
 
 def test_sums_that_do_not_fit_256_times_are_refused() -> None:

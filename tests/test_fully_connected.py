@@ -97,7 +97,7 @@ def test_room_and_proof_decide() -> None:
     assert chosen(layer(20, 20)) == "fully_connected_eight_s8"
     assert chosen(layer(20, 20, zero_point=5)) == "fully_connected_eight_twice_s8"
     assert chosen(layer(20, 200, zero_point=5)) == "fully_connected_eight_prepared_twice_s8"
-    assert chosen(layer(), "cortex-m3") == "fully_connected_s8"
+    assert chosen(layer(), "cortex-m3") == "fully_connected_scalar_s8"
 
 
 @pytest.mark.parametrize(

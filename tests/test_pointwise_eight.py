@@ -83,4 +83,4 @@ def test_constants_are_exact_from_the_least_sum_to_the_greatest(form: Form, unit
 def test_what_is_taken(form: dict[str, Any], name: str) -> None:
     where = layer(**form)
     assert choose(where).name == name
-    assert choose(replace(where, core=CORES["cortex-m3"])).name == "pointwise_pair_s8"
+    assert choose(replace(where, core=CORES["cortex-m3"])).name == "conv2d_three_s8"

@@ -25,7 +25,7 @@ MADE = mve_graphs.GENERATORS
 NAMES = list(MADE)
 CPUS = ("cortex-m3", "cortex-m0plus")
 M3, M0PLUS = (CORES[cpu] for cpu in CPUS)
-PLAIN = {"conv2d_s8", "depthwise_s8"}
+PLAIN = {"conv2d_s8", "depthwise_s8", "fully_connected_s8"}
 
 
 def made(name: str, seed: int) -> Graph:
@@ -95,8 +95,7 @@ def chosen(where: Site) -> str:
 
 
 def test_kernels_by_core() -> None:
-    assert chosen(layer()) == "pointwise_pair_s8"
-    assert chosen(layer(window=(2, 2))) == "conv2d_pair_s8"
+    assert chosen(layer()) == chosen(layer(window=(2, 2))) == "conv2d_three_s8"
     assert chosen(layer(M0PLUS)) == "conv2d_four_s8"
     assert chosen(layer(CORES["cortex-m0"])) == "conv2d_four_s8"
     assert chosen(layer(left_shift=True, largest=1)) == "conv2d_s8"
@@ -128,6 +127,21 @@ def test_rows_of_words_unpack_to_the_weights() -> None:
     assert rows.shape == (5, 44)
     assert rows[:, : w.shape[1]].tolist() == w.tolist()
     assert not rows[:, w.shape[1] :].any()
+
+
+def test_pairs_of_outputs_unpack_to_the_weights() -> None:
+    where = layer(window=(2, 3))
+    w = weights(where).reshape(where.out.shape[3], -1)
+    pairs = scalar.pack_pairs(where)
+    assert pairs.shape == (3, 44, 2)
+    first, second = pairs[:, :, 0].view(np.uint8).astype(int) - 128, pairs[:, :, 1]
+    assert first[:, : w.shape[1]].tolist() == w[0::2].tolist()
+    assert second[:2, : w.shape[1]].tolist() == w[1::2].tolist()
+    assert not first[:, w.shape[1] :].any()
+    assert not second[:, w.shape[1] :].any()
+    assert not second[2].any()
+    added = (scalar.offset_bias(where) - folded_bias(where)).tolist()
+    assert added == (-128 * w.sum(axis=1, dtype=int)).tolist()
 
 
 def depthwise(**form: Any) -> Site:

@@ -145,4 +145,4 @@ def test_a_sum_that_could_reach_its_limit_is_refused(window: tuple[int, int], un
 def test_windows_and_channels_that_are_taken(form: dict[str, Any], name: str) -> None:
     where = layer(**{"largest": 30} | form)
     assert chosen(where) == name
-    assert chosen(replace(where, core=CORES["cortex-m3"])) == "conv2d_pair_s8"
+    assert chosen(replace(where, core=CORES["cortex-m3"])) == "conv2d_three_s8"

@@ -1,6 +1,6 @@
 """Convolutions on cores without SIMD; firmware/kernels/mq_conv2d_scalar.h.
 
-On Cortex-M3 two outputs of two pixels at a time, on Armv6-M an output of four pixels.
+On Cortex-M3 two outputs of three pixels at a time, a product for both; on Armv6-M an output of four pixels.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import numpy as np
 
 from ..ir import Array
 from ..metrics import macs
-from ..ops import Conv2D
+from ..ops import Conv2D, FullyConnected
 from . import overlap
-from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Variant
+from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Value, Variant
 from .conv import conv_params, requantize_blobs, weights
 from .cost import CALL, Shared
-from .folded import folded_bias, has_halves, is_int8, largest_sum, shifts_right
-from .geometry import conv2d_fields, is_pointwise, is_ungrouped, pairs_leads, pointwise_fields
+from .folded import by_output, clamp_fields, folded_bias, has_halves, is_int8, largest_sum, shifts_right
+from .geometry import conv2d_fields, is_ungrouped
 
 _SUM_LIMIT = 1 << 29
 """Of the requantization in parts; mq_scalar_product.h."""
-_PAIR_MAC, _FOUR_MAC, _OUTPUT, _TAP = 4, 5, 40, 6
+_MOST_TAPS = 1 << 16
+"""Of a layer: the sums of 16-bit products of a window stay within 32 bits."""
+_THREE_MAC, _FOUR_MAC, _DENSE_MAC, _OUTPUT, _TAP = 3, 5, 4, 50, 7
 
 
 def is_taken(site: Site) -> bool:
@@ -32,48 +34,63 @@ def is_taken(site: Site) -> bool:
 
 
 def is_narrow(site: Site) -> bool:
-    """Armv6-M, which has no multiply-accumulate and few registers."""
+    """Armv6-M, which has no multiply-accumulate, no shifted operands, and few registers."""
     return not site.core.unaligned
 
 
 def scale_blobs(site: Site) -> tuple[Blob, ...]:
     """Biases with the input's zero point folded in, multipliers, shifts."""
-    return Blob("bias", folded_bias(site).astype(np.int32)), *requantize_blobs(conv_params(site))
+    return _bias(folded_bias(site)), *requantize_blobs(conv_params(site))
+
+
+def _bias(folded: Array) -> Blob:
+    return Blob("bias", folded.astype(np.int32))
+
+
+def _rows(site: Site) -> Array:
+    """Weights of each output, filled up with zeros to a multiple of four."""
+    w = weights(site).reshape(weights(site).shape[0], -1)
+    return np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))
 
 
 def pack_words(site: Site) -> Array:
-    """Rows of weights filled up with zeros to whole words, as int32."""
-    w = weights(site).reshape(weights(site).shape[0], -1)
-    return np.ascontiguousarray(np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))).view(np.int32)
+    """Rows of weights as int32."""
+    return np.ascontiguousarray(_rows(site)).view(np.int32)
 
 
-def _takes_pointwise(site: Site) -> bool:
-    return is_taken(site) and not is_narrow(site) and is_ungrouped(site) and is_pointwise(site)
+def pack_pairs(site: Site) -> Array:
+    """For each pair of outputs their weights in turn, the first one's plus 128; an odd output has a twin of zeros."""
+    w = _rows(site)
+    w = np.pad(w, ((0, len(w) % 2), (0, 0)))
+    return np.stack([w[0::2] ^ np.int8(-128), w[1::2]], axis=2)
 
 
-def _takes_conv2d(site: Site, narrow: bool) -> bool:
-    return is_taken(site) and is_narrow(site) is narrow and is_ungrouped(site)
+def offset_bias(site: Site) -> Array:
+    """Biases for inputs that are 128 more than stored."""
+    return np.asarray(folded_bias(site) - 128 * by_output(site).sum(axis=1))
 
 
-def _pointwise(site: Site) -> tuple[Arg, ...]:
-    struct = Struct("mq_pointwise_scalar_t", pointwise_fields(site))
-    return struct, In(), Blob("weights", weights(site)), *scale_blobs(site), Out()
+def _takes(site: Site, narrow: bool) -> bool:
+    return is_taken(site) and is_narrow(site) is narrow and is_ungrouped(site) and site.ins[1].elements < _MOST_TAPS
 
 
-def _conv2d(site: Site, narrow: bool) -> tuple[Arg, ...]:
-    struct = Struct("mq_conv2d_scalar_t", conv2d_fields(site))
-    w = Blob("weights", pack_words(site), "rows of whole words") if narrow else Blob("weights", weights(site))
-    return struct, In(), w, *scale_blobs(site), Scratch("int32_t" if narrow else "int8_t"), Out()
+def _three(site: Site) -> tuple[Arg, ...]:
+    w = Blob("weights", pack_pairs(site), "pairs of outputs in turn, see mq_scalar_three.h")
+    scale = _bias(offset_bias(site)), *requantize_blobs(conv_params(site))
+    return Struct("mq_conv2d_scalar_t", conv2d_fields(site)), In(), w, *scale, Scratch("uint8_t"), Out()
 
 
-def _scratch_bytes(site: Site, narrow: bool) -> int:
-    """Two windows of bytes, or four of words."""
-    taps = int(weights(site)[0].size)
-    return 16 * (-(-taps // 4) * 4) if narrow else 2 * taps
+def _four(site: Site) -> tuple[Arg, ...]:
+    w = Blob("weights", pack_words(site), "rows of whole words")
+    return Struct("mq_conv2d_scalar_t", conv2d_fields(site)), In(), w, *scale_blobs(site), Scratch("int32_t"), Out()
 
 
-def _leads(site: Site, narrow: bool) -> tuple[int | None, ...]:
-    return overlap.windows(site, buffered=True, block=4 if narrow else 2)
+def _scratch_bytes(site: Site, pixel_bytes: int) -> int:
+    return pixel_bytes * (-(-int(weights(site)[0].size) // 4) * 4)
+
+
+def _leads(site: Site, pixels: int) -> tuple[int | None, ...]:
+    return overlap.windows(site, buffered=True, block=pixels)
 
 
 def _cycles(site: Site, mac: int) -> int:
@@ -81,35 +98,48 @@ def _cycles(site: Site, mac: int) -> int:
     return CALL + mac * macs(site.graph, site.op) + _OUTPUT * site.out.elements + _TAP * gathered
 
 
-def _variant(name: str, narrow: bool, shared: tuple[Shared, ...]) -> Variant:
-    return Variant(
-        name,
-        "mq_conv2d_scalar.h",
-        Conv2D,
-        partial(_takes_conv2d, narrow=narrow),
-        partial(_conv2d, narrow=narrow),
-        partial(_scratch_bytes, narrow=narrow),
-        leads=partial(_leads, narrow=narrow),
-        cycles=partial(_cycles, mac=_FOUR_MAC if narrow else _PAIR_MAC),
-        shared=shared,
-    )
+def _dense(site: Site) -> tuple[Arg, ...]:
+    outputs, depth = site.ins[1].shape
+    size: dict[str, Value] = {"rows": site.ins[0].elements // depth, "depth": depth, "outputs": outputs}
+    struct = Struct("mq_fully_connected_scalar_t", {**size, **clamp_fields(conv_params(site))})
+    return struct, In(), Blob("weights", weights(site)), *scale_blobs(site), Out()
 
 
-_PAIR = (Shared("mq_scalar_pair", 440),)
-_FOUR = (Shared("mq_scalar_four", 140), Shared("mq_scalar_four_pixels", 200))
+def _dense_cycles(site: Site) -> int:
+    return CALL + _DENSE_MAC * macs(site.graph, site.op) + _OUTPUT * site.out.elements
+
 
 VARIANTS = (
     Variant(
-        "pointwise_pair_s8",
-        "mq_pointwise_scalar.h",
+        "conv2d_three_s8",
+        "mq_conv2d_scalar.h",
         Conv2D,
-        _takes_pointwise,
-        _pointwise,
-        leads=pairs_leads,
-        cycles=partial(_cycles, mac=_PAIR_MAC),
-        step_bytes=100,
-        shared=_PAIR,
+        partial(_takes, narrow=False),
+        _three,
+        partial(_scratch_bytes, pixel_bytes=3),
+        leads=partial(_leads, pixels=3),
+        cycles=partial(_cycles, mac=_THREE_MAC),
+        shared=(Shared("mq_scalar_three", 250), Shared("mq_scalar_three_pixels", 280)),
     ),
-    _variant("conv2d_pair_s8", narrow=False, shared=_PAIR),
-    _variant("conv2d_four_s8", narrow=True, shared=_FOUR),
+    Variant(
+        "conv2d_four_s8",
+        "mq_conv2d_scalar.h",
+        Conv2D,
+        partial(_takes, narrow=True),
+        _four,
+        partial(_scratch_bytes, pixel_bytes=16),
+        leads=partial(_leads, pixels=4),
+        cycles=partial(_cycles, mac=_FOUR_MAC),
+        shared=(Shared("mq_scalar_four", 140), Shared("mq_scalar_four_pixels", 200)),
+    ),
+    Variant(
+        "fully_connected_scalar_s8",
+        "mq_fully_connected_scalar.h",
+        FullyConnected,
+        is_taken,
+        _dense,
+        cycles=_dense_cycles,
+        step_bytes=100,
+        shared=(Shared("mq_fully_connected_four", 500),),
+    ),
 )
