@@ -27,6 +27,13 @@ def test_the_demo_runs_from_recordings_to_a_table(tmp_path: Path) -> None:
     assert max(map(len, result.output.partition("4. What")[2].partition("The demo took")[0].splitlines())) <= 100
     manifest = json.loads((output / "manifest.json").read_text())
     assert [layer["op"] for layer in manifest["layers"]] == [*["Conv2D"] * 4, "Mean", "FullyConnected"]
+    *_, compile_node, run_node = (line.split() for line in result.output.strip().splitlines())
+    for words in (compile_node, run_node):
+        made = CliRunner().invoke(main, words[words.index("mcuquant") + 1 :])
+        assert made.exit_code == 0, made.output
+    rows = [row.split() for row in made.output.splitlines() if row.strip()]
+    decided = [row[2] for row in rows if row[0].isdecimal()]
+    assert len(set(decided)) >= 5, "seven exercises one after the other"
     subprocess.run(["make", "-s", "-C", output, "clean"], check=True)
     subprocess.run(["make", "-s", "-C", output], check=True)
     assert (output / "firmware.elf").is_file()

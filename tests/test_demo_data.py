@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import pickle
 import subprocess
@@ -159,13 +160,19 @@ def test_no_person_is_in_two_parts_and_scales_come_from_training_alone() -> None
 
 
 def test_the_command_line_gets_its_files(tmp_path: Path) -> None:
-    loaded = data.load(recordings((300,) * 10))
-    calibration, test = data.save(loaded, tmp_path / "new")
-    with np.load(calibration) as file:
-        assert np.array_equal(file["x"], loaded.train.x[::8])
-    with np.load(test) as file:
+    read = recordings((300,) * 10)
+    loaded = data.load(read)
+    data.save(loaded, tmp_path / "new")
+    with np.load(tmp_path / "new" / "test.npz") as file:
         assert np.array_equal(file["x"], loaded.test.x)
         assert np.array_equal(file["y"], loaded.test.y)
+    with np.load(tmp_path / "new" / "recording.npz") as file:
+        assert np.array_equal(file["x"], read["X"][7].astype(np.float32))
+    constants = json.loads((tmp_path / "new" / "stats.json").read_text())
+    assert constants["std"] == [loaded.units[0]] * 3 + [loaded.units[1]] * 3
+    assert np.array_equal(
+        loaded.test.x[0], (read["X"][7][:128].T.astype(np.float32)) / np.float32(constants["std"])[:, None]
+    )
 
 
 # ---- where the file comes from -------------------------------------------------------------------------------------

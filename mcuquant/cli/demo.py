@@ -54,6 +54,7 @@ def demo(board: str, seed: int, output: Path) -> None:
     with working("choosing ranges"):
         int8 = integers.to_integers(graph, data)
     project = _compile(int8, graph, target, output)
+    _save(data, output / "data")
     say("\n3. Run on the board")
     stored = integers.stored_windows(int8, data.test)
     host = integers.host_outputs(int8, stored)
@@ -70,7 +71,20 @@ def demo(board: str, seed: int, output: Path) -> None:
     show(report.accuracy_table(rows))
     _measure(project)
     say(f"\nThe demo took {time.monotonic() - start:.0f} s. {output} holds a C project: make -C {output} builds it.")
-    next_step(f"mcuquant bench {output}", f"mcuquant inspect {output}", f"mcuquant report {output}")
+    node = output.with_name(f"{output.name}-node")
+    next_step(
+        f"mcuquant bench {output}",
+        f"mcuquant report {output}",
+        f"mcuquant validate {output} --data {output}/data/test.npz",
+        f"mcuquant compile {output}/model.tflite --app node --normalise {output}/data/stats.json -o {node}",
+        f"mcuquant node {node} --data {output}/data/recording.npz",
+    )
+
+
+def _save(data: DemoData, directory: Path) -> None:
+    from ..demo.data import save
+
+    save(data, directory)
 
 
 def _train(seed: int) -> tuple[DemoData, Trained]:

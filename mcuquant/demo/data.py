@@ -8,6 +8,7 @@ test. Source: D. Burns et al., "Shoulder Physiotherapy Exercise Recognition" (Ph
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -66,6 +67,8 @@ class DemoData:
 
     One divisor for three axes, and no offset, so that a turned sensor is a turned input.
     """
+    recording: Array
+    """(T, 6) in g and rad/s, float32: each exercise once, one after the other, as the first test person does them."""
 
 
 def load(recordings: dict[str, Any] | None = None) -> DemoData:
@@ -74,7 +77,7 @@ def load(recordings: dict[str, Any] | None = None) -> DemoData:
     windows = cut(read)
     units = _units(windows.of(TRAIN))
     train, test = (_scaled(windows.of(subjects), units) for subjects in (TRAIN, TEST))
-    return DemoData(train, test, tuple(read["y_labels"]), units)
+    return DemoData(train, test, tuple(read["y_labels"]), units, _recording(read))
 
 
 def cut(recordings: dict[str, Any], window: int = WINDOW, step: int = STEP) -> Windows:
@@ -88,13 +91,27 @@ def cut(recordings: dict[str, Any], window: int = WINDOW, step: int = STEP) -> W
     return Windows(np.array(x, np.float32), np.array(y, np.int64), np.array(subject, np.int64))
 
 
-def save(data: DemoData, directory: Path) -> tuple[Path, Path]:
-    """calibration.npz (`x`: every eighth training window) and test.npz (`x`, `y`), for the command line."""
+def _recording(recordings: dict[str, Any]) -> Array:
+    of_person = np.flatnonzero(np.asarray(recordings["subject"]) == TEST[0])
+    exercises = np.asarray(recordings["y"])[of_person]
+    first = [of_person[np.flatnonzero(exercises == y)[0]] for y in sorted(set(exercises.tolist()))]
+    parts = [recordings["X"][i] for i in first]
+    return np.concatenate(parts).astype(np.float32)
+
+
+LSB = (16 / 32768, 35 / 32768)
+"""(g, rad/s) of one count of a sensor that takes up to 16 g and 2,000 degrees a second, with 16 bits."""
+
+
+def save(data: DemoData, directory: Path) -> None:
+    """What the command line takes: test.npz (windows `x`, classes `y`) for `validate`; recording.npz (`x`) and
+    stats.json for a node.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    paths = directory / "calibration.npz", directory / "test.npz"
-    np.savez_compressed(paths[0], x=data.train.x[::8])
-    np.savez_compressed(paths[1], x=data.test.x, y=data.test.y)
-    return paths
+    np.savez(directory / "test.npz", x=data.test.x, y=data.test.y)
+    np.savez(directory / "recording.npz", x=data.recording)
+    constants = {"mean": 0, "std": np.repeat(data.units, 3).tolist(), "lsb": np.repeat(LSB, 3).tolist()}
+    (directory / "stats.json").write_text(json.dumps(constants) + "\n")
 
 
 def _units(train: Windows) -> tuple[float, float]:
