@@ -19,6 +19,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .board import Board, board_names, load_board
     from .compression.pipeline import compress, compress_file
+    from .compression.qat import qat
     from .dut import Dut
     from .errors import McuquantError
     from .flow import compile, equalize, from_tflite, from_torch, load, quantize
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "compression.pipeline": ("compress", "compress_file"),
+    "compression.qat": ("qat",),
     "board": ("Board", "board_names", "load_board"),
     "dut": ("Dut",),
     "errors": ("McuquantError",),
@@ -60,6 +62,7 @@ __all__ = [
     "from_torch",
     "load",
     "load_board",
+    "qat",
     "quantize",
     "run",
     "snr_report",

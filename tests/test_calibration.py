@@ -233,7 +233,7 @@ def test_choices_that_do_not_exist() -> None:
     )
     with pytest.raises(CalibrationError) as error:
         quantize(image(), x, activations="int4")
-    assert str(error.value) == "activations of type 'int4' are not known, expected one of: int8, int16"
+    assert str(error.value) == "activations of type 'int4' are not known, expected one of: int8, int16, mixed"
 
 
 def test_what_no_input_reaches_cannot_be_quantized() -> None:

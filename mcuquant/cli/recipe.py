@@ -22,10 +22,10 @@ _OPTIONS = (
     click.option("--method", type=click.Choice(METHODS), default="auto", show_default=True, help="How to find ranges."),
     click.option(
         "--activations",
-        type=click.Choice(("int8", "int16")),
+        type=click.Choice(("int8", "int16", "mixed")),
         default="int8",
         show_default=True,
-        help="int16 where int8 loses too much.",
+        help="int16 where int8 loses too much; mixed: only in the layers that need it.",
     ),
     click.option(
         "--weights",

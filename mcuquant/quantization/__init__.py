@@ -18,6 +18,7 @@ from . import quantizers
 from .equalize import equalize as equalize
 from .histogram import Histogram
 from .methods import METHODS
+from .mixed import mixed
 from .palettes import with_palettes as with_palettes
 from .precision import LayerBits as LayerBits
 from .precision import chosen_bits, layer_bits, precision_note
@@ -32,7 +33,8 @@ from .snr import output_snr
 from .snr import snr_report as snr_report
 from .weights import FittedLayers, fit_weights
 
-ACTIVATIONS = {"int8": DType.INT8, "int16": DType.INT16}
+MIXED = "mixed"
+ACTIVATIONS = {"int8": DType.INT8, "int16": DType.INT16, MIXED: DType.INT8}
 _HELD_OUT_EVERY = 4
 _HELD_OUT_MOST = 32
 """Every fourth sample, at most 32, judges the methods; all of them calibrate in the end."""
@@ -65,8 +67,9 @@ def quantize(
     `calibration`: (N, ...) samples, a hundred typical ones are enough, in the graph's layout or the model's own
     (`channels_first` where the shape does not tell); a sequence of such arrays when the graph has several inputs.
     `method` is minmax, percentile (99.99 %), mse, or auto: the one of the three whose outputs have the best
-    signal-to-noise ratio on held-out samples; `notes` says which. `activations` is int8, or int16 (TFLite's 16x8: for
-    networks that int8 hurts; slower, twice the RAM). `weights` says how weights become integers (a text: by which
+    signal-to-noise ratio on held-out samples; `notes` says which. `activations` is int8, int16 (TFLite's 16x8: for
+    networks that int8 hurts; slower, twice the RAM), or mixed: int16 for as few layers as outputs of 30 dB need.
+    `weights` says how weights become integers (a text: by which
     quantizer); by default int8, symmetric, to nearest.
 
     Raises CalibrationError for unusable samples or an unknown choice, GraphError for a graph that is not float or not
@@ -84,6 +87,10 @@ def quantize(
     fitted, notes = _fitted(graph, samples, options)
     method, reason = _best(graph, seen, dtype, fitted) if method == "auto" else (method, "")
     made = _noted(_by(graph, seen.everywhere, method, dtype, fitted), f"calibrated by {method}{reason}")
+    if activations == MIXED:
+        wide = _by(graph, seen.everywhere, method, DType.INT16, fitted)
+        made, note = mixed(graph, made, wide, seen.inputs, seen.outputs)
+        notes.append(note)
     if options.adaptive_rounding or options.correct_bias:
         made = reconstructed(graph, made, samples, options.adaptive_rounding, options.correct_bias)
     return _noted(made, *notes)

@@ -89,6 +89,17 @@ def snr_report(
     )
 
 
+def layer_effects(float_graph: Graph, int_graph: Graph, inputs: Sequence[Sequence[Array]]) -> dict[int, float]:
+    """Output tensor -> `LayerSnr.effect_db` of every operation that the float graph has. `inputs` by sample."""
+    twins = counterparts(float_graph, int_graph)
+    pair = _Pair(float_graph, int_graph, twins)
+    rows = {op.output: _Row() for op, twin in zip(int_graph.ops, twins, strict=True) if twin is not None}
+    sources = [(n, op.output, op.kind) for n, op in enumerate(int_graph.ops) if op.output in rows]
+    for sample in inputs:
+        _compare(pair, sample, sources, rows)
+    return {output: row.effect.db for output, row in rows.items()}
+
+
 def _compare(pair: _Pair, inputs: Sequence[Array], sources: Sequence[_Source], rows: dict[int, _Row]) -> None:
     """Add one sample to the rows."""
     exact = pair.exact(inputs)

@@ -1,0 +1,115 @@
+"""int8 where it is good enough, int16 where it is not: two integer forms of a network become one, layer by layer.
+
+A layer in int16 has int16 inputs and outputs; where it meets one in int8, a Quantize goes in between. Inputs and
+outputs of the network stay int8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..ir import Array, Graph, Op, Quantize, Role, Tensor
+from .snr import layer_effects, output_snr
+
+ENOUGH_DB = 30.0
+"""Signal to noise of the outputs that is aimed at: an error of 3 % of their root mean square."""
+
+
+def mixed(
+    real: Graph, narrow: Graph, wide: Graph, inputs: Sequence[Sequence[Array]], exact: Sequence[Sequence[Array]]
+) -> tuple[Graph, str]:
+    """The int8 form `narrow` of the float graph `real` with the layers that need it from the int16 form `wide`.
+
+    The layer whose own noise disturbs the outputs most goes to int16 first, then the next, until the outputs have
+    `ENOUGH_DB` on the samples `inputs`, whose float outputs are `exact`. Also gives a note of what came of it.
+    """
+    worst_first = sorted(layer_effects(real, narrow, inputs).items(), key=lambda pair: pair[1])
+    best, best_db, count = narrow, output_snr(narrow, inputs, exact), 0
+    for n in range(1, len(worst_first) + 1):
+        if best_db >= ENOUGH_DB:
+            break
+        tried = merged(real, narrow, wide, {output for output, _ in worst_first[:n]})
+        db = output_snr(tried, inputs, exact)
+        if db > best_db:
+            best, best_db, count = tried, db, n
+    layers = "layer" if count == 1 else "layers"
+    return best, f"{count} {layers} of {len(worst_first)} in int16, so that the outputs have {best_db:.1f} dB"
+
+
+def merged(real: Graph, narrow: Graph, wide: Graph, chosen: Collection[int]) -> Graph:
+    """`narrow`, but operations whose outputs are in `chosen` (ids of the float graph `real`) as in `wide`."""
+    return _Merge(real, (narrow, wide)).run(chosen)
+
+
+_Place = tuple[int, bool]
+"""(tensor of the float graph, in int16)."""
+
+
+@dataclass(slots=True)
+class _Merge:
+    real: Graph
+    forms: tuple[Graph, Graph]
+    """int8, int16; indexed by whether int16 is meant."""
+    tensors: dict[int, Tensor] = field(default_factory=dict)
+    ops: list[Op] = field(default_factory=list)
+    made: dict[_Place, int] = field(default_factory=dict)
+    next_id: int = 0
+
+    def run(self, chosen: Collection[int]) -> Graph:
+        narrow = self.forms[False]
+        self.next_id = 1 + max(max(form.tensors) for form in self.forms)
+        for i in narrow.inputs:
+            self.tensors[i], self.made[i, False] = narrow[i], i
+        parts = [dict(_parts(self.real, form)) for form in self.forms]
+        for op in self.real.ops:
+            wide = op.output in chosen
+            self._add(parts[wide][op.output], wide)
+        outputs = tuple(self._input(i, False) for i in self.real.outputs)
+        return narrow.with_(tensors=self.tensors, ops=tuple(self.ops), outputs=outputs)
+
+    def _add(self, part: Sequence[Op], wide: bool) -> None:
+        """The operations that make one tensor of the float graph, the last of them that tensor."""
+        form, own = self.forms[wide], dict[int, int]()
+        for op in part:
+            last = op is part[-1]
+            inputs = tuple(own[i] if i in own else self._operand(form[i], wide) for i in op.inputs)
+            y = form.out(op) if last else replace(form.out(op), id=self._new_id())
+            own[op.output] = y.id
+            self.tensors[y.id] = y
+            self.ops.append(replace(op, inputs=inputs, outputs=(y.id,)))
+        self.made[part[-1].output, wide] = part[-1].output
+
+    def _operand(self, t: Tensor, wide: bool) -> int:
+        return self._keep(replace(t, id=self._new_id())) if t.is_constant else self._input(t.id, wide)
+
+    def _input(self, i: int, wide: bool) -> int:
+        """The tensor in the type that is asked for, converted where it has the other; indices have but one."""
+        if (i, wide) in self.made:
+            return self.made[i, wide]
+        source, target = self.made[i, not wide], self.forms[wide][i]
+        if target.q is None:
+            return source
+        twin = replace(target, id=self._new_id(), role=Role.ACTIVATION, name=f"{target.name}/{target.dtype}")
+        self.ops.append(Quantize(inputs=(source,), outputs=(self._keep(twin),)))
+        self.made[i, wide] = twin.id
+        return twin.id
+
+    def _keep(self, t: Tensor) -> int:
+        self.tensors[t.id] = t
+        return t.id
+
+    def _new_id(self) -> int:
+        self.next_id += 1
+        return self.next_id - 1
+
+
+def _parts(real: Graph, form: Graph) -> Iterator[tuple[int, Sequence[Op]]]:
+    """Tensor of the float graph -> the operations of an integer form that make it: rescales, then the operation."""
+    outputs: Mapping[int, Op] = {op.output: op for op in real.ops}
+    part: list[Op] = []
+    for op in form.ops:
+        part.append(op)
+        if op.output in outputs:
+            yield op.output, tuple(part)
+            part = []
