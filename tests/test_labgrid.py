@@ -75,7 +75,9 @@ def free_port() -> int:
 def running(*command: object, log: Path, until: str) -> Iterator[None]:
     """A program in the background, once it has printed `until`."""
     with log.open("w") as out:
-        process = subprocess.Popen([str(word) for word in command], stdout=out, stderr=out, env=environment())
+        # labgrid's coordinator keeps its places where it is started.
+        words = [str(word) for word in command]
+        process = subprocess.Popen(words, stdout=out, stderr=out, env=environment(), cwd=log.parent)
     try:
         end = time.monotonic() + 30
         while until not in log.read_text():
