@@ -5,8 +5,26 @@ from __future__ import annotations
 from .board import Board
 from .errors import BudgetError
 from .ir import Graph
-from .plan import Plan, live_at
+from .objective import DEFAULT, Objective
+from .plan import Goal, Limits, Plan, most_alive
 from .program import Program
+
+_APPLICATION_RAM, _APPLICATION_FLASH = 1100, 20_000
+"""About what the firmware around a network takes, besides its stack and a copy of the inputs."""
+
+
+def goal(
+    graph: Graph, board: Board, optimize: str = DEFAULT, max_ram: int | None = None, max_flash: int | None = None
+) -> Goal:
+    """What the plan for a board is to reach. BudgetError for an objective that is none."""
+    if optimize not in list(Objective):
+        raise BudgetError(f"cannot optimize for {optimize!r}: expected {', '.join(Objective)}")
+    inputs = sum(graph[i].nbytes for i in graph.inputs)
+    room = Limits(
+        max(0, board.ram.bytes - board.stack_bytes - inputs - _APPLICATION_RAM),
+        max(0, board.flash.bytes - _APPLICATION_FLASH),
+    )
+    return Goal(Objective(optimize), Limits(max_ram, max_flash), room)
 
 
 def check_fits(graph: Graph, plan: Plan, program: Program, board: Board) -> None:
@@ -14,7 +32,8 @@ def check_fits(graph: Graph, plan: Plan, program: Program, board: Board) -> None
     if plan.arena_bytes > board.ram.bytes:
         raise BudgetError(
             f"{program.title} does not fit {board.name}: its arena takes {plan.arena_bytes:,} bytes of RAM, "
-            f"{plan.arena_bytes - board.ram.bytes:,} more than the {board.ram.bytes:,} there are; {_peak(graph, plan)}"
+            f"{plan.arena_bytes - board.ram.bytes:,} more than the {board.ram.bytes:,} there are; "
+            f"{most_alive(graph, plan)}"
         )
     if program.constant_bytes > board.flash.bytes:
         raise BudgetError(
@@ -22,14 +41,6 @@ def check_fits(graph: Graph, plan: Plan, program: Program, board: Board) -> None
             f"{program.constant_bytes - board.flash.bytes:,} more than the {board.flash.bytes:,} there are; "
             f"{_largest(program)}"
         )
-
-
-def _peak(graph: Graph, plan: Plan) -> str:
-    """What is alive where the arena is fullest."""
-    step = max(plan.peak_step, 0)
-    tensors = [graph[t] for t in live_at(graph, step)][:3]
-    names = ", ".join(f"{t.name or f'tensor {t.id}'} {list(t.shape)} {t.nbytes:,} bytes" for t in tensors)
-    return f"most is alive at operation {step}, {graph.ops[step].kind}: {names}"
 
 
 def _largest(program: Program) -> str:

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from .board import Board
+from .budget import goal
 from .ir import DType, Graph, Op, Tensor
 from .lower import lower
 from .metrics import macs, parameters, total_macs
-from .plan import Plan, live_at, plan
+from .plan import Goal, Option, Plan, Step, live_at, plan
 from .quantization import quantize
 
 ARENA = "planned"
 FLASH = "constants, without code"
 
 
-def describe(graph: Graph, board: Board) -> Mapping[str, Any]:
+def describe(graph: Graph, board: Board, wanted: Goal | None = None) -> Mapping[str, Any]:
     """Layers and sizes of a network as it would be on a board.
 
     A float network is planned as the int8 network it will become: sizes do not depend on the values of a calibration.
+    Without a goal, it is planned as `compile` does where it is not told.
     Keys: title, float, board, parameters, macs, arena_bytes and flash_bytes (each with a `_source` that says what it
     counts), arena_peak (step, op: where most is alive, were no two to overlap; tensors: what is, the largest first),
     layers (name, op, dtype, shape, macs, weights: elements of constants), quantization (of inputs and layers: layer,
     name, op, scale, zero_point, weight_bits, weight_scales as [least, largest], weight_channels: their scales),
+    optimize, estimate (cycles and flash_bytes of all layers: what the choice of kernels went by), kernels (layer, name,
+    op, and options, the fastest first: kernel, note, is_chosen, cycles, constant_bytes, code_bytes, scratch_bytes),
     graph (its text).
     """
     integers = as_integers(graph)
-    steps = plan(integers, board.core)
+    steps = plan(integers, board.core, wanted or goal(integers, board))
     as_int8 = ", as int8" if graph.is_float else ""
     return {
         "title": graph.name,
@@ -44,6 +49,9 @@ def describe(graph: Graph, board: Board) -> Mapping[str, Any]:
         "flash_bytes_source": FLASH + as_int8,
         "layers": [_layer(graph, op) for op in graph.ops],
         "quantization": [*_inputs(graph), *(_quantization(graph, i) for i in range(len(graph.ops)))],
+        "optimize": steps.goal.objective.value,
+        "estimate": {"cycles": steps.cycles, "flash_bytes": steps.flash_bytes},
+        "kernels": [_kernels(integers, step) for step in steps.steps],
         "graph": str(graph),
     }
 
@@ -63,6 +71,25 @@ def _layer(graph: Graph, op: Op) -> Mapping[str, Any]:
         "shape": list(y.shape),
         "macs": macs(graph, op),
         "weights": weights,
+    }
+
+
+def _kernels(graph: Graph, step: Step) -> Mapping[str, Any]:
+    op = graph.ops[step.op_index]
+    return {
+        "layer": step.op_index,
+        "name": graph.out(op).name,
+        "op": op.kind,
+        "options": [_option(option, option is step.option) for option in step.options],
+    }
+
+
+def _option(option: Option, is_chosen: bool) -> Mapping[str, Any]:
+    return {
+        "kernel": option.variant.name,
+        "note": option.variant.note,
+        "is_chosen": is_chosen,
+        **asdict(option.cost),
     }
 
 

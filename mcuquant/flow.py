@@ -10,21 +10,23 @@ from typing import Any
 from . import build
 from .application import DUT, LIBRARY, NODE, Application, application
 from .board import DEFAULT_BOARD, Board, load_board
-from .budget import check_fits
+from .budget import check_fits, goal
 from .details import DETAILS, details_of
 from .emit import emit, emit_library
-from .errors import GraphError, ModelError
+from .errors import BudgetError, GraphError, ModelError
 from .exporters.tflite import to_tflite
 from .frontends import tflite as tflite_frontend
 from .frontends import torch as torch_frontend
 from .ir import Array, Graph, Level, Tensor
+from .linkmap import network_bytes
 from .lower import lower
 from .metrics import parameters
 from .node import NodeSettings, configure
+from .objective import DEFAULT
 from .passes import run_passes
 from .passes.shrink import shrink as shrink_graph
-from .plan import Plan, plan
-from .program import Program
+from .plan import Goal, Plan, Step, plan
+from .program import Call, Program
 from .project import Project
 from .quantization import LayerSnr, Weights
 from .quantization import equalize as equalize
@@ -97,33 +99,38 @@ def compile(
     source: Graph | None = None,
     snr: Sequence[LayerSnr] = (),
     node: NodeSettings | None = None,
+    optimize: str = DEFAULT,
+    max_ram: int | None = None,
+    max_flash: int | None = None,
 ) -> Project:
     """A quantised graph becomes a C project in `output` (default build/NAME) and, unless told not to, firmware.
 
     `shrink` takes out what no input can change; outputs stay the same to the bit. `app` "mlperf" speaks with MLPerf
     Tiny's runner as the model `model_id` (ad01, ic01, kws01, vww01; told from the input's shape where it is not given).
+    `optimize` is "speed", "balanced" or "size"; `max_ram` the most bytes of arena, `max_flash` of constants and of the
+    network's code (docs/planner.md).
     A network that .tflite cannot express gives a project without model.tflite, and a note that says why.
     `source`, the float graph it came from, and `snr`, what `snr_report` says of both, are for `mcuquant report`.
     "node" runs over the sliding windows of a sensor's samples, as `node` says, which it needs; "library" is the network
     alone, for a program of the user's own.
-    Nothing is left behind when a step fails. BudgetError when it does not fit the board, ToolError when the compiler is
-    missing, OutputError when `output` holds something else.
+    Nothing is left behind when a step fails. BudgetError when it does not fit the board or what it may take, ToolError
+    when the compiler is missing, OutputError when `output` holds something else.
     """
     target = board if isinstance(board, Board) else load_board(board)
     directory = Path(output) if output is not None else Path("build") / name
     build.check_free(directory)
     graph = shrink_graph(graph) if shrink else graph
-    steps, program = to_program(graph, target, name)
+    steps, program = to_program(graph, target, name, goal(graph, target, optimize, max_ram, max_flash))
     check_fits(graph, steps, program, target)
     chosen = _with_node(application(program, app, model_id), graph, node)
     target = chosen.board(target)
     sources = emit_library(program, target) if app == LIBRARY else emit(program, target, chosen)
     graph, model = _as_tflite(graph)
     seen = {DETAILS: details_of(graph, steps, source, snr).to_text()}
-    manifest = _manifest(graph, program, target, sources, chosen)
+    manifest = _manifest(graph, steps, program, target, sources, chosen)
     with build.output_folder(directory) as staging:
         if build_firmware and app != LIBRARY:
-            manifest["firmware"] = _built(build.build(sources, target, staging))
+            manifest["firmware"] = _built(build.build(sources, target, staging), program, target, max_flash)
         build.write({**sources.files, **model, **seen, build.MANIFEST: build.manifest_text(manifest)}, staging)
     return Project(directory, manifest, target)
 
@@ -149,18 +156,20 @@ def _with_node(app: Application, graph: Graph, settings: NodeSettings | None) ->
     return replace(app, node=made, sensor=settings.sensor)
 
 
-def to_program(graph: Graph, board: Board, name: str = "model") -> tuple[Plan, Program]:
-    """Plan and lower a quantised graph for a board."""
+def to_program(graph: Graph, board: Board, name: str = "model", wanted: Goal | None = None) -> tuple[Plan, Program]:
+    """Plan and lower a quantised graph for a board; without a goal, for speed."""
     if graph.is_float:
         raise GraphError(
             f"{graph.name}: the network is float; quantize it first with calibration data (--calibration X.npz)"
         )
     verify(graph, Level.LOWERABLE)
-    steps = plan(graph, board.core)
+    steps = plan(graph, board.core, wanted)
     return steps, lower(graph, steps, name)
 
 
-def _manifest(graph: Graph, program: Program, board: Board, sources: Sources, app: Application) -> dict[str, Any]:
+def _manifest(
+    graph: Graph, steps: Plan, program: Program, board: Board, sources: Sources, app: Application
+) -> dict[str, Any]:
     return {
         "mcuquant": __version__,
         "title": program.title,
@@ -172,13 +181,17 @@ def _manifest(graph: Graph, program: Program, board: Board, sources: Sources, ap
         "model_id": app.model_id,
         **({} if app.node is None else {"node": app.node.to_json(), "sensor": "own" if app.sensor else "replay"}),
         "sources_digest": sources.digest,
+        "optimize": steps.goal.objective.value,
+        "max_ram_bytes": steps.goal.limits.ram_bytes,
+        "max_flash_bytes": steps.goal.limits.flash_bytes,
         "macs": program.macs,
         "parameters": parameters(graph),
         "arena_bytes": program.arena_bytes,
         "constant_bytes": program.constant_bytes,
         "inputs": [_port(graph[t], c.name) for t, c in zip(graph.inputs, program.inputs, strict=True)],
         "outputs": [_port(graph[t], c.name) for t, c in zip(graph.outputs, program.outputs, strict=True)],
-        "layers": [_layer(graph, program, i) for i in range(len(program.calls))],
+        "estimate": {"cycles": steps.cycles, "flash_bytes": steps.flash_bytes},
+        "layers": [_layer(graph, steps.steps[i], call) for i, call in enumerate(program.calls)],
         "notes": list(graph.notes),
     }
 
@@ -194,18 +207,34 @@ def _port(tensor: Tensor, name: str) -> dict[str, Any]:
     }
 
 
-def _layer(graph: Graph, program: Program, index: int) -> dict[str, Any]:
-    call = program.calls[index]
+def _layer(graph: Graph, step: Step, call: Call) -> dict[str, Any]:
     y = graph[call.tensor_ids[0]]
     return {
         "name": call.name,
         "op": call.op,
         "kernel": call.function,
+        "kernel_note": step.variant.note,
+        "estimated_cycles": step.cost.cycles,
+        "constant_bytes": step.cost.constant_bytes,
+        "scratch_bytes": step.scratch_bytes,
         "shape": list(y.shape),
         "dtype": y.dtype.value,
         "macs": call.macs,
     }
 
 
-def _built(firmware: build.Firmware) -> Mapping[str, Any]:
-    return {"digest": firmware.digest, "flash_bytes": firmware.flash_bytes, "ram_bytes": firmware.ram_bytes}
+def _built(firmware: build.Firmware, program: Program, board: Board, max_flash: int | None) -> Mapping[str, Any]:
+    """`network_flash_bytes` is of the network alone, constants and code; `network_code_bytes` without the constants."""
+    network = network_bytes(firmware.elf.parent / "build" / "firmware.map", board.flash.origin, board.flash.end)
+    if max_flash is not None and network > max_flash:
+        raise BudgetError(
+            f"{program.title}: the network takes {network:,} bytes of flash as built, {network - max_flash:,} more "
+            f"than the {max_flash:,} allowed; optimize for size, or allow more"
+        )
+    return {
+        "digest": firmware.digest,
+        "flash_bytes": firmware.flash_bytes,
+        "ram_bytes": firmware.ram_bytes,
+        "network_flash_bytes": network,
+        "network_code_bytes": network - program.constant_bytes,
+    }

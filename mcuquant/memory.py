@@ -69,8 +69,11 @@ def peak(buffers: Sequence[Buffer], offsets: Offsets) -> int:
     return max((offsets[b.key] + b.nbytes for b in buffers), default=0)
 
 
-def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = ()) -> Offsets:
-    """Offset of each buffer by key. Buffers alive together share no byte unless a lead allows it."""
+def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = (), enough: int = 0) -> Offsets:
+    """Offset of each buffer by key. Buffers alive together share no byte unless a lead allows it.
+
+    Nothing better is looked for once the peak is at `enough` bytes.
+    """
     if not buffers:
         return {}
     search = _Search(tuple(buffers), {(lead.reader, lead.writer): lead for lead in leads})
@@ -85,7 +88,14 @@ def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = ()) -> Offsets:
     affordable = _MOST_WORK // search.work
     tried = orders[: max(1, affordable)]
     rounds = min(_ROUNDS, affordable // len(orders))
-    return min((search.improve(order, rounds) for order in tried), key=lambda offsets: peak(buffers, offsets))
+    best: Offsets | None = None
+    for order in tried:
+        found = search.improve(order, rounds, enough)
+        best = found if best is None or peak(buffers, found) < peak(buffers, best) else best
+        if peak(buffers, best) <= enough:
+            break
+    assert best is not None
+    return best
 
 
 @dataclass(slots=True)
@@ -102,15 +112,17 @@ class _Search:
         """Of one first fit, in pairs that it looks at; a buffer by itself costs as much as five."""
         return sum(len(others) + 5 for others in self.neighbours.values())
 
-    def improve(self, order: list[Buffer], rounds: int) -> Offsets:
+    def improve(self, order: list[Buffer], rounds: int, enough: int) -> Offsets:
         """First fit in this order; then place the buffer that reaches the peak earlier, and keep what gets lower."""
         best = offsets = self.first_fit(order)
-        bound = max((b.nbytes for b in order), default=0)
+        bound = max(enough, max((b.nbytes for b in order), default=0))
+        seen: set[tuple[str, ...]] = set()
         for _ in range(rounds):
             top = max(order, key=lambda b: offsets[b.key] + b.nbytes)
-            at = order.index(top)
-            if at == 0 or peak(order, best) <= bound:
+            at, keys = order.index(top), tuple(b.key for b in order)
+            if at == 0 or keys in seen or peak(order, best) <= bound:
                 break
+            seen.add(keys)
             order.insert(at // 2, order.pop(at))
             offsets = self.first_fit(order)
             best = min(best, offsets, key=lambda o: peak(order, o))

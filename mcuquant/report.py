@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -105,6 +105,35 @@ def layer_table(layers: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
+def kernel_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The kernel of each layer, marked, among those that are better than it in something: cycles, flash or scratch."""
+    made = table(">#", "op", "", "kernel", ">cycles", ">constants", ">code", ">scratch")
+    for row in rows:
+        head = (str(row["layer"]), row["op"])
+        for option in filter(_is_worth_a_line(row["options"]), row["options"]):
+            name = option["kernel"] + (f", {option['note']}" if option["note"] else "")
+            sizes = (f"{option[key]:,}" for key in ("cycles", "constant_bytes", "code_bytes", "scratch_bytes"))
+            made.add_row(*head, "*" if option["is_chosen"] else "", name, *sizes)
+            head = ("", "")
+    return made
+
+
+def _is_worth_a_line(options: Sequence[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], bool]:
+    """The chosen one, and what no other option is as good as in everything; the first of equals."""
+
+    def costs(option: Mapping[str, Any]) -> tuple[int, ...]:
+        return tuple(option[key] for key in ("cycles", "constant_bytes", "code_bytes", "scratch_bytes"))
+
+    def is_worse(option: Mapping[str, Any]) -> bool:
+        own, before = costs(option), options[: options.index(option)]
+        others = [costs(other) for other in options]
+        return own in map(costs, before) or any(
+            all(a <= b for a, b in zip(other, own, strict=True)) for other in others if other != own
+        )
+
+    return lambda option: option["is_chosen"] or not is_worse(option)
+
+
 def quantization_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """Scale and zero point of each activation, the inputs first; bits and scales of each layer's weights."""
     made = table(">#", "output of", ">scale", ">zero point", ">weights", "their scale", ">scales")
@@ -125,6 +154,15 @@ def _weights_text(row: Mapping[str, Any]) -> tuple[str, str, str]:
 def clip(text: str, width: int = 24) -> str:
     """Names of converted models are long, and their beginnings alike: the end is kept."""
     return text if len(text) <= width else "…" + text[1 - width :]
+
+
+def choice_text(facts: Mapping[str, Any]) -> str:
+    """What the choice of kernels went by."""
+    estimate = facts["estimate"]
+    return (
+        f"Chosen for {facts['optimize']}; estimated (Cortex-M4, no wait states): {estimate['cycles']:,} cycles, "
+        f"{bytes_text(estimate['flash_bytes'])} of flash."
+    )
 
 
 def peak_text(peak: Mapping[str, Any]) -> str:

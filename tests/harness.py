@@ -20,8 +20,9 @@ from mcuquant._assets import folder
 from mcuquant.core import CORES, Core
 from mcuquant.emit import render
 from mcuquant.ir import Array, Graph, Tensor
+from mcuquant.kernels import Site, Variant, variants_of
 from mcuquant.lower import lower
-from mcuquant.plan import plan
+from mcuquant.plan import Filter, plan
 from mcuquant.program import Program
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
@@ -104,8 +105,21 @@ class _Reader:
         return np.frombuffer(part, t.dtype.numpy).reshape(t.shape)
 
 
-def lowered(graph: Graph, index: int, core: Core = PLAIN) -> Program:
-    return lower(graph, plan(graph, core), name=f"m{index}")
+def choose(site: Site, name: str = "") -> Variant:
+    """The variant that takes the operation and that `name` begins with, its note in it; else the first in the table."""
+    taking = [variant for variant in variants_of(site.op) if variant.applies(site)]
+    named = [v for v in variants_of(site.op) if name.startswith(v.name.removesuffix("_s8"))]
+    longest = max((v.name for v in named), key=len, default="")
+    return next((v for v in taking if v.name == longest and v.note in name), taking[0])
+
+
+def preferred(name: str = "") -> Filter:
+    """A plan's choice that is no choice: tests compare every variant, also where another one is faster."""
+    return lambda site, variant: variant is choose(site, name)
+
+
+def lowered(graph: Graph, index: int, core: Core = PLAIN, name: str = "") -> Program:
+    return lower(graph, plan(graph, core, only=preferred(name)), name=f"m{index}")
 
 
 def model_sources(programs: Sequence[Program], directory: Path) -> list[Path]:
@@ -119,18 +133,23 @@ def model_sources(programs: Sequence[Program], directory: Path) -> list[Path]:
     return [directory / f"{p.prefix}.c" for p in programs]
 
 
-def build_host(graphs: Sequence[Graph], directory: Path, core: Core = PLAIN) -> Runner:
-    """All of `graphs` in one executable for this machine."""
-    programs = tuple(lowered(graph, i, core) for i, graph in enumerate(graphs))
+def build_host(graphs: Sequence[Graph], directory: Path, core: Core = PLAIN, names: Sequence[str] = ()) -> Runner:
+    """All of `graphs` in one executable for this machine, by the variants that `names` begin with."""
+    programs = _programs(graphs, core, names)
     sources = model_sources(programs, directory)
     executable = directory / "host"
     compile_c(["gcc", *SANITIZE], [*sources, _beside("host_main.c")], directory, "-o", str(executable))
     return Runner((str(executable),), tuple(graphs), programs)
 
 
-def build_device(graphs: Sequence[Graph], directory: Path, cpu: str) -> Runner:
+def _programs(graphs: Sequence[Graph], core: Core, names: Sequence[str]) -> tuple[Program, ...]:
+    wanted = names or [""] * len(graphs)
+    return tuple(lowered(graph, i, core, name) for i, (graph, name) in enumerate(zip(graphs, wanted, strict=True)))
+
+
+def build_device(graphs: Sequence[Graph], directory: Path, cpu: str, names: Sequence[str] = ()) -> Runner:
     """All of `graphs` as code for `cpu`, run by QEMU; unaligned accesses fault on every core."""
-    programs = tuple(lowered(graph, i, CORES[cpu]) for i, graph in enumerate(graphs))
+    programs = _programs(graphs, CORES[cpu], names)
     command = link_device([*model_sources(programs, directory), _beside("host_main.c")], directory, cpu)
     return Runner(command, tuple(graphs), programs)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fast_graphs import after_relu, extreme_weights
+from harness import choose
 from nets import Net, padding
 
 from mcuquant import ops
@@ -14,7 +15,6 @@ from mcuquant.core import CORES
 from mcuquant.ir import Graph, QParams
 from mcuquant.kernels import Site, conv_few
 from mcuquant.kernels.conv import sums
-from mcuquant.plan import choose
 
 M4 = CORES["cortex-m4"]
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fast_graphs import small_depthwise
+from graphs import random_inputs
+from harness import assert_equal, build_host, choose
 from nets import Net, padding
 
 from mcuquant import ops
 from mcuquant.core import CORES
 from mcuquant.fixedpoint import requantize
 from mcuquant.ir import Array, Graph, Pair, QParams, Shape
-from mcuquant.kernels import Exactly, Site, depthwise
+from mcuquant.kernels import Exactly, Site, Variant, depthwise
 from mcuquant.kernels.conv import conv_params
-from mcuquant.kernels.room import MOST_BYTES, room
-from mcuquant.plan import choose, plan
+from mcuquant.kernels.cost import cost
+from mcuquant.plan import plan
 
 M4 = CORES["cortex-m4"]
 SAME = ((1, 1), (1, 1))
@@ -132,7 +135,7 @@ def test_runs_in_place() -> None:
     graph = net.graph(x)
     planned = plan(graph, M4)
     assert len(set(planned.offsets.values())) == 1
-    assert planned.arena_bytes < 12 * 12 * 8 + 1024
+    assert planned.arena_bytes == 12 * 12 * 8 + planned.steps[0].scratch_bytes
     assert {step.variant.leads(site(graph, i)) for i, step in enumerate(planned.steps)} == {(Exactly(0),)}
 
 
@@ -141,25 +144,30 @@ def test_apart_where_the_output_is_the_larger(pads: tuple[Pair, Pair]) -> None:
     assert depthwise.VARIANTS[0].leads(site(layer(pads=pads))) == (None,)
 
 
-def test_bands_fit_their_room() -> None:
-    for height in (3, 20, 60):
-        graph = layer(shape=(1, height, 24, 8))
-        step = plan(graph, M4).steps[0]
-        rows = dict(depthwise.VARIANTS[0].args(site(graph))[0].fields)["band"]  # type: ignore[union-attr]
-        assert isinstance(rows, int)
-        assert step.scratch_bytes == 16 * 4 * 4 * (rows + 2)
-        assert rows == 1 or step.scratch_bytes <= max(1408, height * 24 * 8 // 10)
+def offered(where: Site) -> list[Variant]:
+    return [v for v in depthwise.VARIANTS if v.name == "depthwise_planes_s8" and v.applies(where)]
 
 
-def test_room_is_what_is_alive_elsewhere() -> None:
-    """Half of what the widest place has more than this one; at the widest place a share of it."""
-    net = Net(np.random.default_rng(0))
-    x = net.input((1, 8, 8, 4))
-    small = small_depthwise(net, x, (3, 3), (1, 1), SAME)
-    doubled = net.apply(ops.Concat, (small,) * 9, (1, 8, 8, 36), net.tensors[small].q, axis=3)
-    y = small_depthwise(net, doubled, (3, 3), (1, 1), SAME)
-    graph = net.graph(y)
-    assert room(site(graph, 0), 0.1, 100) == (36 - 4) * 64 // 2
-    assert room(site(graph, 2), 0.1, 100) == 100
-    assert room(site(graph, 2), 0.02, 100) == int(36 * 64 * 0.02)
-    assert MOST_BYTES > (36 - 4) * 64 // 2
+def test_more_bands_take_less_scratch_and_more_time() -> None:
+    where = site(layer(shape=(1, 40, 24, 8)))
+    taking = offered(where)
+    assert [variant.note for variant in taking] == ["2 bands", "4 bands", "8 bands", "16 bands", "row by row"]
+    costs = [cost(variant, where) for variant in taking]
+    assert [c.scratch_bytes for c in costs] == [16 * 4 * 4 * (rows + 2) for rows in (20, 10, 5, 3, 1)]
+    assert [c.cycles for c in costs] == sorted(c.cycles for c in costs)
+
+
+def test_whole_planes_where_they_are_small() -> None:
+    where = site(layer(shape=(1, 3, 24, 8)))
+    assert [variant.note for variant in offered(where)] == ["whole", "2 bands", "row by row"]
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (2, 1)])
+def test_images_in_bands_equal_the_interpreter(stride: Pair, tmp_path: Path) -> None:
+    notes = [variant.note for variant in depthwise.VARIANTS]
+    graphs = [layer((1, 19, 14, c), stride) for c in (8, 6) for _ in notes]
+    names = [f"depthwise_planes, {note}" for note in notes] * 2
+    runner = build_host(graphs, tmp_path, M4, names)
+    for i, graph in enumerate(graphs):
+        sample = random_inputs(np.random.default_rng(i), graph)
+        assert_equal(names[i], graph, runner.run(i, sample)[0], sample)

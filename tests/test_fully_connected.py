@@ -1,4 +1,4 @@
-"""The fully connected variants: packing read back, proofs, which one is chosen, and its room."""
+"""The fully connected variants: packing read back, proofs, and which one is chosen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fast_graphs import dense
+from harness import choose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -16,7 +17,7 @@ from mcuquant import ops
 from mcuquant.core import CORES
 from mcuquant.ir import Array, Graph, QParams
 from mcuquant.kernels import Blob, Site, fully_connected
-from mcuquant.plan import choose, plan
+from mcuquant.plan import plan
 
 M4 = CORES["cortex-m4"]
 
@@ -92,12 +93,16 @@ def _weights(words: Array) -> Array:
     return np.stack([even, (halves - even) // 256], axis=2).reshape(len(words), -1)
 
 
-def test_room_and_proof_decide() -> None:
+def test_the_proof_decides() -> None:
     assert chosen(layer(20, 200)) == "fully_connected_eight_prepared_s8"
-    assert chosen(layer(20, 20)) == "fully_connected_eight_s8"
-    assert chosen(layer(20, 20, zero_point=5)) == "fully_connected_eight_twice_s8"
     assert chosen(layer(20, 200, zero_point=5)) == "fully_connected_eight_prepared_twice_s8"
     assert chosen(layer(), "cortex-m3") == "fully_connected_scalar_s8"
+
+
+@pytest.mark.parametrize("outputs", [8, 16, 300])
+def test_a_row_is_prepared_where_it_is_read_often_enough(outputs: int) -> None:
+    step = plan(layer(20, outputs), M4).steps[0]
+    assert step.variant.name == f"fully_connected_eight{'_prepared' * (outputs > 48)}_s8"
 
 
 @pytest.mark.parametrize(
@@ -115,8 +120,8 @@ def test_refused(graph: Graph) -> None:
 
 
 def test_a_wide_pair_may_stand_the_other_way_round() -> None:
-    assert chosen(with_weights(layer(), (3, 4, -128), (3, 5, -1))) == "fully_connected_eight_s8"
-    assert chosen(with_weights(layer(), (3, 4, 0), (3, 5, -128))) == "fully_connected_eight_s8"
+    assert chosen(with_weights(layer(), (3, 4, -128), (3, 5, -1))) == "fully_connected_eight_prepared_s8"
+    assert chosen(with_weights(layer(), (3, 4, 0), (3, 5, -128))) == "fully_connected_eight_prepared_s8"
 
 
 def test_sums_that_do_not_fit_256_times_are_refused() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import product_graphs
 import pytest
+from harness import choose
 from nets import Net
 
 from mcuquant.core import CORES
@@ -16,7 +17,6 @@ from mcuquant.ir import Array, Graph, QParams
 from mcuquant.kernels import Site, gemm, gemm_sums
 from mcuquant.kernels.conv import bias, conv_params, sums, weights
 from mcuquant.ops import Activation
-from mcuquant.plan import choose
 
 M4 = CORES["cortex-m4"]
 FORMS = {form.name: form for form in gemm.FORMS}

@@ -23,7 +23,18 @@ import test_fast_kernels
 import test_mve
 import test_scalar
 from graphs import Generator, random_inputs, random_network
-from harness import ARM, PLAIN, Runner, assert_equal, build_device, build_host, compile_c, link_device, lowered
+from harness import (
+    ARM,
+    PLAIN,
+    Runner,
+    assert_equal,
+    build_device,
+    build_host,
+    compile_c,
+    link_device,
+    lowered,
+    preferred,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -125,8 +136,9 @@ def _planned_ops(name: str) -> list[Op]:
 def _steps(name: str) -> Iterator[tuple[Graph, Plan, Step]]:
     graph = made(name, SEED)
     with plain_kernels():
-        plain = plan(graph, PLAIN)
-    return ((graph, planned, step) for planned in (plain, plan(graph, DSP)) for step in planned.steps)
+        plain = plan(graph, PLAIN, only=preferred())
+    fast = plan(graph, DSP, only=preferred())
+    return ((graph, planned, step) for planned in (plain, fast) for step in planned.steps)
 
 
 @cache
@@ -134,10 +146,10 @@ def _all_steps() -> tuple[tuple[Graph, Plan, Step], ...]:
     """Of what is compared here, in test_fast_kernels, test_mve and test_scalar."""
     here = [step for name in GENERATORS for step in _steps(name)]
     seeds = (test_fast_kernels.SEED, 1, 2)
-    fast = [(test_fast_kernels.made(name, seed), DSP) for name, seed in product(test_fast_kernels.NAMES, seeds)]
+    fast = [(name, test_fast_kernels.made(name, seed), DSP) for name, seed in product(test_fast_kernels.NAMES, seeds)]
     cores = (test_mve.M55, test_scalar.M3, test_scalar.M0PLUS)
-    others = [(test_mve.made(name, seed), core) for name, seed, core in product(test_mve.NAMES, (1, 2), cores)]
-    planned = [(graph, plan(graph, core)) for graph, core in (*fast, *others)]
+    others = [(name, test_mve.made(name, seed), core) for name, seed, core in product(test_mve.NAMES, (1, 2), cores)]
+    planned = [(graph, plan(graph, core, only=preferred(name))) for name, graph, core in (*fast, *others)]
     return (*here, *((graph, made_of, step) for graph, made_of in planned for step in made_of.steps))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import product_graphs
 import pytest
+from harness import choose
 from nets import Net
 
 from mcuquant.core import CORES
@@ -15,7 +16,6 @@ from mcuquant.fixedpoint import requantize
 from mcuquant.kernels import Site, pointwise_eight
 from mcuquant.kernels.conv import bias, conv_params, sums, weights
 from mcuquant.kernels.gemm import Form
-from mcuquant.plan import choose
 
 M4 = CORES["cortex-m4"]
 FORMS = pytest.mark.parametrize(

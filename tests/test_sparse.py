@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from compressed import pruned, shared, two_level
 from graphs import GENERATORS
+from harness import choose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -18,7 +19,7 @@ from mcuquant.ir import Array, Graph, Palette
 from mcuquant.kernels import Site
 from mcuquant.kernels.sparse import Sparse, encode, sparse
 from mcuquant.lower import lower
-from mcuquant.plan import choose, plan
+from mcuquant.plan import plan
 
 M4 = CORES["cortex-m4"]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from harness import choose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -15,7 +16,6 @@ from mcuquant import interp, ops
 from mcuquant.core import CORES
 from mcuquant.ir import Array, Graph, QParams, Shape
 from mcuquant.kernels import Site, add_words
-from mcuquant.plan import choose
 
 M4 = CORES["cortex-m4"]
 ALL = np.arange(-128, 128, dtype=np.int8)

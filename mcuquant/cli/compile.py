@@ -12,6 +12,8 @@ from .. import report
 from ..application import APPLICATIONS, DUT, LIBRARY, NODE
 from ..board import DEFAULT_BOARD, load_board
 from ..build import check_free
+from ..objective import DEFAULT
+from .aim import aim_options
 from .console import next_step, say, show, working
 from .data import named
 from .node import node_options, read_node
@@ -44,6 +46,7 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--model-id", metavar="ID", help="How the firmware names its model: kws01.  [by its input, or NAME]")
 @node_options
+@aim_options
 @click.option("--no-build", is_flag=True, help="Write the C project and leave compiling it to you.")
 def compile_(
     model: Path,
@@ -54,6 +57,9 @@ def compile_(
     name: str,
     app: str,
     model_id: str | None,
+    optimize: str | None,
+    max_ram: int | None,
+    max_flash: int | None,
     no_build: bool,
     **options: Any,
 ) -> None:
@@ -70,6 +76,7 @@ def compile_(
       mcuquant compile kws.pt2 --calibration x.npz --name kws --no-build -o kws
       mcuquant compile kws.pt2 --calibration x.npz --weight-bits 4 --adaptive-rounding -o build/kws4
       mcuquant compile kws_int8.tflite --app mlperf -o build/kws
+      mcuquant compile vww_int8.tflite --optimize speed --max-ram 40K -o build/vww
       mcuquant compile watch.pt2 --calibration x.npz --app node --normalise stats.json -o build/watch
       mcuquant compile kws_int8.tflite --app library --name kws -o lib/kws
     """
@@ -89,7 +96,16 @@ def compile_(
         raise click.UsageError(f"{model} is quantized already: leave --calibration out")
     make = partial(flow.compile, graph, target, directory, name, build_firmware=not no_build)
     with working("writing C" if no_build else "writing and compiling C"):
-        project = make(app=app, model_id=model_id, node=node, source=source, snr=rows)
+        project = make(
+            app=app,
+            model_id=model_id,
+            node=node,
+            source=source,
+            snr=rows,
+            optimize=optimize or DEFAULT,
+            max_ram=max_ram,
+            max_flash=max_flash,
+        )
     _report(project)
 
 

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import report
 from ..board import DEFAULT_BOARD, load_board
+from ..objective import DEFAULT
+from .aim import aim_options
 from .console import next_step, say, show, working, write_json
+
+if TYPE_CHECKING:
+    from ..ir import Graph
+    from ..plan import Goal
+    from ..project import Project
 
 
 @click.command()
 @click.argument("what", metavar="MODEL|DIR", type=click.Path(exists=True, path_type=Path))
 @click.option("--board", metavar="B", help=f"Board a MODEL is planned for.  [default: {DEFAULT_BOARD}]")
+@aim_options
 @click.option("--graph", is_flag=True, help="Print the whole graph: every tensor and operation.")
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path), metavar="F", help="Write it as JSON; - is stdout."
 )
-def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None) -> None:
+def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None, **aim: Any) -> None:
     """Show the layers of a model file or a compiled project, and what they take.
+
+    Of each layer the kernel that was chosen (*) is shown, and those that would have been better in something.
 
     What mcuquant cannot take of a MODEL is all that is said of it, with exit code 1.
 
@@ -35,8 +45,11 @@ def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None) 
     """
     if what.is_dir() and board is not None:
         raise click.UsageError(f"{what} was compiled for a board: leave --board out")
+    given = [name for name, value in aim.items() if value is not None]
+    if what.is_dir() and given:
+        raise click.UsageError(f"{what} is compiled already: leave --{given[0].replace('_', '-')} out")
     with working(f"reading {what}"):
-        facts = _of_project(what) if what.is_dir() else _of_model(what, board or DEFAULT_BOARD)
+        facts = _of_project(what) if what.is_dir() else _of_model(what, board or DEFAULT_BOARD, aim)
     if json_path is not None:
         write_json(json_path, facts)
     if str(json_path) == "-":
@@ -48,10 +61,13 @@ def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None) 
     next_step(_next(what, facts))
 
 
-def _of_model(path: Path, board: str) -> Mapping[str, Any]:
+def _of_model(path: Path, board: str, aim: Mapping[str, Any]) -> Mapping[str, Any]:
     from .. import describe, flow
+    from ..budget import goal
 
-    return describe.describe(flow.load(path), load_board(board))
+    graph, target = flow.load(path), load_board(board)
+    wanted = goal(graph, target, aim["optimize"] or DEFAULT, aim["max_ram"], aim["max_flash"])
+    return describe.describe(graph, target, wanted)
 
 
 def _of_project(directory: Path) -> Mapping[str, Any]:
@@ -60,13 +76,23 @@ def _of_project(directory: Path) -> Mapping[str, Any]:
     from ..project import Project
 
     project = Project.open(directory)
-    facts = describe.describe(flow.load(directory / "model.tflite"), project.board)
+    graph = flow.load(directory / "model.tflite")
+    facts = describe.describe(graph, project.board, _goal_of(project, graph))
     measured: dict[str, Any] = {"title": project.manifest["title"]}
     if (directory / "firmware.elf").is_file():
         built = project.firmware
         measured |= {"ram_bytes": built.ram_bytes, "flash_bytes": built.flash_bytes}
         measured |= {"ram_bytes_source": built.elf.name, "flash_bytes_source": built.elf.name}
+        measured |= {"network_code_bytes": project.manifest["firmware"]["network_code_bytes"]}
     return {**facts, **measured}
+
+
+def _goal_of(project: Project, graph: Graph) -> Goal:
+    """What it was compiled for."""
+    from ..budget import goal
+
+    said = project.manifest
+    return goal(graph, project.board, said["optimize"], said["max_ram_bytes"], said["max_flash_bytes"])
 
 
 def _show(facts: Mapping[str, Any]) -> None:
@@ -77,6 +103,9 @@ def _show(facts: Mapping[str, Any]) -> None:
         say("")
         show(report.quantization_table(facts["quantization"]))
     say("")
+    show(report.kernel_table(facts["kernels"]))
+    say("")
+    say(report.choice_text(facts))
     for key, text in (("arena_bytes", "arena"), ("ram_bytes", "RAM"), ("flash_bytes", "flash")):
         if key in facts:
             say(f"{text}: {report.bytes_text(facts[key])} ({facts[key + '_source']})")

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..board import Board
+from ..budget import goal
 from ..describe import as_integers
 from ..errors import BudgetError
 from ..frontends import torch as frontend
 from ..ir import Graph
-from ..kernels import Site
 from ..lower import lower
 from ..metrics import total_macs, weight_bytes
 from ..passes import run_passes
@@ -56,14 +56,14 @@ def cost(net: Any, example: Any, board: Board) -> Cost:
 
 
 def cost_of(graph: Graph, board: Board) -> Cost:
-    """Of an integer network on a board."""
-    steps = plan(graph, board.core)
+    """Of an integer network on a board, by the kernels that `compile` chooses where it is not told."""
+    steps = plan(graph, board.core, goal(graph, board))
     return Cost(
         macs=total_macs(graph),
         weight_bytes=weight_bytes(graph),
         flash_bytes=lower(graph, steps).constant_bytes,
         ram_bytes=steps.arena_bytes,
-        cycles=sum(step.variant.cycles(Site(graph, graph.ops[step.op_index], board.core)) for step in steps.steps),
+        cycles=steps.cycles,
     )
 
 

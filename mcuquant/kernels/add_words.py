@@ -13,6 +13,7 @@ from ..integer import AddParams, params
 from ..ir import Array, DType
 from ..ops import Add, Sub
 from .base import Arg, In, Out, Site, Struct, Variant
+from .cost import per_element
 from .overlap import elementwise
 
 SHIFT = 20
@@ -82,4 +83,15 @@ def _args(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_add_words_t", fields), In(0), In(1), Out()
 
 
-VARIANTS = (Variant("add_words_s8", "mq_add_words.h", (Add, Sub), takes, _args, leads=elementwise),)
+VARIANTS = (
+    Variant(
+        "add_words_s8",
+        "mq_add_words.h",
+        (Add, Sub),
+        takes,
+        _args,
+        leads=elementwise,
+        cycles=per_element(0, 6.5),
+        step_bytes=232,
+    ),
+)

@@ -110,7 +110,7 @@ Args = Callable[[Site], tuple[Arg, ...]]
 Takes = Callable[[Site], bool]
 
 
-def _no_scratch(_: Site) -> int:
+def no_scratch(_: Site) -> int:
     return 0
 
 
@@ -138,7 +138,7 @@ class Variant:
     op: type[Op] | tuple[type[Op], ...]
     takes: Takes
     args: Args
-    scratch_bytes: Callable[[Site], int] = field(default=_no_scratch)
+    scratch_bytes: Callable[[Site], int] = field(default=no_scratch)
     leads: Leads = field(default=apart)
     """How far the output may run into each input, see `overlap`: () or None keeps them apart."""
     cycles: Cycles = field(default=plain)
@@ -148,7 +148,7 @@ class Variant:
     shared: tuple[Shared, ...] = field(default=())
     """C functions that it calls and that are in flash once for all layers."""
     note: str = field(default="")
-    """What tells it from another variant of the same C function, for a person: "whole planes"."""
+    """What tells it from another variant of the same C function, for a person: "4 bands"."""
     unpacks: bool = False
     """The kernel knows weights with a codebook, zero points and multipliers."""
 

@@ -11,6 +11,7 @@ from ..integer import ConvParams, params
 from ..ir import Array, DType, Op
 from ..metrics import macs
 from ..ops import Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv
+from . import cycles
 from .base import (
     Arg,
     Args,
@@ -29,7 +30,7 @@ from .base import (
     span,
     stride_fields,
 )
-from .cost import plain
+from .cost import Cycles, plain
 from .overlap import rows, windows
 from .packing import is_packed, packed_weights
 
@@ -201,12 +202,14 @@ NARROW_FORMS = (
 )
 
 
-def _unpacking(site: Site) -> int:
+def _unpacking(site: Site, cost: Cycles) -> int:
     """A weight is taken out of the stream, and looked up, for every product."""
-    return plain(site) + _UNPACK * macs(site.graph, site.op)
+    return cost(site) + _UNPACK * macs(site.graph, site.op)
 
 
-def _plain(kernel: str, op: type[Op], args: Args, leads: Leads, forms: tuple[Form, ...] = FORMS) -> tuple[Variant, ...]:
+def _plain(
+    kernel: str, op: type[Op], args: Args, leads: Leads, cost: Cycles, forms: tuple[Form, ...] = FORMS
+) -> tuple[Variant, ...]:
     return tuple(
         Variant(
             f"{kernel}_{form.suffix}",
@@ -216,15 +219,17 @@ def _plain(kernel: str, op: type[Op], args: Args, leads: Leads, forms: tuple[For
             args,
             leads=leads,
             unpacks=True,
-            cycles=_unpacking if form.in_stream else plain,
+            cycles=partial(_unpacking, cost=cost) if form.in_stream else cost,
         )
         for form in forms
     )
 
 
 VARIANTS = (
-    *_plain("conv2d", Conv2D, _conv2d, _window_leads, (*FORMS, *NARROW_FORMS)),
-    *_plain("depthwise", DepthwiseConv2D, _depthwise, _window_leads),
-    *_plain("transpose_conv", TransposeConv, _transpose_conv, apart),
-    *_plain("fully_connected", FullyConnected, _fully_connected, _row_leads, (*FORMS, *NARROW_FORMS)),
+    *_plain("conv2d", Conv2D, _conv2d, _window_leads, cycles.conv2d, (*FORMS, *NARROW_FORMS)),
+    *_plain("depthwise", DepthwiseConv2D, _depthwise, _window_leads, cycles.depthwise),
+    *_plain("transpose_conv", TransposeConv, _transpose_conv, apart, plain),
+    *_plain(
+        "fully_connected", FullyConnected, _fully_connected, _row_leads, cycles.fully_connected, (*FORMS, *NARROW_FORMS)
+    ),
 )

@@ -8,8 +8,10 @@ import numpy as np
 
 from ..ir import Array, DType
 from ..ops import Conv2D
+from . import cycles
 from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Variant, image_fields, stride_fields
 from .conv import bias, conv_params, sums, weights
+from .cost import Shared
 from .overlap import windows
 from .requantize import TwoInstructions, two_instructions
 
@@ -108,6 +110,9 @@ VARIANTS = tuple(
         partial(_args, form=form),
         _scratch_bytes,
         _leads,
+        cycles=partial(cycles.conv2d_few, constants=3 if form == "twice" else 1),
+        step_bytes=820,
+        shared=(Shared(f"mq_few_{form}", 612),),
     )
     for form in FORMS
 )

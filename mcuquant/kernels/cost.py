@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..metrics import macs
-from ..ops import Pool, Reduce, Softmax
+from ..ops import Add, Pool, Reduce, Softmax, Sub
 
 if TYPE_CHECKING:
     from .base import Site, Variant
@@ -28,6 +28,7 @@ _PLAIN_ELEMENT = 30
 """Of plain C without weights, for each element read or written: loop, load, rescaling, clamp, store."""
 _SOFTMAX_ELEMENT = 170
 _POOL_TAP = 8
+_SUM_ELEMENT = 40
 
 STEP_BYTES = 400
 """Code of one step of plain C, whose kernel GCC specialises for the layer."""
@@ -58,6 +59,8 @@ def plain(site: Site) -> int:
         return CALL + _PLAIN_MAC * work + _PLAIN_OUTPUT * y
     x = sum(t.elements for t in site.ins if not t.is_constant)
     match site.op:
+        case Add() | Sub():
+            return CALL + _SUM_ELEMENT * y
         case Softmax():
             return CALL + _SOFTMAX_ELEMENT * y
         case Pool() as op:
@@ -66,6 +69,16 @@ def plain(site: Site) -> int:
             return CALL + _POOL_TAP * x + _PLAIN_ELEMENT * y
         case _:
             return CALL + _PLAIN_ELEMENT * max(x, y)
+
+
+def per_element(read: float, written: float) -> Cycles:
+    """So many cycles for each element of the largest input, and of the output."""
+
+    def cycles(site: Site) -> int:
+        x = max(t.elements for t in site.ins)
+        return CALL + round(read * x + written * site.out.elements)
+
+    return cycles
 
 
 def cost(variant: Variant, site: Site) -> Cost:

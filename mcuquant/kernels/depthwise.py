@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from ..integer import ConvParams
 from ..ir import Array, DType
 from ..ops import DepthwiseConv2D
+from . import cycles
 from .base import Arg, Blob, Exactly, In, Out, Scratch, Site, Struct, Variant, image_fields, stride_fields
 from .conv import bias, conv_params, weights
+from .cost import Shared
 from .requantize import TwoInstructions, two_instructions
-from .room import room
 
 _SUM_LIMIT = 1 << 23
 """The accumulator holds 256 times the sum."""
 STRIP = 6
 """Outputs of a strip."""
-_SHARE, _LEAST_BYTES = 0.1, 1408
-"""Of the widest activations, the part that scratch may be in any case."""
+ROW_BY_ROW = 1 << 16
+BANDS = (1, 2, 4, 8, 16, ROW_BY_ROW)
+"""In how many bands an image may be worked through. More take less scratch, and a little more time."""
+
+MOST_BYTES = 6144
+"""More scratch makes the kernel no faster."""
 
 
 def takes(site: Site, rounds_twice: bool = False) -> bool:
@@ -113,19 +118,19 @@ def _bytes(site: Site, band: int) -> int:
     return 16 * -(-site.out.shape[2] // STRIP) * strip
 
 
-def _band(site: Site) -> int:
-    """Output rows at a time: as many as there is room for, in bands of nearly equal height."""
-    out_h = site.out.shape[1]
-    allowed = room(site, _SHARE, _LEAST_BYTES)
-    most = max((r for r in range(1, out_h + 1) if _bytes(site, r) <= allowed), default=1)
-    return -(-out_h // -(-out_h // most))
+def band(site: Site, bands: int) -> int:
+    """Output rows of each of so many bands, but for the last."""
+    return -(-site.out.shape[1] // bands)
 
 
-def _scratch_bytes(site: Site) -> int:
-    return _bytes(site, _band(site))
+def _offered(site: Site) -> list[int]:
+    """Of BANDS those with planes of different heights, none too high; a single row is called so."""
+    heights = {band(site, n): n for n in reversed(BANDS)}
+    heights[1] = 1 if site.out.shape[1] == 1 else ROW_BY_ROW
+    return [n for height, n in heights.items() if height == 1 or _bytes(site, height) <= MOST_BYTES]
 
 
-def _args(site: Site, rounds_twice: bool) -> tuple[Arg, ...]:
+def _args(site: Site, bands: int, rounds_twice: bool) -> tuple[Arg, ...]:
     op, x = site.op, site.ins[0]
     assert isinstance(op, DepthwiseConv2D)
     fields = {
@@ -134,32 +139,42 @@ def _args(site: Site, rounds_twice: bool) -> tuple[Arg, ...]:
         **stride_fields(op.stride, op.padding),
         "x_zero": conv_params(site).x_zero,
         "row": _row_words(site),
-        "band": _band(site),
+        "band": band(site, bands),
     }
     stream = Blob("weights", pack(site, rounds_twice), "channel by channel, see mq_depthwise_planes.h")
     return Struct("mq_depthwise_planes_t", fields), In(), stream, Scratch("int32_t"), Out()
 
 
-def _leads(site: Site) -> tuple[int | Exactly | None, ...]:
+def _leads(site: Site, bands: int) -> tuple[int | Exactly | None, ...]:
     """In place, where no output of a band lies on an input that a later band reads; other channels' are apart."""
     op, (_, in_h, in_w, _), (_, out_h, out_w, _) = site.op, site.ins[0].shape, site.out.shape
     assert isinstance(op, DepthwiseConv2D)
-    first = np.arange(_band(site), out_h, _band(site))
+    rows = band(site, bands)
+    first = np.arange(rows, out_h, rows)
     unread = (first * op.stride[0] - op.padding.top + max(3 - op.stride[0], 0)) * in_w
     in_place = in_h * in_w >= out_h * out_w and bool((first * out_w <= unread).all())
     return (Exactly(0) if in_place else None,)
 
 
-def _variant(rounds_twice: bool) -> Variant:
+def _cycles(site: Site, bands: int, rounds_twice: bool) -> int:
+    actual = -(-site.out.shape[1] // band(site, bands))
+    return cycles.depthwise_planes(site, 5 if _row_words(site) == 3 else STRIP, actual, rounds_twice)
+
+
+def _variant(bands: int, rounds_twice: bool) -> Variant:
     return Variant(
         f"depthwise_planes{'_twice' * rounds_twice}_s8",
         "mq_depthwise_planes.h",
         DepthwiseConv2D,
-        lambda site: takes(site, rounds_twice),
-        lambda site: _args(site, rounds_twice),
-        _scratch_bytes,
-        leads=_leads,
+        lambda site: takes(site, rounds_twice) and bands in _offered(site),
+        partial(_args, bands=bands, rounds_twice=rounds_twice),
+        lambda site: _bytes(site, band(site, bands)),
+        leads=partial(_leads, bands=bands),
+        cycles=partial(_cycles, bands=bands, rounds_twice=rounds_twice),
+        step_bytes=280,
+        shared=(Shared("mq_planes", 2630), Shared(f"mq_planes_run{'_twice' * rounds_twice}", 2530)),
+        note={1: "whole", ROW_BY_ROW: "row by row"}.get(bands, f"{bands} bands"),
     )
 
 
-VARIANTS = tuple(map(_variant, (False, True)))
+VARIANTS = tuple(_variant(bands, twice) for twice in (False, True) for bands in BANDS)

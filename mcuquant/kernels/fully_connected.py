@@ -9,27 +9,21 @@ import numpy as np
 from ..integer import ConvParams
 from ..ir import Array, DType
 from ..ops import FullyConnected
-from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Variant
+from . import cycles
+from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Variant, apart, no_scratch
 from .conv import bias, conv_params, sums, weights
+from .cost import Shared
 from .overlap import FREE
 from .requantize import TwoInstructions, two_instructions
-from .room import room
 
 GROUP = 8
 """Outputs at a time."""
 _SUM_LIMIT = 1 << 23
 """The accumulator holds 256 times the sum."""
-_SHARE, _LEAST_BYTES = 0.5, 1024
-"""Of the widest activations, the part that scratch may be in any case."""
 
 
-def takes(site: Site, is_prepared: bool, rounds_twice: bool) -> bool:
-    return (
-        _is_int8(site)
-        and is_prepared == (scratch_bytes(site) <= room(site, _SHARE, _LEAST_BYTES))
-        and _pairs_fit(site)
-        and _is_proven(site, rounds_twice)
-    )
+def takes(site: Site, rounds_twice: bool) -> bool:
+    return _is_int8(site) and _pairs_fit(site) and _is_proven(site, rounds_twice)
 
 
 def _is_int8(site: Site) -> bool:
@@ -135,11 +129,20 @@ def _free(site: Site) -> tuple[int | None, ...]:
 
 def _variant(is_prepared: bool, rounds_twice: bool) -> Variant:
     name = f"fully_connected_eight{'_prepared' * is_prepared}{'_twice' * rounds_twice}_s8"
-    fits = partial(takes, is_prepared=is_prepared, rounds_twice=rounds_twice)
+    fits = partial(takes, rounds_twice=rounds_twice)
     args = partial(_args, is_prepared=is_prepared, rounds_twice=rounds_twice)
-    if is_prepared:
-        return Variant(name, "mq_fully_connected_eight.h", FullyConnected, fits, args, scratch_bytes, _free)
-    return Variant(name, "mq_fully_connected_eight.h", FullyConnected, fits, args)
+    return Variant(
+        name,
+        "mq_fully_connected_eight.h",
+        FullyConnected,
+        fits,
+        args,
+        scratch_bytes if is_prepared else no_scratch,
+        _free if is_prepared else apart,
+        cycles=partial(cycles.fully_connected_eight, is_prepared=is_prepared, rounds_twice=rounds_twice),
+        step_bytes=100,
+        shared=(Shared(f"mq_eight{'_prepared' * is_prepared}{'_twice' * rounds_twice}", 1250),),
+    )
 
 
 VARIANTS = tuple(_variant(is_prepared, twice) for twice in (False, True) for is_prepared in (True, False))

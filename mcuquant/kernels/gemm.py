@@ -10,9 +10,10 @@ import numpy as np
 from ..integer import ConvParams
 from ..ir import Array, DType
 from ..ops import Conv2D
-from . import overlap
+from . import cycles, overlap
 from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Value, Variant, image_fields, stride_fields
 from .conv import bias, conv_params, sums, weights
+from .cost import Shared
 from .requantize import UNIT, two_instructions
 
 ACC_LIMIT = (1 << 31) // UNIT
@@ -164,6 +165,7 @@ def is_pointwise(site: Site) -> bool:
 
 
 def _variant(kernel: str, form: Form, where: Callable[[Site], bool], struct: Callable[[Site], Struct]) -> Variant:
+    is_pointwise = kernel == "pointwise_gemm"
     return Variant(
         f"{kernel}_{form.name}_s8",
         f"mq_{kernel}.h",
@@ -172,8 +174,13 @@ def _variant(kernel: str, form: Form, where: Callable[[Site], bool], struct: Cal
         lambda site: _arguments(site, form, struct(site)),
         _scratch_bytes,
         leads=_leads,
+        cycles=lambda site: cycles.gemm(site, form.words, is_pointwise),
+        step_bytes=320 if is_pointwise else 600,
+        shared=(Shared(f"mq_gemm_{form.name}", 720 + 92 * (form.words > 1)), *_EXPAND),
     )
 
+
+_EXPAND = (Shared("mq_gemm_expand", 242), Shared("mq_gemm_expand_three", 334))
 
 VARIANTS = (
     *(_variant("pointwise_gemm", form, is_pointwise, _pointwise_struct) for form in FORMS),

@@ -6,9 +6,10 @@ import numpy as np
 
 from ..ir import Array
 from ..ops import Conv2D
-from . import overlap
+from . import cycles, overlap
 from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Variant, image_fields, stride_fields
 from .conv import bias, check, conv_params, output_fields, requantize_blobs, weights
+from .cost import Shared
 from .gemm import PIXELS, in_turn, is_taken, padded
 
 
@@ -60,4 +61,17 @@ def _leads(site: Site) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=PIXELS)
 
 
-VARIANTS = (Variant("conv2d_sums_s8", "mq_conv2d_sums.h", Conv2D, is_taken, _args, _scratch_bytes, leads=_leads),)
+VARIANTS = (
+    Variant(
+        "conv2d_sums_s8",
+        "mq_conv2d_sums.h",
+        Conv2D,
+        is_taken,
+        _args,
+        _scratch_bytes,
+        leads=_leads,
+        cycles=cycles.gemm_sums,
+        step_bytes=700,
+        shared=(Shared("mq_gemm_sums", 162),),
+    ),
+)

@@ -8,6 +8,7 @@ from ..integer import PoolParams, params
 from ..ir import DType
 from ..ops import AvgPool2D, MaxPool2D, Pool
 from .base import Arg, In, Out, Site, Struct, Variant, activations_are, check_sums, image_fields, span, stride_fields
+from .cost import CALL
 from .overlap import windows
 from .rescale import pooled_fields
 
@@ -41,11 +42,18 @@ def _whole_words(site: Site) -> bool:
     return site.core.dsp and activations_are(DType.INT8)(site) and site.ins[0].shape[3] % 4 == 0
 
 
+def _words(site: Site) -> int:
+    """Four channels at a time: every tap of every window is read."""
+    op = site.op
+    assert isinstance(op, Pool)
+    return CALL + round(site.out.elements * (1.4 * op.window[0] * op.window[1] + 9))
+
+
 _leads = partial(windows, buffered=False)
 
 VARIANTS = (
-    Variant("max_pool_words_s8", "mq_pool_words.h", MaxPool2D, _whole_words, _pool, leads=_leads),
-    Variant("avg_pool_words_s8", "mq_pool_words.h", AvgPool2D, _whole_words, _average, leads=_leads),
+    Variant("max_pool_words_s8", "mq_pool_words.h", MaxPool2D, _whole_words, _pool, leads=_leads, cycles=_words),
+    Variant("avg_pool_words_s8", "mq_pool_words.h", AvgPool2D, _whole_words, _average, leads=_leads, cycles=_words),
     Variant("max_pool_s8", "mq_pool.h", MaxPool2D, activations_are(DType.INT8), _pool, leads=_leads),
     Variant("max_pool_s16", "mq_pool.h", MaxPool2D, activations_are(DType.INT16), _pool, leads=_leads),
     Variant("avg_pool_s8", "mq_pool.h", AvgPool2D, activations_are(DType.INT8), _average, leads=_leads),

@@ -1,0 +1,74 @@
+"""Graph → Plan: the kernel variant of every operation, and where every activation and scratch lies in the arena."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..core import Core
+from ..errors import BudgetError
+from ..ir import Graph
+from ..objective import Objective
+from .arena import ARENA_ALIGNMENT, Plan, Step, live_at, storage
+from .goal import Goal, Limits
+from .options import Filter, Option, every, options
+from .search import search
+
+__all__ = [
+    "ARENA_ALIGNMENT",
+    "Filter",
+    "Goal",
+    "Limits",
+    "Objective",
+    "Option",
+    "Plan",
+    "Step",
+    "live_at",
+    "most_alive",
+    "options",
+    "plan",
+    "storage",
+]
+
+
+def plan(graph: Graph, core: Core, goal: Goal | None = None, only: Filter = every) -> Plan:
+    """Choose a variant for every operation and place everything; `only` leaves variants out.
+
+    UnsupportedOpError names what no kernel takes. BudgetError says by how much nothing is within the goal's limits.
+    """
+    wanted = goal or Goal()
+    found = search(graph, core, wanted, only)
+    _check(graph, found, wanted.limits)
+    return replace(found, goal=wanted)
+
+
+def _check(graph: Graph, found: Plan, limits: Limits) -> None:
+    ram, flash = limits.ram_bytes, limits.flash_bytes
+    if not limits.excess(found.arena_bytes, found.flash_bytes):
+        return
+    over = []
+    if ram is not None and found.arena_bytes > ram:
+        over.append(
+            f"an arena of {found.arena_bytes:,} bytes, {found.arena_bytes - ram:,} more than the {ram:,} allowed "
+            f"({most_alive(graph, found)})"
+        )
+    if flash is not None and found.flash_bytes > flash:
+        over.append(
+            f"{found.flash_bytes:,} bytes of flash, {found.flash_bytes - flash:,} more than the {flash:,} allowed "
+            f"({_heaviest(graph, found)})"
+        )
+    raise BudgetError(f"{graph.name}: the kernels that come nearest to the limits take {' and '.join(over)}")
+
+
+def most_alive(graph: Graph, found: Plan) -> str:
+    """What is alive where the arena is fullest."""
+    step = max(found.peak_step, 0)
+    tensors = [graph[t] for t in live_at(graph, step)][:3]
+    names = ", ".join(f"{t.name or f'tensor {t.id}'} {list(t.shape)} {t.nbytes:,} bytes" for t in tensors)
+    return f"most is alive at operation {step}, {graph.ops[step].kind}: {names}"
+
+
+def _heaviest(graph: Graph, found: Plan) -> str:
+    step = max(found.steps, key=lambda s: s.cost.constant_bytes)
+    y = graph.out(graph.ops[step.op_index])
+    name = f" {y.name}" if y.name else ""
+    return f"most are the {step.cost.constant_bytes:,} of operation {step.op_index}, {step.option.variant.name}{name}"

@@ -1,0 +1,122 @@
+"""Cycles and flash of a selection of kernels, and how one becomes another with less flash, step by step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .options import Option
+
+Options = Mapping[int, Sequence[Option]]
+"""Of each operation, by its index; the fastest first."""
+_MOST_WORK = 400_000
+"""Exchanges of one kernel that are weighed in all: a few seconds. A network of a hundred layers needs a tenth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One option of each operation, with the cycles and the bytes of flash of all together."""
+
+    chosen: tuple[tuple[int, Option], ...]
+    cycles: int
+    flash_bytes: int
+
+
+@dataclass(slots=True)
+class Ledger:
+    """A selection that changes; counts the steps that use each C function, for it is in flash while one does."""
+
+    is_shared: bool
+    chosen: dict[int, Option]
+    cycles: int = 0
+    flash_bytes: int = 0
+    users: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        for option in self.chosen.values():
+            self._enter(option, 1)
+
+    def exchange(self, op: int, option: Option) -> None:
+        self._enter(self.chosen[op], -1)
+        self._enter(option, 1)
+        self.chosen[op] = option
+
+    def exchange_all(self, exchanges: Mapping[int, Option]) -> None:
+        for op, option in exchanges.items():
+            self.exchange(op, option)
+
+    def _enter(self, option: Option, sign: int) -> None:
+        self.cycles += sign * option.cost.cycles
+        self.flash_bytes += sign * option.own_bytes(self.is_shared)
+        for function in option.functions(self.is_shared):
+            before = self.users[function.name]
+            self.users[function.name] += sign
+            if 0 in (before, self.users[function.name]):
+                self.flash_bytes += sign * function.nbytes
+
+    def selection(self) -> Selection:
+        return Selection(tuple(self.chosen.items()), self.cycles, self.flash_bytes)
+
+
+def descent(options: Options, is_shared: bool) -> Iterator[Selection]:
+    """From the fastest selection to less and less flash, each time by what loses the fewest cycles a byte.
+
+    Exchanged is the kernel of one operation, or those of all that share one, whose code then goes.
+    """
+    ledger = Ledger(is_shared, {op: found[0] for op, found in options.items()})
+    differing = {op: _differing(found, is_shared) for op, found in options.items()}
+    work = 0
+    while True:
+        yield ledger.selection()
+        moves = [*_single_moves(ledger, differing), *_family_moves(ledger, differing)]
+        work += len(moves)
+        rates = [(rate, i) for i, move in enumerate(moves) if (rate := _rate(ledger, move)) is not None]
+        if not rates or work > _MOST_WORK:
+            return
+        ledger.exchange_all(moves[min(rates)[1]])
+
+
+def _differing(found: Sequence[Option], is_shared: bool) -> list[Option]:
+    """Of options that take the same flash, the fastest."""
+    first: dict[object, Option] = {}
+    for option in found:
+        first.setdefault((option.own_bytes(is_shared), option.functions(is_shared)), option)
+    return list(first.values())
+
+
+def _single_moves(ledger: Ledger, options: Options) -> Iterator[dict[int, Option]]:
+    return ({op: option} for op, found in options.items() for option in found if option is not ledger.chosen[op])
+
+
+def _family_moves(ledger: Ledger, options: Options) -> Iterator[dict[int, Option]]:
+    """For each C function, all operations that call it by their fastest kernel that does not."""
+    for name in sorted(name for name, count in ledger.users.items() if count > 1):
+        move = _without(name, ledger, options)
+        if move is not None:
+            yield move
+
+
+def _without(name: str, ledger: Ledger, options: Options) -> dict[int, Option] | None:
+    move: dict[int, Option] = {}
+    for op, option in ledger.chosen.items():
+        if _calls(option, name, ledger.is_shared):
+            other = next((o for o in options[op] if not _calls(o, name, ledger.is_shared)), None)
+            if other is None:
+                return None
+            move[op] = other
+    return move
+
+
+def _calls(option: Option, name: str, is_shared: bool) -> bool:
+    return any(function.name == name for function in option.functions(is_shared))
+
+
+def _rate(ledger: Ledger, move: Mapping[int, Option]) -> float | None:
+    """Cycles lost for each byte won; None where none is won."""
+    before = {op: ledger.chosen[op] for op in move}
+    cycles, nbytes = ledger.cycles, ledger.flash_bytes
+    ledger.exchange_all(move)
+    lost, won = ledger.cycles - cycles, nbytes - ledger.flash_bytes
+    ledger.exchange_all(before)
+    return lost / won if won > 0 else None

@@ -1,0 +1,59 @@
+"""The variants that take an operation, with what each costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import UnsupportedOpError
+from ..kernels import Site, Variant, variants_of
+from ..kernels.cost import Cost, Shared, cost
+
+CALL_BYTES = 28
+"""Code of a step that hands the addresses to a kernel which is there once for all layers."""
+
+Filter = Callable[[Site, Variant], bool]
+"""Which variants may be chosen."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Option:
+    """One way to compute one operation. `scratch_bytes` and `cycles` are in its cost."""
+
+    variant: Variant
+    cost: Cost
+
+    def own_bytes(self, is_shared: bool) -> int:
+        """Flash of this step alone. `is_shared`: kernels are there once, else specialised for every step."""
+        return self.cost.constant_bytes + (CALL_BYTES if is_shared else self.cost.code_bytes)
+
+    def functions(self, is_shared: bool) -> tuple[Shared, ...]:
+        """What it calls that is in flash once."""
+        kernel = Shared(f"mq_{self.variant.name}", self.cost.code_bytes)
+        return (*self.variant.shared, kernel) if is_shared else self.variant.shared
+
+
+def every(_: Site, __: Variant) -> bool:
+    return True
+
+
+def options(site: Site, only: Filter = every) -> tuple[Option, ...]:
+    """All variants that take the operation, the fastest first. UnsupportedOpError where there is none."""
+    found: list[Option] = []
+    refusals: list[UnsupportedOpError] = []
+    for variant in _applicable(site, only):
+        try:
+            found.append(Option(variant, cost(variant, site)))
+        except UnsupportedOpError as refusal:  # of its numbers: another variant may take them
+            refusals.append(refusal)
+    if not found:
+        raise refusals[0]
+    return tuple(sorted(found, key=lambda option: option.cost.cycles))
+
+
+def _applicable(site: Site, only: Filter) -> list[Variant]:
+    found = [variant for variant in variants_of(site.op) if variant.applies(site) and only(site, variant)]
+    if found:
+        return found
+    types = ", ".join(f"{t.dtype}{list(t.shape)}" for t in (*site.ins, site.out))
+    raise UnsupportedOpError(f"no kernel computes {site.op.kind} on {types}; int8 and int16 activations are supported")

@@ -1,0 +1,147 @@
+"""Which kernel for which operation: variants and arena together.
+
+A ceiling for the arena leaves each operation those options whose own footprint stays below it. Lower ceilings leave
+fewer; the lowest is where some operation has only its smallest left. Under each ceiling the flash goes down step by
+step from the fastest selection (`ledger.descent`), and the best of these is placed. Where the arena becomes larger than
+the ceiling, because the steps want their tensors in different places, scratch near its end is traded for cycles. The
+best of all placed is the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..core import Core
+from ..ir import Graph
+from ..kernels import Site
+from ..objective import Objective
+from ..ops import Reshape
+from .arena import Layout, Plan
+from .goal import Goal
+from .ledger import Ledger, Selection, descent
+from .options import Filter, Option, options
+
+_MOST_CEILINGS = 24
+"""That are tried, evenly spread: more are rare, and each costs a placement."""
+_MOST_TRADES = 12
+"""Times that scratch is traded for a smaller arena, under one ceiling."""
+
+Rank = tuple[float, ...]
+
+
+def search(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan:
+    """The best plan; it may be above the goal's limits where all are."""
+    layout = Layout.of(graph, core)
+    found = {i: options(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)}
+    floors = {i: [layout.footprint(i, option) for option in some] for i, some in found.items()}
+    lowest = max((min(f) for f in floors.values()), default=0)
+    heights = _spread(sorted({f for some in floors.values() for f in some if f >= lowest} or {0}))
+    quickest = _Search(layout, found, floors, _Judge(goal, Objective.SPEED, 0)).best(heights[::-1])
+    if goal.objective is Objective.SPEED:
+        return quickest
+    return _Search(layout, found, floors, _Judge(goal, goal.objective, quickest.cycles)).best(heights)
+
+
+def _spread(heights: Sequence[int]) -> list[int]:
+    """All of them, or some evenly spread that include the ends."""
+    last, count = len(heights) - 1, min(len(heights), _MOST_CEILINGS)
+    return [heights[i * last // max(1, count - 1)] for i in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Ranks what a selection takes, the best lowest: limits, room, cycles allowed, then what the objective is about."""
+
+    goal: Goal
+    objective: Objective
+    quickest: int
+
+    @property
+    def is_shared(self) -> bool:
+        return self.goal.objective is Objective.SIZE
+
+    def rank(self, arena: int, cycles: int, flash: int) -> Rank:
+        slow = max(0.0, cycles - self.quickest * self.objective.slower) if self.quickest else 0.0
+        must = (self.goal.limits.excess(arena, flash), self.goal.room.excess(arena, flash), slow)
+        match self.objective:
+            case Objective.SPEED:
+                return (*must, cycles, arena, flash)
+            case Objective.BALANCED:
+                return (*must, arena, cycles * flash)
+            case Objective.SIZE:
+                return (*must, flash, arena, cycles)
+
+    def is_done(self, selection: Selection) -> bool:
+        """Whether less flash can only make it worse."""
+        fits = not (self.goal.limits.excess(0, selection.flash_bytes) + self.goal.room.excess(0, selection.flash_bytes))
+        return fits and (self.objective is Objective.SPEED or selection.cycles > self.quickest * self.objective.slower)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    layout: Layout
+    options: Mapping[int, tuple[Option, ...]]
+    floors: Mapping[int, Sequence[int]]
+    """Footprint of each option."""
+    judge: _Judge
+    placed: set[tuple[int, ...]] = field(default_factory=set)
+
+    def best(self, heights: Sequence[int]) -> Plan:
+        """Ceilings are tried while one could still be better than the best so far."""
+        best: tuple[Rank, Plan] | None = None
+        for height in heights:
+            promise, selection = self._promised(height)
+            if (best is not None and best[0] <= promise) or self._is_known(selection):
+                continue
+            plan = self._traded(self.layout.arrange(selection, self.options, height), height)
+            best = min(best or (self._rank(plan), plan), (self._rank(plan), plan), key=lambda b: b[0])
+        assert best is not None
+        return best[1]
+
+    def _rank(self, plan: Plan) -> Rank:
+        return self.judge.rank(plan.arena_bytes, plan.cycles, plan.flash_bytes)
+
+    def _promised(self, height: int) -> tuple[Rank, Selection]:
+        """The best selection under a ceiling, were its arena no larger than that."""
+        below = {
+            i: [o for o, floor in zip(some, self.floors[i], strict=True) if floor <= height]
+            for i, some in self.options.items()
+        }
+        return min(
+            ((self.judge.rank(height, s.cycles, s.flash_bytes), s) for s in self._selections(below)), key=lambda p: p[0]
+        )
+
+    def _selections(self, below: Mapping[int, Sequence[Option]]) -> Iterator[Selection]:
+        for selection in descent(below, self.judge.is_shared):
+            yield selection
+            if self.judge.is_done(selection):
+                return
+
+    def _is_known(self, selection: Selection) -> bool:
+        key = tuple(id(option) for _, option in selection.chosen)
+        known = key in self.placed
+        self.placed.add(key)
+        return known
+
+    def _traded(self, plan: Plan, height: int) -> Plan:
+        """Less scratch for the steps at the end of the arena, while that makes the plan better."""
+        for _ in range(_MOST_TRADES):
+            if plan.arena_bytes <= height:
+                break
+            tried = (self.layout.arrange(s, self.options, height) for s in self._trades(plan) if not self._is_known(s))
+            better = min(tried, key=self._rank, default=plan)
+            if self._rank(better) >= self._rank(plan):
+                break
+            plan = better
+        return plan
+
+    def _trades(self, plan: Plan) -> Iterator[Selection]:
+        """With the next smaller scratch, and with the smallest, of each step while which the arena's end is in use."""
+        chosen = {s.op_index: s.option for s in plan.steps}
+        for step in plan.steps:
+            if step.op_index in plan.end_steps:
+                less = [o for o in step.options if o.cost.scratch_bytes < step.scratch_bytes]
+                less.sort(key=lambda o: (-o.cost.scratch_bytes, o.cost.cycles))
+                for option in dict.fromkeys([*less[:1], *less[-1:]]):
+                    yield Ledger(self.judge.is_shared, {**chosen, step.op_index: option}).selection()

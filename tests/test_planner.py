@@ -1,0 +1,129 @@
+"""The choice of kernels: what each objective promises, limits kept or refused, and always the same."""
+
+from __future__ import annotations
+
+import mlperf
+import numpy as np
+import pytest
+from fast_graphs import GENERATORS, dense
+from graphs import random_network
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nets import Net
+from test_memory import replay
+
+from mcuquant import flow, interp
+from mcuquant.core import CORES
+from mcuquant.errors import BudgetError
+from mcuquant.ir import Graph
+from mcuquant.objective import Objective
+from mcuquant.passes.shrink import shrink
+from mcuquant.plan import Goal, Limits, Plan, plan
+from mcuquant.plan.ledger import Ledger
+
+M4 = CORES["cortex-m4"]
+SEEDS = st.integers(0, 10_000)
+NETWORKS = settings(deadline=None, max_examples=15)
+
+
+def planned(graph: Graph, objective: Objective, ram: int | None = None, flash: int | None = None) -> Plan:
+    return plan(graph, M4, Goal(objective, Limits(ram, flash)))
+
+
+def flash_when_shared(found: Plan) -> int:
+    return Ledger(True, {s.op_index: s.option for s in found.steps}).flash_bytes
+
+
+def chosen(found: Plan) -> list[str]:
+    return [f"{s.variant.name} {s.variant.note}" for s in found.steps]
+
+
+@NETWORKS
+@given(SEEDS)
+def test_objectives_keep_what_they_promise(seed: int) -> None:
+    graph = random_network(np.random.default_rng(seed))
+    speed, balanced, size = (planned(graph, objective) for objective in Objective)
+    assert speed.cycles == sum(s.options[0].cost.cycles for s in speed.steps)
+    assert speed.cycles <= balanced.cycles <= 1.25 * speed.cycles
+    assert size.cycles <= 2 * speed.cycles
+    assert balanced.arena_bytes <= speed.arena_bytes
+    assert all(size.flash_bytes <= flash_when_shared(other) for other in (speed, balanced))
+
+
+@NETWORKS
+@given(SEEDS, st.sampled_from(Objective), st.floats(0.6, 1.1), st.floats(0.6, 1.1))
+def test_a_plan_is_within_its_limits_or_there_is_none(seed: int, aim: Objective, ram: float, flash: float) -> None:
+    graph = random_network(np.random.default_rng(seed))
+    free = planned(graph, aim)
+    limits = int(free.arena_bytes * ram), int(free.flash_bytes * flash)
+    try:
+        found = planned(graph, aim, *limits)
+    except BudgetError:
+        assert min(ram, flash) < 1
+        return
+    assert (found.arena_bytes <= limits[0], found.flash_bytes <= limits[1]) == (True, True)
+
+
+@NETWORKS
+@given(SEEDS, st.sampled_from(Objective))
+def test_what_a_plan_takes_is_enough_of_a_limit(seed: int, objective: Objective) -> None:
+    graph = random_network(np.random.default_rng(seed))
+    free = planned(graph, objective)
+    again = planned(graph, objective, free.arena_bytes, free.flash_bytes)
+    assert (again.arena_bytes <= free.arena_bytes, again.flash_bytes <= free.flash_bytes) == (True, True)
+    if objective is Objective.SPEED:
+        assert again.cycles == free.cycles
+
+
+@NETWORKS
+@given(SEEDS, st.sampled_from(Objective))
+def test_the_same_plan_every_time(seed: int, objective: Objective) -> None:
+    first, second = (planned(random_network(np.random.default_rng(seed)), objective) for _ in range(2))
+    assert chosen(first) == chosen(second)
+    assert first.offsets == second.offsets
+
+
+@pytest.mark.parametrize("name", list(GENERATORS)[::3])
+@pytest.mark.parametrize("objective", [Objective.BALANCED, Objective.SIZE])
+def test_nothing_alive_is_overwritten(name: str, objective: Objective) -> None:
+    rng = np.random.default_rng(7)
+    graph = GENERATORS[name](rng)
+    inputs = [rng.integers(-128, 128, graph[i].shape).astype(graph[i].dtype.numpy) for i in graph.inputs]
+    found, expected = replay(graph, planned(graph, objective), inputs), interp.run(graph, inputs)
+    assert [y.tobytes() for y in found] == [y.tobytes() for y in expected]
+
+
+def refusal(graph: Graph, ram: int | None = None, flash: int | None = None) -> str:
+    with pytest.raises(BudgetError) as caught:
+        planned(graph, Objective.BALANCED, ram, flash)
+    return str(caught.value)
+
+
+def test_what_fits_nowhere_says_by_how_much_and_because_of_what() -> None:
+    net = Net(np.random.default_rng(1))
+    graph = net.graph(dense(net, net.input((1, 40)), 12))
+    takes = planned(graph, Objective.BALANCED)
+    assert takes.arena_bytes == 64
+    y = graph.out(graph.ops[0])
+    ram = (
+        "an arena of 64 bytes, 32 more than the 32 allowed (most is alive at operation 0, FullyConnected: "
+        f"input_0 [1, 40] 40 bytes, {y.name} [1, 12] 12 bytes)"
+    )
+    begin = f"{graph.name}: the kernels that come nearest to the limits take "
+    assert refusal(graph, ram=32) == begin + ram
+    flash = (
+        f"988 bytes of flash, 888 more than the 100 allowed "
+        f"(most are the 588 of operation 0, fully_connected_s8 {y.name})"
+    )
+    assert refusal(graph, flash=100) == begin + flash
+    assert refusal(graph, ram=32, flash=100) == f"{begin}{ram} and {flash}"
+
+
+@pytest.mark.parametrize(
+    ("name", "arena"), [("ad_int8", 1024), ("ic_int8", 34 * 1024), ("kws_int8", 8908), ("vww_int8", 38 * 1024)]
+)
+def test_mlperf_tiny_s_networks_in_little_ram(name: str, arena: int) -> None:
+    graph = shrink(flow.from_tflite(mlperf.path(f"{name}.tflite")))
+    speed, balanced = (planned(graph, objective) for objective in (Objective.SPEED, Objective.BALANCED))
+    assert balanced.arena_bytes <= arena
+    assert balanced.cycles <= 1.25 * speed.cycles
