@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from compressed import asymmetric, narrow, shared, two_level
 from graphs import GENERATORS
+from harness import choose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -18,7 +19,6 @@ from mcuquant.ir import Array, Graph
 from mcuquant.kernels import Site, fields
 from mcuquant.kernels.cost import cost
 from mcuquant.kernels.packing import index_bits, planes
-from mcuquant.plan import choose
 
 M4, M0 = CORES["cortex-m4"], CORES["cortex-m0plus"]
 
