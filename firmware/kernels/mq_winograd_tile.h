@@ -144,19 +144,36 @@ static __attribute__((naked, noinline, unused)) void mq_winograd_tile_input(
         const uint32_t *products __attribute__((unused)), const int32_t *constants_ __attribute__((unused)),           \
         int8_t *y __attribute__((unused)), const mq_winograd_place_t *place __attribute__((unused)))                   \
     {                                                                                                                  \
+        /* On the stack: 24 words, y_row, products, constants, y, y_pixel, channels left. */                           \
         __asm__ volatile("push   {r4-r11, lr}             \n"                                                          \
-                         "mov    r12, r1                  \n"                                                          \
-                         "ldrd   r1, r9, [r3]             \n"                                                          \
-                         "push   {r9}                     \n"                                                          \
-                         "sub    sp, sp, #96              \n" MQ_WINOGRAD_DOWN("0") MQ_WINOGRAD_DOWN("1")              \
+                         "ldrd   r4, r9, [r3]             \n"                                                          \
+                         "sub    sp, sp, #124             \n"                                                          \
+                         "mov    r5, #4                   \n"                                                          \
+                         "str    r9, [sp, #96]            \n"                                                          \
+                         "strd   r0, r1, [sp, #100]       \n"                                                          \
+                         "strd   r2, r4, [sp, #108]       \n"                                                          \
+                         "str    r5, [sp, #116]           \n"                                                          \
+                         "1:                              \n" MQ_WINOGRAD_DOWN("0") MQ_WINOGRAD_DOWN("1")              \
                              MQ_WINOGRAD_DOWN("2") MQ_WINOGRAD_DOWN("3") MQ_WINOGRAD_DOWN("4")                         \
-                                 MQ_WINOGRAD_DOWN("5") before                                                          \
+                                 MQ_WINOGRAD_DOWN("5")                                                                 \
+                         "add    r0, r0, #8               \n"                                                          \
+                         "ldrd   r12, r2, [sp, #104]      \n"                                                          \
+                         "ldr    r1, [sp, #112]           \n"                                                          \
+                         "add    r3, r12, #4 * " #count "  \n"                                                         \
+                         "add    r4, r2, #1               \n"                                                          \
+                         "strd   r0, r3, [sp, #100]       \n"                                                          \
+                         "str    r4, [sp, #108]           \n" before                                                   \
                          "add    lr, r1, r1, lsl #1       \n"                                                          \
                          "mov    r0, sp                   \n" MQ_WINOGRAD_ACROSS(constants, one, "0", "1", "2")        \
                              MQ_WINOGRAD_NEXT MQ_WINOGRAD_ACROSS(constants, one, "1", "2", "3")                        \
                                  MQ_WINOGRAD_NEXT MQ_WINOGRAD_ACROSS(constants, one, "2", "3", "4")                    \
                                      MQ_WINOGRAD_NEXT MQ_WINOGRAD_ACROSS(constants, one, "2", "3", "4")                \
-                         "add    sp, sp, #100             \n"                                                          \
+                         "ldr    r1, [sp, #116]           \n"                                                          \
+                         "ldr    r0, [sp, #100]           \n"                                                          \
+                         "subs   r1, r1, #1               \n"                                                          \
+                         "str    r1, [sp, #116]           \n"                                                          \
+                         "bne.w  1b                       \n"                                                          \
+                         "add    sp, sp, #124             \n"                                                          \
                          "pop    {r4-r11, pc}             \n");                                                        \
     }
 
@@ -228,13 +245,15 @@ MQ_KERNEL int8_t mq_winograd_requantize_twice_576(uint32_t sum, const int32_t *c
     MQ_KERNEL void name(const uint32_t *products, const int32_t *constants, int8_t *y,                                 \
                         const mq_winograd_place_t *place)                                                              \
     {                                                                                                                  \
-        mq_winograd_tile_output(products, constants, y, place, twin);                                                  \
+        for (int32_t i = 0; i < 4; i++) {                                                                              \
+            mq_winograd_tile_output(products + 2 * i, constants + (count) * i, y + i, place, twin);                    \
+        }                                                                                                              \
     }
 
 #endif
 
-/* A of both axes of 36 products, eight words apart, and the requantization: 4x4 outputs of one channel. Constants of a
-   channel: start, and a factor; or m, what is added, and a shift. */
+/* A of both axes of 36 products, eight words apart, and the requantization: 4x4 outputs of four channels, whose
+   products are two words apart. Constants of a channel: start, and a factor; or m, what is added, and a shift. */
 typedef void mq_winograd_output_t(const uint32_t *products, const int32_t *constants, int8_t *y,
                                   const mq_winograd_place_t *place);
 
