@@ -24,7 +24,7 @@ LAYERS = (
     ("describe", "details", "project", "dut"),
     ("flow",),
     ("demo", "differ", "hil", "compression", "html"),
-    ("labgrid",),
+    ("labgrid", "search"),
     ("cli", "pytest_plugin"),
     ("__main__",),
 )
@@ -36,6 +36,7 @@ HOMES = {
     "torch": ("frontends/torch", "demo/", "compression/"),
     "torchao": ("compression/",),
     "torch_pruning": ("compression/",),
+    "optuna": ("search.py",),
     "tflite": ("tflite_file/", "frontends/tflite", "exporters/tflite"),
     "flatbuffers": ("tflite_file/", "frontends/tflite", "exporters/tflite"),
     "tflite_micro": ("demo/",),

@@ -19,6 +19,7 @@ from .inspect import inspect
 from .node import node_
 from .quantizers import quantizers_
 from .report import report_
+from .search import search
 from .validate import validate
 
 INTERRUPTED = 130
@@ -66,7 +67,7 @@ def main() -> None:
     """Entry point; commands are added below."""
 
 
-_WORK = (compile_, compress, flash_, bench, compare_, run, validate, node_)
+_WORK = (compile_, compress, search, flash_, bench, compare_, run, validate, node_)
 _LOOK = (inspect, quantizers_, report_, boards, doctor, demo)
 for _command in (*_WORK, *_LOOK):
     main.add_command(_command)

@@ -14,6 +14,7 @@ from ..errors import ToolError
 from .console import next_step, say, show, stages
 
 if TYPE_CHECKING:
+    from ..compression.recipe import Recipe
     from ..record import Record
 
 PACKAGES = ("torch", "torch_pruning", "torchao", "optuna")
@@ -24,7 +25,8 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("recipe", metavar="RECIPE.toml", type=FILE)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to make.  [the recipe's]")
-def compress(recipe: Path, output: Path | None) -> None:
+@click.option("--trial", type=int, metavar="N", help="With the settings of a trial of `mcuquant search`.")
+def compress(recipe: Path, output: Path | None, trial: int | None) -> None:
     """Prune, sparsify, share and quantize a PyTorch network as RECIPE.toml says, and compile what is left.
 
     The recipe names a Python function that returns the network, files of samples, a board, and the steps; each step
@@ -56,16 +58,23 @@ def compress(recipe: Path, output: Path | None) -> None:
     with needed():
         from ..compression import pipeline
         from ..compression.recipe import load_recipe
-    directory = output or Path(load_recipe(recipe).output)
+    settings = load_recipe(recipe) if trial is None else _of_trial(recipe, trial)
+    directory = output or Path(settings.output if trial is None else f"{settings.output}/trial-{trial}")
     build.check_free(directory)
     build.need_firmware_tools()
     with stages() as progress:
-        made, project = pipeline.compress_file(recipe, directory, progress)
+        made, project = pipeline.compress_file(recipe, directory, settings, progress)
     show(report.records_table(made.records))
     for line in sources(made.records):
         say(line)
     say(f"Wrote {project.directory}: C project, manifest.json, records.json, firmware.elf.")
     next_step(f"mcuquant bench {project.directory}", f"mcuquant inspect {project.directory}")
+
+
+def _of_trial(recipe: Path, trial: int) -> Recipe:
+    with needed():
+        from ..search import trial_recipe
+    return trial_recipe(recipe, trial)
 
 
 @contextmanager

@@ -42,6 +42,8 @@ class Compressed:
     """Float, with the weights that the integers stand for."""
     graph: Graph
     """Integers."""
+    cost: Cost
+    """Of `graph` on the recipe's board."""
     records: tuple[Record, ...]
     """The float network, the same in int8, and what each step made of it; the last is `graph`."""
 
@@ -65,15 +67,21 @@ def compress(
         run.begin(net.eval())
         small = run.shared(run.sparse(run.pruned(net)))
         graph = run.quantized(small)
-    return Compressed(small, graph, tuple(run.records))
+    return Compressed(small, graph, cost_of(graph, run.board), tuple(run.records))
 
 
 def compress_file(
-    path: str | Path, output: str | Path | None = None, progress: Progress | None = None
+    path: str | Path,
+    output: str | Path | None = None,
+    settings: Recipe | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Compressed, Project]:
-    """What a recipe's file says, compiled into its output folder with records.json beside the C project."""
+    """What a recipe's file says, compiled into its output folder with records.json beside the C project.
+
+    `settings`, where given, take the place of the file's; what they name still lies beside it.
+    """
     file = Path(path)
-    recipe = load_recipe(file)
+    recipe = settings or load_recipe(file)
     if not recipe.model:
         raise ConfigError(f"{file}: key 'model' is missing")
     data, augment = load_data(recipe.data, file), load_augment(recipe, file)
@@ -218,13 +226,15 @@ def _facts(found: Cost) -> Mapping[str, Any]:
 def integer_accuracy(graph: Graph, samples: Samples, done: Callable[[int], None] = lambda _: None) -> float:
     """The part of right answers of an integer network of one input, by the interpreter; its first output tells."""
     assert samples.y is not None
-    x = to_graph_layout(samples.x.numpy(), graph[graph.inputs[0]].shape, channels_first=True)
-    guesses = []
-    for i in range(len(x)):
-        guesses.append(int(_answer(graph, x[i : i + 1]).argmax()))
+    guesses = integer_answers(graph, samples.x.numpy(), done).argmax(axis=1)
+    return float((guesses == samples.y.numpy()).mean())
+
+
+def integer_answers(graph: Graph, x: Array, done: Callable[[int], None] = lambda _: None) -> Array:
+    """The first output, stored and flat: a row for each of the real inputs `x` (N, ...) in PyTorch's layout."""
+    ordered = to_graph_layout(x, graph[graph.inputs[0]].shape)
+    rows = []
+    for i in range(len(ordered)):
+        rows.append(interp.run(graph, quantized_inputs(graph, [ordered[i : i + 1]]))[0].reshape(-1))
         done(i + 1)
-    return float((np.array(guesses) == samples.y.numpy()).mean())
-
-
-def _answer(graph: Graph, x: Array) -> Array:
-    return interp.run(graph, quantized_inputs(graph, [x]))[0]
+    return np.stack(rows)

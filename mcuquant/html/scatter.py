@@ -65,7 +65,13 @@ def _dot(number: int, record: Record, cost: str, at: tuple[float, float], number
     return Dot(*at, _RADIUS if numbered else _SMALL, "point best" if front else "point", title)
 
 
-_UNITS = {"weight_bytes": "bytes of weights", "cycles": "cycles"}
+_UNITS = {
+    "weight_bytes": "bytes of weights",
+    "cycles": "cycles",
+    "macs": "multiply-accumulates",
+    "flash_bytes": "bytes of flash",
+    "ram_bytes": "bytes of RAM",
+}
 
 
 def _grid(across: Sequence[float], up: Sequence[float]) -> Iterator[Line]:

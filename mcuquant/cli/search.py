@@ -1,0 +1,97 @@
+"""`mcuquant search`: a recipe's settings tried out, and the best of them drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from .. import report
+from ..record import RECORDS, Record, records_text
+from .compress import FILE, needed
+from .console import next_step, progress, say, show, write_whole
+
+if TYPE_CHECKING:
+    from ..search import Found, Tried
+
+AXES = {
+    "cycles": "cycles, estimated",
+    "macs": "multiply-accumulates",
+    "weight_bytes": "bytes of weights",
+    "flash_bytes": "bytes of constants in flash",
+    "ram_bytes": "bytes of arena",
+}
+PICTURE = "front.svg"
+
+
+@click.command()
+@click.argument("recipe", metavar="RECIPE.toml", type=FILE)
+def search(recipe: Path) -> None:
+    """Try settings of RECIPE.toml, and show those that no others beat.
+
+    The recipe's table [search] says which settings, and what they are weighed by: accuracy on the validation samples,
+    against costs that the compiler's plan gives. Trials are kept in a storage: run the command again after an
+    interruption and it goes on; run it in several processes, or on several machines that share a database or Optuna's
+    proxy, and they work on one search. The output folder gets records.json of all trials and front.svg.
+
+    \b
+    In the recipe, besides what `mcuquant compress` reads:
+      [search]
+      trials = 40
+      costs = ["cycles", "flash_bytes", "ram_bytes"]
+      storage = "journal:build/search.journal"     # or sqlite:///FILE, postgresql://..., grpc://HOST:PORT
+      [search.space]
+      "prune.ratio" = { low = 0.2, high = 0.8 }
+      "share.entries" = { choices = [4, 16, 64] }
+
+    \b
+    Examples:
+      mcuquant search recipe.toml
+      mcuquant compress recipe.toml --trial 17      the network of a trial, with its test samples
+    """
+    with needed():
+        from .. import search as searching
+    what = searching.Search.load(recipe)
+    with progress("trials", what.settings.trials) as done:
+        found = searching.search(recipe, lambda n, _: done(n))
+    costs = what.settings.costs
+    say(f"{len(found.trials)} trials; {len(found.front)} are beaten by none:")
+    show(_table(found.front, costs))
+    _keep(found, costs, what.folder)
+    say(f"Accuracy: {found.trials[0].record.accuracy_source}. Costs: of the compiler's plan.")
+    say(f"Wrote {what.folder}: {RECORDS}, {PICTURE}.")
+    next_step(f"mcuquant compress {recipe} --trial {found.front[0].number}")
+
+
+def _table(tried: Sequence[Tried], costs: Sequence[str]) -> Table:
+    made = report.table(">trial", ">right", *(f">{cost}" for cost in costs), "*settings")
+    for one in tried:
+        settings = ", ".join(f"{key} {_value(value)}" for key, value in one.values.items())
+        numbers = (f"{one.costs[cost]:,}" for cost in costs)
+        made.add_row(str(one.number), f"{100 * (one.record.accuracy or 0):.2f} %", *numbers, settings)
+    return made
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _keep(found: Found, costs: Sequence[str], folder: Path) -> None:
+    from ..html.scatter import scatter
+    from ..html.svg import standalone
+
+    folder.mkdir(parents=True, exist_ok=True)
+    text = records_text(tried.record for tried in found.trials)
+    write_whole(folder / RECORDS, lambda file: file.write(text.encode()))
+    planned = {t.number: _as_planned(t) for t in found.trials}
+    pictures = [scatter(f"Accuracy against {AXES[cost]}", AXES[cost], cost, planned) for cost in costs]
+    write_whole(folder / PICTURE, lambda file: file.write(standalone(pictures).encode()))
+
+
+def _as_planned(tried: Tried) -> Record:
+    """The record with the plan's numbers in the place of a firmware's, which a trial does not have."""
+    return replace(tried.record, flash_bytes=tried.costs["flash_bytes"], ram_bytes=tried.costs["ram_bytes"])
