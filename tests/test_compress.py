@@ -141,6 +141,27 @@ def test_the_same_seed_makes_the_same_network() -> None:
     assert made[0].records[-1].accuracy is None
 
 
+def test_training_for_integers_comes_last() -> None:
+    train, valid = clusters(200, seed=1), clusters(60, seed=2)
+    recipe = Recipe(
+        train=Training(epochs=4, learning_rate=0.01),
+        quantize=Quantize(bits=4, epochs=2),
+        fine_tune=Training(epochs=1, learning_rate=0.003),
+    )
+    torch.manual_seed(0)
+    made = compress(perceptron(), Data(train, valid), recipe)
+    assert [r.label for r in made.records] == ["float", "int8", "compressed"]
+    assert {made.graph[op.inputs[1]].bits for op in made.graph.ops} == {4}
+    assert made.records[-1].accuracy is not None
+    assert made.records[-1].accuracy > 0.8
+    with pytest.raises(CalibrationError) as error:
+        Recipe(quantize=Quantize(epochs=1), share=Share())
+    assert str(error.value) == (
+        "quantization-aware training (quantize.epochs) would fill zeros and part shared weights again; leave it out, "
+        "or [sparsify] and [share]"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -218,6 +218,15 @@ def test_training_is_the_same_for_the_same_seed() -> None:
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+def test_an_average_of_the_weights_is_kept() -> None:
+    nets = [seeded(perceptron) for _ in range(2)]
+    start = [p.detach().clone() for p in nets[0].parameters()]
+    for net, average in zip(nets, (0.0, 0.5), strict=True):
+        fit(net, clusters(64), Training(epochs=1, batch=64, average=average))  # one step
+    for before, after, halfway in zip(start, *(net.parameters() for net in nets), strict=True):
+        assert torch.allclose(halfway, (before + after) / 2, atol=1e-7)
+
+
 def test_a_teacher_does_for_labels() -> None:
     train, valid = clusters(seed=1), clusters(200, seed=2)
     teacher, pupil = seeded(perceptron), seeded(perceptron, 5)
@@ -245,6 +254,7 @@ def test_the_best_epoch_on_validation_samples_stays() -> None:
     [
         ("epochs", 0, "epochs must be more than 0, found 0"),
         ("temperature", -1.0, "temperature must be more than 0, found -1.0"),
+        ("average", 1.0, "average must be from 0 to below 1, found 1.0"),
         ("distill", 1.5, "distill must be from 0 to 1, found 1.5"),
     ],
 )

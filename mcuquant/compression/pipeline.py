@@ -27,6 +27,7 @@ from .folding import folded
 from .inputs import Data, load_augment, load_data, load_net
 from .masks import Masks, hold, sparsify
 from .prune import batches_of, prune
+from .qat import qat
 from .recipe import Recipe, load_recipe
 from .sharing import baked, share
 from .training import Augment, Samples, Training, fit
@@ -155,6 +156,8 @@ class _Run:
 
     def quantized(self, net: nn.Module) -> Graph:
         how = self.recipe.quantize
+        if how.epochs:
+            return self._trained_for_integers(net, how.epochs, how.bits)
         weights = Weights(
             quantizer=how.quantizer,
             bits=how.bits,
@@ -162,6 +165,16 @@ class _Run:
             correct_bias=how.correct_bias,
         )
         return self._integers("compressed", net, weights)
+
+    def _trained_for_integers(self, net: nn.Module, epochs: int, bits: int) -> Graph:
+        train = replace(self.recipe.training(epochs), average=0.0)
+
+        def learn(module: nn.Module) -> None:
+            self.fit(module, train, "training for integers", self.teacher)
+
+        made = qat(net, self.data.example, learn, bits).graph
+        self._add("compressed", _facts(cost_of(made, self.board)), *self._right(made))
+        return made
 
     def fit(
         self,

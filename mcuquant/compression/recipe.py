@@ -83,6 +83,8 @@ class Quantize:
     correct_bias: bool = False
     samples: int = 256
     """Training samples that calibrate."""
+    epochs: int = 0
+    """Of quantization-aware training (see `qat`), which takes `bits` alone of the settings above; 0: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,13 @@ class Recipe:
     quantize: Quantize = field(default_factory=Quantize)
     fine_tune: Training = field(default_factory=Training)
     """After every step, with the float network as the teacher."""
+
+    def __post_init__(self) -> None:
+        if self.quantize.epochs and (self.sparsify or self.share):
+            raise CalibrationError(
+                "quantization-aware training (quantize.epochs) would fill zeros and part shared weights again; "
+                "leave it out, or [sparsify] and [share]"
+            )
 
     def training(self, epochs: int | None) -> Training:
         return replace(self.fine_tune, seed=self.seed, epochs=epochs or self.fine_tune.epochs)

@@ -35,12 +35,16 @@ class Training:
     distill: float = 0.5
     """The teacher's part of the loss, 0 to 1; without labels it is all of it."""
     temperature: float = 4.0
+    average: float = 0.0
+    """Weight of the past in a moving average of all weights, which is then what is kept; 0: the weights themselves."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         for key in ("epochs", "batch", "learning_rate", "temperature"):
             if not getattr(self, key) > 0:
                 raise CalibrationError(f"{key} must be more than 0, found {getattr(self, key)}")
+        if not 0 <= self.average < 1:
+            raise CalibrationError(f"average must be from 0 to below 1, found {self.average}")
         if not 0 <= self.distill <= 1:
             raise CalibrationError(f"distill must be from 0 to 1, found {self.distill}")
 
@@ -70,11 +74,12 @@ def fit(
     if samples.y is None and teacher is None:
         raise CalibrationError("training needs labels (y) or a teacher to learn from, found neither")
     with alone(how.seed):
+        result = copy.deepcopy(net) if how.average else net
         best, kept = -1.0, copy.deepcopy(net.state_dict())
-        for epoch in _epochs(net, samples, how, teacher, augment, after_step):
-            right = accuracy(net, valid) if valid is not None else float(epoch)
+        for epoch in _epochs(net, samples, how, teacher, augment, after_step, result):
+            right = accuracy(result, valid) if valid is not None else float(epoch)
             if right >= best:
-                best, kept = right, copy.deepcopy(net.state_dict())
+                best, kept = right, copy.deepcopy(result.state_dict())
             if progress is not None:
                 progress(epoch)
         net.load_state_dict(kept)
@@ -101,7 +106,9 @@ def _epochs(
     teacher: nn.Module | None,
     augment: Augment | None,
     after_step: Callable[[], None] | None,
+    result: nn.Module,
 ) -> Iterator[int]:
+    """Numbers of the epochs done; `result` is `net`, or follows it as its average."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
     batches = -(-len(samples) // how.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=how.epochs * batches)
@@ -117,7 +124,15 @@ def _epochs(
             schedule.step()
             if after_step is not None:
                 after_step()
+            if result is not net:
+                _follow(result, net, how.average)
         yield epoch
+
+
+def _follow(average: nn.Module, net: nn.Module, past: float) -> None:
+    with torch.no_grad():
+        for slow, fast in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
+            slow.lerp_(fast, 1 - past) if slow.is_floating_point() else slow.copy_(fast)
 
 
 def _taught(teacher: nn.Module | None, x: Tensor) -> Tensor | None:
