@@ -11,6 +11,7 @@ from typing import Any
 import layers
 import numpy as np
 import product_graphs
+from compressed import shared
 from graphs import Generator
 from nets import Net, padded_length, padding
 from product_graphs import extreme_weights
@@ -126,6 +127,7 @@ def _global(rng: np.random.Generator, kind: type[ops.Op], size: Pair) -> Graph:
 _SAME = ((1, 1), (1, 1))
 
 GENERATORS: dict[str, Generator] = {
+    "depthwise_planes_shared": lambda rng: shared(_depthwise(rng, pads=_SAME, channels=8), rng, 16),
     "depthwise_planes": _depthwise,
     "depthwise_planes_words": partial(_depthwise, channels=8),
     "depthwise_planes_same": partial(_depthwise, pads=_SAME, channels=8, layers=3),

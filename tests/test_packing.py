@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from compressed import asymmetric, narrow, shared, two_level
+from fast_graphs import small_depthwise
 from graphs import GENERATORS
 from harness import choose
 from hypothesis import given, settings
@@ -139,3 +140,14 @@ def test_they_take_the_bytes_of_their_bits() -> None:
         assert found.constant_bytes < 64 * 256 * bits // 8 + around
     made = shared(graph, rng, 4)
     assert cost(choose(site(made)), site(made)).constant_bytes < 64 * 256 * 2 // 8 + around
+
+
+@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m0plus"])
+def test_depthwise_weights_are_expanded_where_they_fit(cpu: str) -> None:
+    """They are few: the kernels of 8 bits are many times faster."""
+    rng = np.random.default_rng(4)
+    net = Net(rng)
+    graph = net.graph(small_depthwise(net, net.input((1, 9, 9, 8)), (3, 3), (1, 1), ((1, 1), (1, 1))))
+    for made in (narrow(graph, rng, 4), shared(graph, rng, 16), asymmetric(narrow(graph, rng, 2), rng)):
+        assert chosen(made, cpu).startswith("depthwise_planes" if cpu == "cortex-m4" else "depthwise_scalar")
+    assert chosen(two_level(shared(graph, rng, 16), rng), cpu) == "depthwise_packed_s8"

@@ -1,0 +1,62 @@
+"""Kernels for weights of 8 bits, for layers whose packed weights are so few that flash does not matter: depthwise.
+
+Packed weights are then stored as their steps, one a byte, where these fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from ..ir import QParams, Tensor
+from .base import Site, Variant, apart, has_steps
+from .packing import is_packed
+
+
+def expanded(variants: Sequence[Variant]) -> tuple[Variant, ...]:
+    """The same kernels over expanded weights."""
+    return tuple(map(_expanded, variants))
+
+
+def _expanded(variant: Variant) -> Variant:
+    def takes(site: Site) -> bool:
+        plain = plain_site(site) if is_packed(site) or has_steps(site) else None
+        return plain is not None and variant.applies(plain)
+
+    def plain(site: Site) -> Site:
+        found = plain_site(site)
+        assert found is not None
+        return found
+
+    return replace(
+        variant,
+        takes=takes,
+        args=lambda site: variant.args(plain(site)),
+        scratch_bytes=lambda site: variant.scratch_bytes(plain(site)),
+        leads=apart if variant.leads is apart else lambda site: variant.leads(plain(site)),
+        cycles=lambda site: variant.cycles(plain(site)),
+        note=f"{variant.note}, expanded".removeprefix(", "),
+        unpacks=True,
+    )
+
+
+@lru_cache(maxsize=16)
+def plain_site(site: Site) -> Site | None:
+    """The operation with the steps of its weights for weights; None where they do not fit 8 bits."""
+    w = _plain_weights(site.ins[1])
+    if w is None:
+        return None
+    graph = replace(site.graph, tensors={**site.graph.tensors, w.id: w})
+    return Site(graph, site.op, site.core)
+
+
+def _plain_weights(w: Tensor) -> Tensor | None:
+    q, steps, (low, high) = w.q, w.steps, w.dtype.range()
+    assert q is not None
+    if int(steps.min()) < low or int(steps.max()) > high:
+        return None
+    plain = QParams(q.scale, 0, q.axis if len(q.scale) > 1 else None)
+    return replace(w, bits=w.dtype.bits, q=plain, palette=None, data=steps.astype(np.int8))
