@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .compression.qat import qat
     from .dut import Dut
     from .errors import McuquantError
-    from .flow import compile, equalize, from_tflite, from_torch, load, quantize
+    from .flow import compile, equalize, from_tflite, from_torch, load, quantize, save
     from .interp import run, trace
     from .ir import Graph
     from .node import NodeSettings
@@ -35,7 +35,7 @@ _HOMES = {
     "board": ("Board", "board_names", "load_board"),
     "dut": ("Dut",),
     "errors": ("McuquantError",),
-    "flow": ("compile", "equalize", "from_tflite", "from_torch", "load", "quantize"),
+    "flow": ("compile", "equalize", "from_tflite", "from_torch", "load", "quantize", "save"),
     "interp": ("run", "trace"),
     "ir": ("Graph",),
     "node": ("NodeSettings",),
@@ -65,6 +65,7 @@ __all__ = [
     "qat",
     "quantize",
     "run",
+    "save",
     "snr_report",
     "trace",
 ]

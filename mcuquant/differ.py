@@ -40,15 +40,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """The network of a project's model.tflite, and the tensor that each of the project's steps makes."""
+    """The network that a project was compiled from, and the tensor that each of the project's steps makes."""
 
     graph: Graph
     tensors: tuple[int, ...]
 
     @classmethod
     def of(cls, project: Project) -> Oracle:
-        """OutputError when model.tflite and manifest.json tell of different networks."""
-        graph = flow.from_tflite(project.directory / "model.tflite")
+        """OutputError when it and manifest.json tell of different networks."""
+        graph = flow.network_of(project.directory)
         _, program = flow.to_program(graph, project.board, str(project.manifest["name"]))
         layers = project.manifest["layers"]
         if len(program.calls) != len(layers):

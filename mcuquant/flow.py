@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import build
+from . import build, graph_file
 from .application import DUT, LIBRARY, NODE, Application, application
 from .board import DEFAULT_BOARD, Board, load_board
 from .budget import check_fits, goal
 from .details import DETAILS, details_of
 from .emit import emit, emit_library
-from .errors import BudgetError, GraphError, ModelError
-from .exporters.tflite import to_tflite
+from .errors import BudgetError, GraphError, ModelError, OutputError
+from .exporters.tflite import WEIGHTED, to_tflite
 from .frontends import tflite as tflite_frontend
 from .frontends import torch as torch_frontend
 from .ir import Array, Graph, Level, Tensor
@@ -36,7 +36,7 @@ from .sources import Sources
 from .verify import verify
 from .version import __version__
 
-MODEL_FILE = "model.tflite"
+MODEL_FILE, NETWORK_FILE = "model.tflite", "network.mq"
 
 
 def from_torch(module: Any, example: Any) -> Graph:
@@ -53,16 +53,33 @@ def from_tflite(source: str | Path | bytes) -> Graph:
 
 
 def load(path: str | Path) -> Graph:
-    """A model file by its ending: .pt2 (torch.export) or .tflite."""
+    """A model file by its ending: .pt2 (torch.export), .tflite, or .mq (`save`)."""
     match Path(path).suffix.lower():
+        case ".mq":
+            return graph_file.from_bytes(Path(path).read_bytes(), str(path))
         case ".tflite":
             return from_tflite(path)
         case ".pt2":
             return _ready(torch_frontend.load_pt2(path))
         case other:
             raise ModelError(
-                f"{path}: models end in .pt2 (torch.export.save) or .tflite, found {other or 'no ending'!r}"
+                f"{path}: models end in .pt2 (torch.export.save), .tflite or .mq, found {other or 'no ending'!r}"
             )
+
+
+def save(graph: Graph, path: str | Path) -> None:
+    """A graph, compressed weights and all, as a file that `load` takes; its name ends in .mq."""
+    if Path(path).suffix.lower() != ".mq":
+        raise ModelError(f"{path}: a saved graph ends in .mq")
+    Path(path).write_bytes(graph_file.to_bytes(graph))
+
+
+def network_of(directory: str | Path) -> Graph:
+    """The network that a project was compiled from. OutputError when the folder does not have it."""
+    for name in (NETWORK_FILE, MODEL_FILE):
+        if (Path(directory) / name).is_file():
+            return load(Path(directory) / name)
+    raise OutputError(f"{directory} has neither {NETWORK_FILE} nor {MODEL_FILE}: compile it again")
 
 
 def _ready(graph: Graph) -> Graph:
@@ -136,11 +153,23 @@ def compile(
 
 
 def _as_tflite(graph: Graph) -> tuple[Graph, Mapping[str, bytes]]:
-    """The project's model.tflite; none, and a note why, for a network that the format cannot express."""
+    """The project's model.tflite; none, and a note why, for a network that the format cannot express.
+
+    Where weights are stored as .tflite has no word for, the graph's own file is beside it.
+    """
+    own = {NETWORK_FILE: graph_file.to_bytes(graph)} if _is_more(graph) else {}
     try:
-        return graph, {MODEL_FILE: to_tflite(graph)}
+        return graph, {MODEL_FILE: to_tflite(graph), **own}
     except ModelError as error:
-        return replace(graph, notes=(*graph.notes, f"no {MODEL_FILE}: {error}")), {}
+        return replace(graph, notes=(*graph.notes, f"no {MODEL_FILE}: {error}")), own
+
+
+def _is_more(graph: Graph) -> bool:
+    """Whether a .tflite says less: of palettes, two bits, zero points and multipliers of weights."""
+    weights = [graph[op.inputs[1]] for op in graph.ops if isinstance(op, WEIGHTED)]
+    q = [w.q for w in weights if w.q is not None]
+    packed = any(w.palette is not None or w.bits == 2 for w in weights)
+    return packed or any(q.zero_point or q.zero_points or q.multipliers for q in q)
 
 
 def _with_node(app: Application, graph: Graph, settings: NodeSettings | None) -> Application:

@@ -16,7 +16,7 @@ LAYERS = (
     ("errors", "_assets", "version", "ops", "fixedpoint", "memory", "objective", "palette", "sources"),
     ("ir", "core", "symbols", "tflite_file", "record", "linkmap"),
     ("layout", "metrics", "program", "node", "integer", "verify", "board", "exporters"),
-    ("application",),
+    ("application", "graph_file"),
     ("interp", "frontends", "build", "emit", "device"),
     ("kernels", "passes", "quantization"),
     ("plan", "report", "doctor", "compare", "projection", "selection"),

@@ -255,7 +255,7 @@ def test_compile_refuses_a_file_that_is_no_model(tmp_path: Path) -> None:
     check_fails(
         mcuquant("compile", path, "-o", tmp_path / "net"),
         1,
-        f"{path}: models end in .pt2 (torch.export.save) or .tflite, found '.onnx'",
+        f"{path}: models end in .pt2 (torch.export.save), .tflite or .mq, found '.onnx'",
     )
 
 

@@ -65,7 +65,7 @@ def compile_(
 ) -> None:
     """Turn MODEL into a C project, quantized and built for a board.
 
-    MODEL is a .pt2 file of torch.export.save, or a .tflite file. A float one needs --calibration: an .npz file whose
+    MODEL is a .pt2 file of torch.export.save, a .tflite file, or a .mq file of mcuquant.save. A float one needs --calibration: an .npz file whose
     array x holds a few hundred typical inputs, in the model's own layout. DIR then holds the C project (`make` alone
     builds it), model.tflite of the quantized network, manifest.json and firmware.elf.
 
@@ -143,15 +143,22 @@ def _report(project: Project) -> None:
         say(f"note: {note}")
     where = project.directory
     if manifest["app"] == LIBRARY:
-        say(f"Wrote {where}: a library for CMake, Zephyr, Arduino and PlatformIO, and model.tflite.")
+        say(f"Wrote {where}: a library for CMake, Zephyr, Arduino and PlatformIO, and {_networks(project)}.")
         next_step(f"cat {where}/README.md")
         return
     if "firmware" not in manifest:
-        say(f"Wrote {where}: C project, model.tflite, manifest.json.")
+        say(f"Wrote {where}: C project, {_networks(project)}, manifest.json.")
         next_step(f"make -C {where}")
         return
     built = manifest["firmware"]
     show(report.memory_table(project.board, built["flash_bytes"], built["ram_bytes"], manifest["arena_bytes"]))
-    say(f"Wrote {where}: C project, model.tflite, manifest.json, firmware.elf.")
+    say(f"Wrote {where}: C project, {_networks(project)}, manifest.json, firmware.elf.")
     in_the_loop = "node" if "node" in manifest else "validate"
     next_step(f"mcuquant bench {where}", f"mcuquant {in_the_loop} {where} --data X.npz")
+
+
+def _networks(project: Project) -> str:
+    """The files of the network that there are."""
+    from ..flow import MODEL_FILE, NETWORK_FILE
+
+    return ", ".join(name for name in (MODEL_FILE, NETWORK_FILE) if (project.directory / name).is_file())

@@ -71,12 +71,12 @@ def _of_model(path: Path, board: str, aim: Mapping[str, Any]) -> Mapping[str, An
 
 
 def _of_project(directory: Path) -> Mapping[str, Any]:
-    """The network of the folder's model.tflite; sizes from the firmware once that is built."""
+    """The network that the folder was compiled from; sizes from the firmware once that is built."""
     from .. import describe, flow
     from ..project import Project
 
     project = Project.open(directory)
-    graph = flow.load(directory / "model.tflite")
+    graph = flow.network_of(directory)
     facts = describe.describe(graph, project.board, _goal_of(project, graph))
     measured: dict[str, Any] = {"title": project.manifest["title"]}
     if (directory / "firmware.elf").is_file():
