@@ -65,9 +65,9 @@ def compile_(
 ) -> None:
     """Turn MODEL into a C project, quantized and built for a board.
 
-    MODEL is a .pt2 file of torch.export.save, a .tflite file, or a .mq file of mcuquant.save. A float one needs --calibration: an .npz file whose
-    array x holds a few hundred typical inputs, in the model's own layout. DIR then holds the C project (`make` alone
-    builds it), model.tflite of the quantized network, manifest.json and firmware.elf.
+    MODEL is a .pt2 file of torch.export.save, a .tflite file, or a .mq file of mcuquant.save. A float one needs
+    --calibration: an .npz file whose array x holds a few hundred typical inputs, in the model's own layout. DIR then
+    holds the C project (`make` alone builds it), model.tflite of the quantized network, manifest.json and firmware.elf.
 
     \b
     Examples:
