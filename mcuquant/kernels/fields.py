@@ -84,7 +84,8 @@ def _args(site: Site) -> tuple[Arg, ...]:
         "act_max": p.act_max,
     }
     m, shift = (Blob(b.role, b.data[:1] if same else b.data) for b in requantize_blobs(p))
-    words = Blob("weights", pack(site), "four outputs at a time, see mq_fully_connected_fields.h")
+    layout = f"fields of {fields['bits']} bits, four outputs at a time; see mq_fully_connected_fields.h"
+    words = Blob("weights", pack(site), layout)
     constants: dict[str, int | Blob] = {"words": words, "zeros": Blob("zeros", zeros)}
     constants |= {"bias": Blob("bias", folded_bias(site)), "m": m, "shift": shift}
     if palette is not None:
