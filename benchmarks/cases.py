@@ -11,10 +11,11 @@ import numpy as np
 import mcuquant as mq
 from mcuquant import linkmap
 from mcuquant.demo import reference
-from mcuquant.device.measure import Measurement
+from mcuquant.device.measure import Counter, Measurement
 from mcuquant.differ import seeded_samples
 from mcuquant.errors import DeviceError
 from mcuquant.metrics import total_macs
+from mcuquant.objective import Objective
 
 SAMPLES = 4
 """Random inputs whose outputs are compared."""
@@ -26,6 +27,8 @@ class Case:
 
     model: str
     board: str
+    objective: Objective
+    """What the kernels were chosen for: --optimize."""
     macs: int
     """Of the network as its file has it, before channels that no input can change are left out."""
     measurement: Measurement
@@ -39,15 +42,21 @@ class Case:
     """False where TensorFlow Lite Micro's interpreter is not installed."""
 
     @property
+    def has_cycles(self) -> bool:
+        """Whether its count is of modelled cycles; else it is of instructions."""
+        return self.measurement.counter is Counter.MODELLED_CYCLES
+
+    @property
     def instructions(self) -> int:
         assert self.measurement.counts is not None
         return self.measurement.counts.instructions
 
 
-def run_case(path: Path, board: str, folder: Path) -> Case:
+def run_case(path: Path, board: str, objective: Objective, folder: Path) -> Case:
     """DeviceError when a byte of output is wrong, or when two runs do not count the same."""
     graph = mq.from_tflite(path)
-    project = mq.compile(graph, board=board, output=folder / f"{path.stem}-{board}")
+    output = folder / f"{path.stem}-{board}-{objective}"
+    project = mq.compile(graph, board=board, output=output, optimize=objective)
     measurement, again = _measured(project), _measured(project)
     if measurement != again:
         raise DeviceError(f"{path.name} on {board}: two runs count {measurement.count:,} and {again.count:,}")
@@ -57,6 +66,7 @@ def run_case(path: Path, board: str, folder: Path) -> Case:
     return Case(
         model=path.stem,
         board=board,
+        objective=objective,
         macs=total_macs(graph),
         measurement=measurement,
         weight_bytes=constants,

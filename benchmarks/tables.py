@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mcuquant.core import core_of
+from mcuquant.objective import Objective
 
 from .cases import Case
 from .peers import SOURCE, TFLM
@@ -23,12 +24,11 @@ and tables; code of the network alone; and the firmware with the application tha
 
 def results(cases: Sequence[Case], tools: Iterable[str]) -> str:
     """The whole document; the same cases give the same text."""
-    modelled = [case for case in cases if case.measurement.counter.unit == "cycles"]
     boards = dict.fromkeys(case.board for case in cases)
     parts = [HEAD, "".join(f"- {tool}\n" for tool in tools), _equality(cases)]
     parts += [_board(board, [case for case in cases if case.board == board]) for board in boards]
-    parts += [LEGEND, _beside_tflm(modelled, [case for case in cases if case not in modelled])]
-    parts += [_where_cycles_go(case) for case in modelled]
+    parts += [LEGEND, _beside_tflm(cases)]
+    parts += [_where_cycles_go(case) for case in cases if case.has_cycles and case.objective is Objective.SPEED]
     return "\n".join(part for part in parts if part)
 
 
@@ -49,46 +49,52 @@ Every count was taken twice, on boards booted anew, and was the same.
 
 
 def _board(board: str, cases: Sequence[Case]) -> str:
-    measurement = cases[0].measurement
-    unit = measurement.counter.unit
-    head = ["model", "MACs", "instructions", "read from flash", "arena", "flash: weights", "code", "whole firmware"]
-    if unit == "cycles":
-        head[2:2] = ["cycles", "per MAC"]
-    title = f"## {core_name(measurement.core)} ({board})\n\n"
-    return title + table(head, (_row(case, unit) for case in cases))
+    has_cycles = cases[0].has_cycles
+    head = ["model", "--optimize", "MACs", *(["cycles", "per MAC"] if has_cycles else []), "instructions"]
+    head += ["read from flash", "arena", "flash: weights", "code", "whole firmware"]
+    title = f"## {core_name(cases[0].measurement.core)} ({board})\n\n"
+    return title + table(head, map(_row, cases), texts=2)
 
 
-def _row(case: Case, unit: str) -> list[str]:
+def _row(case: Case) -> list[str]:
     m = case.measurement
     assert m.counts is not None
-    cycles = [f"{m.count:,}", ratio(m.count, case.macs)] if unit == "cycles" else []
+    cycles = [f"{m.count:,}", ratio(m.count, case.macs)] if case.has_cycles else []
     sizes = (m.counts.flash_bytes_read, m.arena_bytes, case.weight_bytes, case.code_bytes, m.flash_bytes)
-    return [case.model, f"{case.macs:,}", *cycles, f"{case.instructions:,}", *(f"{n:,}" for n in sizes)]
+    numbers = [f"{case.macs:,}", *cycles, f"{case.instructions:,}", *(f"{n:,}" for n in sizes)]
+    return [case.model, case.objective.value, *numbers]
 
 
-def _beside_tflm(m4: Sequence[Case], m55: Sequence[Case]) -> str:
-    """What its figure is, ours, and how many times ours is less."""
-    rows = []
-    for name, peer in TFLM.items():
-        for case in (c for c in m4 if c.model == name):
-            rows += [
-                _versus(name, "Cortex-M4 cycles", peer.cycles, case.measurement.count),
-                _versus("", "Cortex-M4 instructions", peer.instructions, case.instructions),
-                _versus("", "arena, bytes", peer.arena_bytes, case.measurement.arena_bytes),
-                _versus("", "flash, network alone, KB", peer.flash_kb, (case.weight_bytes + case.code_bytes) / 1000),
-            ]
-        rows += [
-            _versus("", "Cortex-M55 instructions", peer.m55_instructions, c.instructions)
-            for c in m55
-            if c.model == name
-        ]
-    head = ["model", "", "TFLM + CMSIS-NN", "mcuquant", "ratio"]
+def _beside_tflm(cases: Sequence[Case]) -> str:
+    """Its figures, ours for each objective, and how many times ours are less."""
+    found = {(case.model, case.has_cycles, case.objective): case for case in cases}
+    rows: list[list[str]] = []
+    for name in TFLM:
+        ours = [found.get((name, True, objective)) for objective in Objective]
+        rows += _m4_rows(name, ours) if any(ours) else []
+        if case := found.get((name, False, Objective.SPEED)):
+            rows.append([name, "Cortex-M55: instructions", *_versus(TFLM[name].m55_instructions, [case.instructions])])
+    head = ["model", "", "TFLM + CMSIS-NN", *(text for objective in Objective for text in (objective.value, "ratio"))]
     return f"## Beside TensorFlow Lite Micro\n\n{table(head, rows, texts=2)}\n{SOURCE}\n" if rows else ""
 
 
-def _versus(model: str, what: str, theirs: int, ours: float) -> list[str]:
-    text = f"{ours:,}" if isinstance(ours, int) else f"{ours:.0f}"
-    return [model, what, f"{theirs:,}", text, f"{ratio(theirs, ours)}x"]
+def _m4_rows(name: str, ours: Sequence[Case | None]) -> Iterable[list[str]]:
+    peer = TFLM[name]
+    compared: tuple[tuple[str, int, Callable[[Case], float]], ...] = (
+        ("cycles", peer.cycles, lambda case: case.measurement.count),
+        ("instructions", peer.instructions, lambda case: case.instructions),
+        ("arena, B", peer.arena_bytes, lambda case: case.measurement.arena_bytes),
+        ("flash of the network, KB", peer.flash_kb, lambda case: (case.weight_bytes + case.code_bytes) / 1000),
+    )
+    for what, theirs, number in compared:
+        yield [name, what, *_versus(theirs, [None if case is None else number(case) for case in ours])]
+
+
+def _versus(theirs: int, ours: Sequence[float | None]) -> list[str]:
+    cells = [f"{theirs:,}"]
+    for number in ours:
+        cells += ["", ""] if number is None else [f"{number:,.0f}", f"{ratio(theirs, number)}x"]
+    return cells + [""] * (1 + 2 * len(Objective) - len(cells))
 
 
 def _where_cycles_go(case: Case) -> str:
@@ -104,7 +110,8 @@ def _where_cycles_go(case: Case) -> str:
         for op, (count, macs) in ordered
     )
     head = ["operation", "MACs", "cycles", "per MAC", "share"]
-    return f"## Where {case.model}'s cycles go on the {core_name(m.core)}\n\n{table(head, rows)}"
+    title = f"Where {case.model}'s cycles go on the {core_name(m.core)}, for {case.objective}"
+    return f"## {title}\n\n{table(head, rows)}"
 
 
 def ratio(a: float, b: float) -> str:
