@@ -24,7 +24,9 @@ MQ_KERNEL int32_t mq_depthwise_mve_rows(const mq_depthwise_mve_t *p)
 
 MQ_KERNEL mq_mve_depthwise_t mq_depthwise_mve_layer(const mq_depthwise_mve_t *p)
 {
-    const int32_t rows = mq_depthwise_mve_rows(p), left = p->out_w % 4, back = p->out_w < 4 ? 0 : 4 - left;
+    const int32_t rows = mq_depthwise_mve_rows(p), left = p->out_w % 4;
+    const int32_t last = rows == 2 && left <= 2 ? 2 : 4; /* pixels that are computed last, some of them once more */
+    const int32_t back = p->out_w < last ? 0 : last - left;
     mq_mve_depthwise_t layer = {
         .y_step = 4 * p->channels,
         .fours = p->out_w / 4,
@@ -46,7 +48,7 @@ MQ_KERNEL mq_mve_depthwise_t mq_depthwise_mve_layer(const mq_depthwise_mve_t *p)
             layer.stores.one_row[i] = (uint32_t)place;
         }
         const uint32_t lane = (1u << (16 / (4 * rows))) - 1u;
-        layer.last |= left && column < p->out_w ? lane << (16 / (4 * rows) * i) : 0;
+        layer.last |= left && column < mq_min(p->out_w, last) ? lane << (16 / (4 * rows) * i) : 0;
     }
     return layer;
 }

@@ -8,8 +8,8 @@
  * The stream has 36 bytes a channel: five zeros, three columns of three weights and a zero, seven zeros; bias, multiplier
  * and shift (to the left) as int32. Requantization is that of mq_mve_product.h.
  *
- * Instructions: 14 for each column of 16 channels, 29 (33, 38) for eight outputs in two rows, 19 (21, 26) for four in one,
- * and 17 a channel and row.
+ * Instructions: 14 for each column of 16 channels, 29 (33, 38) for eight outputs in two rows, 19 (21, 26) for four in one or
+ * for the last four of two rows, and 17 a channel and row.
  */
 #ifndef MQ_MVE_DEPTHWISE_H
 #define MQ_MVE_DEPTHWISE_H
@@ -118,6 +118,14 @@ static __attribute__((naked, noinline, unused)) void mq_mve_columns(
     "vqadd.s16 q4, q4, r8               \n" clamp("q4")                                                                \
     "vldrw.u32 q6, [sp, #16]            \n"                                                                            \
     "vqmovnb.s16 q4, q4                 \n" store(".32")
+/* Of two pixels in each of two rows, where no more are left. */
+#define MQ_MVE_HALF_OUTPUTS(away, clamp)                                                                               \
+    MQ_MVE_TWO_BY_TWO("q4")                                                                                            \
+    MQ_MVE_SCALE_ONE("q4", away)                                                                                       \
+    "vqmovnb.s32 q4, q4                 \n"                                                                            \
+    "vqadd.s16 q4, q4, r8               \n" clamp("q4")                                                                \
+    "vldrw.u32 q6, [sp, #16]            \n"                                                                            \
+    "vqmovnb.s16 q4, q4                 \n" MQ_MVE_STORE_SOME(".16")
 #define MQ_MVE_STORE(lane) "vstrb" lane " q4, [r9, q6]\n"
 #define MQ_MVE_STORE_SOME(lane)                                                                                        \
     "vpst                               \n"                                                                            \
@@ -125,7 +133,7 @@ static __attribute__((naked, noinline, unused)) void mq_mve_columns(
 
 /* On the stack, what p points to, and the end of the stream. r1 is the stream, r3, r5, r7 its constants, r8 y_zero, r9 and
    r11 the channel's outputs from here and from the beginning, r10 y_step, r12 the channel's first column. */
-#define MQ_MVE_DEPTHWISE(outputs, step, away, clamp)                                                                   \
+#define MQ_MVE_DEPTHWISE(outputs, half, step, away, clamp)                                                                   \
     __asm__ volatile("push   {r4-r11, lr}               \n"                                                            \
                      "vpush  {d8-d15}                   \n"                                                            \
                      "ldr    r4, [sp, #100]             \n"                                                            \
@@ -173,16 +181,25 @@ static __attribute__((naked, noinline, unused)) void mq_mve_columns(
                      "5:                                \n" /* The last outputs of a row. */                           \
                      "vsub.i32 q7, q7, r0               \n"                                                            \
                      "ldr    r0, [sp, #48]              \n"                                                            \
-                     "sub    r9, r9, r0                 \n" outputs(step, away, clamp, MQ_MVE_STORE_SOME)              \
+                     "sub    r9, r9, r0                 \n" half(away, clamp)                                          \
+                     outputs(step, away, clamp, MQ_MVE_STORE_SOME)                                                     \
                      "b      4b                         \n")
 
-#define MQ_MVE_DEPTHWISE_DEFINE(name, outputs, step, away, clamp, is_away, rows, columns_on)                           \
+/* With two rows, none in the second vector. */
+#define MQ_MVE_HALF(away, clamp)                                                                                       \
+    "tst    r2, #0xCCCCCCCC             \n"                                                                            \
+    "bne    6f                          \n" MQ_MVE_HALF_OUTPUTS(away, clamp)                                           \
+    "b      4b                          \n"                                                                            \
+    "6:                                 \n"
+#define MQ_MVE_NO_HALF(away, clamp) ""
+
+#define MQ_MVE_DEPTHWISE_DEFINE(name, outputs, half, step, away, clamp, is_away, rows, columns_on)                           \
     static __attribute__((naked, noinline, unused)) void name(                                                         \
         const mq_mve_depthwise_t *p __attribute__((unused)), const int8_t *stream __attribute__((unused)),             \
         const int8_t *columns __attribute__((unused)), int8_t *y __attribute__((unused)),                              \
         int32_t channels __attribute__((unused)))                                                                      \
     {                                                                                                                  \
-        MQ_MVE_DEPTHWISE(outputs, step, away, clamp);                                                                  \
+        MQ_MVE_DEPTHWISE(outputs, half, step, away, clamp);                                                                  \
     }
 
 #else
@@ -238,7 +255,7 @@ MQ_KERNEL void mq_mve_depthwise(const mq_mve_depthwise_t *p, const int8_t *strea
     }
 }
 
-#define MQ_MVE_DEPTHWISE_DEFINE(name, outputs, step, away, clamp, is_away, rows, columns_on)                           \
+#define MQ_MVE_DEPTHWISE_DEFINE(name, outputs, half, step, away, clamp, is_away, rows, columns_on)                           \
     MQ_KERNEL void name(const mq_mve_depthwise_t *p, const int8_t *stream, const int8_t *columns, int8_t *y,           \
                         int32_t channels)                                                                              \
     {                                                                                                                  \
@@ -249,9 +266,12 @@ MQ_KERNEL void mq_mve_depthwise(const mq_mve_depthwise_t *p, const int8_t *strea
 
 /* Two rows; one row, whose windows are one or two columns apart; each with the requantizations of mq_mve_product.h. */
 #define MQ_MVE_DEPTHWISE_FORM(form, away, clamp, is_away)                                                              \
-    MQ_MVE_DEPTHWISE_DEFINE(mq_mve_depthwise_pair_##form, MQ_MVE_EIGHT_OUTPUTS, "128", away, clamp, is_away, 2, 1)     \
-    MQ_MVE_DEPTHWISE_DEFINE(mq_mve_depthwise_row_##form, MQ_MVE_FOUR_OUTPUTS, "64", away, clamp, is_away, 1, 1)        \
-    MQ_MVE_DEPTHWISE_DEFINE(mq_mve_depthwise_by_two_##form, MQ_MVE_FOUR_OUTPUTS, "128", away, clamp, is_away, 1, 2)
+    MQ_MVE_DEPTHWISE_DEFINE(mq_mve_depthwise_pair_##form, MQ_MVE_EIGHT_OUTPUTS, MQ_MVE_HALF, "128", away, clamp,       \
+                            is_away, 2, 1)                                                                             \
+    MQ_MVE_DEPTHWISE_DEFINE(mq_mve_depthwise_row_##form, MQ_MVE_FOUR_OUTPUTS, MQ_MVE_NO_HALF, "64", away, clamp,       \
+                            is_away, 1, 1)                                                                             \
+    MQ_MVE_DEPTHWISE_DEFINE(mq_mve_depthwise_by_two_##form, MQ_MVE_FOUR_OUTPUTS, MQ_MVE_NO_HALF, "128", away, clamp,   \
+                            is_away, 1, 2)
 
 MQ_MVE_DEPTHWISE_FORM(above, MQ_MVE_NOTHING, MQ_MVE_NOTHING, 0)
 MQ_MVE_DEPTHWISE_FORM(signed, MQ_MVE_AWAY_ONE, MQ_MVE_NOTHING, 1)
