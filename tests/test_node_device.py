@@ -28,7 +28,7 @@ from mcuquant.device.transport import Transport
 from mcuquant.device.wire import request
 from mcuquant.errors import DeviceError
 from mcuquant.hil import TestDut
-from mcuquant.ir import Array, Graph
+from mcuquant.ir import Array, DType, Graph
 from mcuquant.node import Decision, NodeSettings, difference
 from mcuquant.project import Project
 from mcuquant.selection import Selected
@@ -121,6 +121,22 @@ def test_decisions_are_the_host_s(nodes: Callable[[str], Project], board: str) -
         assert np.array_equal(dut.run(x), project.run_host(x)[0])
         assert dut.run_node(raw[:16]).inferences == 1
         assert dut.bench(1).layers
+
+
+def test_activations_of_16_bits(tmp_path: Path) -> None:
+    net = Net(np.random.default_rng(4), DType.INT16)
+    graph = net.graph(layers.fully_connected(net, net.input((1, 8, 2), scale=0.0005), outputs=3))
+    settings = NodeSettings(mean=[0.1, -0.2], std=0.8, lsb=0.001, stride=3)
+    project = flow.compile(graph, MAIN, tmp_path / "net", app="node", node=settings)
+    raw, node = movements(120, 2), project.node
+    windows = node.windows(raw)
+    assert windows.dtype == np.int16
+    assert len(np.unique(windows)) > 100
+    scores = np.concatenate([interp.run(graph, [w[None]])[0] for w in windows])
+    with project.connect() as dut:
+        made = dut.run_node(raw)
+    assert made == node.run(raw, scores) == project.run_node(raw)
+    assert len(np.unique(scores)) > 20
 
 
 def test_a_line_of_json_a_decision(project: Project) -> None:
