@@ -303,6 +303,21 @@ def test_recorded_movements_in_the_loop(tmp_path: Path) -> None:
     )
 
 
+def test_a_board_that_decides_otherwise_is_an_error(tmp_path: Path) -> None:
+    """A manifest of another threshold: this machine then decides by that, the firmware by its own."""
+    project = flow.compile(network(), MAIN, tmp_path / "net", app="node", node=SETTINGS)
+    np.savez(tmp_path / "recording.npz", raw=movements(200))
+    changed = replace(project.node, threshold=-128)
+    manifest = {**project.manifest, "node": changed.to_json()}
+    (project.directory / "manifest.json").write_text(json.dumps(manifest))
+    result = command("node", project.directory, "--data", tmp_path / "recording.npz")
+    assert result.exit_code == 1
+    board, host = project.run_node(movements(200)), Project.open(project.directory).run_node(movements(200))
+    told = difference(board, host)
+    assert told
+    assert result.stderr == f"Error: {MAIN} decides otherwise than this machine: {told}\n"
+
+
 def test_what_is_missing_is_said_before_anything_is_made(tmp_path: Path) -> None:
     (tmp_path / "net.tflite").write_bytes(flow.to_tflite(network()))
     result = command("compile", tmp_path / "net.tflite", "--app", "node", "-o", tmp_path / "n")
