@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from mcuquant.cli import main
 from mcuquant.compression.importance import Importance
 from mcuquant.compression.inputs import Data, load_augment, load_data, load_net, load_samples
 from mcuquant.compression.pipeline import compress, compress_file
-from mcuquant.compression.recipe import Files, Prune, Quantize, Recipe, Share, Sparsify, load_recipe
+from mcuquant.compression.recipe import Files, Prune, Quantize, Recipe, Share, Sparsify, load_recipe, recipe_of
+from mcuquant.compression.settings import Reader
 from mcuquant.compression.training import Samples, Training, fit
 from mcuquant.errors import CalibrationError, ConfigError, McuquantError
 from mcuquant.record import load_records
+from mcuquant.search import Settings
 
 NET = """
 import torch
@@ -248,3 +251,13 @@ def test_samples_that_do_not_do(tmp_path: Path) -> None:
             load_samples(tmp_path / name, labels_may_miss=False)
         assert str(error.value).startswith(message)
     assert issubclass(ConfigError, McuquantError)
+
+
+def test_the_recipe_in_the_documentation_is_one() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "compression.md").read_text()
+    whole, only_search = (block.partition("```")[0] for block in text.split("```toml\n")[1:])
+    recipe = recipe_of(tomllib.loads(whole), Path("recipe.toml"))
+    assert recipe.prune is not None
+    assert recipe.prune.target == {"cycles": "25 %", "flash_bytes": 20_000}
+    settings = Reader(Path("recipe.toml")).record(Settings, tomllib.loads(only_search)["search"], "search.")
+    assert settings.space["share.entries"].choices == (4, 8, 16)

@@ -27,7 +27,6 @@ from .folding import folded
 from .inputs import Data, load_augment, load_data, load_net
 from .masks import Masks, hold, sparsify
 from .prune import batches_of, prune
-from .qat import qat
 from .recipe import Recipe, load_recipe
 from .sharing import baked, share
 from .training import Augment, Samples, Training, fit
@@ -167,6 +166,8 @@ class _Run:
         return self._integers("compressed", net, weights)
 
     def _trained_for_integers(self, net: nn.Module, epochs: int, bits: int) -> Graph:
+        from .qat import qat  # torchao is slow to import, and not all need it
+
         train = replace(self.recipe.training(epochs), average=0.0)
 
         def learn(module: nn.Module) -> None:
