@@ -62,16 +62,19 @@ def gemm(site: Site, constants: int, is_pointwise: bool) -> int:
     outputs, k_h, k_w, channels = site.ins[1].shape
     words = -(-k_h * k_w * channels // 4)
     pixels = site.out.elements // outputs
-    pair = 47 + 25 * words + (TWICE if constants > 1 else 0)
+    pair = 39 + 25 * words + 6 * ((words - 1) // 8) + (TWICE if constants > 1 else 0)
     inner = -(-pixels // 3) * -(-outputs // 2) * pair
-    return CALL + inner + pixels * _gather(k_h * k_w, channels, words, is_pointwise)
+    if is_pointwise and channels % 4 == 0:
+        return CALL + inner + pixels * (30 + 6 * words)
+    return CALL + inner + pixels * _gather(k_h * k_w, channels, 6 if channels % 4 == 0 else 10)
 
 
-def _gather(taps: int, channels: int, words: int, is_pointwise: bool) -> int:
+def _gather(taps: int, channels: int, of_word: int) -> int:
     """Of one pixel: words are expanded where they stand; channels that are no words are copied tap by tap before."""
+    words = -(-taps * channels // 4)
     if channels % 4 == 0:
-        return 30 + 14 * words + (0 if is_pointwise else 20 * taps)
-    return 40 + 14 * words + taps * min(18 * channels, 45 + 2 * channels)
+        return 30 + of_word * words + 20 * taps
+    return 40 + of_word * words + taps * min(18 * channels, 45 + 2 * channels)
 
 
 def gemm_sums(site: Site) -> int:
@@ -80,7 +83,7 @@ def gemm_sums(site: Site) -> int:
     words = -(-k_h * k_w * channels // 4)
     pixels = site.out.elements // outputs
     inner = -(-pixels // 3) * -(-outputs // 2) * (40 + 27 * words)
-    return CALL + inner + 36 * site.out.elements + pixels * (_gather(k_h * k_w, channels, words, False) + 30)
+    return CALL + inner + 36 * site.out.elements + pixels * (_gather(k_h * k_w, channels, 14) + 30)
 
 
 def conv2d_few(site: Site, constants: int) -> int:
@@ -90,7 +93,7 @@ def conv2d_few(site: Site, constants: int) -> int:
     pixels = site.out.elements // outputs
     group = 16 * -(-taps // 2) + 60 + (40 if constants > 1 else 0)
     inside = windows_inside(site)
-    gather = 60 * pixels + taps * (inside * (3 + 2 / channels) + (pixels - inside) * (15 + 15 / channels))
+    gather = 36 * pixels + taps * (inside * (3 + 2 / channels) + (pixels - inside) * (15 + 15 / channels))
     return CALL + -(-pixels // 2) * -(-outputs // 4) * group + round(gather)
 
 
