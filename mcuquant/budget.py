@@ -29,6 +29,11 @@ def goal(
 
 def check_fits(graph: Graph, plan: Plan, program: Program, board: Board) -> None:
     """BudgetError when arena or constants alone are larger than the board's memories."""
+    if plan.arena_bytes <= board.ram.bytes < plan.arena_bytes + program.unpacked_bytes:
+        raise BudgetError(
+            f"{program.title} does not fit {board.name}: its unpacked weights take {program.unpacked_bytes:,} bytes of "
+            f"RAM beside an arena of {plan.arena_bytes:,}, and there are {board.ram.bytes:,}; leave them as they are"
+        )
     if plan.arena_bytes > board.ram.bytes:
         raise BudgetError(
             f"{program.title} does not fit {board.name}: its arena takes {plan.arena_bytes:,} bytes of RAM, "

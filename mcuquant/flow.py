@@ -17,6 +17,7 @@ from .errors import BudgetError, GraphError, ModelError, OutputError
 from .exporters.tflite import WEIGHTED, to_tflite
 from .frontends import tflite as tflite_frontend
 from .frontends import torch as torch_frontend
+from .image import with_huffman
 from .ir import Array, Graph, Level, Tensor
 from .linkmap import network_bytes
 from .lower import lower
@@ -119,13 +120,15 @@ def compile(
     optimize: str = DEFAULT,
     max_ram: int | None = None,
     max_flash: int | None = None,
+    huffman: bool = False,
 ) -> Project:
     """A quantised graph becomes a C project in `output` (default build/NAME) and, unless told not to, firmware.
 
     `shrink` takes out what no input can change; outputs stay the same to the bit. `app` "mlperf" speaks with MLPerf
     Tiny's runner as the model `model_id` (ad01, ic01, kws01, vww01; told from the input's shape where it is not given).
     `optimize` is "speed", "balanced" or "size"; `max_ram` the most bytes of arena, `max_flash` of constants and of the
-    network's code (docs/planner.md).
+    network's code (docs/planner.md). With `huffman`, weights that get smaller by a Huffman code lie in flash so and are
+    unpacked into RAM before the first inference.
     A network that .tflite cannot express gives a project without model.tflite, and a note that says why.
     `source`, the float graph it came from, and `snr`, what `snr_report` says of both, are for `mcuquant report`.
     "node" runs over the sliding windows of a sensor's samples, as `node` says, which it needs; "library" is the network
@@ -138,6 +141,7 @@ def compile(
     build.check_free(directory)
     graph = shrink_graph(graph) if shrink else graph
     steps, program = to_program(graph, target, name, goal(graph, target, optimize, max_ram, max_flash))
+    program = with_huffman(program) if huffman else program
     check_fits(graph, steps, program, target)
     chosen = _with_node(application(program, app, model_id), graph, node)
     target = chosen.board(target)
@@ -217,6 +221,7 @@ def _manifest(
         "parameters": parameters(graph),
         "arena_bytes": program.arena_bytes,
         "constant_bytes": program.constant_bytes,
+        "unpacked_bytes": program.unpacked_bytes,
         "inputs": [_port(graph[t], c.name) for t, c in zip(graph.inputs, program.inputs, strict=True)],
         "outputs": [_port(graph[t], c.name) for t, c in zip(graph.outputs, program.outputs, strict=True)],
         "estimate": {"cycles": steps.cycles, "flash_bytes": steps.flash_bytes},

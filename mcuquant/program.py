@@ -22,9 +22,21 @@ class CTensor:
     zero_point: int
 
 
+@dataclass(frozen=True, slots=True)
+class CCoded:
+    """An array's bytes as mq_huffman reads them, `nbytes` in flash. `rows` are its lines of text."""
+
+    name: str
+    nbytes: int
+    rows: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CArray:
-    """A constant array in flash. `rows` are its lines of text; `comment` says what it holds and in which order."""
+    """A constant array in flash. `rows` are its lines of text; `comment` says what it holds and in which order.
+
+    Where it is `coded`, that is in flash, and the array in RAM.
+    """
 
     name: str
     c_type: str
@@ -32,10 +44,15 @@ class CArray:
     data: Array
     comment: str
     rows: tuple[str, ...]
+    coded: CCoded | None = None
 
     @property
     def nbytes(self) -> int:
         return int(self.data.nbytes)
+
+    @property
+    def flash_bytes(self) -> int:
+        return self.nbytes if self.coded is None else self.coded.nbytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +107,20 @@ class Program:
     @property
     def headers(self) -> tuple[str, ...]:
         """Kernel headers in use, sorted."""
-        return tuple(sorted({call.header for call in self.calls}))
+        unpacks = ("mq_huffman.h",) if self.coded else ()
+        return tuple(sorted({*(call.header for call in self.calls), *unpacks}))
+
+    @property
+    def coded(self) -> tuple[CArray, ...]:
+        """Arrays that are unpacked before the first inference."""
+        return tuple(a for a in self.arrays if a.coded is not None)
 
     @property
     def constant_bytes(self) -> int:
         """Weights, biases, multipliers and tables in flash."""
-        return sum(a.nbytes for a in self.arrays)
+        return sum(a.flash_bytes for a in self.arrays)
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """RAM of the arrays that are unpacked, each from a word's beginning on."""
+        return sum(-(-a.nbytes // 4) * 4 for a in self.coded)

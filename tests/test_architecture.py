@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "mcuquant"
 # From the ground up. A module imports from the lines above its own; modules of one line know nothing of each other,
 # but for a project and its device under test, which are two files of one thing.
 LAYERS = (
-    ("errors", "_assets", "version", "ops", "fixedpoint", "memory", "objective", "palette", "sources"),
+    ("errors", "_assets", "version", "ops", "fixedpoint", "huffman", "memory", "objective", "palette", "sources"),
     ("ir", "core", "symbols", "tflite_file", "record", "linkmap"),
     ("layout", "metrics", "program", "node", "integer", "verify", "board", "exporters"),
     ("application", "graph_file"),
@@ -21,7 +21,7 @@ LAYERS = (
     ("kernels", "passes", "quantization"),
     ("plan", "report", "doctor", "compare", "projection", "selection"),
     ("lower", "budget"),
-    ("describe", "details", "project", "dut"),
+    ("describe", "details", "image", "project", "dut"),
     ("flow",),
     ("demo", "differ", "hil", "compression", "html"),
     ("labgrid", "search"),

@@ -47,6 +47,7 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--model-id", metavar="ID", help="How the firmware names its model: kws01.  [by its input, or NAME]")
 @node_options
 @aim_options
+@click.option("--huffman", is_flag=True, help="Code weights in flash; unpack them into RAM before the first inference.")
 @click.option("--no-build", is_flag=True, help="Write the C project and leave compiling it to you.")
 def compile_(
     model: Path,
@@ -60,6 +61,7 @@ def compile_(
     optimize: str | None,
     max_ram: int | None,
     max_flash: int | None,
+    huffman: bool,
     no_build: bool,
     **options: Any,
 ) -> None:
@@ -105,6 +107,7 @@ def compile_(
             optimize=optimize or DEFAULT,
             max_ram=max_ram,
             max_flash=max_flash,
+            huffman=huffman,
         )
     _report(project)
 
