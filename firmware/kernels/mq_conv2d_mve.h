@@ -28,17 +28,16 @@ MQ_KERNEL int32_t mq_conv2d_mve_bytes(const mq_conv2d_mve_t *p)
 /* One row of a window's taps, some of them inside the image. `from` is where tap 0 is, or would be. */
 MQ_KERNEL void mq_conv2d_mve_row(const mq_conv2d_mve_t *p, const int8_t *from, mq_taps_t t, int8_t *to)
 {
-    if (p->dilation_w == 1 && t.kx0 == 0 && t.kx1 == p->k_w) {
-        mq_mve_copy(from, p->k_w * p->in_c, to);
-        return;
-    }
-    for (int32_t kx = 0; kx < p->k_w; kx++, to += p->in_c) {
-        if (kx >= t.kx0 && kx < t.kx1) {
-            mq_mve_copy(from + kx * p->dilation_w * p->in_c, p->in_c, to);
-        } else {
-            mq_mve_fill(p->x_zero, p->in_c, to);
+    const int32_t depth = p->in_c, before = t.kx0 * depth, behind = t.kx1 * depth;
+    mq_mve_fill(p->x_zero, before, to);
+    if (p->dilation_w == 1) {
+        mq_mve_copy(from + before, behind - before, to + before);
+    } else {
+        for (int32_t kx = t.kx0; kx < t.kx1; kx++) {
+            mq_mve_copy(from + kx * p->dilation_w * depth, depth, to + kx * depth);
         }
     }
+    mq_mve_fill(p->x_zero, p->k_w * depth - behind, to + behind);
 }
 
 /* The window of output pixel (oy, ox), in the order of the weights: one that reaches outside the image. */

@@ -22,7 +22,7 @@ MQ_KERNEL int32_t mq_depthwise_mve_rows(const mq_depthwise_mve_t *p)
     return p->stride_h == 1 && p->stride_w == 1 && p->out_h > 1 ? 2 : 1;
 }
 
-MQ_KERNEL mq_mve_depthwise_t mq_depthwise_mve_layer(const mq_depthwise_mve_t *p)
+MQ_SHARED static mq_mve_depthwise_t mq_depthwise_mve_layer(const mq_depthwise_mve_t *p)
 {
     const int32_t rows = mq_depthwise_mve_rows(p), left = p->out_w % 4;
     const int32_t last = rows == 2 && left <= 2 ? 2 : 4; /* pixels that are computed last, some of them once more */
@@ -54,7 +54,7 @@ MQ_KERNEL mq_mve_depthwise_t mq_depthwise_mve_layer(const mq_depthwise_mve_t *p)
 }
 
 /* Columns of the rows that begin at input row `row`, maybe outside of the image, for some channels. */
-MQ_KERNEL void mq_depthwise_mve_fill(const mq_depthwise_mve_t *p, const int8_t *x, int32_t row, int32_t channels,
+MQ_SHARED static void mq_depthwise_mve_fill(const mq_depthwise_mve_t *p, const int8_t *x, int32_t row, int32_t channels,
                                      int8_t *to)
 {
     int8_t outside[16];

@@ -124,7 +124,13 @@ def _variant(form: Form) -> Variant:
         _scratch_bytes,
         leads=_leads,
         cycles=_cycles,
-        shared=(Shared(f"mq_mve_depthwise_{form.name}", _KERNEL_BYTES), Shared("mq_mve_columns", 64)),
+        step_bytes=150,
+        shared=(
+            Shared(f"mq_mve_depthwise_pair_{form.name}", _KERNEL_BYTES),
+            Shared("mq_depthwise_mve_layer", 430),
+            Shared("mq_depthwise_mve_fill", 290),
+            Shared("mq_mve_columns", 70),
+        ),
     )
 
 

@@ -80,6 +80,6 @@ VARIANTS = (
         _scratch_bytes,
         leads=_leads,
         cycles=_cycles,
-        step_bytes=600,
+        step_bytes=700,
     ),
 )

@@ -172,6 +172,7 @@ def _conv2d(form: Form) -> Variant:
         _conv2d_scratch,
         leads=_conv2d_leads,
         cycles=_conv2d_cycles,
+        step_bytes=800,
         shared=shared(form),
     )
 

@@ -119,7 +119,7 @@ VARIANTS = (
         partial(_scratch_bytes, pixel_bytes=3),
         leads=partial(_leads, pixels=3),
         cycles=partial(_cycles, mac=_THREE_MAC),
-        shared=(Shared("mq_scalar_three", 250), Shared("mq_scalar_three_pixels", 280)),
+        shared=(Shared("mq_scalar_three", 270), Shared("mq_scalar_three_pixels", 360)),
     ),
     Variant(
         "conv2d_four_s8",
@@ -130,7 +130,7 @@ VARIANTS = (
         partial(_scratch_bytes, pixel_bytes=16),
         leads=partial(_leads, pixels=4),
         cycles=partial(_cycles, mac=_FOUR_MAC),
-        shared=(Shared("mq_scalar_four", 140), Shared("mq_scalar_four_pixels", 200)),
+        shared=(Shared("mq_scalar_four", 140), Shared("mq_scalar_four_pixels", 250)),
     ),
     Variant(
         "fully_connected_scalar_s8",
@@ -140,6 +140,6 @@ VARIANTS = (
         _dense,
         cycles=_dense_cycles,
         step_bytes=100,
-        shared=(Shared("mq_fully_connected_four", 500),),
+        shared=(Shared("mq_fully_connected_four", 700),),
     ),
 )
