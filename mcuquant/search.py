@@ -32,6 +32,8 @@ COSTS = tuple(UNITS)
 Value = str | int | float | bool
 _RECORD, _COSTS = "record", "costs"
 _WHOLE = (TrialState.COMPLETE,)
+_ENDED = (TrialState.COMPLETE, TrialState.FAIL)
+"""Trials that count: those whose targets were out of reach too, or a search for the impossible would never end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,10 +181,11 @@ class Found:
 
 
 def search(path: str | Path, progress: Callable[[int, int], None] | None = None) -> Found:
-    """Try settings until as many trials as asked for are complete, by this process or others of the same storage.
+    """Try settings until as many trials as asked for have ended, by this process or others of the same storage.
 
     Accuracy is that of the integers on the validation samples: the test samples are left for the one that is chosen.
-    Trials whose targets are out of reach count for nothing. ConfigError without validation samples.
+    Trials whose targets are out of reach count, but are no result. ConfigError without validation samples, BudgetError
+    where no trial came to a result.
     """
     what = Search.load(path)
     data = load_data(what.recipe.data, what.path)
@@ -190,15 +193,21 @@ def search(path: str | Path, progress: Callable[[int, int], None] | None = None)
         raise ConfigError(f"{what.path}: key 'data.valid' is missing: a search is judged on validation samples")
     objective = _Objective.of(what, replace(data, test=None))
     study = what.study()
-    count = MaxTrialsCallback(what.settings.trials, states=_WHOLE)
+    count = MaxTrialsCallback(what.settings.trials, states=_ENDED)
 
     def told(current: optuna.Study, _: FrozenTrial) -> None:
         if progress is not None:
-            progress(len(current.get_trials(deepcopy=False, states=_WHOLE)), what.settings.trials)
+            progress(len(current.get_trials(deepcopy=False, states=_ENDED)), what.settings.trials)
 
-    if len(study.get_trials(deepcopy=False, states=_WHOLE)) < what.settings.trials:
+    if len(study.get_trials(deepcopy=False, states=_ENDED)) < what.settings.trials:
         study.optimize(objective, callbacks=[told, count], catch=(BudgetError,))
-    return found_in(study)
+    found = found_in(study)
+    if not found.trials:
+        raise BudgetError(
+            f"{what.path}: none of the {what.settings.trials} trials reached the recipe's targets; aim higher in "
+            f"[prune], and name another 'search.study': {what.settings.study!r} is used up"
+        )
+    return found
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from small_nets import clusters
 
 from mcuquant.cli import main
-from mcuquant.errors import ConfigError
+from mcuquant.errors import BudgetError, ConfigError
 from mcuquant.record import load_records
 from mcuquant.search import Search, search, trial_recipe
 
@@ -182,6 +182,19 @@ def test_what_a_search_cannot_be(folder: Path, old: str, new: str, message: str)
     with pytest.raises(ConfigError) as error:
         search(path)
     assert str(error.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_search_for_the_impossible_ends(folder: Path) -> None:
+    path = recipe(folder, 2)
+    text = path.read_text().replace("[search]", "[prune]\ntarget = { macs = 10 }\n[search]")
+    path.write_text(text.replace('"prune.ratio" = { low = 0.2, high = 0.8 }\n', ""))
+    with pytest.raises(BudgetError) as error:
+        search(path)
+    assert str(error.value) == (
+        f"{path}: none of the 2 trials reached the recipe's targets; aim higher in [prune], and name another "
+        "'search.study': 'mcuquant' is used up"
+    )
 
 
 def test_a_recipe_without_a_search(folder: Path) -> None:
