@@ -24,7 +24,7 @@ from .compression.pipeline import compress
 from .compression.recipe import Recipe, load_recipe, recipe_of
 from .compression.settings import Reader, read_table
 from .compression.training import fit
-from .errors import BudgetError, ConfigError
+from .errors import BudgetError, ConfigError, ToolError
 from .record import Record
 
 COSTS = tuple(UNITS)
@@ -141,7 +141,7 @@ class Search:
             host, _, port = rest.removeprefix("//").rpartition(":")
             if not host or not port.isdecimal():
                 raise ConfigError(f"{self.path}: 'search.storage' must be like grpc://HOST:PORT, found {text!r}")
-            return GrpcStorageProxy(host=host, port=int(port))
+            return _proxy(host, int(port))
         return RDBStorage(text)
 
     def study(self) -> optuna.Study:
@@ -157,6 +157,15 @@ class Search:
         )
         study.sampler = optuna.samplers.TPESampler(seed=self.recipe.seed + len(study.trials), n_startup_trials=8)
         return study
+
+
+def _proxy(host: str, port: int) -> BaseStorage:
+    try:
+        return GrpcStorageProxy(host=host, port=port)
+    except ModuleNotFoundError as error:
+        raise ToolError(
+            f"Optuna's proxy needs the Python package {error.name}, which is not installed: pip install grpcio protobuf"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

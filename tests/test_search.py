@@ -8,6 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 from small_nets import clusters
 
 from mcuquant.cli import main
-from mcuquant.errors import BudgetError, ConfigError
+from mcuquant.errors import BudgetError, ConfigError, ToolError
 from mcuquant.record import load_records
 from mcuquant.search import Search, search, trial_recipe
 
@@ -140,6 +141,7 @@ def proxy(tmp_path: Path) -> Iterator[int]:
 def test_other_storages(folder: Path, kind: str, proxy: int) -> None:
     storage = f"sqlite:///{folder / 'own.db'}" if kind == "database" else f"grpc://localhost:{proxy}"
     if kind == "proxy":
+        pytest.importorskip("grpc", reason="Optuna's proxy needs grpcio")
         optuna.storages.GrpcStorageProxy(host="localhost", port=proxy).wait_server_ready(timeout=60)
     found = search(recipe(folder, 2, storage))
     assert len(found.trials) == 2
@@ -194,6 +196,17 @@ def test_a_search_for_the_impossible_ends(folder: Path) -> None:
     assert str(error.value) == (
         f"{path}: none of the 2 trials reached the recipe's targets; aim higher in [prune], and name another "
         "'search.study': 'mcuquant' is used up"
+    )
+
+
+@pytest.mark.skipif(find_spec("grpc") is not None, reason="grpcio is installed")
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_the_proxy_says_what_it_needs(folder: Path) -> None:
+    what = Search.load(recipe(folder, 1, "grpc://localhost:13000"))
+    with pytest.raises(ToolError) as error:
+        what.storage()
+    assert str(error.value) == (
+        "Optuna's proxy needs the Python package grpc, which is not installed: pip install grpcio protobuf"
     )
 
 
