@@ -25,8 +25,8 @@ typedef struct {
 
 /* One call of the program. Its outputs are intact from its end until the next step begins. */
 typedef struct {
-    const char *name; /* as in the model's file, cleaned */
-    const char *op;   /* kind and kernel, "Conv2D:conv2d_s8" */
+    const char *name; /* as in the model's file, cleaned; empty where the program was made to be small */
+    const char *op;   /* kind and kernel, "Conv2D:conv2d_s8"; empty likewise */
     uint32_t macs;    /* multiply-accumulates of one inference */
     uint16_t output_count;
     const mq_tensor_t *outputs;

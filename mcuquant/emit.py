@@ -33,7 +33,7 @@ LIBRARY_FILES = {
 """What build systems want of a library, by the template of each."""
 
 
-def emit(program: Program, board: Board, app: Application, optimize_flags: str = "-O2") -> Sources:
+def emit(program: Program, board: Board, app: Application) -> Sources:
     """The whole project: model, the kernels it uses, application, port, linker script and Makefile.
 
     `board` is at the rate of the application (`Application.board`).
@@ -47,7 +47,7 @@ def emit(program: Program, board: Board, app: Application, optimize_flags: str =
         "src/linker.ld": render("linker.ld.j2", board=board),
     }
     _check_names(program, files)
-    files["Makefile"] = render("Makefile.j2", program=program, board=board, **_makefile(files, board, optimize_flags))
+    files["Makefile"] = render("Makefile.j2", program=program, board=board, **_makefile(files, board, program))
     return Sources(dict(sorted(files.items())))
 
 
@@ -145,12 +145,12 @@ def _copy_folder(folder: str) -> dict[str, str]:
     return _copy(folder, tuple(Path(name).name for name in _names(folder)))
 
 
-def _makefile(files: Mapping[str, str], board: Board, optimize_flags: str) -> dict[str, object]:
+def _makefile(files: Mapping[str, str], board: Board, program: Program) -> dict[str, object]:
     sources = [f for f in sorted(files) if f.endswith(".c")]
     model = [f for f in sources if f.count("/") == 1]
     return {
         "arch_flags": " ".join(board.compiler_flags),
-        "optimize_flags": optimize_flags,
+        "optimize_flags": "-Os" if program.is_small else "-O2",
         "firmware_sources": [f for f in sources if f != _HOST],
         "host_sources": [*model, _HOST],
         "all_files": sorted(files),

@@ -246,7 +246,7 @@ def _layer(graph: Graph, step: Step, call: Call) -> dict[str, Any]:
     return {
         "name": call.name,
         "op": call.op,
-        "kernel": call.function,
+        "kernel": call.kernel,
         "kernel_note": step.variant.note,
         "estimated_cycles": step.cost.cycles,
         "constant_bytes": step.cost.constant_bytes,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from .ir import Array, DType, Graph, Op, Tensor
 from .kernels import Blob, In, Ins, Number, Out, Parts, Record, Scratch, Site, Struct
 from .kernels.base import Arg, Value
 from .metrics import macs, total_macs
+from .objective import Objective
 from .plan import ARENA_ALIGNMENT, Plan, Step
-from .program import Call, CArray, CParts, CStruct, CTensor, Program
+from .program import Call, CArray, CParts, CStruct, CTensor, Program, SharedKernel
 
 _C_TYPE = {
     DType.FLOAT32: "float",
@@ -30,6 +31,10 @@ def lower(graph: Graph, plan: Plan, name: str = "model") -> Program:
     """`name` is the C identifier part chosen by the user; ModelError when C would not take it."""
     arrays = _Arrays()
     calls = tuple(_call(graph, plan, step, i, arrays) for i, step in enumerate(plan.steps))
+    is_small = plan.goal.objective is Objective.SIZE
+    shared = shared_kernels(calls) if is_small else ()
+    names = {kernel.function: kernel.name for kernel in shared}
+    calls = tuple(replace(call, function=names.get(call.function, call.function)) for call in calls)
     return Program(
         title=printable(graph.name, 60) or name,
         prefix=f"mq_{identifier(name)}",
@@ -40,6 +45,30 @@ def lower(graph: Graph, plan: Plan, name: str = "model") -> Program:
         arena_bytes=plan.arena_bytes,
         arena_alignment=ARENA_ALIGNMENT,
         macs=total_macs(graph),
+        is_small=is_small,
+        shared=shared,
+    )
+
+
+def shared_kernels(calls: Sequence[Call]) -> tuple[SharedKernel, ...]:
+    """Kernels that several calls have in common, in the order of their first."""
+    users: dict[tuple[str, tuple[str, ...]], list[Call]] = {}
+    for call in calls:
+        users.setdefault((call.function, call.parameters), []).append(call)
+    several = [found for found in users.values() if len(found) > 1]
+    return tuple(_shared_kernel(found) for found in several)
+
+
+def _shared_kernel(calls: Sequence[Call]) -> SharedKernel:
+    first = calls[0]
+    fields = [set(call.struct.fields) for call in calls if call.struct is not None]
+    common = set.intersection(*fields) if fields else set()
+    return SharedKernel(
+        name=f"shared_{first.function.removeprefix('mq_')}",
+        function=first.function,
+        parameters=first.parameters,
+        struct=first.arguments.index("&p") if first.struct else None,
+        constants=tuple(f for f in (first.struct.fields if first.struct else ()) if f in common and f[1][0] not in "{"),
     )
 
 
@@ -66,13 +95,17 @@ class _Arrays:
     _names: dict[tuple[str, bytes], str] = field(default_factory=dict)
 
     def add(self, name: str, data: Array, comment: str) -> str:
-        c_type = "float" if data.dtype == np.float32 else f"{data.dtype.name}_t"
+        c_type = _array_type(data)
         key = (c_type, np.ascontiguousarray(data).tobytes())
         if key not in self._names:
             self._names[key] = name
             flat = np.ascontiguousarray(data).reshape(-1)
             self.all.append(CArray(name, c_type, flat.size, flat, comment, rows(flat)))
         return self._names[key]
+
+
+def _array_type(data: Array) -> str:
+    return "float" if data.dtype == np.float32 else f"{data.dtype.name}_t"
 
 
 def rows(flat: Array) -> tuple[str, ...]:
@@ -107,10 +140,12 @@ def _call(graph: Graph, plan: Plan, step: Step, index: int, arrays: _Arrays) -> 
         op=op.kind,
         macs=macs(graph, op),
         function=f"mq_{step.variant.name}",
+        kernel=f"mq_{step.variant.name}",
         header=step.variant.header,
         struct=CStruct(structs[0].ctype, _fields(structs[0].fields)) if structs else None,
         parts=next((CParts(a.ctype, tuple(map(_value, a.rows))) for a in args if isinstance(a, Parts)), None),
         arguments=tuple(_argument(graph, plan, step, index, a, arrays) for a in args),
+        parameters=tuple(_parameter(graph, op, a) for a in args),
         outputs=tuple(_tensor(graph, plan, t, f"step_{index}_output", i) for i, t in enumerate(op.outputs)),
         tensor_ids=op.outputs,
     )
@@ -181,6 +216,25 @@ def _record(fields: Mapping[str, int | Blob], index: int, arrays: _Arrays) -> st
     return ", ".join(f".{k} = {text}" for k, text in texts.items())
 
 
+def _parameter(graph: Graph, op: Op, arg: Arg) -> str:
+    """C type of an argument."""
+    match arg:
+        case Struct(ctype) | Parts(ctype):
+            return f"const {ctype} *"
+        case Ins():
+            return "const void *const *"
+        case Number():
+            return "int32_t "
+        case Blob(_, data):
+            return f"const {_array_type(data)} *"
+        case Scratch(ctype):
+            return f"{ctype} *"
+        case In(i):
+            return f"const {_C_TYPE[graph[op.inputs[i]].dtype]} *"
+    assert isinstance(arg, Out)
+    return f"{_C_TYPE[graph[op.outputs[arg.index]].dtype]} *"
+
+
 def _constant(tensor: Tensor, index: int, position: int, arrays: _Arrays) -> str:
     assert tensor.data is not None
     return arrays.add(f"operand_{index}_{position}", tensor.data, f"step {index}, operand {position}")
@@ -200,7 +254,7 @@ def _tensor(graph: Graph, plan: Plan, tensor: int, table: str, position: int) ->
         offset=plan.offsets[tensor],
         nbytes=t.nbytes,
         shape=t.shape,
-        shape_name=f"{table}_{position}_shape",
+        shape_name="shape_" + ("x".join(map(str, t.shape)) or "1"),
         scale=scale,
         zero_point=t.zero_point,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .ir import Array
@@ -81,13 +82,32 @@ class Call:
     op: str
     macs: int
     function: str
+    """The C function that the step calls: a kernel, or one of `Program.shared`."""
+    kernel: str
     header: str
     struct: CStruct | None
     parts: CParts | None
     arguments: tuple[str, ...]
+    parameters: tuple[str, ...]
+    """C types of the arguments."""
     outputs: tuple[CTensor, ...]
     tensor_ids: tuple[int, ...]
     """Graph tensors that `outputs` describes, for layer-by-layer comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedKernel:
+    """A kernel that is in flash once for all steps which call it, its parameters in variables.
+
+    `parameters` are the C types of its arguments in their order; `struct` is the place among them of its parameter
+    struct, `constants` the fields of that which have one value in all steps: the compiler may rely on them.
+    """
+
+    name: str
+    function: str
+    parameters: tuple[str, ...]
+    struct: int | None
+    constants: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +123,9 @@ class Program:
     arena_bytes: int
     arena_alignment: int
     macs: int
+    is_small: bool = False
+    """Made to take little flash: kernels are shared, not specialised for every step, and steps have no names in C."""
+    shared: tuple[SharedKernel, ...] = ()
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -114,6 +137,12 @@ class Program:
     def coded(self) -> tuple[CArray, ...]:
         """Arrays that are unpacked before the first inference."""
         return tuple(a for a in self.arrays if a.coded is not None)
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Of all tensors in descriptors, by the names of their arrays."""
+        steps = (tensor for call in self.calls for tensor in call.outputs)
+        return {t.shape_name: t.shape or (1,) for t in (*self.inputs, *self.outputs, *steps)}
 
     @property
     def constant_bytes(self) -> int:

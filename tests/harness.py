@@ -22,7 +22,7 @@ from mcuquant.emit import render
 from mcuquant.ir import Array, Graph, Tensor
 from mcuquant.kernels import Site, Variant, variants_of
 from mcuquant.lower import lower
-from mcuquant.plan import Filter, plan
+from mcuquant.plan import Filter, Goal, plan
 from mcuquant.program import Program
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
@@ -118,8 +118,10 @@ def preferred(name: str = "") -> Filter:
     return lambda site, variant: variant is choose(site, name)
 
 
-def lowered(graph: Graph, index: int, core: Core = PLAIN, name: str = "") -> Program:
-    return lower(graph, plan(graph, core, only=preferred(name)), name=f"m{index}")
+def lowered(graph: Graph, index: int, core: Core = PLAIN, name: str = "", goal: Goal | None = None) -> Program:
+    """By the variant that `name` begins with, or by those that reach a goal."""
+    planned = plan(graph, core, goal) if goal else plan(graph, core, only=preferred(name))
+    return lower(graph, planned, name=f"m{index}")
 
 
 def model_sources(programs: Sequence[Program], directory: Path) -> list[Path]:
@@ -135,7 +137,10 @@ def model_sources(programs: Sequence[Program], directory: Path) -> list[Path]:
 
 def build_host(graphs: Sequence[Graph], directory: Path, core: Core = PLAIN, names: Sequence[str] = ()) -> Runner:
     """All of `graphs` in one executable for this machine, by the variants that `names` begin with."""
-    programs = _programs(graphs, core, names)
+    return compile_host(graphs, _programs(graphs, core, names), directory)
+
+
+def compile_host(graphs: Sequence[Graph], programs: tuple[Program, ...], directory: Path) -> Runner:
     sources = model_sources(programs, directory)
     executable = directory / "host"
     compile_c(["gcc", *SANITIZE], [*sources, _beside("host_main.c")], directory, "-o", str(executable))

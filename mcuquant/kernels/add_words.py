@@ -93,5 +93,6 @@ VARIANTS = (
         leads=elementwise,
         cycles=per_element(0, 6.5),
         step_bytes=232,
+        shared_bytes=540,
     ),
 )

@@ -144,7 +144,11 @@ class Variant:
     cycles: Cycles = field(default=plain)
     """Modelled cycles of one call on the site's core, see `cost`."""
     step_bytes: int = field(default=STEP_BYTES)
-    """Code of one step without what it calls; where steps share their kernel, of that kernel."""
+    """Code of one step without what it calls."""
+    shared_bytes: int = field(default=STEP_BYTES)
+    """Code of the kernel where several steps share it."""
+    slower_shared: float = field(default=1)
+    """Times the cycles where steps share the kernel and its parameters are in variables."""
     shared: tuple[Shared, ...] = field(default=())
     """C functions that it calls and that are in flash once for all layers."""
     note: str = field(default="")

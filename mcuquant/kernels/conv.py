@@ -161,6 +161,7 @@ def _row_leads(site: Site) -> tuple[int]:
 
 
 _UNPACK = 14
+_SLOWER_SHARED = 2
 _window_leads = partial(windows, buffered=False)
 
 
@@ -208,7 +209,13 @@ def _unpacking(site: Site, cost: Cycles) -> int:
 
 
 def _plain(
-    kernel: str, op: type[Op], args: Args, leads: Leads, cost: Cycles, forms: tuple[Form, ...] = FORMS
+    kernel: str,
+    op: type[Op],
+    args: Args,
+    leads: Leads,
+    cost: Cycles,
+    code: int,
+    forms: tuple[Form, ...] = FORMS,
 ) -> tuple[Variant, ...]:
     return tuple(
         Variant(
@@ -220,16 +227,25 @@ def _plain(
             leads=leads,
             unpacks=True,
             cycles=partial(_unpacking, cost=cost) if form.in_stream else cost,
+            step_bytes=code,
+            shared_bytes=code + 100,
+            slower_shared=_SLOWER_SHARED,
         )
         for form in forms
     )
 
 
 VARIANTS = (
-    *_plain("conv2d", Conv2D, _conv2d, _window_leads, cycles.conv2d, (*FORMS, *NARROW_FORMS)),
-    *_plain("depthwise", DepthwiseConv2D, _depthwise, _window_leads, cycles.depthwise),
-    *_plain("transpose_conv", TransposeConv, _transpose_conv, apart, plain),
+    *_plain("conv2d", Conv2D, _conv2d, _window_leads, cycles.conv2d, 530, (*FORMS, *NARROW_FORMS)),
+    *_plain("depthwise", DepthwiseConv2D, _depthwise, _window_leads, cycles.depthwise, 650),
+    *_plain("transpose_conv", TransposeConv, _transpose_conv, apart, plain, 500),
     *_plain(
-        "fully_connected", FullyConnected, _fully_connected, _row_leads, cycles.fully_connected, (*FORMS, *NARROW_FORMS)
+        "fully_connected",
+        FullyConnected,
+        _fully_connected,
+        _row_leads,
+        cycles.fully_connected,
+        220,
+        (*FORMS, *NARROW_FORMS),
     ),
 )

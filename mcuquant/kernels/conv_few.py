@@ -111,7 +111,8 @@ VARIANTS = tuple(
         _scratch_bytes,
         _leads,
         cycles=partial(cycles.conv2d_few, constants=3 if form == "twice" else 1),
-        step_bytes=820,
+        step_bytes=1730,
+        shared_bytes=1900,
         shared=(Shared(f"mq_few_{form}", 612),),
     )
     for form in FORMS

@@ -40,6 +40,13 @@ class Shared:
 
     name: str
     nbytes: int
+    alone_bytes: int | None = None
+    """With one caller, for which GCC specialises it; None: the same."""
+
+    def size(self, callers: int) -> int:
+        if callers == 1 and self.alone_bytes is not None:
+            return self.alone_bytes
+        return self.nbytes if callers else 0
 
 
 @dataclass(frozen=True, slots=True)

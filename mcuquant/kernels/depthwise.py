@@ -172,6 +172,7 @@ def _variant(bands: int, rounds_twice: bool) -> Variant:
         leads=partial(_leads, bands=bands),
         cycles=partial(_cycles, bands=bands, rounds_twice=rounds_twice),
         step_bytes=280,
+        shared_bytes=740,
         shared=(Shared("mq_planes", 2630), Shared(f"mq_planes_run{'_twice' * rounds_twice}", 2530)),
         note={1: "whole", ROW_BY_ROW: "row by row"}.get(bands, f"{bands} bands"),
     )

@@ -141,6 +141,7 @@ def _variant(is_prepared: bool, rounds_twice: bool) -> Variant:
         _free if is_prepared else apart,
         cycles=partial(cycles.fully_connected_eight, is_prepared=is_prepared, rounds_twice=rounds_twice),
         step_bytes=100,
+        shared_bytes=240,
         shared=(Shared(f"mq_eight{'_prepared' * is_prepared}{'_twice' * rounds_twice}", 1250),),
     )
 

@@ -175,12 +175,13 @@ def _variant(kernel: str, form: Form, where: Callable[[Site], bool], struct: Cal
         _scratch_bytes,
         leads=_leads,
         cycles=lambda site: cycles.gemm(site, form.words, is_pointwise),
-        step_bytes=320 if is_pointwise else 600,
-        shared=(Shared(f"mq_gemm_{form.name}", 720 + 92 * (form.words > 1)), *_EXPAND),
+        step_bytes=320 if is_pointwise else 560,
+        shared_bytes=700 if is_pointwise else 1340,
+        shared=(Shared(f"mq_gemm_{form.name}", 814 + 92 * (form.words > 1)), *_EXPAND),
     )
 
 
-_EXPAND = (Shared("mq_gemm_expand", 242), Shared("mq_gemm_expand_three", 334))
+_EXPAND = (Shared("mq_gemm_expand", 200), Shared("mq_gemm_expand_three", 200))
 
 VARIANTS = (
     *(_variant("pointwise_gemm", form, is_pointwise, _pointwise_struct) for form in FORMS),

@@ -72,6 +72,7 @@ VARIANTS = (
         leads=_leads,
         cycles=cycles.gemm_sums,
         step_bytes=700,
+        shared_bytes=1000,
         shared=(Shared("mq_gemm_sums", 162),),
     ),
 )

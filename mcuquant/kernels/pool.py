@@ -42,6 +42,9 @@ def _whole_words(site: Site) -> bool:
     return site.core.dsp and activations_are(DType.INT8)(site) and site.ins[0].shape[3] % 4 == 0
 
 
+_WORDS_BYTES = 200
+
+
 def _words(site: Site) -> int:
     """Four channels at a time: every tap of every window is read."""
     op = site.op
@@ -52,8 +55,26 @@ def _words(site: Site) -> int:
 _leads = partial(windows, buffered=False)
 
 VARIANTS = (
-    Variant("max_pool_words_s8", "mq_pool_words.h", MaxPool2D, _whole_words, _pool, leads=_leads, cycles=_words),
-    Variant("avg_pool_words_s8", "mq_pool_words.h", AvgPool2D, _whole_words, _average, leads=_leads, cycles=_words),
+    Variant(
+        "max_pool_words_s8",
+        "mq_pool_words.h",
+        MaxPool2D,
+        _whole_words,
+        _pool,
+        leads=_leads,
+        cycles=_words,
+        step_bytes=200,
+    ),
+    Variant(
+        "avg_pool_words_s8",
+        "mq_pool_words.h",
+        AvgPool2D,
+        _whole_words,
+        _average,
+        leads=_leads,
+        cycles=_words,
+        step_bytes=200,
+    ),
     Variant("max_pool_s8", "mq_pool.h", MaxPool2D, activations_are(DType.INT8), _pool, leads=_leads),
     Variant("max_pool_s16", "mq_pool.h", MaxPool2D, activations_are(DType.INT16), _pool, leads=_leads),
     Variant("avg_pool_s8", "mq_pool.h", AvgPool2D, activations_are(DType.INT8), _average, leads=_leads),

@@ -47,22 +47,22 @@ class Ledger:
             self.exchange(op, option)
 
     def _enter(self, option: Option, sign: int) -> None:
-        self.cycles += sign * option.cost.cycles
+        self.cycles += sign * option.cycles(self.is_shared)
         self.flash_bytes += sign * option.own_bytes(self.is_shared)
         for function in option.functions(self.is_shared):
             before = self.users[function.name]
             self.users[function.name] += sign
-            if 0 in (before, self.users[function.name]):
-                self.flash_bytes += sign * function.nbytes
+            self.flash_bytes += function.size(before + sign) - function.size(before)
 
     def selection(self) -> Selection:
         return Selection(tuple(self.chosen.items()), self.cycles, self.flash_bytes)
 
 
-def descent(options: Options, is_shared: bool) -> Iterator[Selection]:
+def descent(options: Options, is_shared: bool, most_cycles: float) -> Iterator[Selection]:
     """From the fastest selection to less and less flash, each time by what loses the fewest cycles a byte.
 
-    Exchanged is the kernel of one operation, or those of all that share one, whose code then goes.
+    Exchanged is the kernel of one operation, or those of all that share one, whose code then goes. As long as there are
+    exchanges that stay within `most_cycles`, it is one of these.
     """
     ledger = Ledger(is_shared, {op: found[0] for op, found in options.items()})
     differing = {op: _differing(found, is_shared) for op, found in options.items()}
@@ -71,10 +71,10 @@ def descent(options: Options, is_shared: bool) -> Iterator[Selection]:
         yield ledger.selection()
         moves = [*_single_moves(ledger, differing), *_family_moves(ledger, differing)]
         work += len(moves)
-        rates = [(rate, i) for i, move in enumerate(moves) if (rate := _rate(ledger, move)) is not None]
+        rates = [(*rate, i) for i, move in enumerate(moves) if (rate := _rate(ledger, move, most_cycles)) is not None]
         if not rates or work > _MOST_WORK:
             return
-        ledger.exchange_all(moves[min(rates)[1]])
+        ledger.exchange_all(moves[min(rates)[-1]])
 
 
 def _differing(found: Sequence[Option], is_shared: bool) -> list[Option]:
@@ -90,33 +90,28 @@ def _single_moves(ledger: Ledger, options: Options) -> Iterator[dict[int, Option
 
 
 def _family_moves(ledger: Ledger, options: Options) -> Iterator[dict[int, Option]]:
-    """For each C function, all operations that call it by their fastest kernel that does not."""
+    """For each C function, all operations that call it by another kernel: the fastest, or with least new code."""
+
+    def new_bytes(option: Option) -> int:
+        return sum(f.nbytes for f in option.functions(ledger.is_shared) if not ledger.users[f.name])
+
     for name in sorted(name for name, count in ledger.users.items() if count > 1):
-        move = _without(name, ledger, options)
-        if move is not None:
-            yield move
-
-
-def _without(name: str, ledger: Ledger, options: Options) -> dict[int, Option] | None:
-    move: dict[int, Option] = {}
-    for op, option in ledger.chosen.items():
-        if _calls(option, name, ledger.is_shared):
-            other = next((o for o in options[op] if not _calls(o, name, ledger.is_shared)), None)
-            if other is None:
-                return None
-            move[op] = other
-    return move
+        calling = [op for op, option in ledger.chosen.items() if _calls(option, name, ledger.is_shared)]
+        others = {op: [o for o in options[op] if not _calls(o, name, ledger.is_shared)] for op in calling}
+        if all(others.values()):
+            yield {op: some[0] for op, some in others.items()}
+            yield {op: min(some, key=new_bytes) for op, some in others.items()}
 
 
 def _calls(option: Option, name: str, is_shared: bool) -> bool:
     return any(function.name == name for function in option.functions(is_shared))
 
 
-def _rate(ledger: Ledger, move: Mapping[int, Option]) -> float | None:
-    """Cycles lost for each byte won; None where none is won."""
+def _rate(ledger: Ledger, move: Mapping[int, Option], most_cycles: float) -> tuple[bool, float] | None:
+    """(Whether it takes too many cycles, those lost for each byte won); None where none is won."""
     before = {op: ledger.chosen[op] for op in move}
     cycles, nbytes = ledger.cycles, ledger.flash_bytes
     ledger.exchange_all(move)
-    lost, won = ledger.cycles - cycles, nbytes - ledger.flash_bytes
+    lost, won, is_slow = ledger.cycles - cycles, nbytes - ledger.flash_bytes, ledger.cycles > most_cycles
     ledger.exchange_all(before)
-    return lost / won if won > 0 else None
+    return (is_slow, lost / won) if won > 0 else None

@@ -18,18 +18,21 @@ Filter = Callable[[Site, Variant], bool]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Option:
-    """One way to compute one operation. `scratch_bytes` and `cycles` are in its cost."""
+    """One way to compute one operation. `is_shared`: kernels are there once, else specialised for every step."""
 
     variant: Variant
     cost: Cost
 
+    def cycles(self, is_shared: bool) -> int:
+        return round(self.cost.cycles * self.variant.slower_shared) if is_shared else self.cost.cycles
+
     def own_bytes(self, is_shared: bool) -> int:
-        """Flash of this step alone. `is_shared`: kernels are there once, else specialised for every step."""
+        """Flash of this step alone."""
         return self.cost.constant_bytes + (CALL_BYTES if is_shared else self.cost.code_bytes)
 
     def functions(self, is_shared: bool) -> tuple[Shared, ...]:
         """What it calls that is in flash once."""
-        kernel = Shared(f"mq_{self.variant.name}", self.cost.code_bytes)
+        kernel = Shared(f"mq_{self.variant.name}", self.variant.shared_bytes, self.cost.code_bytes)
         return (*self.variant.shared, kernel) if is_shared else self.variant.shared
 
 

@@ -9,6 +9,7 @@ best of all placed is the plan.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -59,10 +60,14 @@ class _Judge:
 
     @property
     def is_shared(self) -> bool:
-        return self.goal.objective is Objective.SIZE
+        return self.objective is Objective.SIZE
+
+    @property
+    def most_cycles(self) -> float:
+        return self.quickest * self.objective.slower if self.quickest else math.inf
 
     def rank(self, arena: int, cycles: int, flash: int) -> Rank:
-        slow = max(0.0, cycles - self.quickest * self.objective.slower) if self.quickest else 0.0
+        slow = max(0.0, cycles - self.most_cycles)
         must = (self.goal.limits.excess(arena, flash), self.goal.room.excess(arena, flash), slow)
         match self.objective:
             case Objective.SPEED:
@@ -75,7 +80,7 @@ class _Judge:
     def is_done(self, selection: Selection) -> bool:
         """Whether less flash can only make it worse."""
         fits = not (self.goal.limits.excess(0, selection.flash_bytes) + self.goal.room.excess(0, selection.flash_bytes))
-        return fits and (self.objective is Objective.SPEED or selection.cycles > self.quickest * self.objective.slower)
+        return fits and (self.objective is Objective.SPEED or selection.cycles > self.most_cycles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class _Search:
         )
 
     def _selections(self, below: Mapping[int, Sequence[Option]]) -> Iterator[Selection]:
-        for selection in descent(below, self.judge.is_shared):
+        for selection in descent(below, self.judge.is_shared, self.judge.most_cycles):
             yield selection
             if self.judge.is_done(selection):
                 return
