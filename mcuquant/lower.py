@@ -219,7 +219,7 @@ def _record(fields: Mapping[str, int | Blob], index: int, arrays: _Arrays) -> st
 def _parameter(graph: Graph, op: Op, arg: Arg) -> str:
     """C type of an argument."""
     match arg:
-        case Struct(ctype) | Parts(ctype):
+        case Struct(ctype) | Parts(ctype) | Record(ctype):
             return f"const {ctype} *"
         case Ins():
             return "const void *const *"
