@@ -1,6 +1,7 @@
 """Modelled Cortex-M4 cycles of the kernels with weights: how often each part of a kernel runs, by what it takes.
 
-The constants were fitted to counts of the cycle model, layer by layer over MLPerf Tiny's networks. All sums are of a batch of one image and more: `pixels` are of all images.
+The constants were fitted to counts of the cycle model, layer by layer over MLPerf Tiny's networks. All sums are of a
+batch of one image and more: `pixels` are of all images.
 """
 
 from __future__ import annotations
