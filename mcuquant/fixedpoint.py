@@ -10,6 +10,7 @@ Inference" (CVPR 2018), section 2.2, and gemmlowp's and TFLite's definitions of 
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ class Multiplier:
         return math.ldexp(self.m, self.shift - 31)
 
 
+@functools.lru_cache(maxsize=1 << 17)
 def quantize_multiplier(real: float) -> Multiplier:
     """Nearest `Multiplier` to a non-negative factor; below 2^-32 it is zero. TFLite's QuantizeMultiplier."""
     if real == 0:

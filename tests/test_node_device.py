@@ -171,6 +171,7 @@ def send(transport: Transport, sent: bytes) -> list[str]:
     return ask(transport, "")
 
 
+@pytest.mark.slow
 def test_a_bad_line_changes_no_decision(project: Project) -> None:
     raw, expected = movements(200), project.run_node(movements(200))
     right = errors = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ..core import Core
 from ..ir import Graph
@@ -70,7 +71,7 @@ class Layout:
 
     @classmethod
     def of(cls, graph: Graph, core: Core) -> Layout:
-        return cls(graph, core, tuple(_tensor_buffers(graph)))
+        return cls(graph, core, _tensor_buffers(graph))
 
     def footprint(self, op_index: int, option: Option) -> int:
         """Bytes that one step needs, were there no others: what it reads and writes, all else alive, and scratch."""
@@ -124,7 +125,8 @@ def storage(graph: Graph) -> dict[int, int]:
     return home
 
 
-def _tensor_buffers(graph: Graph) -> list[Buffer]:
+@lru_cache(maxsize=2)
+def _tensor_buffers(graph: Graph) -> tuple[Buffer, ...]:
     home, last = storage(graph), len(graph.ops)
     births = dict.fromkeys(graph.inputs, -1)
     deaths = dict.fromkeys(graph.inputs, -1)
@@ -134,7 +136,7 @@ def _tensor_buffers(graph: Graph) -> list[Buffer]:
                 births.setdefault(home[i], index)
                 deaths[home[i]] = index
     deaths |= {home[i]: last for i in graph.outputs}
-    return [Buffer(f"t{i}", graph[i].nbytes, births[i], deaths[i], _alignment(graph, i)) for i in sorted(births)]
+    return tuple(Buffer(f"t{i}", graph[i].nbytes, births[i], deaths[i], _alignment(graph, i)) for i in sorted(births))
 
 
 def _lead(reader: str, writer: str, lead: int | Exactly) -> Lead:
@@ -155,7 +157,8 @@ def _peak_step(buffers: list[Buffer]) -> int:
 
 
 def _end_steps(buffers: Sequence[Buffer], places: Mapping[str, int]) -> range:
-    last = [b for b in buffers if places[b.key] + b.nbytes == peak(buffers, dict(places))]
+    end = peak(buffers, dict(places))
+    last = [b for b in buffers if places[b.key] + b.nbytes == end]
     return range(min((b.start for b in last), default=0) - 1, max((b.end for b in last), default=0) + 2)
 
 

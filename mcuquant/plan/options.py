@@ -54,6 +54,14 @@ def options(site: Site, only: Filter = every) -> tuple[Option, ...]:
     return tuple(sorted(found, key=lambda option: option.cost.cycles))
 
 
+def first(site: Site, only: Filter = every) -> Option:
+    """The first variant in the table that takes the operation: for networks too large to weigh all of them."""
+    for variant in variants_of(site.op):
+        if variant.applies(site) and only(site, variant):
+            return Option(variant, cost(variant, site))
+    return options(site, only)[0]
+
+
 def _applicable(site: Site, only: Filter) -> list[Variant]:
     found = [variant for variant in variants_of(site.op) if variant.applies(site) and only(site, variant)]
     if found:

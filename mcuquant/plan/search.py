@@ -21,12 +21,15 @@ from ..ops import Reshape
 from .arena import Layout, Plan
 from .goal import Goal
 from .ledger import Ledger, Selection, descent
-from .options import Filter, Option, options
+from .options import Filter, Option, first, options
 
 _MOST_CEILINGS = 24
 """That are tried, evenly spread: more are rare, and each costs a placement."""
 _MOST_TRADES = 12
 """Times that scratch is traded for a smaller arena, under one ceiling."""
+_MOST_TENSORS = 400
+"""In the arena, up to which all this is done: a placement's work grows with their square.
+Beyond, the first kernels that apply are placed once."""
 
 Rank = tuple[float, ...]
 
@@ -34,14 +37,24 @@ Rank = tuple[float, ...]
 def search(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan:
     """The best plan; it may be above the goal's limits where all are."""
     layout = Layout.of(graph, core)
+    if sum(not t.is_constant for t in graph.tensors.values()) > _MOST_TENSORS:
+        return _first(graph, core, layout, only)
     found = {i: options(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)}
     floors = {i: [layout.footprint(i, option) for option in some] for i, some in found.items()}
     lowest = max((min(f) for f in floors.values()), default=0)
     heights = _spread(sorted({f for some in floors.values() for f in some if f >= lowest} or {0}))
-    quickest = _Search(layout, found, floors, _Judge(goal, Objective.SPEED, 0)).best(heights[::-1])
+    fastest = _Search(layout, found, floors, _Judge(goal, Objective.SPEED, 0))
+    quickest = fastest.best(heights[::-1])
     if goal.objective is Objective.SPEED:
         return quickest
-    return _Search(layout, found, floors, _Judge(goal, goal.objective, quickest.cycles)).best(heights)
+    aimed = _Search(layout, found, floors, _Judge(goal, goal.objective, quickest.cycles))
+    return aimed.better(aimed.best(heights), quickest)
+
+
+def _first(graph: Graph, core: Core, layout: Layout, only: Filter) -> Plan:
+    """The first kernels that apply, placed once."""
+    picked = {i: first(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)}
+    return layout.arrange(Ledger(False, picked).selection(), {i: (o,) for i, o in picked.items()}, 0)
 
 
 def _spread(heights: Sequence[int]) -> list[int]:
@@ -91,6 +104,11 @@ class _Search:
     """Footprint of each option."""
     judge: _Judge
     placed: set[tuple[int, ...]] = field(default_factory=set)
+
+    def better(self, plan: Plan, other: Plan) -> Plan:
+        """The plan, or the other's choice where that is better: the descent does not meet every selection."""
+        same = Ledger(self.judge.is_shared, {s.op_index: s.option for s in other.steps}).selection()
+        return min(plan, self.layout.arrange(same, self.options, other.arena_bytes), key=self._rank)
 
     def best(self, heights: Sequence[int]) -> Plan:
         """Ceilings are tried while one could still be better than the best so far."""
