@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
@@ -105,7 +107,10 @@ class _Search:
     neighbours: dict[str, list[Buffer]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.neighbours = {b.key: [o for o in self.buffers if o is not b and o.meets(b)] for b in self.buffers}
+        starts, ends = (np.array([getattr(b, at) for b in self.buffers]) for at in ("start", "end"))
+        for b in self.buffers:
+            together = np.flatnonzero((starts <= b.end) & (ends >= b.start))
+            self.neighbours[b.key] = [o for i in together if (o := self.buffers[i]) is not b]
 
     @property
     def work(self) -> int:
