@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..errors import UnsupportedOpError
@@ -42,29 +42,31 @@ def every(_: Site, __: Variant) -> bool:
 
 def options(site: Site, only: Filter = every) -> tuple[Option, ...]:
     """All variants that take the operation, the fastest first. UnsupportedOpError where there is none."""
-    found: list[Option] = []
-    refusals: list[UnsupportedOpError] = []
-    for variant in _applicable(site, only):
-        try:
-            found.append(Option(variant, cost(variant, site)))
-        except UnsupportedOpError as refusal:  # of its numbers: another variant may take them
-            refusals.append(refusal)
-    if not found:
-        raise refusals[0]
-    return tuple(sorted(found, key=lambda option: option.cost.cycles))
+    return tuple(sorted(_priced(site, only), key=lambda option: option.cost.cycles))
 
 
 def first(site: Site, only: Filter = every) -> Option:
-    """The first variant in the table that takes the operation: for networks too large to weigh all of them."""
+    """The first in the table of what `options` returns: for networks too large to weigh all of them."""
+    return next(_priced(site, only))
+
+
+def _priced(site: Site, only: Filter) -> Iterator[Option]:
+    """In the table's order; one at least, or UnsupportedOpError."""
+    count = 0
+    refusals: list[UnsupportedOpError] = []
     for variant in variants_of(site.op):
         if variant.applies(site) and only(site, variant):
-            return Option(variant, cost(variant, site))
-    return options(site, only)[0]
+            try:
+                option = Option(variant, cost(variant, site))
+            except UnsupportedOpError as refusal:  # of its numbers: another variant may take them
+                refusals.append(refusal)
+                continue
+            count += 1
+            yield option
+    if not count:
+        raise refusals[0] if refusals else _unsupported(site)
 
 
-def _applicable(site: Site, only: Filter) -> list[Variant]:
-    found = [variant for variant in variants_of(site.op) if variant.applies(site) and only(site, variant)]
-    if found:
-        return found
+def _unsupported(site: Site) -> UnsupportedOpError:
     types = ", ".join(f"{t.dtype}{list(t.shape)}" for t in (*site.ins, site.out))
-    raise UnsupportedOpError(f"no kernel computes {site.op.kind} on {types}; int8 and int16 activations are supported")
+    return UnsupportedOpError(f"no kernel computes {site.op.kind} on {types}; int8 and int16 activations are supported")
