@@ -175,7 +175,7 @@ def test_a_bad_line_changes_no_decision(project: Project) -> None:
     raw, expected = movements(200), project.run_node(movements(200))
     right = errors = 0
     with Emulator(project.board, project.firmware.elf) as emulator:
-        line = FaultyTransport(emulator.transport, 3, 0.01)
+        line = FaultyTransport(emulator.transport, 3, 0.004)
         link = Link(line, timing=Timing(reply_s=2.0, run_s=5.0, ping_s=0.3))
         for _ in range(3):
             try:
