@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from .board import Board, Region
+from .names import clip
 
 if TYPE_CHECKING:
     from .node import Decision
@@ -149,11 +150,6 @@ def _weights_text(row: Mapping[str, Any]) -> tuple[str, str, str]:
         return "", "", ""
     low, high = (f"{scale:.3g}" for scale in row["weight_scales"])
     return f"{row['weight_bits']} bits", low if low == high else f"{low} to {high}", f"{row['weight_channels']:,}"
-
-
-def clip(text: str, width: int = 24) -> str:
-    """Names of converted models are long, and their beginnings alike: the end is kept."""
-    return text if len(text) <= width else "…" + text[1 - width :]
 
 
 def choice_text(facts: Mapping[str, Any]) -> str:

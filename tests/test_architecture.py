@@ -13,7 +13,19 @@ PACKAGE = Path(__file__).resolve().parent.parent / "mcuquant"
 # From the ground up. A module imports from the lines above its own; modules of one line know nothing of each other,
 # but for a project and its device under test, which are two files of one thing.
 LAYERS = (
-    ("errors", "_assets", "version", "ops", "fixedpoint", "huffman", "memory", "objective", "palette", "sources"),
+    (
+        "errors",
+        "_assets",
+        "version",
+        "ops",
+        "fixedpoint",
+        "huffman",
+        "memory",
+        "names",
+        "objective",
+        "palette",
+        "sources",
+    ),
     ("ir", "core", "symbols", "tflite_file", "record", "linkmap"),
     ("layout", "metrics", "program", "node", "integer", "verify", "board", "exporters"),
     ("application", "graph_file"),

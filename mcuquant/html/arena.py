@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..details import Place
-from .marks import Line, Picture, Rect, Text, clip, polyline, short, ticks
+from ..names import clip
+from .marks import Line, Picture, Rect, Text, polyline, short, ticks
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 10.0, 18.0, 40.0
 _HEIGHT = 320.0

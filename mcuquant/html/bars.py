@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .marks import Picture, Rect, Text, clip
+from ..names import clip
+from .marks import Picture, Rect, Text
 
 WIDTH = 960.0
 _NUMBER, _LABEL, _VALUE = 26.0, 284.0, 130.0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..details import WeightHistogram
-from .marks import Line, Picture, Rect, Text, clip, polyline, short
+from ..names import clip
+from .marks import Line, Picture, Rect, Text, polyline, short
 
 _WIDTH, _HEIGHT = 300.0, 110.0
 _TOP, _BOTTOM, _SIDE = 6.0, 20.0, 8.0

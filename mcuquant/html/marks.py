@@ -67,11 +67,6 @@ def polyline(points: Sequence[tuple[float, float]], style: str) -> Line:
     return Line(" ".join(f"{x:.1f},{y:.1f}" for x, y in points), style)
 
 
-def clip(text: str, most: int) -> str:
-    """Names of converted models are long and begin alike: the end is kept."""
-    return text if len(text) <= most else "…" + text[1 - most :]
-
-
 def ticks(low: float, high: float, most: int = 6) -> tuple[float, ...]:
     """Round numbers (1, 2 or 5 x 10^n apart) from the last at or below `low` to the first at or above `high`."""
     span = high - low

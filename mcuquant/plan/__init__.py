@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..core import Core
 from ..errors import BudgetError
 from ..ir import Graph
+from ..names import clip
 from ..objective import Objective
 from .arena import ARENA_ALIGNMENT, Plan, Step, live_at, storage
 from .goal import Goal, Limits
@@ -28,6 +29,9 @@ __all__ = [
     "plan",
     "storage",
 ]
+
+_NAME = 40
+"""Characters of a tensor's name in a sentence."""
 
 
 def plan(graph: Graph, core: Core, goal: Goal | None = None, only: Filter = every) -> Plan:
@@ -63,12 +67,12 @@ def most_alive(graph: Graph, found: Plan) -> str:
     """What is alive where the arena is fullest."""
     step = max(found.peak_step, 0)
     tensors = [graph[t] for t in live_at(graph, step)][:3]
-    names = ", ".join(f"{t.name or f'tensor {t.id}'} {list(t.shape)} {t.nbytes:,} bytes" for t in tensors)
+    names = ", ".join(f"{clip(t.name, _NAME) or f'tensor {t.id}'} {list(t.shape)} {t.nbytes:,} bytes" for t in tensors)
     return f"most is alive at operation {step}, {graph.ops[step].kind}: {names}"
 
 
 def _heaviest(graph: Graph, found: Plan) -> str:
     step = max(found.steps, key=lambda s: s.cost.constant_bytes)
     y = graph.out(graph.ops[step.op_index])
-    name = f" {y.name}" if y.name else ""
+    name = f" {clip(y.name, _NAME)}" if y.name else ""
     return f"most are the {step.cost.constant_bytes:,} of operation {step.op_index}, {step.option.variant.name}{name}"
