@@ -11,7 +11,7 @@ class Objective(enum.StrEnum):
     SPEED = "speed"
     """The fewest cycles."""
     BALANCED = "balanced"
-    """The smallest arena in at most 1.25 times the cycles of `speed`; then the least cycles times flash."""
+    """Arena against cycles against flash, in at most 1.25 times the cycles of `speed`."""
     SIZE = "size"
     """The least flash in at most 2.5 times the cycles of `speed`, layers sharing kernels; then the smallest arena."""
 
@@ -22,4 +22,4 @@ class Objective(enum.StrEnum):
 
 
 DEFAULT = Objective.BALANCED
-"""RAM is what most often decides whether a network fits, and little speed buys much of it."""
+"""RAM is what most often decides whether a network fits; `balanced` pays for it in speed where that buys much."""

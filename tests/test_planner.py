@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import mlperf
 import numpy as np
 import pytest
+import torch
 from fast_graphs import GENERATORS, dense
 from graphs import random_inputs, random_network
 from harness import assert_equal, compile_host, lowered
@@ -17,6 +19,7 @@ from test_memory import replay
 
 from mcuquant import flow, interp
 from mcuquant.core import CORES
+from mcuquant.demo.train import build
 from mcuquant.emit import render
 from mcuquant.errors import BudgetError
 from mcuquant.ir import Graph
@@ -25,6 +28,7 @@ from mcuquant.objective import Objective
 from mcuquant.passes.shrink import shrink
 from mcuquant.plan import Goal, Limits, Plan, plan
 from mcuquant.plan.ledger import Ledger
+from mcuquant.plan.search import _Search
 
 M4 = CORES["cortex-m4"]
 SEEDS = st.integers(0, 10_000)
@@ -39,6 +43,11 @@ def flash_when_shared(found: Plan) -> int:
     return Ledger(True, {s.op_index: s.option for s in found.steps}).flash_bytes
 
 
+def weight(found: Plan) -> int:
+    """What `balanced` keeps small."""
+    return int(found.arena_bytes**10 * found.cycles**5 * found.flash_bytes)
+
+
 def chosen(found: Plan) -> list[str]:
     return [f"{s.variant.name} {s.variant.note}" for s in found.steps]
 
@@ -51,7 +60,7 @@ def test_objectives_keep_what_they_promise(seed: int) -> None:
     assert speed.cycles == sum(s.options[0].cost.cycles for s in speed.steps)
     assert speed.cycles <= balanced.cycles <= 1.25 * speed.cycles
     assert size.cycles <= 2.5 * speed.cycles
-    assert balanced.arena_bytes <= speed.arena_bytes
+    assert weight(balanced) <= weight(speed)
     assert size.flash_bytes <= flash_when_shared(speed)
 
 
@@ -151,6 +160,39 @@ def test_what_fits_nowhere_says_by_how_much_and_because_of_what() -> None:
     )
     assert refusal(graph, flash=100) == begin + flash
     assert refusal(graph, ram=32, flash=100) == f"{begin}{ram} and {flash}"
+
+
+def demo_network() -> Graph:
+    """With weights as they are before training."""
+    rng = np.random.default_rng(0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = build().eval()
+    x = rng.standard_normal((8, 6, 128)).astype(np.float32)
+    return shrink(flow.quantize(flow.from_torch(net, (torch.from_numpy(x[:1]),)), x, channels_first=True))
+
+
+def test_a_few_bytes_of_arena_are_not_bought_with_many_cycles() -> None:
+    graph = demo_network()
+    speed, balanced = (planned(graph, objective) for objective in (Objective.SPEED, Objective.BALANCED))
+    assert balanced.arena_bytes <= speed.arena_bytes
+    assert balanced.cycles <= 1.02 * speed.cycles
+
+
+@NETWORKS
+@given(SEEDS, st.sampled_from(Objective))
+def test_a_ceiling_that_is_not_tried_has_nothing_better(seed: int, objective: Objective) -> None:
+    """With promises that no plan is as good as, none is left out."""
+    graph = random_network(np.random.default_rng(seed))
+    found = planned(graph, objective)
+    promised = _Search._promised
+    with patch.object(_Search, "_promised", lambda search, height: ((-1.0,), promised(search, height)[1])):
+        every = planned(graph, objective)
+    assert (every.arena_bytes, every.cycles, every.flash_bytes) == (
+        found.arena_bytes,
+        found.cycles,
+        found.flash_bytes,
+    )
 
 
 @pytest.mark.parametrize(

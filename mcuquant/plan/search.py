@@ -30,6 +30,8 @@ _MOST_TRADES = 12
 _MOST_TENSORS = 400
 """In the arena, up to which all this is done: a placement's work grows with their square.
 Beyond, the first kernels that apply are placed once."""
+_ARENA_WEIGHT, _CYCLES_WEIGHT = 10, 5
+"""For `balanced`: one percent of the arena, or of the cycles, weighs like so many of flash (docs/planner.md)."""
 
 Rank = tuple[float, ...]
 
@@ -40,9 +42,9 @@ def search(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan:
     if sum(not t.is_constant for t in graph.tensors.values()) > _MOST_TENSORS:
         return _first(graph, core, layout, only)
     found = {i: options(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)}
-    floors = {i: [layout.footprint(i, option) for option in some] for i, some in found.items()}
-    lowest = max((min(f) for f in floors.values()), default=0)
-    heights = _spread(sorted({f for some in floors.values() for f in some if f >= lowest} or {0}))
+    floors = {option: layout.footprint(i, option) for i, some in found.items() for option in some}
+    lowest = max((min(floors[option] for option in some) for some in found.values()), default=0)
+    heights = _spread(sorted({floor for floor in floors.values() if floor >= lowest} or {0}))
     fastest = _Search(layout, found, floors, _Judge(goal, Objective.SPEED, 0))
     quickest = fastest.best(heights[::-1])
     if goal.objective is Objective.SPEED:
@@ -86,7 +88,7 @@ class _Judge:
             case Objective.SPEED:
                 return (*must, cycles, arena, flash)
             case Objective.BALANCED:
-                return (*must, arena, cycles * flash)
+                return (*must, arena**_ARENA_WEIGHT * cycles**_CYCLES_WEIGHT * flash, arena, cycles)
             case Objective.SIZE:
                 return (*must, flash, arena, cycles)
 
@@ -100,8 +102,8 @@ class _Judge:
 class _Search:
     layout: Layout
     options: Mapping[int, tuple[Option, ...]]
-    floors: Mapping[int, Sequence[int]]
-    """Footprint of each option."""
+    floors: Mapping[Option, int]
+    """Footprint of each option: no arena of a plan with it is smaller."""
     judge: _Judge
     placed: set[tuple[int, ...]] = field(default_factory=set)
 
@@ -117,7 +119,7 @@ class _Search:
             promise, selection = self._promised(height)
             if (best is not None and best[0] <= promise) or self._is_known(selection):
                 continue
-            plan = self._traded(self.layout.arrange(selection, self.options, height), height)
+            plan = self._traded(self._arranged(selection), height)
             best = min(best or (self._rank(plan), plan), (self._rank(plan), plan), key=lambda b: b[0])
         assert best is not None
         return best[1]
@@ -126,14 +128,18 @@ class _Search:
         return self.judge.rank(plan.arena_bytes, plan.cycles, plan.flash_bytes)
 
     def _promised(self, height: int) -> tuple[Rank, Selection]:
-        """The best selection under a ceiling, were its arena no larger than that."""
-        below = {
-            i: [o for o, floor in zip(some, self.floors[i], strict=True) if floor <= height]
-            for i, some in self.options.items()
-        }
+        """The best selection under a ceiling, were its arena no larger than the largest footprint in it."""
+        below = {i: [o for o in some if self.floors[o] <= height] for i, some in self.options.items()}
         return min(
-            ((self.judge.rank(height, s.cycles, s.flash_bytes), s) for s in self._selections(below)), key=lambda p: p[0]
+            ((self.judge.rank(self._floor(s), s.cycles, s.flash_bytes), s) for s in self._selections(below)),
+            key=lambda p: p[0],
         )
+
+    def _floor(self, selection: Selection) -> int:
+        return max((self.floors[option] for _, option in selection.chosen), default=0)
+
+    def _arranged(self, selection: Selection) -> Plan:
+        return self.layout.arrange(selection, self.options, self._floor(selection))
 
     def _selections(self, below: Mapping[int, Sequence[Option]]) -> Iterator[Selection]:
         for selection in descent(below, self.judge.is_shared, self.judge.most_cycles):
@@ -152,7 +158,7 @@ class _Search:
         for _ in range(_MOST_TRADES):
             if plan.arena_bytes <= height:
                 break
-            tried = (self.layout.arrange(s, self.options, height) for s in self._trades(plan) if not self._is_known(s))
+            tried = (self._arranged(s) for s in self._trades(plan) if not self._is_known(s))
             better = min(tried, key=self._rank, default=plan)
             if self._rank(better) >= self._rank(plan):
                 break
