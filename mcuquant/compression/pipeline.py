@@ -1,4 +1,4 @@
-"""The whole of compression, top to bottom: prune, sparsify, share, each followed by training; quantize; compile."""
+"""The whole of compression: stride, prune, sparsify, share, each followed by training; then quantize, compile."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from .masks import Masks, hold, sparsify
 from .prune import batches_of, prune
 from .recipe import Recipe, load_recipe
 from .sharing import baked, share
+from .strides import strided
 from .training import Augment, Samples, Training, fit
 
 ESTIMATE = "estimated by the cost model"
@@ -65,7 +66,7 @@ def compress(
         if recipe.train is not None:
             run.fit(net, replace(recipe.train, seed=recipe.seed), "training the float network", None)
         run.begin(net.eval())
-        small = run.shared(run.sparse(run.pruned(net)))
+        small = run.shared(run.sparse(run.pruned(run.strided(net))))
         graph = run.quantized(small)
     return Compressed(small, graph, cost_of(graph, run.board), tuple(run.records))
 
@@ -110,6 +111,17 @@ class _Run:
         real = flow.from_torch(net, self.data.example)
         self._add("float", {"weight_bytes": 4 * parameters(real), "macs": total_macs(real)}, *self._right(net))
         self._integers("int8", net, Weights())
+
+    def strided(self, net: nn.Module) -> nn.Module:
+        how = self.recipe.stride
+        if how is None:
+            return net
+        made = strided(net, self.data.example, how.layers)
+        train = self.recipe.training(how.epochs)
+        train = replace(train, match=how.match or train.match)
+        self.fit(made, train, "fine-tuning longer strides", self.teacher)
+        self._note("strided", made, cost(made, self.data.example, self.board))
+        return made
 
     def pruned(self, net: nn.Module) -> nn.Module:
         how = self.recipe.prune
@@ -168,7 +180,7 @@ class _Run:
     def _trained_for_integers(self, net: nn.Module, epochs: int, bits: int) -> Graph:
         from .qat import qat  # torchao is slow to import, and not all need it
 
-        train = replace(self.recipe.training(epochs), average=0.0)
+        train = replace(self.recipe.training(epochs), average=0.0, match=())
 
         def learn(module: nn.Module) -> None:
             self.fit(module, train, "training for integers", self.teacher)

@@ -21,6 +21,21 @@ _PART = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stride:
+    """Convolutions take longer steps, and what is behind them has fewer positions; see `strides`."""
+
+    layers: Mapping[str, tuple[int, ...]]
+    """Convolution -> its new stride, a number for each of its directions."""
+    epochs: int | None = None
+    match: tuple[str, ...] = ()
+    """Layers that learn the teacher's outputs in this step, where not those of [fine_tune]."""
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise CalibrationError("longer strides need layers to take them, found none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prune:
     """Whole channels go, until the targets are met on the recipe's board, or `ratio` of them are gone."""
 
@@ -116,6 +131,7 @@ class Recipe:
     seed: int = 0
     train: Training | None = None
     """Of the float network, where the function's is not trained yet."""
+    stride: Stride | None = None
     prune: Prune | None = None
     sparsify: Sparsify | None = None
     share: Share | None = None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CalibrationError
+from .matching import distance, watched
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,10 +38,14 @@ class Training:
     temperature: float = 4.0
     average: float = 0.0
     """Weight of the past in a moving average of all weights, which is then what is kept; 0: the weights themselves."""
+    match: tuple[str, ...] = ()
+    """Layers whose outputs learn to be the teacher's, as far as the network has those positions (see `matching`)."""
+    match_weight: float = 1.0
+    """Of each matched layer's squared error, in variances of the teacher's output, in the loss."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for key in ("epochs", "batch", "learning_rate", "temperature"):
+        for key in ("epochs", "batch", "learning_rate", "temperature", "match_weight"):
             if not getattr(self, key) > 0:
                 raise CalibrationError(f"{key} must be more than 0, found {getattr(self, key)}")
         if not 0 <= self.average < 1:
@@ -67,12 +72,15 @@ def fit(
     """Train `net` in place and leave it in evaluation mode, at the weights of its best epoch on `valid`, or its last.
 
     With a teacher the loss is (1 - d) * CE + d * T^2 * KL(teacher/T, net/T), G. Hinton et al., "Distilling the
-    Knowledge in a Neural Network" (2015). `after_step` is called after each optimizer step: masks hold there.
-    `progress` is given the number of epochs done. The caller's random state and threads are left as they were.
-    CalibrationError when there are neither labels nor a teacher.
+    Knowledge in a Neural Network" (2015), and what layers to match add to it. `after_step` is called after each
+    optimizer step: masks hold there. `progress` is given the number of epochs done. The caller's random state and
+    threads are left as they were.
+    CalibrationError when there are neither labels nor a teacher, or layers to match and no teacher.
     """
     if samples.y is None and teacher is None:
         raise CalibrationError("training needs labels (y) or a teacher to learn from, found neither")
+    if how.match and teacher is None:
+        raise CalibrationError(f"there is no teacher whose layers {', '.join(how.match)} could match")
     with alone(how.seed):
         result = copy.deepcopy(net) if how.average else net
         best, kept = -1.0, copy.deepcopy(net.state_dict())
@@ -113,11 +121,12 @@ def _epochs(
     batches = -(-len(samples) // how.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=how.epochs * batches)
     random = torch.Generator().manual_seed(how.seed)
+    lesson = _Lesson(net, samples, how, teacher)
     for epoch in range(1, how.epochs + 1):
         net.train()
         for batch in torch.split(torch.randperm(len(samples), generator=random), how.batch):
             x = samples.x[batch] if augment is None else augment(samples.x[batch], random)
-            loss = loss_of(net(x), None if samples.y is None else samples.y[batch], _taught(teacher, x), how)
+            loss = lesson.loss(x, batch)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -135,8 +144,23 @@ def _follow(average: nn.Module, net: nn.Module, past: float) -> None:
             slow.lerp_(fast, 1 - past) if slow.is_floating_point() else slow.copy_(fast)
 
 
-def _taught(teacher: nn.Module | None, x: Tensor) -> Tensor | None:
-    return None if teacher is None else answers(teacher, x)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lesson:
+    net: nn.Module
+    samples: Samples
+    how: Training
+    teacher: nn.Module | None
+
+    def loss(self, x: Tensor, batch: Tensor) -> Tensor:
+        """Of inputs `x`, which are the samples numbered `batch` or what augmentation made of them."""
+        y = None if self.samples.y is None else self.samples.y[batch]
+        if self.teacher is None:
+            return loss_of(self.net(x), y, None, self.how)
+        with watched(self.teacher, self.how.match) as goals:
+            taught = answers(self.teacher, x)
+        with watched(self.net, self.how.match) as seen:
+            loss = loss_of(self.net(x), y, taught, self.how)
+        return loss + self.how.match_weight * distance(seen, goals)
 
 
 def loss_of(logits: Tensor, y: Tensor | None, taught: Tensor | None, how: Training) -> Tensor:

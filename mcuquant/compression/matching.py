@@ -1,0 +1,62 @@
+"""Layers that learn to say what the teacher's layers of the same name say.
+
+A. Romero et al., "FitNets: Hints for Thin Deep Nets" (ICLR 2015), without the regressor: the layers compared are of
+the same width. Where the pupil has fewer positions (see `strides`), the teacher's at the same places count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CalibrationError, ModelError
+
+Seen = Mapping[str, Tensor]
+"""Layer -> its output, the last time that the network ran."""
+
+
+@contextmanager
+def watched(net: nn.Module, layers: Sequence[str]) -> Iterator[Seen]:
+    """The outputs of these layers from now on. ModelError for a name that is no layer."""
+    found, seen = dict(net.named_modules()), dict[str, Tensor]()
+
+    def note(name: str) -> object:
+        return lambda _layer, _inputs, output: seen.__setitem__(name, output)
+
+    for name in layers:
+        if name not in found:
+            raise ModelError(f"layer {name!r} is not one of the network's: {', '.join(filter(None, found))}")
+    handles = [found[name].register_forward_hook(note(name)) for name in layers]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def distance(own: Seen, taught: Seen) -> Tensor:
+    """Sum over layers of the mean squared difference, in variances of the teacher's output; 0 without layers.
+
+    CalibrationError where a layer of the pupil is not as wide as the teacher's, or its positions are not every second,
+    third, ... of them.
+    """
+    return sum((_distance(name, own[name], taught[name]) for name in own), torch.zeros(()))
+
+
+def _distance(name: str, own: Tensor, taught: Tensor) -> Tensor:
+    goal = taught[(slice(None), slice(None), *map(_every, own.shape[2:], taught.shape[2:]))]
+    if own.shape != goal.shape:
+        gives, goals = list(own.shape[1:]), list(taught.shape[1:])
+        raise CalibrationError(
+            f"layer {name!r} cannot be matched: it gives {gives}, the teacher's {goals}; "
+            "expected as many channels, and every position or every n-th"
+        )
+    return nn.functional.mse_loss(own, goal) / goal.var().clamp(min=1e-12)
+
+
+def _every(few: int, many: int) -> slice:
+    """Of `many` positions `few` in equal steps from the first, as a longer stride leaves them."""
+    return slice(None, None, -(-many // few))

@@ -1,0 +1,98 @@
+"""Fewer positions: a convolution takes longer steps, and every layer behind it has that much less to do.
+
+The weights stay what they are. A layer in front of a mean over all positions loses next to nothing by it, since a mean
+over every second position is nearly the mean over all; further forward, what follows sees a coarser image and has to
+learn that (see `training.Training.match`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ModelError
+
+Convolution = nn.Conv1d | nn.Conv2d
+_POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.MaxPool1d, nn.MaxPool2d)
+
+
+def strided(net: nn.Module, example: Tensor, strides: Mapping[str, tuple[int, ...]]) -> nn.Module:
+    """A copy of the network, in evaluation mode, whose named convolutions have these strides.
+
+    One number for Conv1d, two for Conv2d (down, across), each a multiple of the stride there is: the positions that are
+    left are then some of those there were. Pools over the whole image go on covering it; all others stay as they are.
+    `example` is an input batch of one. ModelError for a name that is no such layer, a stride that does not fit it, and
+    a network that cannot take the smaller images.
+    """
+    made = copy.deepcopy(net).eval()
+    whole = _whole_pools(made, example)
+    shape = _answer(made, example).shape
+    for name, stride in strides.items():
+        layer = _convolution(made, name)
+        _check(name, layer, stride)
+        layer.stride = stride
+    handles = [pool.register_forward_pre_hook(_cover) for pool in whole]
+    try:
+        found = _answer(made, example).shape
+    except RuntimeError as error:  # what PyTorch raises where shapes no longer fit each other
+        raise ModelError(f"{_steps(strides)}: the layers behind cannot take fewer positions: {error}") from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    if found != shape:
+        raise ModelError(
+            f"{_steps(strides)}: the network would answer in shape {list(found)}, not {list(shape)}; longer steps need "
+            "a mean or a pool over all positions behind them"
+        )
+    return made
+
+
+def _answer(net: nn.Module, example: Tensor) -> Tensor:
+    with torch.no_grad():
+        answer: Tensor = net(example)
+    return answer
+
+
+def _whole_pools(net: nn.Module, example: Tensor) -> list[nn.Module]:
+    """Pools whose one window is the whole image."""
+    found: list[nn.Module] = []
+
+    def note(pool: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+        image = tuple(inputs[0].shape[2:])
+        if _tuple(pool.kernel_size, len(image)) == image and not any(_tuple(pool.padding, len(image))):
+            found.append(pool)
+
+    handles = [m.register_forward_hook(note) for m in net.modules() if isinstance(m, _POOLS)]
+    _answer(net, example)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def _cover(pool: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    for key in ("kernel_size", "stride"):
+        setattr(pool, key, tuple(inputs[0].shape[2:]))
+
+
+def _convolution(net: nn.Module, name: str) -> Convolution:
+    layers = {n: layer for n, layer in net.named_modules() if isinstance(layer, Convolution)}
+    if name not in layers:
+        raise ModelError(f"layer {name!r} is none of the network's convolutions: {', '.join(layers) or 'it has none'}")
+    return layers[name]
+
+
+def _check(name: str, layer: Convolution, stride: tuple[int, ...]) -> None:
+    had = _tuple(layer.stride, len(layer.kernel_size))
+    if len(stride) != len(had) or any(new < 1 or new % old for new, old in zip(stride, had, strict=True)):
+        raise ModelError(f"layer {name!r} has stride {list(had)}; expected a multiple of each, found {list(stride)}")
+
+
+def _tuple(value: object, length: int) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (int(str(value)),) * length
+
+
+def _steps(strides: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"stride {list(stride)} in {name!r}" for name, stride in strides.items())
