@@ -57,7 +57,7 @@ def many_ends() -> bytes:
 def many_layers() -> bytes:
     rows = Rows()
     y, rng = rows.input((1, 4)), np.random.default_rng(0)
-    for _ in range(600):
+    for _ in range(1000):
         w, b = rows.constant(rng.integers(-127, 127, (4, 4)), "INT8", 0.01), rows.constant(rng.integers(-9, 9, 4))
         y = rows.op("FULLY_CONNECTED", [y, w, b], (1, 4))
     return rows.bytes(y)

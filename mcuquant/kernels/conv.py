@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -38,7 +38,9 @@ ACCUMULATOR_BITS = {32: 32, 64: 48}
 """Bits that sums may use, by ConvParams.acc_bits: mq_requantize64 multiplies by 16 more."""
 
 
+@lru_cache(maxsize=16)
 def conv_params(site: Site) -> ConvParams:
+    """Every kernel asks, of the same layer one after the other."""
     p = params(site.graph, site.op)
     assert isinstance(p, ConvParams)
     return p
@@ -69,8 +71,12 @@ def requantize_blobs(p: ConvParams) -> tuple[Blob, Blob]:
     )
 
 
+@lru_cache(maxsize=16)
 def sums(site: Site) -> tuple[Array, Array]:
-    """Lowest and highest accumulator of every output channel, whatever the input; partial sums lie between too."""
+    """Lowest and highest accumulator of every output channel, whatever the input; partial sums lie between too.
+
+    Not to be written to: every kernel asks, of the same layer one after the other.
+    """
     p = conv_params(site)
     w = site.ins[1].steps.astype(np.int64)
     by_channel = w[0].reshape(-1, w.shape[3]).T if isinstance(site.op, DepthwiseConv2D) else w.reshape(w.shape[0], -1)

@@ -21,7 +21,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..fixedpoint import Multiplier, requantize
+from ..fixedpoint import Multiplier
 from ..ir import Array
 
 UNIT = 256
@@ -31,7 +31,7 @@ _TRIES = 128
 """Factors to each side of the first one. More solve no more layers of the MLPerf Tiny networks."""
 _AT_ONCE = 1024
 """Channels that are solved together: each takes some 20 KB while it is."""
-_CANDIDATES = 256
+_CANDIDATES, _FEW = 256, 16
 _UNBOUNDED = 1 << 60
 _SLOPES = 10
 """Candidates for the factor differ by so little that the largest sum moves by 2^-_SLOPES of its unit."""
@@ -48,6 +48,22 @@ class TwoInstructions:
     factor: Array
     start: Array
     shift: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stairs:
+    """TFLite's outputs over each channel's sums: T(v) of all _VALUES is `reached` (channels, 255); the rest columns."""
+
+    m: Array
+    exponent: Array
+    low: Array
+    high: Array
+    reached: Array
+
+    @property
+    def is_inside(self) -> Array:
+        """Where T(v) is a sum at which the output changes."""
+        return np.asarray((self.low < self.reached) & (self.reached <= self.high))
 
 
 def two_instructions(
@@ -75,19 +91,18 @@ def _solved(
     multipliers: tuple[Multiplier, ...], y_zero: int, lowest: bytes, highest: bytes, shift: int, unit: int
 ) -> TwoInstructions | None:
     """Asked once when a variant is chosen, and once when it is packed."""
-    low, high = (np.frombuffer(end, np.int64)[:, None] for end in (lowest, highest))
-    m = np.array([m.m for m in multipliers], np.int64)[:, None]
-    exponent = np.array([m.shift for m in multipliers], np.int64)[:, None]
-    reached = _least_sums(m, exponent, y_zero, low, high)
+    stairs = _stairs(multipliers, y_zero, lowest, highest)
+    m, exponent, low, high = stairs.m, stairs.exponent, stairs.low, stairs.high
     found = TwoInstructions(np.zeros(len(m), np.int64), np.zeros(len(m), np.int64), shift)
     base = (m << (shift + 1)) // (unit << -exponent)
     if (base >> 31).any():
         return None
-    step = _step(base, reached, low, high)
+    step = _step(base, stairs)
+    offsets = _offsets(stairs, unit)
     open_, smallest, risen = np.arange(len(m)), np.full(len(m), _UNBOUNDED), np.zeros((len(m), 2), bool)
     for ks in _blocks(len(m)):
         factors = base[open_] + ks * step[open_]
-        least, most = _starts(factors, shift, unit, *(a[open_] for a in (reached, low, high)))
+        least, most = _starts(factors, shift, *(ends[open_] for ends in offsets))
         gap = least - most
         if ks[0] == 0 and (gap[:, 0] > unit // _HOPELESS).any():
             return None
@@ -107,16 +122,19 @@ def _solved(
 
 
 def _blocks(channels: int) -> Iterator[Array]:
-    """0, 1, -1, 2, ... in blocks that make some hundred candidates for all channels together."""
+    """0, 1, -1, 2, ... in blocks that grow to some hundred candidates for all channels together: few try many."""
     order = np.array(sorted(range(-_TRIES, _TRIES + 1), key=abs))
     most = max(1, _CANDIDATES // channels // 2) * 2
     yield order[:1]
-    yield from (order[i : i + most] for i in range(1, len(order), most))
+    at, size = 1, min(_FEW, most)
+    while at < len(order):
+        yield order[at : at + size]
+        at, size = at + size, min(4 * size, most)
 
 
-def _step(base: Array, reached: Array, low: Array, high: Array) -> Array:
+def _step(base: Array, stairs: _Stairs) -> Array:
     """How far apart candidates for the factor are: less, the further from 0 the sums at which the output changes."""
-    furthest = np.where((low < reached) & (reached <= high), np.abs(reached), 1).max(axis=1, keepdims=True)
+    furthest = np.where(stairs.is_inside, np.abs(stairs.reached), 1).max(axis=1, keepdims=True)
     return np.asarray(np.maximum((base >> _SLOPES) // furthest, 1))
 
 
@@ -127,29 +145,48 @@ def _fits(unit: int, low: Array, high: Array, start: Array | int = 0) -> bool:
     return bool((lowest >= -limit).all() and (highest <= limit).all())
 
 
+@lru_cache(maxsize=8)
+def _stairs(multipliers: tuple[Multiplier, ...], y_zero: int, lowest: bytes, highest: bytes) -> _Stairs:
+    """Asked for once for each unit and shift that a layer's kernels have."""
+    low, high = (np.frombuffer(end, np.int64)[:, None] for end in (lowest, highest))
+    m = np.array([m.m for m in multipliers], np.int64)[:, None]
+    exponent = np.array([m.shift for m in multipliers], np.int64)[:, None]
+    return _Stairs(m, exponent, low, high, _least_sums(m, exponent, y_zero, low, high))
+
+
 def _least_sums(m: Array, exponent: Array, y_zero: int, low: Array, high: Array) -> Array:
-    """The least sum from `low` on that TFLite gives v or more, for every v of _VALUES; `high` + 1 where none does."""
-    below = np.broadcast_to(low - 1, (len(m), _VALUES.size))
-    above = np.broadcast_to(high + 1, below.shape)
-    while (above - below > 1).any():
-        middle = (below + above) // 2
-        reaches = requantize(middle, m, exponent) + y_zero >= _VALUES
-        above, below = np.where(reaches, middle, above), np.where(reaches, below, middle)
-    return np.asarray(above)
+    """T(v): the least sum from `low` on that TFLite gives v or more, for all _VALUES; `high` + 1 where none does.
 
-
-def _starts(factors: Array, shift: int, unit: int, reached: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """Bounds of `start`: SMMULR(unit * acc + start, factor) >> shift is v or more exactly from `reached` on.
-
-    `factors` are some candidates (channels, n); so are the bounds.
+    Both roundings turned round. A quotient by 2^-exponent is v - y_zero or more, halves away from zero, from
+    v - y_zero - 1/2 on, and for negative ones just above it; the doubling product takes halves up.
     """
-    needed = -((-((_VALUES << (32 + shift)) - (1 << 31))) // np.maximum(factors, 1)[..., None])
-    least = needed - (reached * unit)[:, None]
-    most = least + unit - 1
-    return (
-        np.where((reached <= high)[:, None], least, -_UNBOUNDED).max(axis=2),
-        np.where((reached > low)[:, None], most, _UNBOUNDED).min(axis=2),
-    )
+    value = _VALUES - y_zero
+    product = np.clip((value << -exponent) - (1 << (-exponent - 1)) + (value <= 0), -1 << 31, 1 << 31)
+    least = -(-((product << 31) - (1 << 30)) // m)
+    return np.asarray(np.clip(least, low, high + 1))
+
+
+def _offsets(stairs: _Stairs, unit: int) -> tuple[Array, Array]:
+    """What is added to the least `unit` * acc + start that gives v or more for the least and the most start.
+
+    Infinite where no sum from low to high tells. Doubles, which hold all of this exactly: integers below 2^53.
+    """
+    offset = (stairs.reached * -unit).astype(np.float64)
+    least = np.where(stairs.reached <= stairs.high, offset, -np.inf)
+    return least, np.where(stairs.reached > stairs.low, offset + (unit - 1), np.inf)
+
+
+def _starts(factors: Array, shift: int, least: Array, most: Array) -> tuple[Array, Array]:
+    """Bounds of `start`: SMMULR(unit * acc + start, factor) >> shift is v or more exactly from T(v) on.
+
+    `factors` are some candidates (channels, n); so are the bounds. With shifts of up to 12 the nearest double is less
+    than 2^51 / factor * 2^-53 from a quotient, and a whole number that the quotient is not, 1 / factor or more: the
+    next whole number is the same.
+    """
+    dividends = ((_VALUES << (32 + shift)) - (1 << 31)).astype(np.float64)
+    needed = np.ceil(dividends / np.maximum(factors, 1)[..., None])
+    lowest, highest = (needed + least[:, None]).max(axis=2), (needed + most[:, None]).min(axis=2)
+    return tuple(np.clip(bound, -_UNBOUNDED, _UNBOUNDED).astype(np.int64) for bound in (lowest, highest))
 
 
 def _between(least: Array, most: Array) -> Array:
