@@ -1,8 +1,8 @@
-"""MLPerf Tiny's keyword spotter made faster without its training data: `python -m benchmarks.compress_kws`.
+"""MLPerf Tiny's keyword spotter made faster without its training data: `python -m benchmarks.compress_kws [SEED ...]`.
 
-Of the 1000 samples that come with the benchmark every other one, 500, is what the pruned network learns from, with the
-float reference as teacher and no labels: shifted in time, mixed with each other and with noise, the teacher answering
-for all of it. The other 500 are the test. The yardstick is the int8 reference itself. Three seeds.
+Of the 1000 samples that come with the benchmark every other one, 500, is what the faster network learns from, with the
+float reference as teacher and no labels: warped, shifted, mixed with each other and with noise, the teacher answering
+for all of it. The other 500 are the test. The yardstick is the int8 reference itself. Seeds 0, 1, 2 if none is named.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +19,10 @@ import torch
 from torch import Tensor, nn
 
 import mcuquant as mq
-from mcuquant.board import load_board
-from mcuquant.compression.costs import cost
 from mcuquant.compression.from_graph import to_torch
-from mcuquant.compression.importance import Importance
 from mcuquant.compression.pipeline import integer_answers
-from mcuquant.compression.prune import batches_of, prune
-from mcuquant.compression.recipe import Prune
-from mcuquant.compression.training import Samples, Training, accuracy, answers, fit
+from mcuquant.compression.strides import strided
+from mcuquant.compression.training import Samples, Training, accuracy, fit
 from mcuquant.errors import DeviceError
 from mcuquant.ir import Graph
 from mcuquant.quantization.snr import quantized_inputs
@@ -36,8 +32,17 @@ FOLDER = Path(os.environ.get("MCUQUANT_MLPERF_TINY") or Path(__file__).parents[2
 SEEDS = (0, 1, 2)
 EVERY = 25
 """Of the test samples, those that go through the emulated board."""
-PRUNE = Prune(target={"macs": "63 %"}, importance=Importance.TAYLOR, multiple=4)
-DISTIL = Training(epochs=40, batch=50, learning_rate=2e-3, distill=1.0, temperature=2.0, average=0.98)
+STRIDES = {"layers.op3.0": (2, 1), "layers.op7.0": (2, 1)}
+"""The second and the fourth depthwise convolution take every second frame: 25 become 13, then 7."""
+DISTIL = Training(
+    epochs=400,
+    batch=50,
+    learning_rate=2e-3,
+    temperature=2.0,
+    average=0.998,
+    match=("layers.op2", "layers.op4", "layers.op6", "layers.op8"),
+)
+FRAMES, COEFFICIENTS = 49, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def main() -> int:
     first = measured(reference, test)
     print(f"float reference {accuracy(teacher, test):.4f}; int8 reference {first}", flush=True)
     runs = []
-    for seed in SEEDS:
+    for seed in [int(text) for text in sys.argv[1:]] or SEEDS:
         runs.append(measured(compressed(teacher, train, seed), test))
         print(f"seed {seed}: {runs[-1]}, {first.cycles / runs[-1].cycles:.2f} times fewer cycles", flush=True)
     middle = statistics.median(run.right for run in runs)
@@ -85,29 +90,64 @@ def without_softmax(graph: Graph) -> Graph:
 
 
 def compressed(teacher: nn.Module, train: Samples, seed: int) -> Graph:
-    board, example = load_board(BOARD), train.x[:1]
-    taken = answers(teacher, train.x).argmax(dim=1)
-    how = Training(**{f: getattr(DISTIL, f) for f in DISTIL.__dataclass_fields__} | {"seed": seed})
-
-    def fine_tune(net: nn.Module) -> None:
-        fit(net, train, how, teacher=teacher, augment=varied)
-
-    pruning = PRUNE.pruning(cost(teacher, example, board))
-    made = prune(teacher, example, board, pruning, batches_of(train.x, taken), fine_tune=fine_tune)
-    whole = nn.Sequential(made.net, nn.Softmax(dim=1)).eval()
+    example = train.x[:1]
+    net = strided(teacher, example, STRIDES)
+    for one in (net, teacher):
+        one.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast, here
+    fit(net, train, replace(DISTIL, seed=seed), teacher=teacher, augment=Augmentation(train.x))
+    whole = nn.Sequential(net, nn.Softmax(dim=1)).eval()
     return mq.quantize(mq.from_torch(whole, example), train.x.numpy(), channels_first=True)
 
 
-def varied(x: Tensor, random: torch.Generator) -> Tensor:
-    """Spectrograms moved by up to four frames, two mixed into one, with noise of a twentieth of their spread."""
-    moved = torch.stack([torch.roll(one, int(n), dims=1) for one, n in zip(x, _shifts(len(x), random), strict=True)])
-    part = torch.rand(len(x), 1, 1, 1, generator=random) ** 2 / 2
-    mixed = (1 - part) * moved + part * moved[torch.randperm(len(x), generator=random)]
-    return mixed + 0.05 * x.std() * torch.randn(x.shape, generator=random)
+class Augmentation:
+    """Spectrograms as they might have been, and as they never are: the teacher has an answer for each.
+
+    "Patient and consistent" teaching: L. Beyer et al., "Knowledge distillation: A good teacher is patient and
+    consistent" (CVPR 2022).
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self.spread = x.std(dim=(0, 1, 2), keepdim=True)
+        """Of each coefficient: (1, 1, 1, 10)."""
+
+    def __call__(self, x: Tensor, random: torch.Generator) -> Tensor:
+        """Up to 15 % slower or faster and five frames early or late; half of them mixed with another, of a quarter
+        some frames another's; each coefficient with an offset of its own, louder or softer, and noise."""
+        n = len(x)
+        moved = rolled(warped(x, random), torch.randint(-5, 6, (n,), generator=random))
+        other = moved[torch.randperm(n, generator=random)]
+        dice, part = (torch.rand(n, 1, 1, 1, generator=random) for _ in range(2))
+        mixed = torch.where(dice < 0.5, part * moved + (1 - part) * other, torch.where(span(n, random), other, moved))
+        mixed = torch.where(dice < 0.75, mixed, moved)
+        offset = 0.2 * self.spread * torch.randn(n, 1, 1, COEFFICIENTS, generator=random)
+        gain = 1 + 0.1 * torch.randn(n, 1, 1, 1, generator=random)
+        noise = 0.2 * torch.rand(n, 1, 1, 1, generator=random) * self.spread
+        return (mixed + offset) * gain + noise * torch.randn(x.shape, generator=random)
 
 
-def _shifts(n: int, random: torch.Generator) -> Tensor:
-    return torch.randint(-4, 5, (n,), generator=random)
+def warped(x: Tensor, random: torch.Generator) -> Tensor:
+    """(N, 1, 49, 10) stretched or squeezed about its middle frame, interpolated."""
+    speed = 1 + 0.15 * (2 * torch.rand(len(x), 1, generator=random) - 1)
+    middle = FRAMES // 2
+    at = ((torch.arange(FRAMES) - middle) * speed + middle).clamp(0, FRAMES - 1)
+    before = at.long().clamp(max=FRAMES - 2)
+    part = (at - before).view(-1, 1, FRAMES, 1)
+    return (1 - part) * frames(x, before) + part * frames(x, before + 1)
+
+
+def rolled(x: Tensor, by: Tensor) -> Tensor:
+    return frames(x, (torch.arange(FRAMES) - by[:, None]) % FRAMES)
+
+
+def frames(x: Tensor, numbers: Tensor) -> Tensor:
+    """Of each spectrogram the frames numbered (N, 49)."""
+    return torch.gather(x, 2, numbers.view(-1, 1, FRAMES, 1).expand(-1, 1, -1, COEFFICIENTS))
+
+
+def span(n: int, random: torch.Generator) -> Tensor:
+    """(n, 1, 49, 1): True for 4 to 24 frames in a row, round the end."""
+    first, length = torch.randint(0, FRAMES, (n, 1), generator=random), torch.randint(4, 25, (n, 1), generator=random)
+    return ((torch.arange(FRAMES) - first) % FRAMES < length).view(n, 1, FRAMES, 1)
 
 
 def measured(graph: Graph, test: Samples) -> Run:

@@ -12,15 +12,16 @@ from torch import nn
 
 from mcuquant import interp
 from mcuquant.board import load_board
-from mcuquant.compression.costs import cost
+from mcuquant.compression.costs import Target, cost
 from mcuquant.compression.inputs import Data
 from mcuquant.compression.matching import distance, watched
 from mcuquant.compression.pipeline import compress
 from mcuquant.compression.recipe import Quantize, Recipe, Stride
 from mcuquant.compression.settings import Reader
+from mcuquant.compression.stride_search import strides_for
 from mcuquant.compression.strides import strided
 from mcuquant.compression.training import Samples, Training, answers, fit
-from mcuquant.errors import CalibrationError, ConfigError, ModelError
+from mcuquant.errors import BudgetError, CalibrationError, ConfigError, ModelError
 from mcuquant.flow import from_torch
 
 BOARD = load_board("qemu-mps2-an386")
@@ -166,6 +167,71 @@ def test_strides_in_a_recipes_file() -> None:
     reader = Reader(Path("r.toml"))
     found = reader.record(Recipe, {"stride": {"layers": {"a.b": [2, 1]}, "epochs": 3}})
     assert found.stride == Stride(layers={"a.b": (2, 1)}, epochs=3)
-    with pytest.raises(ConfigError) as error:
-        reader.record(Recipe, {"stride": {"layers": {}}})
-    assert str(error.value) == "r.toml: [stride]: longer strides need layers to take them, found none"
+    for table, said in (
+        ({}, "longer strides take either layers or a target, found none"),
+        ({"layers": {"a": [2]}, "target": {"macs": 1}}, "longer strides take either layers or a target, found both"),
+        ({"target": {"macs": "half"}}, "target 'macs' must be a number or a part like \"25 %\", found 'half'"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            reader.record(Recipe, {"stride": table})
+        assert str(error.value) == f"r.toml: [stride]: {said}"
+
+
+Tried = dict[str, tuple[int, ...]]
+
+
+def factors(net: nn.Module, strides: Tried) -> dict[tuple[str, int], int]:
+    """How often longer each stride is in each direction, where it is longer."""
+    had = {name: net.get_submodule(name).stride for name in strides}
+    pairs = {(n, i): s[i] // had[n][i] for n, s in strides.items() for i in range(2)}  # type: ignore[index, operator]
+    return {key: factor for key, factor in pairs.items() if factor > 1}
+
+
+def with_factors(net: nn.Module, times: dict[tuple[str, int], int]) -> Tried:
+    had = {name: net.get_submodule(name).stride for name, _ in times}
+    return {n: tuple(s * times.get((n, i), 1) for i, s in enumerate(had[n])) for n in had}  # type: ignore[arg-type]
+
+
+def moved(net: nn.Module, strides: Tried, x: torch.Tensor) -> float:
+    return float(distance({"": answers(strided(net, PATCH, strides), x)}, {"": answers(net, x)}))
+
+
+def two_convolutions() -> nn.Sequential:
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+
+
+def test_a_search_moves_the_answers_least() -> None:
+    """Where any saving will do, the least of all that there are."""
+    net, x = two_convolutions(), patches(16, seed=5)
+    before = cost(net, PATCH, BOARD).macs
+    found = strides_for(net, x, BOARD, [Target("macs", before - 1)])
+    single = [with_factors(net, {(name, axis): 2}) for name in ("0", "2") for axis in (0, 1)]
+    assert dict(found) == min(single, key=lambda strides: moved(net, strides, x))
+    assert strides_for(net, x, BOARD, [Target("macs", before)]) == {}
+
+
+def test_a_search_of_several_rounds_leaves_nothing_needless() -> None:
+    net, x = two_convolutions(), patches(16, seed=5)
+    before = cost(net, PATCH, BOARD)
+    targets = [Target("macs", before.macs // 3), Target("cycles", before.cycles)]
+    found = dict(strides_for(net, x, BOARD, targets))
+    times = factors(net, found)
+    assert len(times) > 1
+    assert with_factors(net, times) == found
+    assert all(target.is_met(cost(strided(net, PATCH, found), PATCH, BOARD)) for target in targets)
+    for key, factor in times.items():
+        less = with_factors(net, {**times, key: factor // 2})
+        misses = cost(strided(net, PATCH, less), PATCH, BOARD).macs > before.macs // 3
+        assert misses or moved(net, less, x) >= moved(net, found, x)
+
+
+def test_a_search_without_end_is_none() -> None:
+    flat = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(200, 3)).eval()
+    with pytest.raises(BudgetError) as error:
+        strides_for(flat, patches(4, seed=5), BOARD, [Target("macs", 100)])
+    assert str(error.value) == (
+        "longer strides cannot reach at most 100 MACs on qemu-mps2-an386: where no other convolution can take longer "
+        "steps and save by it, it is still 2,400; aim higher, or prune channels as well"
+    )

@@ -27,12 +27,15 @@ from .folding import folded
 from .inputs import Data, load_augment, load_data, load_net
 from .masks import Masks, hold, sparsify
 from .prune import batches_of, prune
-from .recipe import Recipe, load_recipe
+from .recipe import Recipe, Stride, load_recipe, targets_of
 from .sharing import baked, share
+from .stride_search import Strides, strides_for
 from .strides import strided
 from .training import Augment, Samples, Training, fit
 
 ESTIMATE = "estimated by the cost model"
+_ASKED = 256
+"""Training samples that a search for strides asks the network."""
 Progress = Callable[[str, int, int], None]
 """What is being done, how much of it is, and of how much."""
 
@@ -116,12 +119,17 @@ class _Run:
         how = self.recipe.stride
         if how is None:
             return net
-        made = strided(net, self.data.example, how.layers)
+        made = strided(net, self.data.example, how.layers or self._strides(net, how))
         train = self.recipe.training(how.epochs)
         train = replace(train, match=how.match or train.match)
         self.fit(made, train, "fine-tuning longer strides", self.teacher)
         self._note("strided", made, cost(made, self.data.example, self.board))
         return made
+
+    def _strides(self, net: nn.Module, how: Stride) -> Strides:
+        targets = targets_of(how.target, cost(net, self.data.example, self.board))
+        self.progress("looking for strides", 0, 1)
+        return strides_for(net, self.data.train.x[:_ASKED], self.board, targets)
 
     def pruned(self, net: nn.Module) -> nn.Module:
         how = self.recipe.prune

@@ -24,15 +24,19 @@ _PART = re.compile(r"(\d+(?:\.\d+)?) ?%")
 class Stride:
     """Convolutions take longer steps, and what is behind them has fewer positions; see `strides`."""
 
-    layers: Mapping[str, tuple[int, ...]]
+    layers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Convolution -> its new stride, a number for each of its directions."""
+    target: Mapping[str, int | str] = field(default_factory=dict)
+    """As for pruning: finds the layers itself, see `stride_search`."""
     epochs: int | None = None
     match: tuple[str, ...] = ()
     """Layers that learn the teacher's outputs in this step, where not those of [fine_tune]."""
 
     def __post_init__(self) -> None:
-        if not self.layers:
-            raise CalibrationError("longer strides need layers to take them, found none")
+        _check_targets(self.target)
+        if bool(self.target) == bool(self.layers):
+            found = "both" if self.layers else "none"
+            raise CalibrationError(f"longer strides take either layers or a target, found {found}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,21 +55,29 @@ class Prune:
     """Of fine-tuning after each step, where not those of [fine_tune]."""
 
     def __post_init__(self) -> None:
-        for metric, most in self.target.items():
-            if metric not in UNITS:
-                raise CalibrationError(f"target {metric!r} is not known, expected one of: {', '.join(UNITS)}")
-            if isinstance(most, str) and not _PART.fullmatch(most):
-                raise CalibrationError(f'target {metric!r} must be a number or a part like "25 %", found {most!r}')
+        _check_targets(self.target)
         if bool(self.target) == (self.ratio is not None):
             raise CalibrationError(
                 f"pruning takes either a target or a ratio, found {'both' if self.ratio else 'none'}"
             )
 
     def pruning(self, before: Cost) -> Pruning:
-        had = asdict(before)
-        targets = tuple(Target(metric, _most(most, had[metric])) for metric, most in self.target.items())
         same = {key: getattr(self, key) for key in ("ratio", "importance", "together", "multiple", "steps", "keep")}
-        return Pruning(targets=targets, **same)
+        return Pruning(targets=targets_of(self.target, before), **same)
+
+
+def _check_targets(target: Mapping[str, int | str]) -> None:
+    for metric, most in target.items():
+        if metric not in UNITS:
+            raise CalibrationError(f"target {metric!r} is not known, expected one of: {', '.join(UNITS)}")
+        if isinstance(most, str) and not _PART.fullmatch(most):
+            raise CalibrationError(f'target {metric!r} must be a number or a part like "25 %", found {most!r}')
+
+
+def targets_of(target: Mapping[str, int | str], before: Cost) -> tuple[Target, ...]:
+    """Parts are those of what the network took before."""
+    had = asdict(before)
+    return tuple(Target(metric, _most(most, had[metric])) for metric, most in target.items())
 
 
 def _most(most: int | str, had: int) -> int:
