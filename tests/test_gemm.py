@@ -159,4 +159,4 @@ def test_what_other_kernels_take() -> None:
     assert chosen(replace(where, core=CORES["cortex-m3"])) == "conv2d_three_s8"
     graph, w = where.graph, where.ins[1]
     four_bits = replace(w, bits=4, data=np.clip(weights(where), -8, 7), q=QParams(w.q.scale, 0, 0) if w.q else None)
-    assert chosen(site(graph.with_(tensors={**graph.tensors, w.id: four_bits}))) == "conv2d_blocks_s8"
+    assert chosen(site(graph.with_(tensors={**graph.tensors, w.id: four_bits}))) == "conv2d_packed_gemm_12_s8"

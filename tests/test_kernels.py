@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import test_fast_kernels
 import test_mve
+import test_packed_gemm
 import test_scalar
 from graphs import Generator, random_inputs, random_network
 from harness import (
@@ -143,10 +144,11 @@ def _steps(name: str) -> Iterator[tuple[Graph, Plan, Step]]:
 
 @cache
 def _all_steps() -> tuple[tuple[Graph, Plan, Step], ...]:
-    """Of what is compared here, in test_fast_kernels, test_mve and test_scalar."""
+    """Of what is compared here, in test_fast_kernels, test_packed_gemm, test_mve and test_scalar."""
     here = [step for name in GENERATORS for step in _steps(name)]
     seeds = (test_fast_kernels.SEED, 1, 2)
     fast = [(name, test_fast_kernels.made(name, seed), DSP) for name, seed in product(test_fast_kernels.NAMES, seeds)]
+    fast += [(name, test_packed_gemm.made(name, seed), DSP) for name, seed in product(test_packed_gemm.NAMES, (1, 9))]
     cores = (test_mve.M55, test_scalar.M3, test_scalar.M0PLUS)
     others = [(name, test_mve.made(name, seed), core) for name, seed, core in product(test_mve.NAMES, (1, 2), cores)]
     planned = [(graph, plan(graph, core, only=preferred(name))) for name, graph, core in (*fast, *others)]

@@ -13,11 +13,12 @@ from harness import choose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
+from product_graphs import product
 
 from mcuquant import ops
 from mcuquant.core import CORES
 from mcuquant.ir import Array, Graph
-from mcuquant.kernels import Site, fields
+from mcuquant.kernels import Site, fields, packed_gemm
 from mcuquant.kernels.cost import cost
 from mcuquant.kernels.packing import index_bits, planes
 
@@ -109,14 +110,59 @@ def test_which_kernel_takes_a_fully_connected_layer() -> None:
     assert chosen(shared(graph, rng, 16, groups=2)) == "conv2d_unpacked_s8"
 
 
+def convolution(channels: int = 5, activation: ops.Activation = ops.Activation.NONE) -> Graph:
+    """9x9 pixels, 3x3 windows, eight outputs."""
+    net = Net(np.random.default_rng(7))
+    x = net.input((1, 9, 9, channels))
+    return net.graph(product(net, x, 8, (3, 3), zero_point=-90, pads=((1, 1), (1, 1)), activation=activation))
+
+
 def test_which_kernel_takes_a_convolution() -> None:
     rng = np.random.default_rng(2)
-    graph = GENERATORS["conv2d"](rng)
-    for made in (narrow(graph, rng, 4), asymmetric(graph, rng, by_channel=True), shared(graph, rng, 200, groups=2)):
-        assert chosen(made) == "conv2d_blocks_s8"
+    graph = convolution()
+    for made in (narrow(graph, rng, 4), two_level(narrow(graph, rng, 2), rng, 60), shared(graph, rng, 20, groups=2)):
+        assert chosen(made) == "conv2d_packed_gemm_twice_s8"
         assert chosen(made, "cortex-m0plus") == "conv2d_unpacked_s8"
     grouped = narrow(GENERATORS["conv2d_groups"](rng), rng, 4)
     assert chosen(grouped) == "conv2d_packed_s8"
+
+
+def test_steps_beyond_a_byte_and_clamps_are_left_to_full_sums() -> None:
+    rng = np.random.default_rng(2)
+    graph = narrow(convolution(), rng, 4)
+    assert chosen(two_level(graph, rng, 15)) == "conv2d_packed_gemm_twice_s8"
+    clamped = narrow(convolution(activation=ops.Activation.RELU), rng, 4)
+    for made in (two_level(graph, rng, 255), asymmetric(convolution(), rng), clamped):
+        assert chosen(made) == "conv2d_blocks_s8"
+
+
+def test_more_pixels_at_a_time_take_more_scratch_and_fewer_cycles() -> None:
+    """Of 81 pixels there are 27 blocks: twice as many as 16 need no variant of their own."""
+    where = site(shared(convolution(), np.random.default_rng(2), 16))
+    found = [v for v in packed_gemm.VARIANTS if v.applies(where) and "twice" in v.name]
+    assert [v.note for v in found] == [f"{n} pixels" for n in (3, 6, 12, 24, 48)]
+    scratch, cycles = ([f(where) for v in found for f in (getattr(v, name),)] for name in ("scratch_bytes", "cycles"))
+    assert scratch == sorted(set(scratch))
+    assert cycles == sorted(set(cycles), reverse=True)
+
+
+def test_of_few_pixels_there_are_few_variants() -> None:
+    net = Net(np.random.default_rng(7))
+    graph = net.graph(product(net, net.input((1, 2, 2, 5)), 8, (1, 1), zero_point=-90, pads=((0, 0), (0, 0))))
+    where = site(narrow(graph, net.rng, 4))
+    assert [v.note for v in packed_gemm.VARIANTS if v.applies(where)] == ["3 pixels", "6 pixels"]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("depth", [1, 7, 32, 45])
+def test_bytes_of_indices_for_a_table_have_neighbours(bits: int, depth: int) -> None:
+    rows = np.random.default_rng(depth).integers(0, 1 << bits, (3, depth))
+    planes_of = planes(packed_gemm.in_table_order(rows, bits), bits)
+    assert planes_of.shape == planes(rows, bits).shape
+    fields = [planes_of.view(np.uint8) >> place & ((1 << bits) - 1) for place in range(0, 8, bits)]
+    found = np.stack(fields, axis=-1).reshape(3, -1)
+    np.testing.assert_array_equal(found[:, :depth], rows)
+    assert not found[:, depth:].any()
 
 
 def test_steps_beyond_16_bits_are_left_to_the_plain_kernel() -> None:

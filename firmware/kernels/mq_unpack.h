@@ -29,11 +29,10 @@ MQ_KERNEL int32_t mq_plane_words(int32_t bits, int32_t quads)
 /* Words of all planes of an output. */
 MQ_KERNEL int32_t mq_unpack_words(const mq_unpack_t *w, int32_t quads)
 {
-    int32_t words = w->bits == 8 ? quads : 0;
-    for (int32_t plane = 4; plane > 0 && w->bits < 8; plane /= 2) {
-        words += (w->bits & plane) != 0 ? mq_plane_words(plane, quads) : 0;
-    }
-    return words;
+    const int32_t fours = (w->bits & 4) != 0 ? mq_plane_words(4, quads) : 0;
+    const int32_t twos = (w->bits & 2) != 0 ? mq_plane_words(2, quads) : 0;
+    const int32_t ones = (w->bits & 1) != 0 ? mq_plane_words(1, quads) : 0;
+    return w->bits == 8 ? quads : fours + twos + ones;
 }
 
 /* Fields of the k-th four weights, one a byte. */
@@ -49,14 +48,12 @@ MQ_KERNEL uint32_t mq_unpack_raw(const mq_unpack_t *w, const uint32_t *row, int3
     if (w->bits == 8) {
         return row[k];
     }
-    uint32_t raw = 0, place = 0;
-    for (int32_t plane = 4; plane > 0; plane /= 2) {
-        if ((w->bits & plane) != 0) {
-            raw |= mq_plane_fields(row, plane, k) << place;
-            row += mq_plane_words(plane, quads);
-            place += (uint32_t)plane;
-        }
-    }
+    const int32_t fours = w->bits & 4, twos = w->bits & 2;
+    const uint32_t *const next = row + (fours ? mq_plane_words(4, quads) : 0);
+    const uint32_t *const last = next + (twos ? mq_plane_words(2, quads) : 0);
+    uint32_t raw = fours ? mq_plane_fields(row, 4, k) : 0;
+    raw |= twos ? mq_plane_fields(next, 2, k) << fours : 0;
+    raw |= (w->bits & 1) != 0 ? mq_plane_fields(last, 1, k) << (fours + twos) : 0;
     return raw;
 }
 

@@ -20,6 +20,7 @@ from . import (
     matmul,
     movement,
     mve,
+    packed_gemm,
     pointwise_eight,
     pool,
     reduce,
@@ -52,6 +53,7 @@ __all__ = [
 VARIANTS: tuple[Variant, ...] = (
     *sparse.VARIANTS,
     *fields.VARIANTS,
+    *packed_gemm.VARIANTS,
     *unpacked.VARIANTS,
     *mve.VARIANTS,
     *depthwise_mve.VARIANTS,

@@ -77,14 +77,20 @@ FORMS = (Form("12", 1, once(12)), Form("8", 1, once(8)), Form("twice", 3, twice(
 
 def pack(site: Site, form: Form) -> Array:
     """The stream of mq_gemm.h as int32: for each pair of outputs its starts, weight words in turn and constants."""
-    p, found = conv_params(site), form.constants(site)
+    found = form.constants(site)
     assert found is not None
     w = _flat(site)
-    folded = bias(site).astype(np.int64) - p.x_zero * w.sum(axis=1, dtype=np.int64)
-    start = folded * 256 - 127 * w[:, 0::2].sum(axis=1, dtype=np.int64) + found[0]
+    start = starts(site, w, found[0])
     words = (256 * w[:, 1::2].astype(np.int64) + w[:, 0::2]).astype(np.int16).view(np.int32)
     stream = np.concatenate([_pair(start, words, found[1], i) for i in range(0, len(w), 2)])
     return stream.astype(np.uint64).astype(np.uint32).view(np.int32)
+
+
+def starts(site: Site, flat: Array, more: Array) -> Array:
+    """How the sums of each output begin, as int32: `more`, and the bias less what inputs as they are expanded add."""
+    folded = bias(site).astype(np.int64) - conv_params(site).x_zero * flat.sum(axis=1, dtype=np.int64)
+    start = folded * 256 - 127 * flat[:, 0::2].sum(axis=1, dtype=np.int64) + more
+    return np.asarray(start.astype(np.uint64).astype(np.uint32).view(np.int32))
 
 
 def _pair(start: Array, words: Array, constants: Array, i: int) -> Array:
@@ -108,9 +114,8 @@ def _flat(site: Site) -> Array:
     return padded(w.reshape(len(w), -1))
 
 
-def _pairs_fit(site: Site) -> bool:
+def pairs_fit(w: Array) -> bool:
     """256 * odd + even weight is within 16 bits: all but an odd -128 behind a negative even one."""
-    w = _flat(site)
     return not bool(((w[:, 1::2] == -128) & (w[:, 0::2] < 0)).any())
 
 
@@ -128,10 +133,11 @@ def _arguments(site: Site, form: Form, struct: Struct) -> tuple[Arg, ...]:
     return struct, In(), stream, Scratch("int32_t"), Out()
 
 
-def _conv2d_struct(site: Site) -> Struct:
+def conv2d_fields(site: Site) -> dict[str, Value]:
+    """`mq_conv2d_gemm_t`."""
     op, (x, w) = site.op, site.ins[:2]
     assert isinstance(op, Conv2D)
-    fields = {
+    return {
         **image_fields(x, site.out),
         "in_c": x.shape[3],
         "out_c": w.shape[0],
@@ -142,7 +148,10 @@ def _conv2d_struct(site: Site) -> Struct:
         "dilation_w": op.dilation[1],
         "x_zero": conv_params(site).x_zero,
     }
-    return Struct("mq_conv2d_gemm_t", fields)
+
+
+def _conv2d_struct(site: Site) -> Struct:
+    return Struct("mq_conv2d_gemm_t", conv2d_fields(site))
 
 
 def _pointwise_struct(site: Site) -> Struct:
@@ -170,18 +179,18 @@ def _variant(kernel: str, form: Form, where: Callable[[Site], bool], struct: Cal
         f"{kernel}_{form.name}_s8",
         f"mq_{kernel}.h",
         Conv2D,
-        lambda site: is_taken(site) and where(site) and _pairs_fit(site) and form.constants(site) is not None,
+        lambda site: is_taken(site) and where(site) and pairs_fit(_flat(site)) and form.constants(site) is not None,
         lambda site: _arguments(site, form, struct(site)),
         _scratch_bytes,
         leads=_leads,
         cycles=lambda site: cycles.gemm(site, form.words, is_pointwise),
         step_bytes=320 if is_pointwise else 560,
         shared_bytes=700 if is_pointwise else 1340,
-        shared=(Shared(f"mq_gemm_{form.name}", 814 + 92 * (form.words > 1)), *_EXPAND),
+        shared=(Shared(f"mq_gemm_{form.name}", 814 + 92 * (form.words > 1)), *EXPAND),
     )
 
 
-_EXPAND = (Shared("mq_gemm_expand", 200), Shared("mq_gemm_expand_three", 200))
+EXPAND = (Shared("mq_gemm_expand", 200), Shared("mq_gemm_expand_three", 200))
 
 VARIANTS = (
     *(_variant("pointwise_gemm", form, is_pointwise, _pointwise_struct) for form in FORMS),

@@ -5,9 +5,11 @@ firmware/kernels/mq_conv2d_unpacked.h on any core, mq_conv2d_blocks.h on those w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from ..ir import DType
+from ..ir import Array, DType
 from ..metrics import macs
 from ..ops import Conv2D, FullyConnected
 from . import overlap
@@ -53,14 +55,15 @@ def _takes_blocks(site: Site) -> bool:
     return site.core.dsp and takes(site)
 
 
-def record(site: Site) -> Record:
-    """`mq_unpack_t`."""
+def record(site: Site, ordered: Callable[[Array], Array] | None = None) -> Record:
+    """`mq_unpack_t`; its rows of stored values may be `ordered` before they are put in planes."""
     w, q = site.ins[1], site.ins[1].q
     assert w.data is not None
     assert q is not None
     bits, palette = index_bits(w), w.palette
     up = 1 << (bits - 1) if palette is None and bits < 8 else 0
     values = (w.data.astype(np.int64) + up if palette is None else palette.indices).reshape(w.shape[0], -1)
+    values = values if ordered is None else ordered(values)
     zeros = np.array(q.zero_points or (q.zero_point,), np.int16) + np.int16(up)
     fields: dict[str, int | Blob] = {
         "planes": Blob("weights", planes(values, bits), f"planes of {bits} bits, see mq_unpack.h"),
@@ -147,13 +150,16 @@ def _blocks_leads(site: Site) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=PIXELS * _blocks(site))
 
 
-_VALUE, _LOOKED_UP = 1.5, 5
-"""Cycles to unpack a weight that is a value, and one that is looked up."""
+_VALUE, _LOOKED_UP, _IN_PLANES = 1.5, 5, 4
+"""Cycles to unpack a weight that is a value, and one that is looked up; more where its bits are in several planes."""
 _MAC, _PLAIN_MAC, _OUTPUT, _GATHERED = 1.2, 7, 42, 8
 
 
 def _unpacking(site: Site) -> int:
-    return int((_VALUE if site.ins[1].palette is None else _LOOKED_UP) * site.ins[1].elements)
+    w = site.ins[1]
+    bits = index_bits(w)
+    weight = (_VALUE if w.palette is None else _LOOKED_UP) + (_IN_PLANES if bits & (bits - 1) else 0)
+    return int(weight * w.elements)
 
 
 def _plain_cycles(site: Site) -> int:

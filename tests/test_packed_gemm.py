@@ -1,0 +1,52 @@
+"""Convolutions whose packed weights are unpacked into matrix products equal the interpreter in every byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import packed_graphs
+import pytest
+from harness import build_device, build_host, preferred
+from test_fast_kernels import M4, check
+
+from mcuquant.ir import Graph
+from mcuquant.plan import plan
+
+NAMES = list(packed_graphs.GENERATORS)
+SEED = 9
+
+
+def made(name: str, seed: int) -> Graph:
+    return packed_graphs.GENERATORS[name](np.random.default_rng((seed, NAMES.index(name))))
+
+
+def test_under_the_sanitizers(tmp_path: Path) -> None:
+    check(NAMES, build_host([made(name, SEED) for name in NAMES], tmp_path, M4, NAMES), 4)
+
+
+@pytest.mark.emulator
+def test_on_an_emulated_core(tmp_path: Path) -> None:
+    check(NAMES, build_device([made(name, 1) for name in NAMES], tmp_path, "cortex-m4", NAMES), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 104))
+def test_more_under_the_sanitizers(seed: int, tmp_path: Path) -> None:
+    check(NAMES, build_host([made(name, seed) for name in NAMES], tmp_path, M4, NAMES), 4)
+
+
+@pytest.mark.slow
+@pytest.mark.emulator
+@pytest.mark.parametrize(("cpu", "seed"), [*(("cortex-m4", seed) for seed in range(200, 212)), ("cortex-m55", 300)])
+def test_more_on_emulated_cores(cpu: str, seed: int, tmp_path: Path) -> None:
+    check(NAMES, build_device([made(name, seed) for name in NAMES], tmp_path, cpu, NAMES), 6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_few_graphs_are_left_to_other_kernels(name: str) -> None:
+    """At most one in four, which would be tested in vain; and the variant it is named after is among the rest."""
+    planned = [plan(made(name, seed), M4, only=preferred(name)) for seed in range(8)]
+    steps = [step.variant for one in planned for step in one.steps]
+    assert len([v for v in steps if v.name.startswith("conv2d_packed_gemm")]) >= 6
+    assert any(name.startswith(f"{v.name.removesuffix('_s8')} {v.note}") for v in steps)
