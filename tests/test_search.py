@@ -8,7 +8,6 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -138,11 +137,12 @@ def proxy(tmp_path: Path) -> Iterator[int]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("kind", ["database", "proxy"])
-def test_other_storages(folder: Path, kind: str, proxy: int) -> None:
-    storage = f"sqlite:///{folder / 'own.db'}" if kind == "database" else f"grpc://localhost:{proxy}"
+def test_other_storages(folder: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    storage = f"sqlite:///{folder / 'own.db'}"
     if kind == "proxy":
-        pytest.importorskip("grpc", reason="Optuna's proxy needs grpcio")
-        optuna.storages.GrpcStorageProxy(host="localhost", port=proxy).wait_server_ready(timeout=60)
+        port = request.getfixturevalue("proxy")
+        storage = f"grpc://localhost:{port}"
+        optuna.storages.GrpcStorageProxy(host="localhost", port=port).wait_server_ready(timeout=60)
     found = search(recipe(folder, 2, storage))
     assert len(found.trials) == 2
     assert len(search(recipe(folder, 2, storage)).trials) == 2
@@ -199,9 +199,11 @@ def test_a_search_for_the_impossible_ends(folder: Path) -> None:
     )
 
 
-@pytest.mark.skipif(find_spec("grpc") is not None, reason="grpcio is installed")
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_the_proxy_says_what_it_needs(folder: Path) -> None:
+def test_the_proxy_says_what_it_needs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(host: str, port: int) -> None:
+        raise ModuleNotFoundError("No module named 'grpc'", name="grpc")
+
+    monkeypatch.setattr("mcuquant.search.GrpcStorageProxy", missing)
     what = Search.load(recipe(folder, 1, "grpc://localhost:13000"))
     with pytest.raises(ToolError) as error:
         what.storage()
