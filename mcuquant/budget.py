@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
 from .board import Board
 from .errors import BudgetError
 from .ir import Graph
@@ -9,8 +13,12 @@ from .objective import DEFAULT, Objective
 from .plan import Goal, Limits, Plan, most_alive
 from .program import Program
 
+Built = TypeVar("Built")
 _APPLICATION_RAM, _APPLICATION_FLASH = 1100, 20_000
 """About what the firmware around a network takes, besides its stack and a copy of the inputs."""
+
+_MOST_PLANS = 3
+"""That are built when the flash of the first ones is more than was estimated, and than is allowed."""
 
 
 def goal(
@@ -51,3 +59,42 @@ def check_fits(graph: Graph, plan: Plan, program: Program, board: Board) -> None
 def _largest(program: Program) -> str:
     arrays = sorted(program.arrays, key=lambda a: -a.nbytes)[:3]
     return "the largest: " + ", ".join(f"{a.name} {a.nbytes:,} bytes" for a in arrays)
+
+
+def within_flash(built: Callable[[Goal], Built], asked: Goal) -> Built:
+    """What `built` makes of the goal asked for, or, where more flash was needed than estimated, of a stricter one.
+
+    Each time the estimate must become less by what the network as built has too much. BudgetError says by how much the
+    smallest was too large.
+    """
+    wanted = asked
+    refusals: list[_LargerError] = []
+    for _ in range(_MOST_PLANS):
+        try:
+            return built(wanted)
+        except _LargerError as larger:
+            refusals.append(larger)
+            wanted = replace(asked, limits=replace(asked.limits, flash_bytes=larger.next_limit))
+        except BudgetError:
+            if not refusals:
+                raise
+            break
+    raise min(refusals, key=lambda larger: larger.excess_bytes)
+
+
+def check_built(program: Program, plan: Plan, network_bytes: int, limit_bytes: int | None) -> None:
+    """BudgetError when the network, `network_bytes` as built, is larger than its limit, if it has one."""
+    if limit_bytes is not None and network_bytes > limit_bytes:
+        raise _LargerError(program, network_bytes - limit_bytes, limit_bytes, plan.flash_bytes)
+
+
+class _LargerError(BudgetError):
+    """By `excess_bytes`; an estimate of `next_limit` may be that of a network that fits."""
+
+    def __init__(self, program: Program, excess_bytes: int, limit_bytes: int, estimate_bytes: int) -> None:
+        self.excess_bytes = excess_bytes
+        self.next_limit = max(0, estimate_bytes - excess_bytes)
+        super().__init__(
+            f"{program.title}: the network takes {limit_bytes + excess_bytes:,} bytes of flash as built, "
+            f"{excess_bytes:,} more than the {limit_bytes:,} allowed; optimize for size, or allow more"
+        )

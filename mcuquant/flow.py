@@ -10,10 +10,10 @@ from typing import Any
 from . import build, graph_file
 from .application import DUT, LIBRARY, NODE, Application, application
 from .board import DEFAULT_BOARD, Board, load_board
-from .budget import check_fits, goal
+from .budget import check_built, check_fits, goal, within_flash
 from .details import DETAILS, details_of
 from .emit import emit, emit_library
-from .errors import BudgetError, GraphError, ModelError, OutputError
+from .errors import GraphError, ModelError, OutputError
 from .exporters.tflite import WEIGHTED, to_tflite
 from .frontends import tflite as tflite_frontend
 from .frontends import torch as torch_frontend
@@ -140,20 +140,25 @@ def compile(
     directory = Path(output) if output is not None else Path("build") / name
     build.check_free(directory)
     graph = shrink_graph(graph) if shrink else graph
-    steps, program = to_program(graph, target, name, goal(graph, target, optimize, max_ram, max_flash))
-    program = with_huffman(program) if huffman else program
-    check_fits(graph, steps, program, target)
-    chosen = _with_node(application(program, app, model_id), graph, node)
-    target = chosen.board(target)
-    sources = emit_library(program, target) if app == LIBRARY else emit(program, target, chosen)
-    graph, model = _as_tflite(graph)
-    seen = {DETAILS: details_of(graph, steps, source, snr).to_text()}
-    manifest = _manifest(graph, steps, program, target, sources, chosen)
-    with build.output_folder(directory) as staging:
-        if build_firmware and app != LIBRARY:
-            manifest["firmware"] = _built(build.build(sources, target, staging), program, target, max_flash)
-        build.write({**sources.files, **model, **seen, build.MANIFEST: build.manifest_text(manifest)}, staging)
-    return Project(directory, manifest, target)
+
+    def built(wanted: Goal) -> Project:
+        steps, program = to_program(graph, target, name, wanted)
+        program = with_huffman(program) if huffman else program
+        check_fits(graph, steps, program, target)
+        chosen = _with_node(application(program, app, model_id), graph, node)
+        board = chosen.board(target)
+        sources = emit_library(program, board) if app == LIBRARY else emit(program, board, chosen)
+        expressed, model = _as_tflite(graph)
+        seen = {DETAILS: details_of(expressed, steps, source, snr).to_text()}
+        manifest = {**_manifest(expressed, steps, program, board, sources, chosen), "max_flash_bytes": max_flash}
+        with build.output_folder(directory) as staging:
+            if build_firmware and app != LIBRARY:
+                manifest["firmware"] = _built(build.build(sources, board, staging), program, board)
+                check_built(program, steps, manifest["firmware"]["network_flash_bytes"], max_flash)
+            build.write({**sources.files, **model, **seen, build.MANIFEST: build.manifest_text(manifest)}, staging)
+        return Project(directory, manifest, board)
+
+    return within_flash(built, goal(graph, target, optimize, max_ram, max_flash))
 
 
 def _as_tflite(graph: Graph) -> tuple[Graph, Mapping[str, bytes]]:
@@ -216,7 +221,6 @@ def _manifest(
         "sources_digest": sources.digest,
         "optimize": steps.goal.objective.value,
         "max_ram_bytes": steps.goal.limits.ram_bytes,
-        "max_flash_bytes": steps.goal.limits.flash_bytes,
         "macs": program.macs,
         "parameters": parameters(graph),
         "arena_bytes": program.arena_bytes,
@@ -224,7 +228,11 @@ def _manifest(
         "unpacked_bytes": program.unpacked_bytes,
         "inputs": [_port(graph[t], c.name) for t, c in zip(graph.inputs, program.inputs, strict=True)],
         "outputs": [_port(graph[t], c.name) for t, c in zip(graph.outputs, program.outputs, strict=True)],
-        "estimate": {"cycles": steps.cycles, "flash_bytes": steps.flash_bytes},
+        "estimate": {
+            "cycles": steps.cycles,
+            "flash_bytes": steps.flash_bytes,
+            "most_flash_bytes": steps.goal.limits.flash_bytes,
+        },
         "layers": [_layer(graph, steps.steps[i], call) for i, call in enumerate(program.calls)],
         "notes": list(graph.notes),
     }
@@ -257,14 +265,9 @@ def _layer(graph: Graph, step: Step, call: Call) -> dict[str, Any]:
     }
 
 
-def _built(firmware: build.Firmware, program: Program, board: Board, max_flash: int | None) -> Mapping[str, Any]:
+def _built(firmware: build.Firmware, program: Program, board: Board) -> Mapping[str, Any]:
     """`network_flash_bytes` is of the network alone, constants and code; `network_code_bytes` without the constants."""
     network = network_bytes(firmware.elf.parent / "build" / "firmware.map", board.flash.origin, board.flash.end)
-    if max_flash is not None and network > max_flash:
-        raise BudgetError(
-            f"{program.title}: the network takes {network:,} bytes of flash as built, {network - max_flash:,} more "
-            f"than the {max_flash:,} allowed; optimize for size, or allow more"
-        )
     return {
         "digest": firmware.digest,
         "flash_bytes": firmware.flash_bytes,
