@@ -26,12 +26,16 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("recipe", metavar="RECIPE.toml", type=FILE)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to make.  [the recipe's]")
 @click.option("--trial", type=int, metavar="N", help="With the settings of a trial of `mcuquant search`.")
-def compress(recipe: Path, output: Path | None, trial: int | None) -> None:
+@click.option("--fresh", is_flag=True, help="Make every step anew, whatever an earlier run had finished.")
+def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool) -> None:
     """Prune, sparsify, share and quantize a PyTorch network as RECIPE.toml says, and compile what is left.
 
     The recipe names a Python function that returns the network, files of samples, a board, and the steps; each step
     is followed by training with the float network as teacher. The folder then holds what `mcuquant compile` makes,
     and records.json: the network after each step.
+
+    Finished steps are kept in DIR.steps. A run that was interrupted goes on from there when it is started again, and
+    after a change of the recipe only the steps are made that the change concerns.
 
     \b
     A recipe:
@@ -54,16 +58,21 @@ def compress(recipe: Path, output: Path | None, trial: int | None) -> None:
     Examples:
       mcuquant compress recipe.toml
       mcuquant compress recipe.toml -o build/smaller
+      mcuquant compress recipe.toml --fresh
     """
     with needed():
         from ..compression import pipeline
         from ..compression.recipe import load_recipe
+        from ..compression.steps import SUFFIX as STEPS_SUFFIX
     settings = load_recipe(recipe) if trial is None else _of_trial(recipe, trial)
     directory = output or Path(settings.output if trial is None else f"{settings.output}/trial-{trial}")
     build.check_free(directory)
     build.need_firmware_tools()
     with stages() as progress:
-        made, project = pipeline.compress_file(recipe, directory, settings, progress)
+        made, project = pipeline.compress_file(recipe, directory, settings, progress, fresh)
+    if made.reused:
+        kept = f"{directory}{STEPS_SUFFIX}"
+        say(f"Taken from {kept}, where an earlier run left them: {', '.join(made.reused)}. --fresh makes them anew.")
     show(report.records_table(made.records))
     for line in sources(made.records):
         say(line)

@@ -29,6 +29,7 @@ from .masks import Masks, hold, sparsify
 from .prune import batches_of, prune
 from .recipe import Recipe, Stride, load_recipe, targets_of
 from .sharing import baked, share
+from .steps import Steps, folder_of
 from .stride_search import Strides, strides_for
 from .strides import strided
 from .training import Augment, Samples, Training, fit
@@ -50,6 +51,8 @@ class Compressed:
     """Of `graph` on the recipe's board."""
     records: tuple[Record, ...]
     """The float network, the same in int8, and what each step made of it; the last is `graph`."""
+    reused: tuple[str, ...] = ()
+    """Steps that an earlier run had finished."""
 
 
 def compress(
@@ -58,20 +61,28 @@ def compress(
     recipe: Recipe,
     augment: Augment | None = None,
     progress: Progress | None = None,
+    steps: Steps | None = None,
 ) -> Compressed:
     """A trained network made smaller as the recipe says (its paths are not looked at), and quantized.
+
+    `steps` keeps what each step made, and knows what an earlier run left.
 
     BudgetError for targets out of reach, CalibrationError for samples that do not do, UnsupportedOpError for networks
     that mcuquant cannot take.
     """
-    run = _Run(data, recipe, load_board(recipe.board), augment, progress or (lambda *_: None))
+    run = _Run(data, recipe, load_board(recipe.board), augment, progress or (lambda *_: None), steps or Steps())
     with training.alone(recipe.seed):
-        if recipe.train is not None:
-            run.fit(net, replace(recipe.train, seed=recipe.seed), "training the float network", None)
-        run.begin(net.eval())
-        small = run.shared(run.sparse(run.pruned(run.strided(net))))
+        small = run.begun(net)
+        for label, how, make in (
+            ("strided", recipe.stride, run.strided),
+            ("pruned", recipe.prune, run.pruned),
+            ("sparse", recipe.sparsify, run.sparse),
+            ("shared", recipe.share, run.shared),
+        ):
+            small = run.step(label, (how, recipe.fine_tune), small, make) if how is not None else small
+        torch.manual_seed(recipe.seed)
         graph = run.quantized(small)
-    return Compressed(small, graph, cost_of(graph, run.board), tuple(run.records))
+    return Compressed(small, graph, cost_of(graph, run.board), tuple(run.records), tuple(run.steps.reused))
 
 
 def compress_file(
@@ -79,19 +90,26 @@ def compress_file(
     output: str | Path | None = None,
     settings: Recipe | None = None,
     progress: Progress | None = None,
+    fresh: bool = False,
 ) -> tuple[Compressed, Project]:
     """What a recipe's file says, compiled into its output folder with records.json beside the C project.
 
-    `settings`, where given, take the place of the file's; what they name still lies beside it.
+    `settings`, where given, take the place of the file's; what they name still lies beside it. Finished steps are kept
+    in a folder beside the output folder (`steps.folder_of`), and those of an earlier run are used unless `fresh`.
     """
     file = Path(path)
     recipe = settings or load_recipe(file)
     if not recipe.model:
         raise ConfigError(f"{file}: key 'model' is missing")
     data, augment = load_data(recipe.data, file), load_augment(recipe, file)
-    made = compress(load_net(recipe, file), data, recipe, augment, progress)
+    directory = output or recipe.output
+    with training.alone(recipe.seed):
+        net = load_net(recipe, file)
+    steps = Steps.of(folder_of(directory), recipe, file, net, data, load_board(recipe.board))
+    steps.is_fresh = fresh
+    made = compress(net, data, recipe, augment, progress, steps)
     real = flow.from_torch(made.net, data.example)
-    project = flow.compile(made.graph, recipe.board, output or recipe.output, recipe.name, source=real)
+    project = flow.compile(made.graph, recipe.board, directory, recipe.name, source=real)
     built = project.firmware
     last = replace(made.records[-1], flash_bytes=built.flash_bytes, ram_bytes=built.ram_bytes)
     made = replace(made, records=(*made.records[:-1], last))
@@ -106,19 +124,40 @@ class _Run:
     board: Board
     augment: Augment | None
     progress: Progress
+    steps: Steps
     records: list[Record] = field(default_factory=list)
     teacher: nn.Module | None = None
 
-    def begin(self, net: nn.Module) -> None:
-        self.teacher = net
+    def step(self, label: str, settings: object, net: nn.Module, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
+        """Begins with the same random numbers whatever was drawn before: steps before it may not have been made."""
+        torch.manual_seed(self.recipe.seed)
+        return self.steps.run(label, settings, net, make, self.records)
+
+    def begun(self, net: nn.Module) -> nn.Module:
+        """Trained, where the recipe says so: the teacher of all steps."""
+        if self.recipe.train is not None:
+            net = self.step("trained", self.recipe.train, net, self.trained)
+        self.teacher = net.eval()
+        key = self.steps.key
+        self.step("int8", self.recipe.quantize, net, self._as_it_was)
+        self.steps.key = key  # how the comparison is quantized changes nothing of what follows
+        return net
+
+    def trained(self, net: nn.Module) -> nn.Module:
+        assert self.recipe.train is not None
+        self.fit(net, replace(self.recipe.train, seed=self.recipe.seed), "training the float network", None)
+        return net.eval()
+
+    def _as_it_was(self, net: nn.Module) -> nn.Module:
+        """The records that all others are compared with."""
         real = flow.from_torch(net, self.data.example)
         self._add("float", {"weight_bytes": 4 * parameters(real), "macs": total_macs(real)}, *self._right(net))
         self._integers("int8", net, Weights())
+        return net
 
     def strided(self, net: nn.Module) -> nn.Module:
         how = self.recipe.stride
-        if how is None:
-            return net
+        assert how is not None
         made = strided(net, self.data.example, how.layers or self._strides(net, how))
         train = self.recipe.training(how.epochs)
         train = replace(train, match=how.match or train.match)
@@ -133,8 +172,7 @@ class _Run:
 
     def pruned(self, net: nn.Module) -> nn.Module:
         how = self.recipe.prune
-        if how is None:
-            return net
+        assert how is not None
         judged = batches_of(self.data.train.x, self._labels())
         pruning = how.pruning(cost(net, self.data.example, self.board))
         train = self.recipe.training(how.epochs)
@@ -151,8 +189,7 @@ class _Run:
 
     def sparse(self, net: nn.Module) -> nn.Module:
         how = self.recipe.sparsify
-        if how is None:
-            return net
+        assert how is not None
         train = self.recipe.training(how.epochs)
 
         def fine_tune(current: nn.Module, masks: Masks) -> None:
@@ -165,8 +202,7 @@ class _Run:
 
     def shared(self, net: nn.Module) -> nn.Module:
         how = self.recipe.share
-        if how is None:
-            return net
+        assert how is not None
         books = share(folded(net, self.data.example), how)
         self.fit(books, self.recipe.training(how.epochs), "fine-tuning shared weights", self.teacher)
         made = baked(books).eval()

@@ -1,0 +1,202 @@
+"""Finished steps of compression, kept beside the output folder, so that an interrupted run goes on where it was.
+
+A step is known by a hash of all that its outcome depends on: the network, the code that made it, the samples, the seed
+and board, its settings, and every step before it. A file holds tensors and plain values, no code: the network is made
+from the one that went into the step, and it is kept only if that gives the same network.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import importlib.util
+import json
+import os
+import pickle
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..board import Board
+from ..record import Record
+from ..version import __version__
+from .inputs import Data
+from .recipe import Recipe
+
+SUFFIX = ".steps"
+"""Of the folder beside the output folder."""
+_PROBED = 16
+"""Training samples that a network is known again by."""
+_READ_ERRORS = (
+    *(OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, AttributeError),
+    pickle.UnpicklingError,
+)
+"""What torch.load raises for files that are damaged, and PyTorch for a network that a state does not fit."""
+
+
+def folder_of(output: str | Path) -> Path:
+    return Path(f"{output}{SUFFIX}")
+
+
+@dataclass(slots=True)
+class Steps:
+    """Of one run. Without a folder nothing is kept."""
+
+    folder: Path | None = None
+    key: str = ""
+    """Of all steps so far, and of what they began with."""
+    probe: Tensor | None = None
+    is_fresh: bool = False
+    """Whether steps of an earlier run are not used."""
+    reused: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, folder: Path, recipe: Recipe, file: Path, net: nn.Module, data: Data, board: Board) -> Steps:
+        """For the network, samples and recipe in `file`."""
+        code = [_source(text, file) for text in (recipe.model, recipe.augment) if text]
+        parts = (__version__, torch.__version__, repr(net), repr(board), str(recipe.seed), *code)
+        tensors = (*net.state_dict().values(), *_samples(data))
+        return cls(folder, _hash(*(part.encode() for part in parts), *map(_bytes, tensors)), data.train.x[:_PROBED])
+
+    def run(
+        self,
+        label: str,
+        settings: object,
+        net: nn.Module,
+        make: Callable[[nn.Module], nn.Module],
+        records: list[Record],
+    ) -> nn.Module:
+        """What `make` makes of `net`, or made of it in an earlier run; so are the records that it adds."""
+        self.key = _hash(self.key.encode(), label.encode(), repr(settings).encode())
+        if self.folder is None:
+            return make(net)
+        file = self.folder / f"{label}-{self.key[:16]}.pt"
+        found = None if self.is_fresh else _load(file, net)
+        if found is not None:
+            self.reused.append(label)
+            records += found[1]
+            return found[0]
+        before, count = copy.deepcopy(net), len(records)
+        made = make(net)
+        self._keep(file, label, before, made, records[count:])
+        return made
+
+    def _keep(self, file: Path, label: str, before: nn.Module, made: nn.Module, records: Iterable[Record]) -> None:
+        """One of each label: what a recipe gave before it was changed is not needed any more."""
+        assert self.probe is not None
+        state = _state(made, self.probe)
+        if _restored(before, state) is None:
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for old in file.parent.glob(f"{label}-*"):
+            old.unlink()
+        rows = json.dumps([record.to_json() for record in records])
+        partial = file.with_suffix(f".{os.getpid()}")
+        torch.save({"state": state, "records": rows}, partial)
+        partial.replace(file)
+
+
+def _hash(*parts: bytes) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(len(part).to_bytes(8, "little") + part)
+    return found.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return f"{tensor.dtype} {tuple(tensor.shape)} ".encode() + tensor.detach().contiguous().numpy().tobytes()
+
+
+def _samples(data: Data) -> Iterable[Tensor]:
+    """An empty tensor for what there is none of, so that no two sets of samples look alike."""
+    for part in (data.train, data.valid, data.test):
+        for tensor in (None, None) if part is None else (part.x, part.y):
+            yield torch.zeros(0) if tensor is None else tensor
+
+
+def _source(text: str, file: Path) -> str:
+    """Of the Python file that a recipe in `file` names a function of."""
+    place = text.rpartition(":")[0]
+    if place.endswith(".py"):
+        return (file.parent / place).read_text(encoding="utf-8")
+    found = importlib.util.find_spec(place)
+    is_file = found is not None and found.has_location and found.origin is not None
+    return Path(str(found.origin)).read_text(encoding="utf-8") if found is not None and is_file else place
+
+
+State = dict[str, Any]
+"""`parameters` and `buffers` by name, `numbers` of modules, names of `identities`, answers to `probe`."""
+
+
+def _state(net: nn.Module, probe: Tensor) -> State:
+    modules = dict(net.named_modules())
+    return {
+        "parameters": {name: p.detach().clone() for name, p in net.named_parameters(remove_duplicate=False)},
+        "buffers": {name: b.clone() for name, b in net.named_buffers(remove_duplicate=False)},
+        "numbers": {name: _numbers(module) for name, module in modules.items()},
+        "identities": [name for name, module in modules.items() if isinstance(module, nn.Identity)],
+        "probe": probe.clone(),
+        "answers": _answers(net, probe),
+    }
+
+
+def _numbers(module: nn.Module) -> dict[str, int | tuple[int, ...]]:
+    """Public attributes that are integers or tuples of them: channels, strides, groups."""
+
+    def is_number(value: object) -> bool:
+        return isinstance(value, int) or (isinstance(value, tuple) and all(isinstance(v, int) for v in value))
+
+    return {k: v for k, v in vars(module).items() if not k.startswith("_") and k != "training" and is_number(v)}
+
+
+def _answers(net: nn.Module, probe: Tensor) -> Tensor:
+    with torch.no_grad():
+        answers: Tensor = net.eval()(probe)
+    return answers
+
+
+def _load(file: Path, net: nn.Module) -> tuple[nn.Module, list[Record]] | None:
+    """None where there is no such file, or none that can be used: the step is then made again."""
+    if not file.is_file():
+        return None
+    try:
+        found = torch.load(file, weights_only=True)
+        records = [Record(**row) for row in json.loads(found["records"])]
+        made = _restored(net, found["state"])
+    except _READ_ERRORS:
+        return None
+    return None if made is None else (made, records)
+
+
+def _restored(net: nn.Module, state: State) -> nn.Module | None:
+    """A copy of `net` with the state; None where it does not answer as the network that the state was taken of."""
+    made = copy.deepcopy(net)
+    try:
+        _fill(made, state)
+        answers = _answers(made, state["probe"])
+    except _READ_ERRORS:
+        return None
+    return made if torch.equal(answers, state["answers"]) else None
+
+
+def _fill(net: nn.Module, state: State) -> None:
+    for name in state["identities"]:
+        if not isinstance(net.get_submodule(name), nn.Identity):
+            net.set_submodule(name, nn.Identity())
+    for name, numbers in state["numbers"].items():
+        for key, value in numbers.items():
+            setattr(net.get_submodule(name), key, value)
+    once: dict[int, nn.Parameter] = {}
+    had = dict(net.named_parameters(remove_duplicate=False))
+    for name, value in state["parameters"].items():
+        owner, _, leaf = name.rpartition(".")
+        shared = id(had.get(name, value))  # a parameter of several modules stays one
+        module = net.get_submodule(owner)
+        module.register_parameter(leaf, once.setdefault(shared, nn.Parameter(value.clone())))
+    for name, value in state["buffers"].items():
+        owner, _, leaf = name.rpartition(".")
+        net.get_submodule(owner).register_buffer(leaf, value.clone())
