@@ -46,7 +46,7 @@ def check_fits(graph: Graph, plan: Plan, program: Program, board: Board) -> None
         raise BudgetError(
             f"{program.title} does not fit {board.name}: its arena takes {plan.arena_bytes:,} bytes of RAM, "
             f"{plan.arena_bytes - board.ram.bytes:,} more than the {board.ram.bytes:,} there are; "
-            f"{most_alive(graph, plan)}"
+            f"{most_alive(plan)}"
         )
     if program.constant_bytes > board.flash.bytes:
         raise BudgetError(

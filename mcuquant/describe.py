@@ -45,13 +45,13 @@ def describe(graph: Graph, board: Board, wanted: Goal | None = None) -> Mapping[
         "arena_bytes": steps.arena_bytes,
         "arena_bytes_source": ARENA + as_int8,
         "arena_peak": _peak(integers, steps),
-        "flash_bytes": lower(integers, steps).constant_bytes,
+        "flash_bytes": lower(steps).constant_bytes,
         "flash_bytes_source": FLASH + as_int8,
         "layers": [_layer(graph, op) for op in graph.ops],
         "quantization": [*_inputs(graph), *(_quantization(graph, i) for i in range(len(graph.ops)))],
         "optimize": steps.goal.objective.value,
         "estimate": {"cycles": steps.cycles, "flash_bytes": steps.flash_bytes},
-        "kernels": [_kernels(integers, step) for step in steps.steps],
+        "kernels": [_kernels(integers, steps, step) for step in steps.steps],
         "graph": str(graph),
     }
 
@@ -74,14 +74,19 @@ def _layer(graph: Graph, op: Op) -> Mapping[str, Any]:
     }
 
 
-def _kernels(graph: Graph, step: Step) -> Mapping[str, Any]:
-    op = graph.ops[step.op_index]
+def _kernels(graph: Graph, steps: Plan, step: Step) -> Mapping[str, Any]:
+    op = steps.graph.ops[step.op_index]
     return {
-        "layer": step.op_index,
+        "layer": _layer_index(graph, op),
         "name": graph.out(op).name,
         "op": op.kind,
         "options": [_option(option, option is step.option) for option in step.options],
     }
+
+
+def _layer_index(graph: Graph, op: Op) -> int:
+    """Of the operation in the network that makes what `op` makes: the last of those that a plan has joined."""
+    return next(i for i, layer in enumerate(graph.ops) if layer.output == op.output)
 
 
 def _option(option: Option, is_chosen: bool) -> Mapping[str, Any]:
@@ -123,10 +128,10 @@ def _no_weights() -> Mapping[str, Any]:
 def _peak(graph: Graph, steps: Plan) -> Mapping[str, Any]:
     """Before the first operation the inputs alone are alive: it then stands for them."""
     index = max(steps.peak_step, 0)
-    alive = [graph[t] for t in live_at(graph, index)]
+    op, alive = steps.graph.ops[index], [graph[t] for t in live_at(steps.graph, index)]
     return {
-        "step": index,
-        "op": graph.ops[index].kind,
+        "step": _layer_index(graph, op),
+        "op": op.kind,
         "tensors": [{"name": t.name, "shape": list(t.shape), "bytes": t.nbytes} for t in alive],
     }
 

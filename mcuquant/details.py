@@ -92,7 +92,7 @@ class Details:
 
 def details_of(graph: Graph, plan: Plan, source: Graph | None = None, snr: Sequence[LayerSnr] = ()) -> Details:
     """`graph` as compiled; `source` is the float graph it was quantized from, `snr` what that lost by layer."""
-    return Details(tuple(_places(graph, plan)), tuple(_weights(graph, plan, source)), tuple(_sensitivity(plan, snr)))
+    return Details(tuple(_places(plan)), tuple(_weights(plan, source)), tuple(_sensitivity(graph, plan, snr)))
 
 
 def load_details(path: Path) -> Details:
@@ -115,13 +115,14 @@ def _loaded_weights(row: Mapping[str, Any]) -> WeightHistogram:
     )
 
 
-def _places(graph: Graph, plan: Plan) -> Iterator[Place]:
+def _places(plan: Plan) -> Iterator[Place]:
+    graph = plan.graph
     home = storage(graph)
     kinds = {
         **dict.fromkeys((home[i] for i in graph.outputs if i in home), "output"),
         **dict.fromkeys(graph.inputs, "input"),
     }
-    for tensor, (first, last) in _lifetimes(graph, plan).items():
+    for tensor, (first, last) in _lifetimes(plan).items():
         t = graph[tensor]
         kind = kinds.get(tensor, "activation")
         yield Place(t.name, kind, t.shape, plan.offsets[tensor], t.nbytes, first, last)
@@ -131,8 +132,9 @@ def _places(graph: Graph, plan: Plan) -> Iterator[Place]:
             yield Place(name, "scratch", (), step.scratch_offset, step.scratch_bytes, i, i)
 
 
-def _lifetimes(graph: Graph, plan: Plan) -> dict[int, tuple[int, int]]:
+def _lifetimes(plan: Plan) -> dict[int, tuple[int, int]]:
     """First and last step of every tensor in the arena, by the operations it is alive at."""
+    graph = plan.graph
     alive = {i: set(live_at(graph, i)) for i in range(-1, len(graph.ops) + 1)}
     steps = {-1: -1, len(graph.ops): len(plan.steps), **{s.op_index: i for i, s in enumerate(plan.steps)}}
     spans: dict[int, tuple[int, int]] = {}
@@ -143,14 +145,15 @@ def _lifetimes(graph: Graph, plan: Plan) -> dict[int, tuple[int, int]]:
     return spans
 
 
-def _weights(graph: Graph, plan: Plan, source: Graph | None) -> Iterator[WeightHistogram]:
-    made = {} if source is None else {op.output: op for op in source.ops}
+def _weights(plan: Plan, source: Graph | None) -> Iterator[WeightHistogram]:
+    """An operation of `source` is the counterpart of the one with its output, or of the convolution inside."""
+    graph, made = plan.graph, {} if source is None else {op.output: op for op in source.ops}
     for i, step in enumerate(plan.steps):
         op = graph.ops[step.op_index]
         w = _constant(graph, op)
         if w is None:
             continue
-        counterpart = made.get(op.output)
+        counterpart = made.get(op.inner[0] if op.inner else op.output)
         before = None if source is None or counterpart is None else _constant(source, counterpart)
         yield _histograms(i, graph.out(op).name, op.kind, w, before)
 
@@ -196,9 +199,10 @@ def _counts(values: Array, limit: float) -> tuple[int, ...]:
     return tuple(int(n) for n in counts)
 
 
-def _sensitivity(plan: Plan, snr: Sequence[LayerSnr]) -> Iterator[Sensitivity]:
-    """Of inputs and steps; what is no step (a Reshape) loses nothing."""
-    steps = {-1: -1, **{step.op_index: i for i, step in enumerate(plan.steps)}}
+def _sensitivity(graph: Graph, plan: Plan, snr: Sequence[LayerSnr]) -> Iterator[Sensitivity]:
+    """Of inputs and steps. What is no step (a Reshape) loses nothing; for operations joined in one the last stands."""
+    made = {plan.graph.ops[step.op_index].output: i for i, step in enumerate(plan.steps)}
+    steps = {-1: -1, **{index: made[op.output] for index, op in enumerate(graph.ops) if op.output in made}}
     for row in snr:
         if row.index in steps:
             decibels = (_db(row.own_db), _db(row.cumulative_db), _db(row.effect_db))

@@ -11,8 +11,7 @@ import numpy as np
 from . import flow, interp
 from .device.wire import TensorInfo, seeded_input
 from .errors import OutputError
-from .ir import Array, Graph
-from .program import Call
+from .ir import Array, Graph, Op, Reshape
 from .project import Project, split_outputs
 
 
@@ -49,14 +48,17 @@ class Oracle:
     def of(cls, project: Project) -> Oracle:
         """OutputError when it and manifest.json tell of different networks."""
         graph = flow.network_of(project.directory)
-        _, program = flow.to_program(graph, project.board, str(project.manifest["name"]))
-        layers = project.manifest["layers"]
-        if len(program.calls) != len(layers):
-            raise _mismatch(project, f"{len(layers)} steps", f"{len(program.calls)}")
-        for i, (layer, call) in enumerate(zip(layers, program.calls, strict=True)):
-            if _declared(layer) != _made(graph, call):
-                raise _mismatch(project, f"step {i} as {_declared(layer)}", f"{_made(graph, call)}")
-        return cls(graph, tuple(call.tensor_ids[0] for call in program.calls))
+        ops = [op for op in graph.ops if not isinstance(op, Reshape)]
+        layers = [(layer, layer["op"].count("+") + 1) for layer in project.manifest["layers"]]
+        if sum(count for _, count in layers) != len(ops):
+            raise _mismatch(project, f"{sum(count for _, count in layers)} operations", f"{len(ops)}")
+        tensors = []
+        for i, (layer, count) in enumerate(layers):
+            made, ops = ops[:count], ops[count:]
+            if _declared(layer) != _made(graph, made):
+                raise _mismatch(project, f"step {i} as {_declared(layer)}", f"{_made(graph, made)}")
+            tensors.append(made[-1].output)
+        return cls(graph, tuple(tensors))
 
     def steps(self, sample: Sequence[Array]) -> tuple[Array, ...]:
         """Every step's output for one sample (1, ...), in its own shape."""
@@ -105,9 +107,10 @@ def _declared(layer: dict[str, Any]) -> str:
     return f"{layer['op']} to {layer['dtype']} {'x'.join(map(str, layer['shape']))}"
 
 
-def _made(graph: Graph, call: Call) -> str:
-    y = graph[call.tensor_ids[0]]
-    return f"{call.op} to {y.dtype.value} {'x'.join(map(str, y.shape))}"
+def _made(graph: Graph, ops: Sequence[Op]) -> str:
+    """Operations that are one step: what is between them is not seen from outside."""
+    y = graph.out(ops[-1])
+    return f"{'+'.join(op.kind for op in ops)} to {y.dtype.value} {'x'.join(map(str, y.shape))}"
 
 
 def _mismatch(project: Project, declared: str, made: str) -> OutputError:

@@ -202,7 +202,7 @@ def to_program(graph: Graph, board: Board, name: str = "model", wanted: Goal | N
         )
     verify(graph, Level.LOWERABLE)
     steps = plan(graph, board.core, wanted)
-    return steps, lower(graph, steps, name)
+    return steps, lower(steps, name)
 
 
 def _manifest(

@@ -236,7 +236,7 @@ class Graph:
     def with_(self, **changes: Any) -> Graph:
         """A copy with fields replaced, unused tensors dropped (inputs stay)."""
         graph = replace(self, **changes)
-        used = {i for op in graph.ops for i in (*op.inputs, *op.outputs)} | {*graph.inputs, *graph.outputs}
+        used = {i for op in graph.ops for i in (*op.inputs, *op.inner, *op.outputs)} | {*graph.inputs, *graph.outputs}
         return replace(graph, tensors={i: t for i, t in graph.tensors.items() if i in used})
 
 
@@ -272,4 +272,6 @@ def _op_text(op: Op) -> str:
 def _attribute_text(value: Any) -> str:
     if isinstance(value, Padding):
         return f"{value.top},{value.bottom},{value.left},{value.right}"
+    if isinstance(value, Op):
+        return f"({_op_text(value).strip()})"
     return str(value)

@@ -15,7 +15,7 @@ from .kernels.base import Arg, Value
 from .metrics import macs, total_macs
 from .objective import Objective
 from .plan import ARENA_ALIGNMENT, Plan, Step
-from .program import Call, CArray, CParts, CStruct, CTensor, Program, SharedKernel
+from .program import Call, CArray, CParts, CStrips, CStruct, CTensor, Program, SharedKernel
 
 _C_TYPE = {
     DType.FLOAT32: "float",
@@ -27,9 +27,9 @@ _C_TYPE = {
 _ROW_WIDTH = 110
 
 
-def lower(graph: Graph, plan: Plan, name: str = "model") -> Program:
+def lower(plan: Plan, name: str = "model") -> Program:
     """`name` is the C identifier part chosen by the user; ModelError when C would not take it."""
-    arrays = _Arrays()
+    graph, arrays = plan.graph, _Arrays()
     calls = tuple(_call(graph, plan, step, i, arrays) for i, step in enumerate(plan.steps))
     is_small = plan.goal.objective is Objective.SIZE
     shared = shared_kernels(calls) if is_small else ()
@@ -51,9 +51,9 @@ def lower(graph: Graph, plan: Plan, name: str = "model") -> Program:
 
 
 def shared_kernels(calls: Sequence[Call]) -> tuple[SharedKernel, ...]:
-    """Kernels that several calls have in common, in the order of their first."""
+    """Kernels that several calls have in common, in the order of their first; those of strips are not shared."""
     users: dict[tuple[str, tuple[str, ...]], list[Call]] = {}
-    for call in calls:
+    for call in (call for call in calls if call.strips is None):
         users.setdefault((call.function, call.parameters), []).append(call)
     several = [found for found in users.values() if len(found) > 1]
     return tuple(_shared_kernel(found) for found in several)
@@ -148,6 +148,31 @@ def _call(graph: Graph, plan: Plan, step: Step, index: int, arrays: _Arrays) -> 
         parameters=tuple(_parameter(graph, op, a) for a in args),
         outputs=tuple(_tensor(graph, plan, t, f"step_{index}_output", i) for i, t in enumerate(op.outputs)),
         tensor_ids=op.outputs,
+        strips=_strips(graph, plan, step, index, arrays),
+    )
+
+
+def _strips(graph: Graph, plan: Plan, step: Step, index: int, arrays: _Arrays) -> CStrips | None:
+    op = graph.ops[step.op_index]
+    if step.variant.pooling is None:
+        return None
+    pooling, y = step.variant.pooling(Site(graph, op, plan.core)), graph.out(op)
+    struct = next(arg for arg in pooling.args if isinstance(arg, Struct))
+
+    def argument(arg: Arg) -> str:
+        if isinstance(arg, Struct):
+            return "&strip.pool"
+        text = _argument(graph, plan, step, index, arg, arrays)
+        return f"{text} + row * {y.elements // y.shape[1]}" if isinstance(arg, Out) else text
+
+    return CStrips(
+        pooled_h=y.shape[1],
+        rows=pooling.rows,
+        stride_h=pooling.stride_h,
+        function=f"mq_{pooling.kernel.name}",
+        header=pooling.kernel.header,
+        struct=CStruct(struct.ctype, _fields(struct.fields)),
+        arguments=tuple(argument(arg) for arg in pooling.args),
     )
 
 
@@ -196,8 +221,9 @@ def _argument(graph: Graph, plan: Plan, step: Step, index: int, arg: Arg, arrays
             return _blob(arg, index, arrays)
         case Record(ctype, fields):
             return f"&(const {ctype}){{{_record(fields, index, arrays)}}}"
-        case Scratch(ctype):
-            return f"({ctype} *)(arena + {step.scratch_offset})"
+        case Scratch(ctype, offset):
+            assert step.scratch_offset is not None
+            return f"({ctype} *)(arena + {step.scratch_offset + offset})"
         case In(i) if graph[op.inputs[i]].is_constant:
             return _constant(graph[op.inputs[i]], index, i, arrays)
         case In(i):

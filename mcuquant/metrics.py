@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .ir import Graph, Tensor
-from .ops import BatchMatMul, Conv2D, DepthwiseConv2D, FullyConnected, Op, Pool, TransposeConv
+from .ops import BatchMatMul, Conv2D, ConvPool, DepthwiseConv2D, FullyConnected, Op, Pool, TransposeConv
 
 _CALL = 3000
 """Elements that numpy goes through in the time of one call."""
@@ -28,6 +28,8 @@ def macs(graph: Graph, op: Op) -> int:
         case BatchMatMul():
             a = graph.ins(op)[0]
             return graph.out(op).elements * a.shape[-2 if op.adj_a else -1]
+        case ConvPool():
+            return macs(graph, op.conv)
         case _:
             return 0
 
@@ -37,6 +39,8 @@ def effort(graph: Graph, op: Op) -> int:
 
     A file can ask for any number by a large window, stride or dilation: look before you interpret.
     """
+    if isinstance(op, ConvPool):
+        return effort(graph, op.conv) + effort(graph, op.pool)
     touched = macs(graph, op) + sum(t.elements for t in (*graph.ins(op), graph.out(op)))
     match op:
         case Conv2D() | DepthwiseConv2D():

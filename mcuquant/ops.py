@@ -106,6 +106,11 @@ class Op:
     def output(self) -> int:
         return self.outputs[0]
 
+    @property
+    def inner(self) -> tuple[int, ...]:
+        """Tensors of the table that exist inside of it alone."""
+        return ()
+
     def attributes(self) -> dict[str, Any]:
         """What distinguishes two operations of a kind, in declaration order."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("inputs", "outputs")}
@@ -176,6 +181,26 @@ class AvgPool2D(Pool):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaxPool2D(Pool):
     pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvPool(Op):
+    """A convolution and the pooling of its output as one step: of the image between them a few rows exist at a time.
+
+    inputs: those of `conv`; output: that of `pool`. Only plans have it (`passes.fuse_pool`), no network: `__all__` and
+    files leave it out.
+    """
+
+    conv: Conv2D | DepthwiseConv2D
+    pool: Pool
+
+    @property
+    def kind(self) -> str:
+        return f"{self.conv.kind}+{self.pool.kind}"
+
+    @property
+    def inner(self) -> tuple[int, ...]:
+        return self.conv.outputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,22 @@ class CParts:
 
 
 @dataclass(frozen=True, slots=True)
+class CStrips:
+    """Makes a call one of several, of a strip of rows each, and says what follows each of them.
+
+    `function` pools strips; it gives `pooled_h` rows, `rows` at a time. `stride_h` is that of the call before it.
+    """
+
+    pooled_h: int
+    rows: int
+    stride_h: int
+    function: str
+    header: str
+    struct: CStruct
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One step. `function` is the kernel, `arguments` C expressions in its order; `title` is the comment above it."""
 
@@ -93,6 +109,7 @@ class Call:
     outputs: tuple[CTensor, ...]
     tensor_ids: tuple[int, ...]
     """Graph tensors that `outputs` describes, for layer-by-layer comparison."""
+    strips: CStrips | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +148,8 @@ class Program:
     def headers(self) -> tuple[str, ...]:
         """Kernel headers in use, sorted."""
         unpacks = ("mq_huffman.h",) if self.coded else ()
-        return tuple(sorted({*(call.header for call in self.calls), *unpacks}))
+        strips = (header for call in self.calls if call.strips for header in (call.strips.header, "mq_strips.h"))
+        return tuple(sorted({*(call.header for call in self.calls), *strips, *unpacks}))
 
     @property
     def coded(self) -> tuple[CArray, ...]:

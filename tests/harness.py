@@ -121,7 +121,7 @@ def preferred(name: str = "") -> Filter:
 def lowered(graph: Graph, index: int, core: Core = PLAIN, name: str = "", goal: Goal | None = None) -> Program:
     """By the variant that `name` begins with, or by those that reach a goal."""
     planned = plan(graph, core, goal) if goal else plan(graph, core, only=preferred(name))
-    return lower(graph, planned, name=f"m{index}")
+    return lower(planned, name=f"m{index}")
 
 
 def model_sources(programs: Sequence[Program], directory: Path) -> list[Path]:
@@ -154,7 +154,10 @@ def _programs(graphs: Sequence[Graph], core: Core, names: Sequence[str]) -> tupl
 
 def build_device(graphs: Sequence[Graph], directory: Path, cpu: str, names: Sequence[str] = ()) -> Runner:
     """All of `graphs` as code for `cpu`, run by QEMU; unaligned accesses fault on every core."""
-    programs = _programs(graphs, CORES[cpu], names)
+    return compile_device(graphs, _programs(graphs, CORES[cpu], names), directory, cpu)
+
+
+def compile_device(graphs: Sequence[Graph], programs: tuple[Program, ...], directory: Path, cpu: str) -> Runner:
     command = link_device([*model_sources(programs, directory), _beside("host_main.c")], directory, cpu)
     return Runner(command, tuple(graphs), programs)
 

@@ -91,7 +91,7 @@ def replay(graph: Graph, planned: Plan, inputs: list[Array]) -> list[Array]:
 
     Scratch is filled with noise before a step reads and after it has written.
     """
-    rng = np.random.default_rng(0)
+    rng, graph = np.random.default_rng(0), planned.graph
     arena = rng.integers(0, 256, planned.arena_bytes, dtype=np.uint8)
     for i, x in zip(graph.inputs, inputs, strict=True):
         _write(arena, planned.offsets[i], x)

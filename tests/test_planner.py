@@ -123,7 +123,7 @@ def test_a_program_made_small_shares_what_layers_have_in_common() -> None:
     x = net.input((1, 24))
     for outputs in (24, 24, 24, 16):
         x = dense(net, x, outputs)
-    small, other = (lower(net.graph(x), planned(net.graph(x), o)) for o in (Objective.SIZE, Objective.SPEED))
+    small, other = (lower(planned(net.graph(x), o)) for o in (Objective.SIZE, Objective.SPEED))
     assert (other.shared, other.is_small) == ((), False)
     (kernel,) = small.shared
     assert [call.function for call in small.calls] == [kernel.name] * 4

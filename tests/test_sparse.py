@@ -131,7 +131,7 @@ def test_a_layer_of_few_values_takes_little_more_than_its_entropy(zeros: float) 
     assert found is not None
     bits_a_weight = -zeros * np.log2(zeros) - (1 - zeros) * np.log2((1 - zeros) / 7)
     assert found.nbytes < 1.2 * bits_a_weight * data.size / 8 + 256
-    assert lower(graph, plan(graph, M4)).constant_bytes < found.nbytes + 4 * 256 + 16
+    assert lower(plan(graph, M4)).constant_bytes < found.nbytes + 4 * 256 + 16
 
 
 def test_multipliers_are_applied_to_the_sum() -> None:

@@ -61,7 +61,7 @@ def cost_of(graph: Graph, board: Board) -> Cost:
     return Cost(
         macs=total_macs(graph),
         weight_bytes=weight_bytes(graph),
-        flash_bytes=lower(graph, steps).constant_bytes,
+        flash_bytes=lower(steps).constant_bytes,
         ram_bytes=steps.arena_bytes,
         cycles=steps.cycles,
     )

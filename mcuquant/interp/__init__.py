@@ -24,12 +24,18 @@ from .weighted import batch_matmul, weighted
 
 Kernel = Callable[[Graph, Any, Sequence[Array]], Array]
 
+
+def _both(graph: Graph, op: ops.ConvPool, inputs: Sequence[Array]) -> Array:
+    return evaluate(graph, op.pool, [evaluate(graph, op.conv, inputs)])
+
+
 KERNELS: Mapping[type[Op], Kernel] = {
     ops.Conv2D: weighted,
     ops.DepthwiseConv2D: weighted,
     ops.TransposeConv: weighted,
     ops.FullyConnected: weighted,
     ops.BatchMatMul: batch_matmul,
+    ops.ConvPool: _both,
     ops.AvgPool2D: average_pool,
     ops.MaxPool2D: max_pool,
     ops.Add: add,

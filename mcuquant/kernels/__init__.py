@@ -27,11 +27,12 @@ from . import (
     scalar,
     softmax,
     sparse,
+    strips,
     unary,
     unpacked,
     winograd,
 )
-from .base import Blob, Exactly, In, Ins, Number, Out, Parts, Record, Scratch, Site, Struct, Variant
+from .base import Blob, Exactly, In, Ins, Number, Out, Parts, Pooling, Record, Scratch, Site, Struct, Variant
 
 __all__ = [
     "VARIANTS",
@@ -42,6 +43,7 @@ __all__ = [
     "Number",
     "Out",
     "Parts",
+    "Pooling",
     "Record",
     "Scratch",
     "Site",
@@ -50,7 +52,7 @@ __all__ = [
     "variants_of",
 ]
 
-VARIANTS: tuple[Variant, ...] = (
+_OF_ONE: tuple[Variant, ...] = (
     *sparse.VARIANTS,
     *fields.VARIANTS,
     *packed_gemm.VARIANTS,
@@ -78,6 +80,7 @@ VARIANTS: tuple[Variant, ...] = (
     *reduce.VARIANTS,
     *movement.VARIANTS,
 )
+VARIANTS = (*_OF_ONE, *strips.strips(_OF_ONE, pool.VARIANTS))
 
 
 def variants_of(op: Op) -> tuple[Variant, ...]:

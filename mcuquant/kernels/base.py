@@ -93,9 +93,10 @@ class Out:
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """Address of the variant's scratch in the arena, as a pointer to `ctype`."""
+    """Address in the variant's scratch in the arena, as a pointer to `ctype`."""
 
     ctype: str
+    offset_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,19 @@ def apart(_: Site) -> tuple[int | Exactly | None, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Pooling:
+    """What a call that computes a convolution by strips is followed by: `kernel` pools each strip.
+
+    A strip gives `rows` rows of the pooling's output, the last maybe fewer. `stride_h` is the convolution's.
+    """
+
+    kernel: Variant
+    args: tuple[Arg, ...]
+    rows: int
+    stride_h: int
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """One way to compute an operation. `name` is the C function without `mq_`, `header` the file it is in."""
 
@@ -155,6 +169,10 @@ class Variant:
     """What tells it from another variant of the same C function, for a person: "4 bands"."""
     unpacks: bool = False
     """The kernel knows weights with a codebook, zero points and multipliers."""
+    by_rows: bool = False
+    """Told another `out_h` and `pad_top`, which may be negative, the kernel computes these rows of its output."""
+    pooling: Callable[[Site], Pooling] | None = None
+    """The call is one of several, of a strip of rows each, and this is what follows each; see `strips`."""
 
     def applies(self, site: Site) -> bool:
         known = self.unpacks or not (has_steps(site) or has_palette(site))

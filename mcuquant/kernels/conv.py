@@ -236,6 +236,7 @@ def _plain(
             step_bytes=code,
             shared_bytes=code + 100,
             slower_shared=_SLOWER_SHARED,
+            by_rows=op in (Conv2D, DepthwiseConv2D),
         )
         for form in forms
     )

@@ -114,6 +114,7 @@ VARIANTS = tuple(
         step_bytes=1730,
         shared_bytes=1900,
         shared=(Shared(f"mq_few_{form}", 612),),
+        by_rows=True,
     )
     for form in FORMS
 )

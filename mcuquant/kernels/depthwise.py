@@ -175,6 +175,7 @@ def _variant(bands: int, rounds_twice: bool) -> Variant:
         shared_bytes=740,
         shared=(Shared("mq_planes", 2630), Shared(f"mq_planes_run{'_twice' * rounds_twice}", 2530)),
         note={1: "whole", ROW_BY_ROW: "row by row"}.get(bands, f"{bands} bands"),
+        by_rows=bands == ROW_BY_ROW,
     )
 
 

@@ -65,5 +65,6 @@ VARIANTS = (
         step_bytes=700,
         shared_bytes=820,
         slower_shared=1.15,
+        by_rows=True,
     ),
 )

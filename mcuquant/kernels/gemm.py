@@ -187,6 +187,7 @@ def _variant(kernel: str, form: Form, where: Callable[[Site], bool], struct: Cal
         step_bytes=320 if is_pointwise else 560,
         shared_bytes=700 if is_pointwise else 1340,
         shared=(Shared(f"mq_gemm_{form.name}", 814 + 92 * (form.words > 1)), *EXPAND),
+        by_rows=not is_pointwise,
     )
 
 

@@ -74,5 +74,6 @@ VARIANTS = (
         step_bytes=700,
         shared_bytes=1000,
         shared=(Shared("mq_gemm_sums", 162),),
+        by_rows=True,
     ),
 )

@@ -174,6 +174,7 @@ def _conv2d(form: Form) -> Variant:
         cycles=_conv2d_cycles,
         step_bytes=800,
         shared=shared(form),
+        by_rows=True,
     )
 
 

@@ -120,6 +120,7 @@ VARIANTS = (
         leads=partial(_leads, pixels=3),
         cycles=partial(_cycles, mac=_THREE_MAC),
         shared=(Shared("mq_scalar_three", 270), Shared("mq_scalar_three_pixels", 360)),
+        by_rows=True,
     ),
     Variant(
         "conv2d_four_s8",
@@ -131,6 +132,7 @@ VARIANTS = (
         leads=partial(_leads, pixels=4),
         cycles=partial(_cycles, mac=_FOUR_MAC),
         shared=(Shared("mq_scalar_four", 140), Shared("mq_scalar_four_pixels", 250)),
+        by_rows=True,
     ),
     Variant(
         "fully_connected_scalar_s8",

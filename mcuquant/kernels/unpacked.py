@@ -194,5 +194,6 @@ VARIANTS = (
         _plain_bytes,
         cycles=_plain_cycles,
         unpacks=True,
+        by_rows=True,
     ),
 )

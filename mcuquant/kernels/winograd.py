@@ -166,6 +166,7 @@ def _tile_variant(form: Form) -> Variant:
         cycles=lambda site: _tile_cycles(site, form),
         step_bytes=790,
         shared=(_SHARED, Shared("mq_winograd_tile_input", 942), Shared(f"mq_winograd_tile_{form.name}", size)),
+        by_rows=True,
     )
 
 
@@ -182,6 +183,7 @@ def _row_variant(form: Form) -> Variant:
         cycles=lambda site: _row_cycles(site, form),
         step_bytes=620,
         shared=(_SHARED, Shared("mq_winograd_row_input", 334), Shared(f"mq_winograd_row_{form.name}", size)),
+        by_rows=True,
     )
 
 

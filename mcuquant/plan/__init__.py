@@ -12,6 +12,7 @@ from ..objective import Objective
 from .arena import ARENA_ALIGNMENT, Plan, Step, live_at, storage
 from .goal import Goal, Limits
 from .options import Filter, Option, every, options
+from .pairs import joined
 from .search import search
 
 __all__ = [
@@ -40,12 +41,12 @@ def plan(graph: Graph, core: Core, goal: Goal | None = None, only: Filter = ever
     UnsupportedOpError names what no kernel takes. BudgetError says by how much nothing is within the goal's limits.
     """
     wanted = goal or Goal()
-    found = search(graph, core, wanted, only)
-    _check(graph, found, wanted.limits)
+    found = joined(graph, core, wanted, only, search(graph, core, wanted, only))
+    _check(found, wanted.limits)
     return replace(found, goal=wanted)
 
 
-def _check(graph: Graph, found: Plan, limits: Limits) -> None:
+def _check(found: Plan, limits: Limits) -> None:
     ram, flash = limits.ram_bytes, limits.flash_bytes
     if not limits.excess(found.arena_bytes, found.flash_bytes):
         return
@@ -53,25 +54,27 @@ def _check(graph: Graph, found: Plan, limits: Limits) -> None:
     if ram is not None and found.arena_bytes > ram:
         over.append(
             f"an arena of {found.arena_bytes:,} bytes, {found.arena_bytes - ram:,} more than the {ram:,} allowed "
-            f"({most_alive(graph, found)})"
+            f"({most_alive(found)})"
         )
     if flash is not None and found.flash_bytes > flash:
         over.append(
             f"{found.flash_bytes:,} bytes of flash, {found.flash_bytes - flash:,} more than the {flash:,} allowed "
-            f"({_heaviest(graph, found)})"
+            f"({_heaviest(found)})"
         )
-    raise BudgetError(f"{graph.name}: the kernels that come nearest to the limits take {' and '.join(over)}")
+    raise BudgetError(f"{found.graph.name}: the kernels that come nearest to the limits take {' and '.join(over)}")
 
 
-def most_alive(graph: Graph, found: Plan) -> str:
+def most_alive(found: Plan) -> str:
     """What is alive where the arena is fullest."""
+    graph = found.graph
     step = max(found.peak_step, 0)
     tensors = [graph[t] for t in live_at(graph, step)][:3]
     names = ", ".join(f"{clip(t.name, _NAME) or f'tensor {t.id}'} {list(t.shape)} {t.nbytes:,} bytes" for t in tensors)
     return f"most is alive at operation {step}, {graph.ops[step].kind}: {names}"
 
 
-def _heaviest(graph: Graph, found: Plan) -> str:
+def _heaviest(found: Plan) -> str:
+    graph = found.graph
     step = max(found.steps, key=lambda s: s.cost.constant_bytes)
     y = graph.out(graph.ops[step.op_index])
     name = f" {clip(y.name, _NAME)}" if y.name else ""

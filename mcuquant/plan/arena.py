@@ -44,8 +44,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`offsets` is the arena offset in bytes of every tensor that is not a constant."""
+    """`offsets` is the arena offset in bytes of every tensor that is not a constant and has a place of its own."""
 
+    graph: Graph
+    """What is computed: the network that was planned, some of its operations maybe joined."""
     core: Core
     steps: tuple[Step, ...]
     offsets: Mapping[int, int]
@@ -59,6 +61,8 @@ class Plan:
     flash_bytes: int
     """Of the network: constants, and an estimate of the code."""
     goal: Goal = field(default=Goal())
+    quickest_cycles: int = 0
+    """Of the plan for speed, where this one is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class Layout:
         offsets = {t: places[f"t{home[t]}"] for t in home}
         arena = align(peak(buffers, places), ARENA_ALIGNMENT)
         return Plan(
+            graph=self.graph,
             core=self.core,
             steps=steps,
             offsets=offsets,

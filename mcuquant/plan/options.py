@@ -28,12 +28,19 @@ class Option:
 
     def own_bytes(self, is_shared: bool) -> int:
         """Flash of this step alone."""
-        return self.cost.constant_bytes + (CALL_BYTES if is_shared else self.cost.code_bytes)
+        return self.cost.constant_bytes + (CALL_BYTES if is_shared and self._is_shareable else self.cost.code_bytes)
 
     def functions(self, is_shared: bool) -> tuple[Shared, ...]:
         """What it calls that is in flash once."""
+        if not self._is_shareable:
+            return self.variant.shared
         kernel = Shared(f"mq_{self.variant.name}", self.variant.shared_bytes, self.cost.code_bytes)
         return (*self.variant.shared, kernel) if is_shared else self.variant.shared
+
+    @property
+    def _is_shareable(self) -> bool:
+        """A step of strips has kernels of its own: it changes their parameters from call to call."""
+        return self.variant.pooling is None
 
 
 def every(_: Site, __: Variant) -> bool:

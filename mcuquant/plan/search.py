@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..core import Core
 from ..ir import Graph
@@ -36,8 +36,11 @@ _ARENA_WEIGHT, _CYCLES_WEIGHT = 10, 5
 Rank = tuple[float, ...]
 
 
-def search(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan:
-    """The best plan; it may be above the goal's limits where all are."""
+def search(graph: Graph, core: Core, goal: Goal, only: Filter, quickest_cycles: int = 0) -> Plan:
+    """The best plan; it may be above the goal's limits where all are.
+
+    `quickest_cycles` are what slowness is measured by; where they are not given, those of this graph's plan for speed.
+    """
     layout = Layout.of(graph, core)
     if sum(not t.is_constant for t in graph.tensors.values()) > _MOST_TENSORS:
         return _first(graph, core, layout, only)
@@ -49,8 +52,13 @@ def search(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan:
     quickest = fastest.best(heights[::-1])
     if goal.objective is Objective.SPEED:
         return quickest
-    aimed = _Search(layout, found, floors, _Judge(goal, goal.objective, quickest.cycles))
-    return aimed.better(aimed.best(heights), quickest)
+    aimed = _Search(layout, found, floors, _Judge(goal, goal.objective, quickest_cycles or quickest.cycles))
+    return replace(aimed.better(aimed.best(heights), quickest), quickest_cycles=aimed.judge.quickest)
+
+
+def rank(plan: Plan, goal: Goal, quickest_cycles: int) -> Rank:
+    """How good a plan is, the best lowest."""
+    return _Judge(goal, goal.objective, quickest_cycles).rank(plan.arena_bytes, plan.cycles, plan.flash_bytes)
 
 
 def _first(graph: Graph, core: Core, layout: Layout, only: Filter) -> Plan:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..errors import GraphError
 from ..ir import Graph, Level, Op, Role, Tensor
+from ..ops import ConvPool
 from .shapes import shape_problems
 from .tensors import tensor_problems
 from .types import attribute_problems, type_problems
@@ -64,6 +65,9 @@ def _order_problems(graph: Graph) -> Iterator[str]:
 
 
 def _operation_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
+    if isinstance(op, ConvPool):
+        yield from _joint_problems(graph, op, level)
+        return
     least, most = _INPUT_COUNTS.get(op.kind, (1, 1))
     if not least <= len(op.inputs) <= most:
         wanted = f"{least}" if least == most else f"{least} to {most}"
@@ -73,6 +77,15 @@ def _operation_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
     yield from shape_problems(graph, op)
     yield from attribute_problems(graph, op)
     yield from type_problems(graph, op, level)
+
+
+def _joint_problems(graph: Graph, op: ConvPool, level: Level) -> Iterator[str]:
+    found = (op.inputs, op.pool.inputs, op.outputs)
+    expected = (op.conv.inputs, op.conv.outputs, op.pool.outputs)
+    if found != expected:
+        yield f"its tensors are {found}, expected {expected} as its two parts have them"
+    yield from (f"names tensor {i}, which is not in the table" for i in op.inner if i not in graph.tensors)
+    yield from (f"its {part.kind} {p}" for part in (op.conv, op.pool) for p in _operation_problems(graph, part, level))
 
 
 _MANY = 1 << 16
