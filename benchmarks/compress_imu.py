@@ -1,9 +1,10 @@
-"""The demo's network of movements made smaller: `python -m benchmarks.compress_imu`, three seeds.
+"""The demo's network of movements made smaller: `python -m benchmarks.compress_imu [SEED ...]`, by default 0, 1, 2.
 
-Each seed's float network is trained as `mcuquant demo` trains it and then pruned, with the float network as teacher, on
-the seven people it was trained on. How (importance, channels that are left, epochs) was chosen on person 7, with people
-1 to 6 to learn from; people 8 to 10 are asked only here. Cycles are those of the emulated Cortex-M4, which answers some
-of the windows itself and must answer them as the interpreter does.
+Each seed's float network is trained as `mcuquant demo` trains it; its thin form learns from the same seven people, as
+RECIPE says. How was chosen by leaving out some of those seven, two or three at a time, and is compared with the float
+network so by `python -m benchmarks.compress_imu choose [SEED ...]`; people 8 to 10 are asked only by the first command.
+Cycles are those of the emulated Cortex-M4, which answers some of the windows itself and must answer them as the
+interpreter does.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import mcuquant as mq
-from mcuquant.compression.importance import Importance
 from mcuquant.compression.inputs import Data
-from mcuquant.compression.pipeline import compress
-from mcuquant.compression.recipe import Prune, Recipe
+from mcuquant.compression.pipeline import compress, integer_accuracy
+from mcuquant.compression.recipe import Prune, Recipe, Teach
 from mcuquant.compression.training import Samples, Training
 from mcuquant.demo import data as recordings
 from mcuquant.demo import integers, train
-from mcuquant.demo.data import DemoData, Windows
+from mcuquant.demo.data import MEMBER, TRAIN, DemoData, Windows
+from mcuquant.demo.recordings import read_recordings
 from mcuquant.errors import DeviceError
 from mcuquant.ir import Graph
 from mcuquant.metrics import weight_bytes
@@ -34,9 +38,25 @@ BOARD = "qemu-mps2-an386"
 SEEDS = (0, 1, 2)
 EVERY = 20
 """Of the test windows, those that the emulated board is asked about."""
+LEFT_OUT = ((1, 2), (3, 4), (5, 6))
+"""People who judge while choosing, and do not train then; person 7 chooses the float network's epoch as ever."""
+STEP = 8
+"""Windows to learn from begin every 160 ms: 20 thousand of them."""
+NOISE = 0.1
+STRETCH = 0.2
 RECIPE = Recipe(
-    prune=Prune(target={"macs": 48_000}, importance=Importance.TAYLOR, multiple=4),
-    fine_tune=Training(epochs=40, learning_rate=5e-3, weight_decay=1e-2, distill=0.7, average=0.98),
+    teach=Teach(networks=5, epochs=3, learning_rate=3e-3, weight_decay=1e-2, smoothing=0.05, average=0.98),
+    prune=Prune(widths={"0": 8, "3": 8, "6": 12, "9": 24}, anew=True),
+    fine_tune=Training(
+        epochs=13,
+        learning_rate=5e-3,
+        weight_decay=1e-2,
+        distill=1.0,
+        temperature=2.0,
+        mixup=0.5,
+        average=0.99,
+        dropout=0.0,
+    ),
 )
 
 
@@ -54,10 +74,16 @@ class Run:
 
 
 def main() -> int:
-    data = recordings.load()
-    rows = []
-    for seed in SEEDS:
-        right, before, after = one_seed(data, seed)
+    choosing = sys.argv[1:2] == ["choose"]
+    seeds = [int(text) for text in sys.argv[1 + choosing :]] or SEEDS
+    if choosing:
+        choose(seeds)
+        return 0
+    read = read_recordings(recordings.find_file(), MEMBER)
+    data, rows = recordings.load(read), []
+    learnt = samples(read, data, TRAIN)
+    for seed in seeds:
+        right, before, after = one_seed(data, learnt, seed)
         rows.append((right, before, after))
         print(
             f"seed {seed}: float {right:.4f}; int8 {before}; compressed {after}",
@@ -67,17 +93,61 @@ def main() -> int:
     return 0
 
 
-def one_seed(data: DemoData, seed: int) -> tuple[float, Run, Run]:
+def one_seed(data: DemoData, learnt: Samples, seed: int) -> tuple[float, Run, Run]:
     """Accuracy of the float network; its int8 form, and what compression made of it."""
     net = train.train(data, seed).net
     before = integers.to_integers(integers.to_graph(net), data)
-    recipe = Recipe(prune=RECIPE.prune, fine_tune=RECIPE.fine_tune, seed=seed)
-    made = compress(net, Data(samples(data.train)), recipe, train.augmented)
+    made = compress(net, Data(learnt), replace(RECIPE, seed=seed), varied)
     return train.accuracy(net, data.test), measured(before, data), measured(made.graph, data)
 
 
-def samples(windows: Windows) -> Samples:
+def choose(seeds: Sequence[int]) -> None:
+    """Prints, for each left out group and seed, how often the float network and its compressed form are right."""
+    read = read_recordings(recordings.find_file(), MEMBER)
+    whole, differences = recordings.load(read), []
+    for seed in seeds:
+        for out in LEFT_OUT:
+            people = [person for person in TRAIN if person not in out]
+            data = replace(whole, train=whole.train.of(people), test=whole.train.of(out))
+            net = train.train(data, seed).net
+            made = compress(net, Data(samples(read, data, people)), replace(RECIPE, seed=seed), varied)
+            right = train.accuracy(net, data.test), integer_accuracy(made.graph, tensors(data.test))
+            differences.append(right[1] - right[0])
+            print(f"seed {seed} without {out}: float {right[0]:.4f}, compressed {right[1]:.4f}", flush=True)
+    print(f"mean difference {100 * statistics.mean(differences):+.2f} points")
+
+
+def samples(read: dict[str, Any], data: DemoData, people: Sequence[int]) -> Samples:
+    """Windows of these people in steps closer than the demo's, scaled as its are."""
+    found = recordings.cut(read, step=STEP).of(people)
+    return tensors(replace(found, x=found.x / np.repeat(np.array(data.units, np.float32), 3)[:, None]))
+
+
+def tensors(windows: Windows) -> Samples:
     return Samples(torch.from_numpy(windows.x), torch.from_numpy(windows.y))
+
+
+def varied(x: Tensor, random: torch.Generator) -> Tensor:
+    """Windows (N, 6, 128) on either wrist, faster or slower, turned, of another size, with noise.
+
+    The other wrist is a mirror image: its normal, x, is the arm's direction. Of an acceleration the part along the
+    normal changes sign; of a rotation, an axial vector, the two parts across it do.
+    """
+    other = torch.rand(len(x), 1, 1, generator=random) < 0.5
+    mirrored = x * torch.tensor([-1.0, 1, 1, 1, -1, -1])[:, None]
+    turned = train.augmented(stretched(torch.where(other, mirrored, x), random), random)
+    return turned + NOISE * torch.randn(x.shape, generator=random)
+
+
+def stretched(x: Tensor, random: torch.Generator) -> Tensor:
+    """Movements up to a fifth faster or slower, about the middle of the window, reflected at its ends."""
+    speed, last = 1 + STRETCH * (2 * torch.rand(len(x), 1, generator=random) - 1), x.shape[2] - 1
+    at = ((torch.arange(last + 1) - last / 2) * speed + last / 2).abs()
+    at = torch.where(at > last, 2 * last - at, at)
+    before = at.long().clamp(max=last - 1)
+    low, high = (torch.gather(x, 2, i[:, None].expand(-1, x.shape[1], -1)) for i in (before, before + 1))
+    made = torch.lerp(low, high, (at - before)[:, None])
+    return torch.cat([made[:, :3], made[:, 3:] * speed[:, :, None]], dim=1)
 
 
 def measured(graph: Graph, data: DemoData) -> Run:

@@ -179,7 +179,7 @@ def test_training_for_integers_comes_last() -> None:
         ("[prune]\nkeep = 'fc'", "'prune.keep' must be a list, found the string 'fc'"),
         ("[prune]\nkeep = [1]", "'prune.keep[0]' must be a string, found the integer 1"),
         ("[prune]\nsteps = 1.5\nratio = 0.5", "'prune.steps' must be an integer, found the number 1.5"),
-        ("[prune]", "[prune]: pruning takes either a target or a ratio, found none"),
+        ("[prune]", "[prune]: pruning takes one of a target, a ratio and widths, found none of them"),
         ("[prune]\ntarget = {watts = 1}", "[prune]: target 'watts' is not known, expected one of: macs, "),
         ("[prune]\ntarget = {macs = 'half'}", "[prune]: target 'macs' must be a number or a part like \"25 %\", found"),
         ("[sparsify]\npattern = [2]", "'sparsify.pattern' must be a list of 2, found [2]"),

@@ -159,10 +159,10 @@ def test_a_target_out_of_reach_is_said_so() -> None:
 def test_pruning_takes_targets_or_a_ratio() -> None:
     with pytest.raises(CalibrationError) as error:
         Pruning()
-    assert str(error.value) == "pruning takes either targets or a ratio, found none"
+    assert str(error.value) == "pruning takes one of targets, a ratio and widths, found none of them"
     with pytest.raises(CalibrationError) as both:
         Pruning(targets=(Target("macs", 1),), ratio=0.5)
-    assert str(both.value) == "pruning takes either targets or a ratio, found both"
+    assert str(both.value) == "pruning takes one of targets, a ratio and widths, found targets and a ratio"
     with pytest.raises(CalibrationError) as far:
         Pruning(ratio=1.5)
     assert str(far.value) == "the pruning ratio must be between 0 and 1, found 1.5"

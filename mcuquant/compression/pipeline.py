@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..quantization import Weights, with_palettes
 from ..quantization.snr import quantized_inputs
 from ..record import RECORDS, Record, records_text
 from . import training
+from .anew import Together, anew
 from .costs import Cost, cost, cost_of
 from .folding import folded
 from .inputs import Data, load_augment, load_data, load_net
@@ -37,6 +39,8 @@ from .training import Augment, Samples, Training, fit
 ESTIMATE = "estimated by the cost model"
 _ASKED = 256
 """Training samples that a search for strides asks the network."""
+_MOST_TEACHERS = 100
+"""Teachers of different seeds are different ones."""
 Progress = Callable[[str, int, int], None]
 """What is being done, how much of it is, and of how much."""
 
@@ -134,13 +138,16 @@ class _Run:
         return self.steps.run(label, settings, net, make, self.records)
 
     def begun(self, net: nn.Module) -> nn.Module:
-        """Trained, where the recipe says so: the teacher of all steps."""
+        """Trained, where the recipe says so, and the teacher of all steps."""
         if self.recipe.train is not None:
             net = self.step("trained", self.recipe.train, net, self.trained)
         self.teacher = net.eval()
         key = self.steps.key
         self.step("int8", self.recipe.quantize, net, self._as_it_was)
         self.steps.key = key  # how the comparison is quantized changes nothing of what follows
+        if self.recipe.teach is not None:
+            alike = Together([copy.deepcopy(net) for _ in range(self.recipe.teach.networks)])
+            self.teacher = self.step("teachers", self.recipe.teach, alike, self.taught)
         return net
 
     def trained(self, net: nn.Module) -> nn.Module:
@@ -154,6 +161,17 @@ class _Run:
         self._add("float", {"weight_bytes": 4 * parameters(real), "macs": total_macs(real)}, *self._right(net))
         self._integers("int8", net, Weights())
         return net
+
+    def taught(self, together: nn.Module) -> nn.Module:
+        """Teachers of the float network's shape, each trained from weights of its own."""
+        how = self.recipe.teach
+        assert how is not None
+        for number, net in enumerate(together.children()):
+            train = replace(how, seed=self.recipe.seed * _MOST_TEACHERS + number)
+            with training.alone(train.seed):
+                net.load_state_dict(anew(net).state_dict())
+            self.fit(net, train, f"training teacher {number + 1} of {how.networks}", None)
+        return together
 
     def strided(self, net: nn.Module) -> nn.Module:
         how = self.recipe.stride

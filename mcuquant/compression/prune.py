@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..board import Board
 from ..errors import BudgetError, CalibrationError
+from .anew import anew
 from .channels import Coupled, coupled, cut
 from .costs import Cost, Target, cost
 from .importance import Batch, Importance, Loss, scores
@@ -24,11 +25,13 @@ _MOST = 0.98
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruning:
-    """What is to be reached, and how. Either `targets` or `ratio`."""
+    """What is to be reached, and how. One of `targets`, `ratio` and `widths`."""
 
     targets: tuple[Target, ...] = ()
     ratio: float | None = None
     """The part of all channels to cut, 0 to 1, whatever that saves."""
+    widths: Mapping[str, int] = field(default_factory=dict)
+    """Layer -> channels to keep, whatever that saves; layers not named keep theirs."""
     importance: Importance = Importance.L2
     together: bool = True
     """Rank the channels of all layers in one list; otherwise every layer loses the same part."""
@@ -38,14 +41,23 @@ class Pruning:
     """1 is one-shot; with more the cut is spread over so many, each judged anew after fine-tuning."""
     keep: tuple[str, ...] = ()
     """Layers whose outputs stay."""
+    anew: bool = False
+    """After the last cut, before training: only the shape is kept, its weights begin anew (see `anew`)."""
 
     def __post_init__(self) -> None:
-        if bool(self.targets) == (self.ratio is not None):
-            raise CalibrationError(
-                "pruning takes either targets or a ratio, found " + ("both" if self.ratio else "none")
-            )
+        check_one({"targets": self.targets, "a ratio": self.ratio is not None, "widths": self.widths})
         if self.ratio is not None and not 0 < self.ratio < 1:
             raise CalibrationError(f"the pruning ratio must be between 0 and 1, found {self.ratio}")
+
+
+def check_one(given: Mapping[str, object]) -> None:
+    """CalibrationError unless one of the ways to say how much goes is taken."""
+    found = [name for name, value in given.items() if value]
+    if len(found) != 1:
+        *most, last = given
+        raise CalibrationError(
+            f"pruning takes one of {', '.join(most)} and {last}, found {' and '.join(found) or 'none of them'}"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +90,9 @@ def prune(
     current = net
     for step in range(1, pruning.steps + 1):
         search = _Search.of(current, example, board, pruning, batches, loss)
-        current = search.cut(_chosen(search, pruning, before, step / pruning.steps))
+        current = search.cut(_chosen(search, pruning, before, step))
+        if pruning.anew and step == pruning.steps:
+            current = anew(current)
         if fine_tune is not None:
             fine_tune(current)
     layers = {c.name: c.channels for c in coupled(current, example, pruning.keep)}
@@ -119,6 +133,15 @@ class _Search:
         wide = widths(self.scores, ratio, self.together, multiple)
         return _Choice(wide, sum(float(own.topk(wide[name]).values.sum()) for name, own in self.scores.items()))
 
+    def told(self, wanted: Mapping[str, int], part: float) -> _Choice:
+        """`part` of the way, in equal factors, to the widths wanted. CalibrationError where there are not so many."""
+        had = {name: len(own) for name, own in self.scores.items()}
+        for name, width in wanted.items():
+            if not 1 <= width <= had.get(name, 0):
+                raise CalibrationError(_no_width(name, width, had))
+        way = {name: round(had[name] * (width / had[name]) ** part) for name, width in wanted.items()}
+        return _Choice({**had, **way}, 0.0)
+
     def cut(self, choice: _Choice) -> nn.Module:
         channels = {n: kept(self.sets[n], self.scores[n], width) for n, width in choice.widths.items()}
         return cut(self.net, self.example, channels)
@@ -147,12 +170,21 @@ class _Search:
         return best
 
 
-def _chosen(search: _Search, pruning: Pruning, start: Cost, part: float) -> _Choice:
-    """What the network becomes after `part` of the way from `start`, in equal factors, to the targets."""
+def _no_width(name: str, width: int, had: Mapping[str, int]) -> str:
+    layers = ", ".join(f"{name} ({n})" for name, n in had.items())
+    return (
+        f"layer {name!r} cannot be left with {width} channels; layers that can be pruned, and their channels: {layers}"
+    )
+
+
+def _chosen(search: _Search, pruning: Pruning, start: Cost, step: int) -> _Choice:
+    """What the network becomes in a step of the way from `start`, in equal factors, to the targets."""
+    if pruning.widths:
+        return search.told(pruning.widths, 1 / (pruning.steps - step + 1))
     multiples = (pruning.multiple,) if pruning.multiple else MULTIPLES
     if pruning.ratio is not None:
         return search.choice(1 - (1 - pruning.ratio) ** (1 / pruning.steps), multiples[0])
-    targets = [_on_the_way(target, start, part) for target in pruning.targets]
+    targets = [_on_the_way(target, start, step / pruning.steps) for target in pruning.targets]
     found = [c for c in (search.widest(targets, m) for m in multiples) if c is not None]
     if not found:
         thinnest = search.cost(search.choice(_MOST, multiples[-1]))

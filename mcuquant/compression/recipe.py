@@ -12,12 +12,25 @@ from ..errors import CalibrationError
 from .costs import UNITS, Cost, Target
 from .importance import Importance
 from .masks import Sparsity
-from .prune import Pruning
+from .prune import Pruning, check_one
 from .settings import Reader, read_table
 from .sharing import Sharing
 from .training import Training
 
 _PART = re.compile(r"(\d+(?:\.\d+)?) ?%")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teach(Training):
+    """How those are trained, from labels alone, who teach together in the float network's place."""
+
+    networks: int = 5
+    """Of the float one's shape, each begun with weights of its own; what they answer is averaged."""
+
+    def __post_init__(self) -> None:
+        Training.__post_init__(self)
+        if self.networks < 1:
+            raise CalibrationError(f"there must be at least 1 network to teach, found {self.networks}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,28 +54,31 @@ class Stride:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prune:
-    """Whole channels go, until the targets are met on the recipe's board, or `ratio` of them are gone."""
+    """Whole channels go, until the targets are met on the recipe's board, `ratio` of them are gone, or as told."""
 
     target: Mapping[str, int | str] = field(default_factory=dict)
     """Metric (see `costs.UNITS`) -> the most of it, a number or a part of what the unpruned network takes: "25 %"."""
     ratio: float | None = None
+    widths: Mapping[str, int] = field(default_factory=dict)
+    """Layer -> its channels; the other layers keep theirs."""
     importance: Importance = Importance.L2
     together: bool = True
     multiple: int | None = None
     steps: int = 1
     keep: tuple[str, ...] = ()
+    anew: bool = False
+    """In the end only the shape is kept and its weights begin anew, at random: for long training (see `anew`)."""
     epochs: int | None = None
     """Of fine-tuning after each step, where not those of [fine_tune]."""
 
     def __post_init__(self) -> None:
         _check_targets(self.target)
-        if bool(self.target) == (self.ratio is not None):
-            raise CalibrationError(
-                f"pruning takes either a target or a ratio, found {'both' if self.ratio else 'none'}"
-            )
+        given = {"a target": self.target, "a ratio": self.ratio is not None, "widths": self.widths}
+        check_one(given)
 
     def pruning(self, before: Cost) -> Pruning:
-        same = {key: getattr(self, key) for key in ("ratio", "importance", "together", "multiple", "steps", "keep")}
+        keys = ("ratio", "widths", "importance", "together", "multiple", "steps", "keep", "anew")
+        same = {key: getattr(self, key) for key in keys}
         return Pruning(targets=targets_of(self.target, before), **same)
 
 
@@ -143,15 +159,19 @@ class Recipe:
     seed: int = 0
     train: Training | None = None
     """Of the float network, where the function's is not trained yet."""
+    teach: Teach | None = None
+    """Several float networks to teach; None: the one that is made smaller."""
     stride: Stride | None = None
     prune: Prune | None = None
     sparsify: Sparsify | None = None
     share: Share | None = None
     quantize: Quantize = field(default_factory=Quantize)
     fine_tune: Training = field(default_factory=Training)
-    """After every step, with the float network as the teacher."""
+    """After every step, with the float network as the teacher, or those of [teach]."""
 
     def __post_init__(self) -> None:
+        if self.teach is not None and (self.fine_tune.match or (self.stride is not None and self.stride.match)):
+            raise CalibrationError("layers can match those of one teacher alone: leave out either match or [teach]")
         if self.quantize.epochs and (self.sparsify or self.share):
             raise CalibrationError(
                 "quantization-aware training (quantize.epochs) would fill zeros and part shared weights again; "

@@ -38,6 +38,13 @@ class Training:
     temperature: float = 4.0
     average: float = 0.0
     """Weight of the past in a moving average of all weights, which is then what is kept; 0: the weights themselves."""
+    smoothing: float = 0.0
+    """The part of a label that is spread evenly over all classes."""
+    dropout: float | None = None
+    """Of all dropout layers, 0 to 1, while training; None: as the network has them. Thin networks bear less."""
+    mixup: float = 0.0
+    """Each input is mixed with another, which is up to this part of the mixture, 0 to 1, and so are labels and what the
+    teacher answers for both. H. Zhang et al., "mixup: Beyond Empirical Risk Minimization" (ICLR 2018)."""
     match: tuple[str, ...] = ()
     """Layers whose outputs learn to be the teacher's, as far as the network has those positions (see `matching`)."""
     match_weight: float = 1.0
@@ -50,10 +57,15 @@ class Training:
                 raise CalibrationError(f"{key} must be more than 0, found {getattr(self, key)}")
         if not 0 <= self.average < 1:
             raise CalibrationError(f"average must be from 0 to below 1, found {self.average}")
-        if not 0 <= self.distill <= 1:
-            raise CalibrationError(f"distill must be from 0 to 1, found {self.distill}")
+        for key in ("distill", "smoothing", "dropout", "mixup"):
+            if not 0 <= (getattr(self, key) or 0) <= 1:
+                raise CalibrationError(f"{key} must be from 0 to 1, found {getattr(self, key)}")
+        if self.mixup and self.match:
+            raise CalibrationError("layers cannot match where inputs are mixed: leave out either match or mixup")
 
 
+Labels = Tensor | tuple[Tensor, Tensor, Tensor]
+"""Class numbers (N,); of mixed inputs those of both, and the second one's part."""
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """A batch of inputs as they might have been."""
 
@@ -81,7 +93,7 @@ def fit(
         raise CalibrationError("training needs labels (y) or a teacher to learn from, found neither")
     if how.match and teacher is None:
         raise CalibrationError(f"there is no teacher whose layers {', '.join(how.match)} could match")
-    with alone(how.seed):
+    with alone(how.seed), _dropping(net, how.dropout):
         result = copy.deepcopy(net) if how.average else net
         best, kept = -1.0, copy.deepcopy(net.state_dict())
         for epoch in _epochs(net, samples, how, teacher, augment, after_step, result):
@@ -92,6 +104,19 @@ def fit(
                 progress(epoch)
         net.load_state_dict(kept)
     net.eval()
+
+
+@contextmanager
+def _dropping(net: nn.Module, part: float | None) -> Iterator[None]:
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.modules.dropout._DropoutNd)]
+    had = [layer.p for layer in layers]
+    try:
+        for layer in layers:
+            layer.p = layer.p if part is None else part
+        yield
+    finally:
+        for layer, before in zip(layers, had, strict=True):
+            layer.p = before
 
 
 @contextmanager
@@ -121,12 +146,13 @@ def _epochs(
     batches = -(-len(samples) // how.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=how.epochs * batches)
     random = torch.Generator().manual_seed(how.seed)
-    lesson = _Lesson(net, samples, how, teacher)
+    lesson = _Lesson(net, how, teacher, random)
     for epoch in range(1, how.epochs + 1):
         net.train()
         for batch in torch.split(torch.randperm(len(samples), generator=random), how.batch):
             x = samples.x[batch] if augment is None else augment(samples.x[batch], random)
-            loss = lesson.loss(x, batch)
+            y = None if samples.y is None else samples.y[batch]
+            loss = lesson.mixed(x, y) if how.mixup else lesson.loss(x, y)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -147,13 +173,22 @@ def _follow(average: nn.Module, net: nn.Module, past: float) -> None:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lesson:
     net: nn.Module
-    samples: Samples
     how: Training
     teacher: nn.Module | None
+    random: torch.Generator
 
-    def loss(self, x: Tensor, batch: Tensor) -> Tensor:
-        """Of inputs `x`, which are the samples numbered `batch` or what augmentation made of them."""
-        y = None if self.samples.y is None else self.samples.y[batch]
+    def mixed(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """The loss of (1 - p[i]) * x[i] + p[i] * x[j], with p uniform from 0 to `mixup` and j another of the batch."""
+        other = torch.randperm(len(x), generator=self.random)
+        part = self.how.mixup * torch.rand(len(x), generator=self.random)
+        taught = None
+        if self.teacher is not None:
+            told = nn.functional.softmax(answers(self.teacher, x) / self.how.temperature, dim=1)
+            taught = self.how.temperature * _between(told, told[other], part).clamp(min=1e-30).log()
+        labels = None if y is None else (y, y[other], part)
+        return loss_of(self.net(_between(x, x[other], part)), labels, taught, self.how)
+
+    def loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         if self.teacher is None:
             return loss_of(self.net(x), y, None, self.how)
         with watched(self.teacher, self.how.match) as goals:
@@ -163,15 +198,27 @@ class _Lesson:
         return loss + self.how.match_weight * distance(seen, goals)
 
 
-def loss_of(logits: Tensor, y: Tensor | None, taught: Tensor | None, how: Training) -> Tensor:
-    """Logits (N, classes) against labels (N,), a teacher's logits, or both; see `fit`."""
-    labelled = nn.functional.cross_entropy(logits, y) if y is not None else torch.zeros(())
+def _between(a: Tensor, b: Tensor, part: Tensor) -> Tensor:
+    """Row by row: `a` where part (N,) is 0, `b` where it is 1."""
+    return torch.lerp(a, b, part.view(-1, *[1] * (a.dim() - 1)))
+
+
+def loss_of(logits: Tensor, y: Labels | None, taught: Tensor | None, how: Training) -> Tensor:
+    """Logits (N, classes) against labels, a teacher's logits, or both; see `fit`."""
+    labelled = _labelled(logits, y, how.smoothing) if y is not None else torch.zeros(())
     if taught is None:
         return labelled
     soft, goal = (nn.functional.log_softmax(each / how.temperature, dim=1) for each in (logits, taught))
     distance = nn.functional.kl_div(soft, goal, reduction="batchmean", log_target=True)
     share = how.distill if y is not None else 1.0
     return (1 - share) * labelled + share * how.temperature**2 * distance
+
+
+def _labelled(logits: Tensor, y: Labels, smoothing: float) -> Tensor:
+    if isinstance(y, Tensor):
+        return nn.functional.cross_entropy(logits, y, label_smoothing=smoothing)
+    first, second = (nn.functional.one_hot(each, logits.shape[1]).to(logits.dtype) for each in y[:2])
+    return nn.functional.cross_entropy(logits, _between(first, second, y[2]), label_smoothing=smoothing)
 
 
 def accuracy(net: nn.Module, samples: Samples) -> float:

@@ -1,0 +1,39 @@
+"""Networks begun anew: of the same shape, with the weights that PyTorch gives new layers.
+
+What pruning leaves often learns better so than from the weights it kept: Z. Liu et al., "Rethinking the Value of
+Network Pruning" (ICLR 2019). And networks that differ in nothing but their beginning teach better together than one
+of them: Z. Allen-Zhu, Y. Li, "Towards Understanding Ensemble, Knowledge Distillation and Self-Distillation in Deep
+Learning" (ICLR 2023).
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ModelError
+
+
+def anew(net: nn.Module) -> nn.Module:
+    """A copy with new random weights, by PyTorch's random state. ModelError where a layer cannot make its own."""
+    made = copy.deepcopy(net)
+    for name, layer in made.named_modules():
+        reset = getattr(layer, "reset_parameters", None)
+        if callable(reset):
+            reset()
+        elif next(layer.parameters(recurse=False), None) is not None:
+            where = f"layer {name!r}" if name else "the network"
+            raise ModelError(
+                f"{where} ({type(layer).__name__}) has weights of its own but no method reset_parameters() that "
+                "begins them anew; give it one"
+            )
+    return made
+
+
+class Together(nn.ModuleList):
+    """Several networks as one: the mean of what they answer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([net(x) for net in self]).mean(dim=0)
