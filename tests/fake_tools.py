@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
 import pytest
+import tinyfw
 
 from mcuquant.board import Board, Flashing, Region, Usb, load_board
 from mcuquant.device.image import Segment
+from mcuquant.device.plugged import Plugged
+from mcuquant.errors import McuquantError
 
 IDS = Usb(0x0483, 0x374B)
+ONE = Plugged("/dev/ttyACM0", IDS, "066DFF01", "STM32 STLink")
+TWO = Plugged("/dev/ttyACM1", IDS, "066DFF02", "STM32 STLink")
+UNTOUCHED = "nothing was written: the board has the firmware that it had"
+PARTIAL = "its flash is partly written: flash it again before using it"
+UNVERIFIED = "its flash is written but was not found to be right: flash it again before using it"
+OPENOCD = ("** Programming Started **", "** Programming Finished **", "** Verify Started **", "** Verified OK **")
+"""What OpenOCD prints."""
 
 
 def board(*methods: str) -> Board:
     """A board on the desk that is flashed by `methods`."""
-    from dataclasses import replace
-
     names = {"pyocd": "stm32l4r5zitx", "openocd": "board/st.cfg", "jlink": "STM32L4R5ZI", "uf2_family": 0xE48BFF56}
     flashing = Flashing(methods, **names)  # type: ignore[arg-type]
     emulated = load_board("qemu-mps2-an386")
@@ -36,6 +45,28 @@ def tool(folder: Path, name: str, prints: Sequence[str], status: int = 0, then: 
     script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {shlex.quote(str(note))}\n{lines}\n{then}\nexit {status}\n')
     script.chmod(0o755)
     return note
+
+
+def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder on PATH; pyOCD is not installed."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "sleep").symlink_to(shutil.which("sleep") or "sleep")
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setitem(sys.modules, "pyocd.core.helpers", None)
+    return folder
+
+
+def firmware(folder: Path) -> Path:
+    """For the board on the desk."""
+    return tinyfw.firmware(replace(load_board("qemu-mps2-an386"), flash=board().flash), folder)
+
+
+def message(kind: type[McuquantError], action: Callable[[], object]) -> str:
+    """Of the error that it ends with."""
+    with pytest.raises(kind) as caught:
+        action()
+    return str(caught.value)
 
 
 @dataclass

@@ -141,7 +141,7 @@ def _args(site: Site, bands: int, rounds_twice: bool) -> tuple[Arg, ...]:
         "row": _row_words(site),
         "band": band(site, bands),
     }
-    stream = Blob("weights", pack(site, rounds_twice), "channel by channel, see mq_depthwise_planes.h")
+    stream = Blob("weights", pack(site, rounds_twice), "channel by channel, see mq_planes_strips.h")
     return Struct("mq_depthwise_planes_t", fields), In(), stream, Scratch("int32_t"), Out()
 
 
