@@ -150,10 +150,14 @@ class Board:
 
     @property
     def compiler_flags(self) -> tuple[str, ...]:
-        """gcc's machine options. Unaligned access is off: the firmware traps it on every core, as Armv6-M would."""
+        """gcc's machine options. Unaligned access is off: the firmware traps it on every core, as Armv6-M would.
+
+        So is gcc's own use of MVE: where some lanes of a vector are chosen at compile time, GCC 12 takes them all.
+        """
         fpu = (f"-mfpu={self.fpu}",) if self.fpu else ()
         abi = f"-mfloat-abi={self.float_abi}"
-        return (f"-mcpu={self.cpu}", "-mthumb", abi, *fpu, "-mno-unaligned-access")
+        vectors = ("-fno-tree-vectorize",) if self.core.mve else ()
+        return (f"-mcpu={self.cpu}", "-mthumb", abi, *fpu, "-mno-unaligned-access", *vectors)
 
 
 def board_names() -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from nets import random_inputs
 
 from mcuquant import interp
 from mcuquant._assets import folder
@@ -195,6 +196,17 @@ def assert_equal(name: str, graph: Graph, outcome: Outcome, inputs: Inputs) -> N
         _assert_same(f"{name}: tensor {tensor}", graph, value, expected[tensor])
     for tensor, value in zip(graph.outputs, outcome.outputs, strict=True):
         _assert_same(f"{name}: output {tensor}", graph, value, expected[tensor])
+
+
+def check_random(names: Sequence[str], runner: Runner, samples: int) -> None:
+    """All of the runner's networks, by their names, on so many random inputs each."""
+    jobs = [
+        (i, random_inputs(np.random.default_rng((i, k)), graph))
+        for i, graph in enumerate(runner.graphs)
+        for k in range(samples)
+    ]
+    for (i, sample), outcome in zip(jobs, runner.run_all(jobs), strict=True):
+        assert_equal(names[i], runner.graphs[i], outcome, sample)
 
 
 def _assert_same(what: str, graph: Graph, found: Array, expected: Array) -> None:

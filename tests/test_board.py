@@ -92,6 +92,7 @@ def test_compiler_flags() -> None:
         "-mfpu=fpv4-sp-d16",
         "-mno-unaligned-access",
     )
+    assert load_board("qemu-mps3-an547").compiler_flags[-2:] == ("-mno-unaligned-access", "-fno-tree-vectorize")
     assert "-mfloat-abi=soft" in load_board("qemu-mps2-an385").compiler_flags
 
 

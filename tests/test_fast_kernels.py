@@ -10,8 +10,8 @@ from pathlib import Path
 import fast_graphs
 import numpy as np
 import pytest
-from graphs import random_inputs, random_network
-from harness import PLAIN, Runner, assert_equal, build_device, build_host, preferred
+from graphs import random_network
+from harness import PLAIN, build_device, build_host, check_random, preferred
 
 from mcuquant.core import CORES
 from mcuquant.ir import Graph
@@ -27,44 +27,34 @@ def made(name: str, seed: int) -> Graph:
     return fast_graphs.GENERATORS[name](np.random.default_rng((seed, NAMES.index(name))))
 
 
-def check(names: list[str], runner: Runner, samples: int) -> None:
-    jobs = [
-        (i, random_inputs(np.random.default_rng((i, k)), graph))
-        for i, graph in enumerate(runner.graphs)
-        for k in range(samples)
-    ]
-    for (i, sample), outcome in zip(jobs, runner.run_all(jobs), strict=True):
-        assert_equal(names[i], runner.graphs[i], outcome, sample)
-
-
 @pytest.mark.parametrize("index", range(GROUPS))
 def test_under_the_sanitizers(index: int, tmp_path: Path) -> None:
     names = NAMES[index::GROUPS]
-    check(names, build_host([made(name, SEED) for name in names], tmp_path, M4, names), 4)
+    check_random(names, build_host([made(name, SEED) for name in names], tmp_path, M4, names), 4)
 
 
 @pytest.mark.emulator
 @pytest.mark.parametrize(("cpu", "seed"), [("cortex-m4", 1), ("cortex-m4", 2), ("cortex-m55", 3)])
 def test_on_emulated_cores(cpu: str, seed: int, tmp_path: Path) -> None:
-    check(NAMES, build_device([made(name, seed) for name in NAMES], tmp_path, cpu, NAMES), 3)
+    check_random(NAMES, build_device([made(name, seed) for name in NAMES], tmp_path, cpu, NAMES), 3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_more_under_the_sanitizers(seed: int, tmp_path: Path) -> None:
-    check(NAMES, build_host([made(name, seed) for name in NAMES], tmp_path, M4, NAMES), 4)
+    check_random(NAMES, build_host([made(name, seed) for name in NAMES], tmp_path, M4, NAMES), 4)
 
 
 @pytest.mark.slow
 @pytest.mark.emulator
 @pytest.mark.parametrize("seed", range(200, 220))
 def test_more_on_an_emulated_core(seed: int, tmp_path: Path) -> None:
-    check(NAMES, build_device([made(name, seed) for name in NAMES], tmp_path, "cortex-m4", NAMES), 6)
+    check_random(NAMES, build_device([made(name, seed) for name in NAMES], tmp_path, "cortex-m4", NAMES), 6)
 
 
 def test_networks_under_the_sanitizers(tmp_path: Path) -> None:
     networks = [random_network(np.random.default_rng(seed)) for seed in range(20, 26)]
-    check([f"network {i}" for i in range(6)], build_host(networks, tmp_path, M4), 2)
+    check_random([f"network {i}" for i in range(6)], build_host(networks, tmp_path, M4), 2)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,8 +10,7 @@ import mve_graphs
 import numpy as np
 import product_graphs
 import pytest
-from graphs import random_inputs
-from harness import Runner, assert_equal, build_device, build_host, choose, preferred
+from harness import build_device, build_host, check_random, choose, preferred
 from nets import Net
 
 from mcuquant.core import CORES
@@ -31,22 +30,12 @@ def made(name: str, seed: int) -> Graph:
     return mve_graphs.GENERATORS[name](np.random.default_rng((seed, NAMES.index(name))))
 
 
-def check(names: list[str], runner: Runner, samples: int) -> None:
-    jobs = [
-        (i, random_inputs(np.random.default_rng((i, k)), graph))
-        for i, graph in enumerate(runner.graphs)
-        for k in range(samples)
-    ]
-    for (i, sample), outcome in zip(jobs, runner.run_all(jobs), strict=True):
-        assert_equal(names[i], runner.graphs[i], outcome, sample)
-
-
 def on_host(names: list[str], seed: int, directory: Path) -> None:
-    check(names, build_host([made(name, seed) for name in names], directory, M55, names), 3)
+    check_random(names, build_host([made(name, seed) for name in names], directory, M55, names), 3)
 
 
 def on_device(names: list[str], seed: int, directory: Path) -> None:
-    check(names, build_device([made(name, seed) for name in names], directory, "cortex-m55", names), 3)
+    check_random(names, build_device([made(name, seed) for name in names], directory, "cortex-m55", names), 3)
 
 
 def test_under_the_sanitizers(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ import mve_graphs
 import numpy as np
 import product_graphs
 import pytest
-from graphs import random_inputs
-from harness import Runner, assert_equal, build_device, build_host, choose, preferred
+from harness import build_device, build_host, check_random, choose, preferred
 from nets import Net
 
 from mcuquant.core import CORES
@@ -32,22 +31,12 @@ def made(name: str, seed: int) -> Graph:
     return MADE[name](np.random.default_rng((seed, NAMES.index(name))))
 
 
-def check(names: list[str], runner: Runner) -> None:
-    jobs = [
-        (i, random_inputs(np.random.default_rng((i, k)), graph))
-        for i, graph in enumerate(runner.graphs)
-        for k in range(3)
-    ]
-    for (i, sample), outcome in zip(jobs, runner.run_all(jobs), strict=True):
-        assert_equal(names[i], runner.graphs[i], outcome, sample)
-
-
 def on_host(names: list[str], seed: int, cpu: str, directory: Path) -> None:
-    check(names, build_host([made(name, seed) for name in names], directory, CORES[cpu]))
+    check_random(names, build_host([made(name, seed) for name in names], directory, CORES[cpu]), 3)
 
 
 def on_device(names: list[str], seed: int, cpu: str, directory: Path) -> None:
-    check(names, build_device([made(name, seed) for name in names], directory, cpu))
+    check_random(names, build_device([made(name, seed) for name in names], directory, cpu), 3)
 
 
 @pytest.mark.parametrize(("cpu", "part"), list(zip(CPUS, (0, 1), strict=True)))
