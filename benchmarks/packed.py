@@ -67,6 +67,14 @@ def shared(entries: int, zeros: float = 0.0) -> Weights:
     return weights
 
 
+def two_of_four(rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, object]:
+    """Of every four weights along the input channels the two largest."""
+    data = rng.integers(-127, 128, shape)
+    fours = data.reshape(-1, 4)
+    np.put_along_axis(fours, np.abs(fours).argsort(axis=1)[:, :2], 0, axis=1)
+    return {"data": data.astype(np.int8)}
+
+
 def pruned(zeros: float) -> Weights:
     def weights(rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, object]:
         data = rng.integers(-127, 128, shape)
@@ -130,6 +138,7 @@ KINDS: dict[str, Weights] = {
     "2 bits": narrow(2),
     "16 shared": shared(16),
     "4 shared": shared(4),
+    "2 of 4": two_of_four,
     "80 % zeros": pruned(0.8),
     "90 % zeros": pruned(0.9),
     "95 % zeros": pruned(0.95),
@@ -137,9 +146,9 @@ KINDS: dict[str, Weights] = {
 }
 
 
-def measure(graph: Graph, kind: str, folder: Path) -> Row:
+def measure(graph: Graph, kind: str, folder: Path, optimize: str) -> Row:
     """AssertionError when the emulated board and the interpreter differ."""
-    project = mq.compile(graph, board=BOARD, output=folder / "net", shrink=False)
+    project = mq.compile(graph, board=BOARD, output=folder / "net", shrink=False, optimize=optimize)
     x: Array = np.random.default_rng(3).integers(-128, 128, graph[0].shape).astype(np.int8)
     with project.connect() as board:
         found = board.run(x)
@@ -150,18 +159,19 @@ def measure(graph: Graph, kind: str, folder: Path) -> Row:
     return Row(graph.name, kind, manifest["parameters"], manifest["constant_bytes"], measured.count, kernels)
 
 
-def rows(wanted: str) -> Iterator[Row]:
+def rows(wanted: str, optimize: str) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="mq-packed-") as folder:
         for make in (dense, convolutional):
             for kind, weights in KINDS.items():
                 if wanted in kind:
-                    yield measure(make(weights), kind, Path(folder))
+                    yield measure(make(weights), kind, Path(folder), optimize)
 
 
 def main(arguments: list[str]) -> None:
-    """A word picks the kinds of weights whose name has it."""
+    """A word picks the kinds of weights whose name has it; a second one is what to optimize for."""
+    wanted, optimize = (*arguments, *("", "balanced")[len(arguments) :])
     print("| network | weights | bytes | smaller than float32 | modelled cycles | kernels |\n|---|---|---|---|---|---|")
-    for row in rows(arguments[0] if arguments else ""):
+    for row in rows(wanted, optimize):
         sizes = f"{row.constant_bytes:,} | {row.smaller:.1f}x | {row.cycles:,}"
         print(f"| {row.network} | {row.kind} | {sizes} | {', '.join(row.kernels)} |", flush=True)
 

@@ -111,7 +111,8 @@ def choose(site: Site, name: str = "") -> Variant:
     taking = [variant for variant in variants_of(site.op) if variant.applies(site)]
     named = [v for v in variants_of(site.op) if name.startswith(v.name.removesuffix("_s8"))]
     longest = max((v.name for v in named), key=len, default="")
-    return next((v for v in taking if v.name == longest and v.note in name), taking[0])
+    noted = [v for v in taking if v.name == longest and v.note in name]
+    return max(noted, key=lambda v: len(v.note), default=taking[0])
 
 
 def preferred(name: str = "") -> Filter:

@@ -1,4 +1,4 @@
-"""Random convolutions with packed weights for the variants that unpack them into matrix products, for `fast_graphs`."""
+"""Random layers with packed and pruned weights, for the variants that unpack them and for bitmaps."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import layers
 import numpy as np
-from compressed import asymmetric, narrow, shared, two_level, with_weights
+from compressed import asymmetric, narrow, pruned, shared, two_level, with_weights
 from graphs import Generator
 from nets import Net
 from product_graphs import product
@@ -87,6 +88,32 @@ _SMALL, _SMALL_FACTORS = partial(_within, largest=10), partial(two_level, larges
 _MIDDLING, _ABOUT_ZERO = partial(_within, largest=60), partial(_zero_points, largest=60)
 _BY_CHANNEL = partial(asymmetric, by_channel=True)
 
+
+def _connected(rng: np.random.Generator, *changes: Change) -> Graph:
+    net = Net(rng)
+    x = net.input((net.size(1, 3), net.size(24, 80)))
+    graph = net.graph(layers.fully_connected(net, x, outputs=net.size(1, 9)))
+    for change in changes:
+        graph = change(graph, rng)
+    return _as_large(graph)
+
+
+def _without_a_channel(graph: Graph, _: np.random.Generator) -> Graph:
+    """All weights of the first output are 0."""
+
+    def change(w: Tensor, _: int) -> Tensor:
+        assert w.data is not None
+        data = w.data.copy()
+        data[0] = 0
+        return replace(w, data=data)
+
+    return with_weights(graph, change)
+
+
+def _half(graph: Graph, rng: np.random.Generator) -> Graph:
+    return pruned(graph, rng, 0.5)
+
+
 GENERATORS: dict[str, Generator] = {
     **_forms("int4", _narrow(4)),
     **_forms("int2", _narrow(2), channels=37, outputs=11),
@@ -115,4 +142,16 @@ GENERATORS: dict[str, Generator] = {
     "conv2d_packed_gemm_8 24 pixels shared 4": lambda rng: _packed(
         rng, _shared(4), _SMALL, _SMALL_FACTORS, zero_point=-128, dilation=(2, 1)
     ),
+    "conv2d_packed_gemm_12 bitmap, 6 pixels": lambda rng: _packed(rng, _half, zero_point=-128, channels=12),
+    "conv2d_packed_gemm_twice bitmap, 3 pixels": lambda rng: _packed(
+        rng, _half, _without_a_channel, zero_point=7, channels=13
+    ),
+    "conv2d_packed_gemm_twice bitmap, 12 pixels two level": lambda rng: _packed(
+        rng, _SMALL, _half, _SMALL_FACTORS, zero_point=7, channels=12
+    ),
+    "conv2d_packed_gemm_8 bitmap, 3 pixels": lambda rng: _packed(
+        rng, partial(_within, largest=3), partial(pruned, zeros=0.7), zero_point=-128, channels=20
+    ),
+    "bitmap": lambda rng: _connected(rng, _half, _without_a_channel),
+    "bitmap two level": lambda rng: _connected(rng, _half, two_level),
 }

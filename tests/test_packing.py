@@ -18,9 +18,10 @@ from product_graphs import product
 from mcuquant import ops
 from mcuquant.core import CORES
 from mcuquant.ir import Array, Graph
-from mcuquant.kernels import Site, fields, packed_gemm
+from mcuquant.kernels import Site, bitmap, fields, packed_gemm
 from mcuquant.kernels.cost import cost
 from mcuquant.kernels.packing import index_bits, planes
+from mcuquant.plan import options
 
 M4, M0 = CORES["cortex-m4"], CORES["cortex-m0plus"]
 
@@ -144,6 +145,52 @@ def test_more_pixels_at_a_time_take_more_scratch_and_fewer_cycles() -> None:
     scratch, cycles = ([f(where) for v in found for f in (getattr(v, name),)] for name in ("scratch_bytes", "cycles"))
     assert scratch == sorted(set(scratch))
     assert cycles == sorted(set(cycles), reverse=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32), st.floats(0, 1), st.integers(1, 70))
+def test_a_bitmap_reads_back(seed: int, zeros: float, depth: int) -> None:
+    rng = np.random.default_rng(seed)
+    w = np.where(rng.random((3, depth)) < zeros, 0, rng.integers(-128, 128, (3, depth)))
+    found = bitmap.encode(w)
+    ends = np.cumsum(found.counts)
+    for row, words, end, count in zip(w, found.bits, ends, found.counts, strict=True):
+        mask = np.array([int(word) >> (31 - i) & 1 for word in words for i in range(32)], bool)
+        assert not mask[depth:].any()
+        read = np.zeros(depth, int)
+        read[mask[:depth]] = found.values[end - count : end]
+        np.testing.assert_array_equal(read, row)
+
+
+def two_of_four(graph: Graph) -> Graph:
+    """The first two of every four weights are 0, the others anything."""
+    w = graph.ins(graph.ops[0])[1]
+    data = np.random.default_rng(4).integers(-127, 128, w.shape).astype(np.int8)
+    data.reshape(-1, 4)[:, :2] = 0
+    return replace(graph, tensors={**graph.tensors, w.id: replace(w, data=data)})
+
+
+@pytest.mark.parametrize("kind", ["convolution", "fully connected"])
+def test_two_of_four_weights_take_five_bits_a_weight(kind: str) -> None:
+    graph = two_of_four(convolution(32) if kind == "convolution" else dense(64, 256))
+    found = {option.variant.note.partition(",")[0] or option.variant.name: option for option in options(site(graph))}
+    name = "bitmap" if kind == "convolution" else "bitmap_s8"
+    count = graph.ins(graph.ops[0])[1].elements
+    outputs = graph.ins(graph.ops[0])[1].shape[0]
+    assert count * 5 // 8 <= found[name].cost.constant_bytes <= count * 5 // 8 + 24 * outputs
+    dense_ones = [o for o in found.values() if "bitmap" not in o.variant.name + o.variant.note]
+    assert found[name].cost.constant_bytes < 0.75 * min(o.cost.constant_bytes for o in dense_ones)
+
+
+def test_where_few_weights_are_0_there_is_no_bitmap() -> None:
+    """A bit a weight is more than is saved."""
+    graph = convolution(32)
+    w = graph.ins(graph.ops[0])[1]
+    for zeros, offered in ((0.1, False), (0.3, True)):
+        data = np.random.default_rng(3).integers(1, 128, w.shape).astype(np.int8)
+        data.reshape(-1)[: int(zeros * w.elements)] = 0
+        where = site(replace(graph, tensors={**graph.tensors, w.id: replace(w, data=data)}))
+        assert any(v.applies(where) for v in packed_gemm.OF_BITMAPS) is offered
 
 
 def test_of_few_pixels_there_are_few_variants() -> None:

@@ -18,6 +18,8 @@ typedef struct {
     const int16_t *zeros;      /* what is 0 as it is stored: `zeros_step` entries on for each output */
     int32_t zeros_step;        /* 0: all have the same */
     const uint8_t *multiplier; /* of each output; null: 1 */
+    const uint8_t *kept;       /* where planes are a bitmap, see mq_bitmap.h: the weights that are not 0 */
+    const uint16_t *begin;     /* the first of each output among them */
 } mq_unpack_t;
 
 /* Words of a plane of `bits` bits for `quads` fours of weights. */

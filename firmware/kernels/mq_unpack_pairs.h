@@ -196,6 +196,57 @@ MQ_KERNEL void mq_pairs_looked_up(const mq_unpack_t *w, const uint32_t *row, int
     }
 }
 
+/* 32 weights of which a bit each says, the highest first, whether they are not 0; these are next of `kept`. Every other word of
+   `to`. Returns what is behind of `kept`. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+static __attribute__((noinline, unused)) const uint8_t *mq_pairs_kept_32(uint32_t bits, const uint8_t *kept, uint32_t *to)
+{
+/* A shift by n leaves the bit above in the carry flag, and the next in the sign. */
+#define MQ_PAIRS_KEPT(condition, place)                                                                                \
+    "itt    " condition "\n\t"                                                                                         \
+    "ldrb" condition " %2, [%0], #1\n\t"                                                                               \
+    "orr" condition " %1, %1, %2, lsl #" place "\n\t"
+#define MQ_PAIRS_KEPT_FOUR(first, second, to)                                                                          \
+    "mov    %1, #0\n\t"                                                                                                \
+    "lsls   %2, %3, #" first "\n\t" MQ_PAIRS_KEPT("cs", "0") MQ_PAIRS_KEPT("mi", "8")                                  \
+    "lsls   %2, %3, #" second "\n\t" MQ_PAIRS_KEPT("cs", "16") MQ_PAIRS_KEPT("mi", "24")                               \
+    "and    %2, %1, #0xFF00FF00\n\t"                                                                                   \
+    "sxtab16 %1, %2, %1\n\t"                                                                                           \
+    "str    %1, [%4, #" to "]\n\t"
+    uint32_t four, value;
+    __asm__ volatile(MQ_PAIRS_KEPT_FOUR("1", "3", "0") MQ_PAIRS_KEPT_FOUR("5", "7", "8")
+                         MQ_PAIRS_KEPT_FOUR("9", "11", "16") MQ_PAIRS_KEPT_FOUR("13", "15", "24")
+                             MQ_PAIRS_KEPT_FOUR("17", "19", "32") MQ_PAIRS_KEPT_FOUR("21", "23", "40")
+                                 MQ_PAIRS_KEPT_FOUR("25", "27", "48") MQ_PAIRS_KEPT_FOUR("29", "31", "56")
+                     : "+r"(kept), "=&r"(four), "=&r"(value)
+                     : "r"(bits), "r"(to)
+                     : "cc", "memory");
+    return kept;
+#undef MQ_PAIRS_KEPT
+#undef MQ_PAIRS_KEPT_FOUR
+}
+#else
+MQ_KERNEL const uint8_t *mq_pairs_kept_32(uint32_t bits, const uint8_t *kept, uint32_t *to)
+{
+    for (int32_t i = 0; i < 8; i++, to += 2) {
+        uint32_t four = 0;
+        for (int32_t place = 0; place < 32; place += 8, bits <<= 1) {
+            four |= bits >> 31 != 0 ? (uint32_t)*kept++ << place : 0;
+        }
+        *to = mq_pairs_of_bytes(four);
+    }
+    return kept;
+}
+#endif
+
+/* Weights of which some are 0: a bit each, and the others. Eight words of weights at a time. */
+MQ_KERNEL void mq_pairs_kept(const uint32_t *row, int32_t quads, const uint8_t *kept, uint32_t *to)
+{
+    for (int32_t k = 0; k < quads; k += 8, to += 16) {
+        kept = mq_pairs_kept_32(*row++, kept, to);
+    }
+}
+
 /* Any others: as bytes first. */
 MQ_KERNEL void mq_pairs_any(const mq_unpack_t *w, int32_t o, const uint32_t *row, int32_t quads, uint32_t less,
                             uint32_t *to)
@@ -226,7 +277,9 @@ MQ_KERNEL void mq_pairs_row(const mq_unpack_t *w, int32_t o, int32_t depth, cons
     const int32_t quads = (depth + 3) / 4;
     const uint32_t *row = w->planes + o * mq_unpack_words(w, quads);
     const uint32_t less = mq_pairs_of_zero(w->zeros[o * w->zeros_step]);
-    if (mq_pairs_has_table(w)) {
+    if (w->kept) {
+        mq_pairs_kept(row, quads, w->kept + w->begin[o], to);
+    } else if (mq_pairs_has_table(w)) {
         mq_pairs_looked_up(w, row, quads, table, to);
     } else if (!w->entries && w->bits == 4) {
         mq_pairs_values(row, 4, quads, less, to);

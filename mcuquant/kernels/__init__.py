@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..ops import Op
 from . import (
     add_words,
+    bitmap,
     conv,
     conv_few,
     depthwise,
@@ -68,10 +69,12 @@ _OF_ONE: tuple[Variant, ...] = (
     *winograd.VARIANTS,
     *gemm.VARIANTS,
     *gemm_sums.VARIANTS,
+    *packed_gemm.OF_BITMAPS,
     *scalar.VARIANTS,
     *depthwise_scalar.VARIANTS,
     *expanded.expanded((*depthwise_mve.VARIANTS, *depthwise.VARIANTS, *depthwise_scalar.VARIANTS)),
     *conv.VARIANTS,
+    *bitmap.VARIANTS,
     *matmul.VARIANTS,
     *pool.VARIANTS,
     *elementwise.VARIANTS,

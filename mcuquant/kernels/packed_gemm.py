@@ -5,15 +5,17 @@ firmware/kernels/mq_conv2d_packed_gemm.h, on cores with SMLAD. How many pixels i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
 
 from ..ir import Array
 from ..ops import Conv2D
-from . import cycles, gemm, overlap, unpacked
+from . import bitmap, cycles, gemm, overlap, unpacked
 from .base import Arg, Blob, In, Out, Record, Scratch, Site, Struct, Value, Variant
-from .conv import check
+from .conv import check, weights
 from .cost import CALL, Shared
 from .gemm import PIXELS, Form, conv2d_fields, padded, pairs_fit, starts
 from .packing import index_bits
@@ -37,9 +39,22 @@ def _steps(site: Site) -> Array | None:
     return flat if pairs_fit(flat) else None
 
 
-def takes(site: Site, form: Form) -> bool:
-    """What `unpacked` takes, with steps of 8 bits, where the form is proven exact."""
-    fits = site.core.dsp and unpacked.takes(site) and _steps(site) is not None
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How weights lie in flash: what is taken, `mq_unpack_t`, the cycles to unpack all of them once, and the bytes of a
+    function that does it."""
+
+    note: str
+    takes: Callable[[Site], bool]
+    record: Callable[[Site], Record]
+    cycles: Callable[[Site], float]
+    table_bytes: Callable[[Site], int]
+    shared: tuple[Shared, ...] = ()
+
+
+def takes(site: Site, form: Form, storage: Storage) -> bool:
+    """Steps of 8 bits, where the form is proven exact."""
+    fits = site.core.dsp and storage.takes(site) and _steps(site) is not None
     return fits and form.constants(site) is not None
 
 
@@ -101,15 +116,16 @@ def _table_bytes(site: Site) -> int:
     return 4 << (4 * bits) if bits <= 2 else 2 << (2 * bits)
 
 
-def _scratch_bytes(site: Site, form: Form, blocks: int) -> int:
+def _scratch_bytes(site: Site, form: Form, blocks: int, storage: Storage) -> int:
     words, outputs = _words(site), _outputs(site)
     bytes_of_window = 0 if site.ins[0].shape[3] % 4 == 0 else words
     stream = outputs * (1 + words + form.words) + _BEHIND
     spare = -(-PIXELS * outputs // 4)
-    return _table_bytes(site) + 4 * (2 * PIXELS * min(blocks, _blocks(site)) * words + bytes_of_window + spare + stream)
+    expanded = 2 * PIXELS * min(blocks, _blocks(site)) * words
+    return storage.table_bytes(site) + 4 * (expanded + bytes_of_window + spare + stream)
 
 
-def _args(site: Site, form: Form, blocks: int) -> tuple[Arg, ...]:
+def _args(site: Site, form: Form, blocks: int, storage: Storage) -> tuple[Arg, ...]:
     check(site)
     start, constants = _constants(site, form)
     fields: dict[str, Value] = {
@@ -119,50 +135,65 @@ def _args(site: Site, form: Form, blocks: int) -> tuple[Arg, ...]:
         "step": form.words if len(constants) > 1 else 0,
     }
     tail = (Blob("starts", start), Blob("constants", constants), Scratch("int32_t"), Out())
-    return Struct("mq_conv2d_packed_gemm_t", fields), In(), record(site), *tail
+    return Struct("mq_conv2d_packed_gemm_t", fields), In(), storage.record(site), *tail
 
 
 def _leads(site: Site, blocks: int) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=PIXELS * min(blocks, _blocks(site)))
 
 
-_VALUE, _LOOKED_UP, _ANY = 1.15, {1: 1.2, 2: 1.2, 3: 3.0, 4: 2.0}, 10
-"""Cycles to unpack a weight: a value, by the bits of its index, and any other."""
+_VALUE, _LOOKED_UP, _ANY, _KEPT = 1.15, {1: 1.2, 2: 1.2, 3: 3.0, 4: 2.0}, 10, 5.5
+"""Cycles to unpack a weight: a value, by the bits of its index, any other, and by a bitmap."""
 _ROW, _GROUP = 40, 70
 """To begin with an output, and with the outputs that are unpacked together."""
 
 
-def _unpacking(site: Site) -> int:
-    """Of all weights once."""
+def _unpacking(site: Site) -> float:
     w, bits = site.ins[1], index_bits(site.ins[1])
     one_by_one = _VALUE if w.palette is None and bits in (2, 4) else _ANY
-    weight = _LOOKED_UP[bits] if _has_table(site) else one_by_one
-    return int(weight * w.elements) + _ROW * site.out.shape[3]
+    return (_LOOKED_UP[bits] if _has_table(site) else one_by_one) * w.elements
 
 
-def _cycles(site: Site, form: Form, blocks: int) -> int:
+def _cycles(site: Site, form: Form, blocks: int, storage: Storage) -> int:
     times = -(-_blocks(site) // blocks)
     runs = _blocks(site) * -(-site.out.shape[3] // _outputs(site))
-    table = 3 * _table_bytes(site)
-    return CALL + table + cycles.gemm(site, form.words, False) + times * _unpacking(site) + _GROUP * runs
+    unpacking = int(storage.cycles(site)) + _ROW * site.out.shape[3]
+    product = cycles.gemm(site, form.words, False) + _GROUP * runs
+    return CALL + 3 * storage.table_bytes(site) + product + times * unpacking
 
 
-def _variant(form: Form, blocks: int) -> Variant:
+PACKED = Storage("", unpacked.takes, record, _unpacking, _table_bytes)
+BITMAP = Storage(
+    "bitmap, ",
+    lambda site: bitmap.takes_any_output(site) and weights(site).shape[3] == site.ins[0].shape[3],
+    bitmap.record,
+    lambda site: _KEPT * site.ins[1].elements,
+    lambda _: 0,
+    (Shared("mq_pairs_kept_32", 640),),
+)
+
+
+def _variant(form: Form, blocks: int, storage: Storage) -> Variant:
     return Variant(
         f"conv2d_packed_gemm_{form.name}_s8",
         "mq_conv2d_packed_gemm.h",
         Conv2D,
-        lambda site: _is_offered(site, blocks) and takes(site, form),
-        partial(_args, form=form, blocks=blocks),
-        partial(_scratch_bytes, form=form, blocks=blocks),
+        lambda site: _is_offered(site, blocks) and takes(site, form, storage),
+        partial(_args, form=form, blocks=blocks, storage=storage),
+        partial(_scratch_bytes, form=form, blocks=blocks, storage=storage),
         leads=partial(_leads, blocks=blocks),
-        cycles=partial(_cycles, form=form, blocks=blocks),
+        cycles=partial(_cycles, form=form, blocks=blocks, storage=storage),
         step_bytes=1050,
         shared_bytes=2400,
-        shared=(Shared(f"mq_gemm_{form.name}", 814 + 92 * (form.words > 1)), gemm.EXPAND[0]),
-        note=f"{PIXELS * blocks} pixels",
+        shared=(Shared(f"mq_gemm_{form.name}", 814 + 92 * (form.words > 1)), gemm.EXPAND[0], *storage.shared),
+        note=f"{storage.note}{PIXELS * blocks} pixels",
         unpacks=True,
     )
 
 
-VARIANTS = tuple(_variant(form, blocks) for form in gemm.FORMS for blocks in BLOCKS)
+def _variants(storage: Storage) -> tuple[Variant, ...]:
+    return tuple(_variant(form, blocks, storage) for form in gemm.FORMS for blocks in BLOCKS)
+
+
+VARIANTS = _variants(PACKED)
+OF_BITMAPS = _variants(BITMAP)

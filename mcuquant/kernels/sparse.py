@@ -87,15 +87,15 @@ def _counts(rows: list[tuple[Array, Array]]) -> Array:
 @lru_cache(maxsize=16)
 def sparse(site: Site) -> Sparse | None:
     """The weights less their zero points as entries; None where they are not 8 bits, few are 0 or nothing is saved."""
-    centred = _centred(site)
-    kept = np.count_nonzero(centred)
-    if not 0 < kept <= _MOST_DENSE * centred.size or centred.min() < -128 or centred.max() > 127:
+    w = centred(site)
+    kept = np.count_nonzero(w)
+    if not 0 < kept <= _MOST_DENSE * w.size or w.min() < -128 or w.max() > 127:
         return None
-    found = encode(centred)
-    return found if found.nbytes < centred.size * index_bits(site.ins[1]) // 8 else None
+    found = encode(w)
+    return found if found.nbytes < w.size * index_bits(site.ins[1]) // 8 else None
 
 
-def _centred(site: Site) -> Array:
+def centred(site: Site) -> Array:
     """Rows of an output each, without multipliers."""
     w, q = site.ins[1], site.ins[1].q
     assert q is not None
@@ -116,16 +116,13 @@ def is_pointwise(site: Site) -> bool:
     return weights(site).shape[1:3] == (1, 1) and site.ins[0].shape[:3] == site.out.shape[:3]
 
 
-def _fields(site: Site) -> dict[str, Value]:
-    p, found, w = conv_params(site), sparse(site), weights(site)
-    assert found is not None
-    depth = w.size // w.shape[0]
+def row_fields(site: Site) -> dict[str, Value]:
+    """Sizes and bounds of a layer that is computed row by row."""
+    p, w = conv_params(site), weights(site)
     return {
         "rows": site.out.elements // w.shape[0],
-        "depth": depth,
+        "depth": w.size // w.shape[0],
         "outputs": w.shape[0],
-        "value_bits": found.value_bits,
-        "wide_counts": int(found.counts.itemsize == 2),
         "step": int(len(set(p.multipliers)) > 1),
         "y_zero": p.y_zero,
         "act_min": p.act_min,
@@ -133,24 +130,39 @@ def _fields(site: Site) -> dict[str, Value]:
     }
 
 
-def _record(site: Site) -> Record:
+def constants_of(site: Site) -> dict[str, int | Blob]:
+    """Biases, factors (one where all are alike) and multipliers."""
     check(site)
-    p, found, q = conv_params(site), sparse(site), site.ins[1].q
-    assert found is not None
+    p, q = conv_params(site), site.ins[1].q
     assert q is not None
     m, shift = (Blob(b.role, b.data if len(set(p.multipliers)) > 1 else b.data[:1]) for b in requantize_blobs(p))
+    fields: dict[str, int | Blob] = {"bias": Blob("bias", folded_bias(site)), "m": m, "shift": shift}
+    if q.multipliers:
+        fields["multiplier"] = Blob("factors", np.array(q.multipliers, np.uint8))
+    return fields
+
+
+def _fields(site: Site) -> dict[str, Value]:
+    found = sparse(site)
+    assert found is not None
+    return {
+        **row_fields(site),
+        "value_bits": found.value_bits,
+        "wide_counts": int(found.counts.itemsize == 2),
+    }
+
+
+def _record(site: Site) -> Record:
+    found = sparse(site)
+    assert found is not None
     form = f"gap, index of {found.value_bits} bits" if found.value_bits else "gap, weight"
     fields: dict[str, int | Blob] = {
         "entries": Blob("weights", found.entries, f"{form}; see mq_sparse.h"),
         "counts": Blob("counts", found.counts.view(np.uint8), "entries of each output"),
-        "bias": Blob("bias", folded_bias(site)),
-        "m": m,
-        "shift": shift,
+        **constants_of(site),
     }
     if found.value_bits:
         fields["codebook"] = Blob("codebook", found.codebook, "weights")
-    if q.multipliers:
-        fields["multiplier"] = Blob("factors", np.array(q.multipliers, np.uint8))
     return Record("mq_sparse_weights_t", fields)
 
 

@@ -1,0 +1,57 @@
+/* Fully connected layer with weights of which some are 0: a bit each says which, and the others are stored one a byte.
+ *
+ * Any core. The input's zero point is in the biases; sums are modulo 2^32, where the compiler proves that the whole fits.
+ */
+#ifndef MQ_BITMAP_H
+#define MQ_BITMAP_H
+
+#include "mq_common.h"
+
+typedef struct {
+    int32_t rows, depth, outputs;
+    int32_t step; /* from the factor of one output to that of the next: 0 where all have the same */
+    int32_t y_zero;
+    int32_t act_min, act_max; /* clamp of the stored output */
+} mq_bitmap_t;
+
+typedef struct {
+    const uint32_t *bits;      /* of each output whole words, the first weight in the highest bit */
+    const int8_t *kept;        /* of all outputs, one behind the other */
+    const uint8_t *multiplier; /* of each output; null: 1 */
+    const int32_t *bias;
+    const int32_t *m;    /* 31 bits */
+    const int8_t *shift; /* to the left */
+} mq_bitmap_weights_t;
+
+/* Products of an output with one row. Returns what is behind of `kept`. */
+MQ_KERNEL const int8_t *mq_bitmap_sum(const uint32_t *bits, int32_t depth, const int8_t *kept, const int8_t *x,
+                                      uint32_t *total)
+{
+    uint32_t sum = 0;
+    for (int32_t i = 0; i < depth; i += 32) {
+        for (uint32_t left = *bits++; left;) {
+            const int32_t at = __builtin_clz(left);
+            sum += (uint32_t)(*kept++ * x[i + at]);
+            left &= ~(0x80000000u >> at);
+        }
+    }
+    *total = sum;
+    return kept;
+}
+
+MQ_KERNEL void mq_bitmap_s8(const mq_bitmap_t *p, const int8_t *x, const mq_bitmap_weights_t *w, int8_t *y)
+{
+    const int32_t words = (p->depth + 31) / 32;
+    for (int32_t row = 0; row < p->rows; row++, x += p->depth) {
+        const int8_t *kept = w->kept;
+        for (int32_t o = 0; o < p->outputs; o++) {
+            uint32_t products;
+            kept = mq_bitmap_sum(w->bits + o * words, p->depth, kept, x, &products);
+            const uint32_t sum = (uint32_t)w->bias[o] + (w->multiplier ? w->multiplier[o] * products : products);
+            const int32_t v = mq_requantize((int32_t)sum, w->m[o * p->step], w->shift[o * p->step]);
+            *y++ = (int8_t)mq_stored(v, p->y_zero, p->act_min, p->act_max);
+        }
+    }
+}
+
+#endif
