@@ -161,8 +161,8 @@ def test_every_variant_is_compared_with_the_interpreter() -> None:
 
 
 def test_outputs_that_run_into_their_inputs_are_compared_too() -> None:
-    """Every variant that allows it has a graph where the planner made use of it."""
-    allowing = {v.name for v in VARIANTS if v.leads is not apart}
+    """Every variant that allows it has a graph where the planner made use of it; those by strips are in test_strips."""
+    allowing = {v.name for v in VARIANTS if v.leads is not apart and v.op is not ops.ConvPool}
     overlapping = {step.variant.name for graph, planned, step in _all_steps() if _overlaps(graph, planned, step)}
     assert overlapping == allowing
 
