@@ -19,15 +19,18 @@ typedef struct {
     int32_t top, bottom, left, right;
 } mq_box_t;
 
+/* Where all windows lie inside, which is known at compile time, loops over them are of a constant length. */
 MQ_KERNEL mq_box_t mq_pool_box(const mq_pool_t *p, int32_t oy, int32_t ox)
 {
-    const int32_t row = oy * p->stride_h - p->pad_top;
-    const int32_t column = ox * p->stride_w - p->pad_left;
+    const int32_t row = oy * p->stride_h - p->pad_top, bottom = row + p->k_h;
+    const int32_t column = ox * p->stride_w - p->pad_left, right = column + p->k_w;
+    const int fits_h = (p->out_h - 1) * p->stride_h - p->pad_top + p->k_h <= p->in_h;
+    const int fits_w = (p->out_w - 1) * p->stride_w - p->pad_left + p->k_w <= p->in_w;
     return (mq_box_t){
-        .top = mq_max(row, 0),
-        .bottom = mq_min(row + p->k_h, p->in_h),
-        .left = mq_max(column, 0),
-        .right = mq_min(column + p->k_w, p->in_w),
+        .top = p->pad_top ? mq_max(row, 0) : row,
+        .bottom = fits_h ? bottom : mq_min(bottom, p->in_h),
+        .left = p->pad_left ? mq_max(column, 0) : column,
+        .right = fits_w ? right : mq_min(right, p->in_w),
     };
 }
 

@@ -58,9 +58,14 @@ MQ_KERNEL void mq_max_pool_words_four(const mq_pool_t *p, const uint32_t *x, mq_
     uint32_t best = 0x80808080u;
     for (int32_t iy = box.top; iy < box.bottom; iy++) {
         const uint32_t *pixel = x + (iy * p->in_w + box.left) * words;
+#pragma GCC unroll 4
         for (int32_t ix = box.left; ix < box.right; ix++, pixel += words) {
             best = mq_max8(best, *pixel);
         }
+    }
+    if (p->rescale.identity && p->rescale.act_min == INT8_MIN && p->rescale.act_max == INT8_MAX) {
+        memcpy(__builtin_assume_aligned(y, 4), &best, sizeof best);
+        return;
     }
     for (int32_t i = 0; i < 4; i++, best >>= 8) {
         y[i] = (int8_t)mq_rescale(&p->rescale, (int8_t)best);

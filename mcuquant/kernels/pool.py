@@ -45,11 +45,24 @@ def _whole_words(site: Site) -> bool:
 _WORDS_BYTES = 200
 
 
-def _words(site: Site) -> int:
+def _max_words(site: Site) -> int:
     """Four channels at a time: every tap of every window is read."""
     op = site.op
     assert isinstance(op, Pool)
-    return CALL + round(site.out.elements * (1.4 * op.window[0] * op.window[1] + 9))
+    return CALL + round(site.out.elements * (1.5 * op.window[0] * op.window[1] + 3 + 23 * _rescales(site)))
+
+
+def _average_words(site: Site) -> int:
+    op = site.op
+    assert isinstance(op, Pool)
+    k_h, k_w = op.window
+    return CALL + round(site.out.elements * (0.9 * k_h * k_w + 8 * k_h + 25 + 6 * _rescales(site)))
+
+
+def _rescales(site: Site) -> bool:
+    p = params(site.graph, site.op)
+    assert isinstance(p, PoolParams)
+    return p.rescale is not None
 
 
 _leads = partial(windows, buffered=False)
@@ -62,7 +75,7 @@ VARIANTS = (
         _whole_words,
         _pool,
         leads=_leads,
-        cycles=_words,
+        cycles=_max_words,
         step_bytes=200,
     ),
     Variant(
@@ -72,7 +85,7 @@ VARIANTS = (
         _whole_words,
         _average,
         leads=_leads,
-        cycles=_words,
+        cycles=_average_words,
         step_bytes=200,
     ),
     Variant("max_pool_s8", "mq_pool.h", MaxPool2D, activations_are(DType.INT8), _pool, leads=_leads),
