@@ -18,9 +18,9 @@ typedef struct {
 MQ_KERNEL int32_t mq_add_element(const mq_add_t *p, int32_t a, int32_t b)
 {
     const int32_t scale = INT32_C(1) << p->left_shift;
-    const int32_t sum = mq_requantize((a - p->a_zero) * scale, p->a_m, p->a_shift) +
-                        mq_requantize((b - p->b_zero) * scale, p->b_m, p->b_shift) * p->b_sign;
-    return mq_stored(mq_requantize(sum, p->y_m, p->y_shift), p->y_zero, p->act_min, p->act_max);
+    const int32_t sum = mq_requantize_call((a - p->a_zero) * scale, p->a_m, p->a_shift) +
+                        mq_requantize_call((b - p->b_zero) * scale, p->b_m, p->b_shift) * p->b_sign;
+    return mq_stored(mq_requantize_call(sum, p->y_m, p->y_shift), p->y_zero, p->act_min, p->act_max);
 }
 
 MQ_KERNEL void mq_add_s8(const mq_add_t *p, const int8_t *a, const int8_t *b, int8_t *y)

@@ -19,6 +19,12 @@
 #endif
 /* Kernels take their parameters as compile-time constants; the compiler specialises them. */
 #define MQ_KERNEL static inline __attribute__((always_inline))
+/* What a kernel calls several times is a function of its own where a program is made small. */
+#ifdef __OPTIMIZE_SIZE__
+#define MQ_SMALL_CALL static __attribute__((noinline, unused))
+#else
+#define MQ_SMALL_CALL MQ_KERNEL
+#endif
 /* Larger functions are there once for all layers, with parameters in variables; fast also in a program made small. */
 #ifdef __clang__
 #define MQ_SHARED __attribute__((noinline))
@@ -87,6 +93,12 @@ MQ_KERNEL int32_t mq_requantize(int32_t x, int32_t m, int32_t shift)
     const int32_t right = shift > 0 ? 0 : -shift;
     const int32_t scaled = (int32_t)((uint32_t)x << left);
     return mq_round_shift(mq_high_mul(scaled, m), right);
+}
+
+/* The same where it is called several times over and not for every product of a layer. */
+MQ_SMALL_CALL int32_t mq_requantize_call(int32_t x, int32_t m, int32_t shift)
+{
+    return mq_requantize(x, m, shift);
 }
 
 /* The form for 64-bit accumulators of int16 layers: the multiplier is cut to 16 bits, one rounding, ties up. */

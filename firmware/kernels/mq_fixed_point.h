@@ -5,10 +5,15 @@
 #include "mq_common.h"
 
 /* x * 2^n, saturated, 0 <= n <= 31. */
-MQ_KERNEL int32_t mq_shift_left(int32_t x, int32_t n)
+MQ_SMALL_CALL int32_t mq_shift_left(int32_t x, int32_t n)
 {
     const int64_t wide = (int64_t)x * (INT64_C(1) << n);
     return wide > INT32_MAX ? INT32_MAX : wide < INT32_MIN ? INT32_MIN : (int32_t)wide;
+}
+
+MQ_SMALL_CALL int32_t mq_product(int32_t a, int32_t b)
+{
+    return mq_high_mul(a, b);
 }
 
 /* exp(a) as Q0.31 for a in [-1/4, 0) as Q0.31: Taylor's polynomial of degree 4 around -1/8. */
@@ -17,15 +22,15 @@ MQ_KERNEL int32_t mq_exp_last_quarter(int32_t a)
     const int32_t exp_minus_eighth = 1895147668;
     const int32_t third = 715827883;
     const int32_t x = a + (1 << 28);
-    const int32_t x2 = mq_high_mul(x, x);
-    const int32_t x3 = mq_high_mul(x2, x);
-    const int32_t x4 = mq_high_mul(x2, x2);
-    const int32_t tail = mq_round_shift(mq_high_mul(mq_round_shift(x4, 2) + x3, third) + x2, 1);
-    return exp_minus_eighth + mq_high_mul(exp_minus_eighth, x + tail);
+    const int32_t x2 = mq_product(x, x);
+    const int32_t x3 = mq_product(x2, x);
+    const int32_t x4 = mq_product(x2, x2);
+    const int32_t tail = mq_round_shift(mq_product(mq_round_shift(x4, 2) + x3, third) + x2, 1);
+    return exp_minus_eighth + mq_product(exp_minus_eighth, x + tail);
 }
 
 /* exp(a) as Q0.31 for a <= 0 as Q5.26: that of the last quarter times exp(-2^k) for every bit of the rest. */
-MQ_KERNEL int32_t mq_exp_negative(int32_t a)
+MQ_SMALL_CALL int32_t mq_exp_negative(int32_t a)
 {
     /* k = -2..4 */
     static const int32_t factors[] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
@@ -38,7 +43,7 @@ MQ_KERNEL int32_t mq_exp_negative(int32_t a)
     int32_t result = mq_exp_last_quarter(last * 32);
     for (int32_t k = 0; k < 7; k++) {
         if (((rest >> (24 + k)) & 1u) != 0u) {
-            result = mq_high_mul(result, factors[k]);
+            result = mq_product(result, factors[k]);
         }
     }
     return result;
@@ -48,9 +53,9 @@ MQ_KERNEL int32_t mq_exp_negative(int32_t a)
 MQ_KERNEL int32_t mq_reciprocal_one_plus(int32_t a)
 {
     const int32_t half_denominator = (int32_t)(((uint32_t)a + (UINT32_C(1) << 31)) >> 1);
-    int32_t x = 1515870810 + mq_high_mul(half_denominator, -1010580540); /* 48/17 - 32/17 * d, Q2.29 */
+    int32_t x = 1515870810 + mq_product(half_denominator, -1010580540); /* 48/17 - 32/17 * d, Q2.29 */
     for (int32_t i = 0; i < 3; i++) {
-        x += mq_shift_left(mq_high_mul(x, (1 << 29) - mq_high_mul(half_denominator, x)), 2);
+        x += mq_shift_left(mq_product(x, (1 << 29) - mq_product(half_denominator, x)), 2);
     }
     return mq_shift_left(x, 1);
 }

@@ -32,7 +32,7 @@ MQ_KERNEL int32_t mq_softmax_max_s16(const mq_softmax_t *p, const int16_t *x)
 /* exp of a difference, Q0.31. */
 MQ_KERNEL int32_t mq_softmax_exp_s8(const mq_softmax_t *p, int32_t difference)
 {
-    return difference < p->diff_min ? 0 : mq_exp_negative(mq_requantize(difference, p->m, p->shift));
+    return difference < p->diff_min ? 0 : mq_exp_negative(mq_requantize_call(difference, p->m, p->shift));
 }
 
 /* Sum of a row's exponentials, Q12.19. */
@@ -56,7 +56,7 @@ MQ_KERNEL uint32_t mq_softmax_sum_s8(const mq_softmax_t *p, const int8_t *x, int
             const int32_t inverse = mq_reciprocal_one_plus((int32_t)((sum << headroom) - (UINT32_C(1) << 31)));        \
             const int32_t shift = 12 - headroom + 31 - y_bits;                                                         \
             for (int32_t i = 0; i < p->depth; i++) {                                                                   \
-                const int32_t share = mq_high_mul(inverse, mq_softmax_exp_s8(p, x[i] - max));                          \
+                const int32_t share = mq_product(inverse, mq_softmax_exp_s8(p, x[i] - max));                           \
                 const int32_t v = shift > 31 ? 0 : mq_round_shift(share, shift);                                       \
                 y[i] = (y_t)mq_clamp(v + p->act_min, p->act_min, p->act_max);                                          \
             }                                                                                                          \
