@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from unittest.mock import patch
 
+import layers
 import mlperf
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from nets import Net
 from test_memory import replay
 
-from mcuquant import flow, interp
+from mcuquant import flow, interp, ops
 from mcuquant.core import CORES
 from mcuquant.demo.train import build
 from mcuquant.emit import render
@@ -116,6 +117,20 @@ def test_programs_made_small_equal_the_interpreter(tmp_path: Path) -> None:
     for i, graph in enumerate(networks):
         sample = random_inputs(np.random.default_rng(i), graph)
         assert_equal(f"network {i}", graph, runner.run(i, sample)[0], sample)
+
+
+@pytest.mark.emulator
+def test_a_program_made_small_answers_the_same_on_a_core(tmp_path: Path) -> None:
+    """Compiled for size, where sums and exponentials call functions of their own."""
+    net = Net(np.random.default_rng(4))
+    x = net.input((1, 24))
+    y = dense(net, x, 24)
+    graph = net.graph(layers.softmax(net, layers.binary(net, x, ops.Add, y)))
+    project = flow.compile(graph, output=tmp_path / "small", optimize=Objective.SIZE)
+    samples = np.random.default_rng(5).integers(-128, 128, (5, 24), np.int8)
+    with project.connect() as dut:
+        found = dut.run(samples)
+    assert [row.tobytes() for row in found] == [interp.run(graph, [x[None]])[0].tobytes() for x in samples]
 
 
 def test_a_program_made_small_shares_what_layers_have_in_common() -> None:
