@@ -53,10 +53,12 @@ def _max_words(site: Site) -> int:
 
 
 def _average_words(site: Site) -> int:
+    """As many pixels at a time as lie one behind another: a row of the window, or all where that is as wide as x."""
     op = site.op
     assert isinstance(op, Pool)
     k_h, k_w = op.window
-    return CALL + round(site.out.elements * (0.9 * k_h * k_w + 8 * k_h + 25 + 6 * _rescales(site)))
+    runs = 1 if k_w == site.ins[0].shape[2] else k_h
+    return CALL + round(site.out.elements * (1.05 * k_h * k_w + 7 * runs + 25 + 6 * _rescales(site)))
 
 
 def _rescales(site: Site) -> bool:
