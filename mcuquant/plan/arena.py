@@ -77,6 +77,11 @@ class Layout:
     def of(cls, graph: Graph, core: Core) -> Layout:
         return cls(graph, core, _tensor_buffers(graph))
 
+    @property
+    def size(self) -> int:
+        """What is placed at most: every tensor, and scratch for every operation."""
+        return len(self.tensors) + len(self.graph.ops)
+
     def footprint(self, op_index: int, option: Option) -> int:
         """Bytes that one step needs, were there no others: what it reads and writes, all else alive, and scratch."""
         alive = [b for b in self.tensors if b.start <= op_index <= b.end]

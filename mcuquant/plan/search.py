@@ -27,6 +27,8 @@ _MOST_CEILINGS = 24
 """That are tried, evenly spread: more are rare, and each costs a placement."""
 _MOST_TRADES = 12
 """Times that scratch is traded for a smaller arena, under one ceiling."""
+_MOST_WORK = 50_000
+"""Squares of the numbers of steps and tensors that are placed to see what a trade brings, in all: a second."""
 _MOST_TENSORS = 400
 """In the arena, up to which all this is done: a placement's work grows with their square.
 Beyond, the first kernels that apply are placed once."""
@@ -114,6 +116,8 @@ class _Search:
     """Footprint of each option: no arena of a plan with it is smaller."""
     judge: _Judge
     placed: set[tuple[int, ...]] = field(default_factory=set)
+    traded: set[tuple[int, ...]] = field(default_factory=set)
+    """Of these, to see what a trade brings."""
 
     def better(self, plan: Plan, other: Plan) -> Plan:
         """The plan, or the other's choice where that is better: the descent does not meet every selection."""
@@ -138,10 +142,10 @@ class _Search:
     def _promised(self, height: int) -> tuple[Rank, Selection]:
         """The best selection under a ceiling, were its arena no larger than the largest footprint in it."""
         below = {i: [o for o in some if self.floors[o] <= height] for i, some in self.options.items()}
-        return min(
-            ((self.judge.rank(self._floor(s), s.cycles, s.flash_bytes), s) for s in self._selections(below)),
-            key=lambda p: p[0],
-        )
+        return min(((self._promise(s), s) for s in self._selections(below)), key=lambda p: p[0])
+
+    def _promise(self, selection: Selection) -> Rank:
+        return self.judge.rank(self._floor(selection), selection.cycles, selection.flash_bytes)
 
     def _floor(self, selection: Selection) -> int:
         return max((self.floors[option] for _, option in selection.chosen), default=0)
@@ -156,9 +160,8 @@ class _Search:
                 return
 
     def _is_known(self, selection: Selection) -> bool:
-        key = tuple(id(option) for _, option in selection.chosen)
-        known = key in self.placed
-        self.placed.add(key)
+        known = _key(selection) in self.placed
+        self.placed.add(_key(selection))
         return known
 
     def _traded(self, plan: Plan, height: int) -> Plan:
@@ -166,12 +169,22 @@ class _Search:
         for _ in range(_MOST_TRADES):
             if plan.arena_bytes <= height:
                 break
-            tried = (self._arranged(s) for s in self._trades(plan) if not self._is_known(s))
-            better = min(tried, key=self._rank, default=plan)
-            if self._rank(better) >= self._rank(plan):
+            better = self._best_trade(plan)
+            if better is plan:
                 break
             plan = better
         return plan
+
+    def _best_trade(self, plan: Plan) -> Plan:
+        """The plan itself where none is better. Only what its floor promises to be the best so far is placed."""
+        best = plan
+        for selection in self._trades(plan):
+            if len(self.traded) * self.layout.size**2 > _MOST_WORK:
+                break
+            if self._promise(selection) < self._rank(best) and not self._is_known(selection):
+                self.traded.add(_key(selection))
+                best = min(best, self._arranged(selection), key=self._rank)
+        return best
 
     def _trades(self, plan: Plan) -> Iterator[Selection]:
         """With the next smaller scratch, and with the smallest, of each step while which the arena's end is in use."""
@@ -182,3 +195,7 @@ class _Search:
                 less.sort(key=lambda o: (-o.cost.scratch_bytes, o.cost.cycles))
                 for option in dict.fromkeys([*less[:1], *less[-1:]]):
                     yield Ledger(self.judge.is_shared, {**chosen, step.op_index: option}).selection()
+
+
+def _key(selection: Selection) -> tuple[int, ...]:
+    return tuple(id(option) for _, option in selection.chosen)
