@@ -183,10 +183,10 @@ def test_two_of_four_weights_take_five_bits_a_weight(kind: str) -> None:
 
 
 def test_where_few_weights_are_0_there_is_no_bitmap() -> None:
-    """A bit a weight is more than is saved."""
+    """What is saved is not worth the time: a third of them at least."""
     graph = convolution(32)
     w = graph.ins(graph.ops[0])[1]
-    for zeros, offered in ((0.1, False), (0.3, True)):
+    for zeros, offered in ((0.3, False), (0.36, True)):
         data = np.random.default_rng(3).integers(1, 128, w.shape).astype(np.int8)
         data.reshape(-1)[: int(zeros * w.elements)] = 0
         where = site(replace(graph, tensors={**graph.tensors, w.id: replace(w, data=data)}))

@@ -18,8 +18,8 @@ from .cost import CALL
 from .packing import index_bits
 from .sparse import centred, constants_of, row_fields
 
-_SAVED = 0.95
-"""Of the bytes that there are without, at most so many are left."""
+_SAVED = 0.8
+"""Of the bytes that there are without, at most so many are left: less is not worth twice the time."""
 _MOST_KEPT = 1 << 16
 _BITS, _KEPT = "a bit a weight, see mq_bitmap.h", "those that are not 0"
 
