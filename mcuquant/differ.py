@@ -43,6 +43,8 @@ class Oracle:
 
     graph: Graph
     tensors: tuple[int, ...]
+    pairs: int
+    """Steps that are a convolution and its pooling in one."""
 
     @classmethod
     def of(cls, project: Project) -> Oracle:
@@ -58,7 +60,7 @@ class Oracle:
             if _declared(layer) != _made(graph, made):
                 raise _mismatch(project, f"step {i} as {_declared(layer)}", f"{_made(graph, made)}")
             tensors.append(made[-1].output)
-        return cls(graph, tuple(tensors))
+        return cls(graph, tuple(tensors), sum(count > 1 for _, count in layers))
 
     def steps(self, sample: Sequence[Array]) -> tuple[Array, ...]:
         """Every step's output for one sample (1, ...), in its own shape."""

@@ -91,8 +91,9 @@ def _layers(project: Project, data: Path | None, port: str | None) -> None:
             done(i + 1)
     count, name = len(oracle.tensors), project.board.name
     say(f"All {count} steps on {name} equal the interpreter's, over {len(samples)} samples.")
-    if pairs := sum("+" in layer["op"] for layer in project.manifest["layers"]):
-        say(f"{pairs} of them are a convolution and its pooling in one: what is between is not whole on the board.")
+    if oracle.pairs:
+        joined = f"{oracle.pairs} of them are a convolution and its pooling in one"
+        say(f"{joined}: what is between is not whole on the board.")
     next_step(f"mcuquant bench {project.directory}")
 
 

@@ -11,8 +11,9 @@ from ..ir import Array, DType
 from ..ops import FullyConnected
 from . import cycles
 from .base import Arg, Blob, In, Out, Scratch, Site, Struct, Variant, apart, no_scratch
-from .conv import bias, conv_params, sums, weights
+from .conv import conv_params, sums, weights
 from .cost import Shared
+from .gemm import padded, pairs_fit, starts
 from .overlap import FREE
 from .requantize import TwoInstructions, two_instructions
 
@@ -23,7 +24,7 @@ _SUM_LIMIT = 1 << 23
 
 
 def takes(site: Site, rounds_twice: bool) -> bool:
-    return _is_int8(site) and _pairs_fit(site) and _is_proven(site, rounds_twice)
+    return _is_int8(site) and pairs_fit(_padded(site)) and _is_proven(site, rounds_twice)
 
 
 def _is_int8(site: Site) -> bool:
@@ -31,12 +32,6 @@ def _is_int8(site: Site) -> bool:
     x, w = site.ins[:2]
     typed = x.dtype is site.out.dtype is DType.INT8 and w.is_constant and w.bits == 8
     return site.core.dsp and typed and (w.shape[1] % 4 == 0 or x.elements == w.shape[1])
-
-
-def _pairs_fit(site: Site) -> bool:
-    """256 * odd + even weight is within 16 bits: all but an odd -128 behind a negative even one."""
-    w = _padded(site)
-    return not bool(((w[:, 1::2] == -128) & (w[:, 0::2] < 0)).any())
 
 
 def _is_proven(site: Site, rounds_twice: bool) -> bool:
@@ -61,13 +56,11 @@ def _requantization(site: Site) -> TwoInstructions | None:
     return next((found for found in tried if found is not None), None)
 
 
-def pack(site: Site, start: Array) -> Array:
-    """For each eight outputs their starts, then word by word the weights of each. `start` goes on 256 times a sum."""
-    p, w = conv_params(site), _padded(site).astype(np.int64)
-    even, odd = w[:, 0::2], w[:, 1::2]
-    starts = (bias(site).astype(np.int64) - p.x_zero * w.sum(axis=1)) * 256 - 127 * even.sum(axis=1) + start
-    words = (256 * odd + even).astype(np.int16).view(np.int32).reshape(len(w), -1)
-    table = np.column_stack([starts.astype(np.int32), words])
+def pack(site: Site, more: Array) -> Array:
+    """For each eight outputs their starts, then word by word the weights of each. `more` goes on 256 times a sum."""
+    w = _padded(site).astype(np.int64)
+    words = (256 * w[:, 1::2] + w[:, 0::2]).astype(np.int16).view(np.int32).reshape(len(w), -1)
+    table = np.column_stack([starts(site, w, more), words])
     missing = -len(table) % GROUP
     return np.pad(table, ((0, missing), (0, 0))).reshape(-1, GROUP, table.shape[1]).transpose(0, 2, 1)
 
@@ -90,8 +83,7 @@ def _two_roundings(p: ConvParams, i: int) -> tuple[int, int, int]:
 
 def _padded(site: Site) -> Array:
     """Weights, filled up with zeros to whole words."""
-    w = weights(site)
-    return np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))
+    return padded(weights(site))
 
 
 def scratch_bytes(site: Site) -> int:

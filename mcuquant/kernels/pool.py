@@ -78,7 +78,7 @@ VARIANTS = (
         _pool,
         leads=_leads,
         cycles=_max_words,
-        step_bytes=200,
+        step_bytes=_WORDS_BYTES,
     ),
     Variant(
         "avg_pool_words_s8",
@@ -88,7 +88,7 @@ VARIANTS = (
         _average,
         leads=_leads,
         cycles=_average_words,
-        step_bytes=200,
+        step_bytes=_WORDS_BYTES,
     ),
     Variant("max_pool_s8", "mq_pool.h", MaxPool2D, activations_are(DType.INT8), _pool, leads=_leads),
     Variant("max_pool_s16", "mq_pool.h", MaxPool2D, activations_are(DType.INT16), _pool, leads=_leads),

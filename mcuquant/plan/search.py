@@ -27,8 +27,8 @@ _MOST_CEILINGS = 24
 """That are tried, evenly spread: more are rare, and each costs a placement."""
 _MOST_TRADES = 12
 """Times that scratch is traded for a smaller arena, under one ceiling."""
-_MOST_WORK = 50_000
-"""Squares of the numbers of steps and tensors that are placed to see what a trade brings, in all: a second."""
+_MOST_WORK = 100_000
+"""Placements, times the square of what is placed, after which no trade is looked for: about a second."""
 _MOST_TENSORS = 400
 """In the arena, up to which all this is done: a placement's work grows with their square.
 Beyond, the first kernels that apply are placed once."""
@@ -116,8 +116,6 @@ class _Search:
     """Footprint of each option: no arena of a plan with it is smaller."""
     judge: _Judge
     placed: set[tuple[int, ...]] = field(default_factory=set)
-    traded: set[tuple[int, ...]] = field(default_factory=set)
-    """Of these, to see what a trade brings."""
 
     def better(self, plan: Plan, other: Plan) -> Plan:
         """The plan, or the other's choice where that is better: the descent does not meet every selection."""
@@ -160,8 +158,9 @@ class _Search:
                 return
 
     def _is_known(self, selection: Selection) -> bool:
-        known = _key(selection) in self.placed
-        self.placed.add(_key(selection))
+        key = tuple(id(option) for _, option in selection.chosen)
+        known = key in self.placed
+        self.placed.add(key)
         return known
 
     def _traded(self, plan: Plan, height: int) -> Plan:
@@ -179,10 +178,9 @@ class _Search:
         """The plan itself where none is better. Only what its floor promises to be the best so far is placed."""
         best = plan
         for selection in self._trades(plan):
-            if len(self.traded) * self.layout.size**2 > _MOST_WORK:
+            if len(self.placed) * self.layout.size**2 > _MOST_WORK:
                 break
             if self._promise(selection) < self._rank(best) and not self._is_known(selection):
-                self.traded.add(_key(selection))
                 best = min(best, self._arranged(selection), key=self._rank)
         return best
 
@@ -195,7 +193,3 @@ class _Search:
                 less.sort(key=lambda o: (-o.cost.scratch_bytes, o.cost.cycles))
                 for option in dict.fromkeys([*less[:1], *less[-1:]]):
                     yield Ledger(self.judge.is_shared, {**chosen, step.op_index: option}).selection()
-
-
-def _key(selection: Selection) -> tuple[int, ...]:
-    return tuple(id(option) for _, option in selection.chosen)
