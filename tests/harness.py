@@ -27,7 +27,8 @@ from mcuquant.plan import Filter, Goal, plan
 from mcuquant.program import Program
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
-SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+Command = tuple[str, ...]
+SANITIZE = ("gcc", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 ARM = {
     "cortex-m0plus": ("-mthumb", "-mcpu=cortex-m0plus"),
     "cortex-m3": ("-mthumb", "-mcpu=cortex-m3", "-mno-unaligned-access"),
@@ -142,10 +143,12 @@ def build_host(graphs: Sequence[Graph], directory: Path, core: Core = PLAIN, nam
     return compile_host(graphs, _programs(graphs, core, names), directory)
 
 
-def compile_host(graphs: Sequence[Graph], programs: tuple[Program, ...], directory: Path) -> Runner:
+def compile_host(
+    graphs: Sequence[Graph], programs: tuple[Program, ...], directory: Path, compiler: Command = SANITIZE
+) -> Runner:
     sources = model_sources(programs, directory)
     executable = directory / "host"
-    compile_c(["gcc", *SANITIZE], [*sources, _beside("host_main.c")], directory, "-o", str(executable))
+    compile_c(compiler, [*sources, _beside("host_main.c")], directory, "-o", str(executable))
     return Runner((str(executable),), tuple(graphs), programs)
 
 
@@ -159,18 +162,20 @@ def build_device(graphs: Sequence[Graph], directory: Path, cpu: str, names: Sequ
     return compile_device(graphs, _programs(graphs, CORES[cpu], names), directory, cpu)
 
 
-def compile_device(graphs: Sequence[Graph], programs: tuple[Program, ...], directory: Path, cpu: str) -> Runner:
-    command = link_device([*model_sources(programs, directory), _beside("host_main.c")], directory, cpu)
+def compile_device(
+    graphs: Sequence[Graph], programs: tuple[Program, ...], directory: Path, cpu: str, optimize: Command = ("-O2",)
+) -> Runner:
+    command = link_device([*model_sources(programs, directory), _beside("host_main.c")], directory, cpu, optimize)
     return Runner(command, tuple(graphs), programs)
 
 
-def link_device(sources: Sequence[Path], directory: Path, cpu: str) -> tuple[str, ...]:
+def link_device(sources: Sequence[Path], directory: Path, cpu: str, optimize: Command = ("-O2",)) -> Command:
     """The command that runs a C program with stdin and stdout on an emulated core."""
     memory = folder("firmware") / "port" / "cortexm" / "mq_memory.c"
     machine, flash, ram = MACHINES[cpu]
     script, elf = directory / "device.ld", directory / "device.elf"
     script.write_text(_LINKER_SCRIPT.format(flash=flash, ram=ram))
-    compiler = ["arm-none-eabi-gcc", "-O2", *ARM[cpu], "--specs=nano.specs", "--specs=rdimon.specs", "-nostartfiles"]
+    compiler = ["arm-none-eabi-gcc", *optimize, *ARM[cpu], "--specs=nano.specs", "--specs=rdimon.specs", "-nostartfiles"]
     flags = ("-T", str(script), "-Wl,--no-warn-rwx-segments", "-o", str(elf))
     compile_c(compiler, [*sources, _beside("device_start.c"), memory], directory, *flags)
     quiet = ("-display", "none", "-monitor", "none", "-serial", "none")

@@ -36,7 +36,7 @@ def _rows(rng: np.random.Generator) -> Array:
 def test_fixed_point_equals_its_definition(tmp_path: Path) -> None:
     executable = tmp_path / "arithmetic"
     main = Path(__file__).with_name("arithmetic_main.c")
-    compile_c(["gcc", *SANITIZE], [main], tmp_path, "-o", str(executable))
+    compile_c(SANITIZE, [main], tmp_path, "-o", str(executable))
     rows = _rows(np.random.default_rng(1))
     done = subprocess.run([executable], input=rows.tobytes(), capture_output=True, check=True)
     found = np.frombuffer(done.stdout, np.int64).reshape(-1, 9).T

@@ -11,11 +11,16 @@
 #pragma GCC optimize("no-tree-vectorize")
 #endif
 
-/* A step stays a function of its own, also beside one that is equal: it is what a profile attributes its cycles to. */
+/* A step stays a function of its own, also beside one that is equal: it is what a profile attributes its cycles to. And
+   it is called whatever the compiler concludes from its body: GCC 12 took some that copy for functions without effect
+   (see mq_apart) and dropped them. Clang has no noipa, and optnone is slow: a statement that no compiler takes away, and
+   that is no instruction, is the effect there. */
 #ifdef __clang__
 #define MQ_STEP __attribute__((noinline))
+#define MQ_SIDE_EFFECT() __asm__ volatile("" ::: "memory")
 #else
-#define MQ_STEP __attribute__((noinline, noclone, no_icf))
+#define MQ_STEP __attribute__((noipa))
+#define MQ_SIDE_EFFECT() ((void)0)
 #endif
 /* Kernels take their parameters as compile-time constants; the compiler specialises them. */
 #define MQ_KERNEL static inline __attribute__((always_inline))
@@ -45,6 +50,15 @@ MQ_KERNEL uint32_t mq_in_register(uint32_t x)
 {
     __asm__("" : "+r"(x));
     return x;
+}
+
+/* The same address, of which the compiler does not know that it lies in the arena as others do. Where a loop reads and
+   writes by different steps, GCC 12 computes the one address from the other, as a multiple: the base of the access is
+   then no pointer but 0, and it concludes that nothing at all is accessed. */
+MQ_KERNEL uint8_t *mq_apart(void *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
 }
 
 MQ_KERNEL int32_t mq_min(int32_t a, int32_t b)

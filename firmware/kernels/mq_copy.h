@@ -56,6 +56,7 @@ MQ_KERNEL void mq_copy_run(const mq_copy_t *p, const uint8_t *x, uint8_t *y)
 
 MQ_KERNEL void mq_copy(const mq_copy_t *p, const void *x, void *y)
 {
+    uint8_t *const out = mq_apart(y);
     const int32_t *xs = p->x_step;
     const int32_t *ys = p->y_step;
     for (int32_t i0 = 0; i0 < p->size[0]; i0++) {
@@ -66,7 +67,7 @@ MQ_KERNEL void mq_copy(const mq_copy_t *p, const void *x, void *y)
                         const int32_t from = i0 * xs[0] + i1 * xs[1] + i2 * xs[2] + i3 * xs[3] + i4 * xs[4];
                         const int32_t to = i0 * ys[0] + i1 * ys[1] + i2 * ys[2] + i3 * ys[3] + i4 * ys[4];
                         mq_copy_run(p, (const uint8_t *)x + (p->x_start + from) * p->bytes,
-                                    (uint8_t *)y + (p->y_start + to) * p->bytes);
+                                    out + (p->y_start + to) * p->bytes);
                     }
                 }
             }
