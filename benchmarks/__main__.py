@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mcuquant.errors import McuquantError, ModelError
-from mcuquant.objective import Objective
+from mcuquant.planner.objective import Objective
 
 from .cases import Case, run_case
 from .peers import TFLM

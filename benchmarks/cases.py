@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 import mcuquant as mq
-from mcuquant import linkmap
 from mcuquant.demo import reference
-from mcuquant.device.measure import Counter, Measurement
-from mcuquant.differ import seeded_samples
+from mcuquant.device.measurement import Counter, Measurement
 from mcuquant.errors import DeviceError
-from mcuquant.metrics import total_macs
-from mcuquant.objective import Objective
+from mcuquant.firmware_build import linkmap
+from mcuquant.ir.metrics import total_macs
+from mcuquant.planner.objective import Objective
+from mcuquant.testing.differ import seeded_samples
 
 SAMPLES = 4
 """Random inputs whose outputs are compared."""

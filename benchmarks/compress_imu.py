@@ -32,7 +32,7 @@ from mcuquant.demo.data import MEMBER, TRAIN, DemoData, Windows
 from mcuquant.demo.recordings import read_recordings
 from mcuquant.errors import DeviceError
 from mcuquant.ir import Graph
-from mcuquant.metrics import weight_bytes
+from mcuquant.ir.metrics import weight_bytes
 
 BOARD = "qemu-mps2-an386"
 SEEDS = (0, 1, 2)

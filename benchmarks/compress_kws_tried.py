@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import mcuquant as mq
-from mcuquant.board import load_board
+from mcuquant.boards.board import load_board
 from mcuquant.compression.costs import cost, cost_of
 from mcuquant.compression.from_graph import to_torch
 from mcuquant.compression.importance import Importance

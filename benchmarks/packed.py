@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import mcuquant as mq
-from mcuquant import ops
-from mcuquant.ir import Array, DType, Graph, Op, Palette, QParams, Role, Tensor
+from mcuquant.ir import Array, DType, Graph, Op, Palette, QParams, Role, Tensor, ops
 
 BOARD = "qemu-mps2-an386"
 SIZES = (784, 256, 128, 10)

@@ -26,8 +26,8 @@ from mcuquant.compression.qat import qat
 from mcuquant.compression.training import Samples, Training, accuracy, alone, fit
 from mcuquant.errors import DeviceError
 from mcuquant.ir import Array, Graph
-from mcuquant.layout import to_graph_layout
-from mcuquant.metrics import weight_bytes
+from mcuquant.ir.metrics import weight_bytes
+from mcuquant.quantization.sample_layout import to_graph_layout
 from mcuquant.quantization.snr import quantized_inputs
 
 from . import mnist

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from mcuquant.core import core_of
-from mcuquant.objective import Objective
+from mcuquant.boards.core import core_of
+from mcuquant.planner.objective import Objective
 
 from .cases import Case
 from .peers import SOURCE, TFLM

@@ -17,29 +17,29 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .board import Board, board_names, load_board
+    from .arithmetic.interpreter import run, trace
+    from .boards.board import Board, board_names, load_board
+    from .codegen.sensor_node import NodeSettings
     from .compression.pipeline import compress, compress_file
     from .compression.qat import qat
-    from .dut import Dut
     from .errors import McuquantError
     from .flow import compile, equalize, from_tflite, from_torch, load, quantize, save
-    from .interp import run, trace
     from .ir import Graph
-    from .node import NodeSettings
-    from .project import Project
+    from .project.dut import Dut
+    from .project.project import Project
     from .quantization import Weights, snr_report
 
 _HOMES = {
     "compression.pipeline": ("compress", "compress_file"),
     "compression.qat": ("qat",),
-    "board": ("Board", "board_names", "load_board"),
-    "dut": ("Dut",),
+    "boards.board": ("Board", "board_names", "load_board"),
+    "project.dut": ("Dut",),
     "errors": ("McuquantError",),
     "flow": ("compile", "equalize", "from_tflite", "from_torch", "load", "quantize", "save"),
-    "interp": ("run", "trace"),
+    "arithmetic.interpreter": ("run", "trace"),
     "ir": ("Graph",),
-    "node": ("NodeSettings",),
-    "project": ("Project",),
+    "codegen.sensor_node": ("NodeSettings",),
+    "project.project": ("Project",),
     "quantization": ("Weights", "snr_report"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

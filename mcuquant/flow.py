@@ -7,34 +7,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import build, graph_file
-from .application import DUT, LIBRARY, NODE, Application, application
-from .board import DEFAULT_BOARD, Board, load_board
-from .budget import check_built, check_fits, goal, within_flash
-from .details import DETAILS, details_of
-from .emit import emit, emit_library
+from .boards.board import DEFAULT_BOARD, Board, load_board
+from .codegen.application import DUT, LIBRARY, NODE, Application, application
+from .codegen.budget import check_built, check_fits, goal, within_flash
+from .codegen.emit import emit, emit_library
+from .codegen.lower import lower
+from .codegen.program import Call, Program
+from .codegen.sensor_node import NodeSettings, configure
+from .codegen.sources import Sources
+from .codegen.weight_coding import with_huffman
 from .errors import GraphError, ModelError, OutputError
-from .exporters.tflite import WEIGHTED, to_tflite
-from .frontends import tflite as tflite_frontend
-from .frontends import torch as torch_frontend
-from .image import with_huffman
-from .ir import Array, Graph, Level, Tensor
-from .linkmap import network_bytes
-from .lower import lower
-from .metrics import parameters
-from .node import NodeSettings, configure
-from .objective import DEFAULT
+from .firmware_build import build
+from .firmware_build.linkmap import network_bytes
+from .ir import Array, Graph, Level, Tensor, serialize
+from .ir.metrics import parameters
+from .ir.verify import verify
 from .passes import run_passes
 from .passes.shrink import shrink as shrink_graph
-from .plan import Goal, Plan, Step, plan
-from .program import Call, Program
-from .project import Project
+from .planner import Goal, Plan, Step, plan
+from .planner.objective import DEFAULT
+from .project.project import Project
 from .quantization import LayerSnr, Weights
 from .quantization import equalize as equalize
 from .quantization import quantize as quantize_graph
 from .quantization.prescribed import is_prescribed, prescribed
-from .sources import Sources
-from .verify import verify
+from .reporting.details import DETAILS, details_of
+from .tflite.reader import from_tflite as tflite_frontend
+from .tflite.writer.to_tflite import WEIGHTED, to_tflite
+from .torch_import import from_torch as torch_frontend
 from .version import __version__
 
 MODEL_FILE, NETWORK_FILE = "model.tflite", "network.mq"
@@ -57,7 +57,7 @@ def load(path: str | Path) -> Graph:
     """A model file by its ending: .pt2 (torch.export), .tflite, or .mq (`save`)."""
     match Path(path).suffix.lower():
         case ".mq":
-            return graph_file.from_bytes(Path(path).read_bytes(), str(path))
+            return serialize.from_bytes(Path(path).read_bytes(), str(path))
         case ".tflite":
             return from_tflite(path)
         case ".pt2":
@@ -72,7 +72,7 @@ def save(graph: Graph, path: str | Path) -> None:
     """A graph, compressed weights and all, as a file that `load` takes; its name ends in .mq."""
     if Path(path).suffix.lower() != ".mq":
         raise ModelError(f"{path}: a saved graph ends in .mq")
-    Path(path).write_bytes(graph_file.to_bytes(graph))
+    Path(path).write_bytes(serialize.to_bytes(graph))
 
 
 def network_of(directory: str | Path) -> Graph:
@@ -166,7 +166,7 @@ def _as_tflite(graph: Graph) -> tuple[Graph, Mapping[str, bytes]]:
 
     Where weights are stored as .tflite has no word for, the graph's own file is beside it.
     """
-    own = {NETWORK_FILE: graph_file.to_bytes(graph)} if _is_more(graph) else {}
+    own = {NETWORK_FILE: serialize.to_bytes(graph)} if _is_more(graph) else {}
     try:
         return graph, {MODEL_FILE: to_tflite(graph), **own}
     except ModelError as error:

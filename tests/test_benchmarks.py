@@ -15,11 +15,11 @@ from benchmarks import cases
 from benchmarks.cases import Case, run_case
 from benchmarks.peers import TFLM
 from benchmarks.tables import results
-from mcuquant import linkmap
 from mcuquant.errors import DeviceError
-from mcuquant.exporters.tflite import to_tflite
-from mcuquant.objective import Objective
-from mcuquant.project import Project
+from mcuquant.firmware_build import linkmap
+from mcuquant.planner.objective import Objective
+from mcuquant.project.project import Project
+from mcuquant.tflite.writer.to_tflite import to_tflite
 
 M4 = "qemu-mps2-an386"
 M55 = "qemu-mps3-an547"

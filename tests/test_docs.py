@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mcuquant import ops
-from mcuquant.ops import Op
+from mcuquant.ir import ops
+from mcuquant.ir.ops import Op
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

@@ -14,12 +14,13 @@ import torch
 from compressed import two_level
 
 import mcuquant as mq
-from mcuquant import build, flow
-from mcuquant.board import Region, load_board
+from mcuquant import flow
+from mcuquant.boards.board import Region, load_board
 from mcuquant.demo.train import build as demo_network
 from mcuquant.errors import BudgetError, DeviceError, GraphError, McuquantError, ModelError, OutputError, ToolError
+from mcuquant.firmware_build import build
 from mcuquant.ir import Array, Graph
-from mcuquant.project import Project
+from mcuquant.project.project import Project
 
 BOARDS = ("qemu-mps2-an385", "qemu-mps2-an386", "qemu-mps2-an500", "qemu-mps2-an505", "qemu-mps3-an547")
 

@@ -99,8 +99,8 @@ import sys
 sys.modules["torch"] = sys.modules["tflite_micro"] = None  # importing either now fails
 import mcuquant
 from mcuquant import flow
-from mcuquant.frontends import tflite
-from mcuquant.exporters import tflite
+from mcuquant.tflite.reader import from_tflite
+from mcuquant.tflite.writer import to_tflite
 from mcuquant.cli import main
 main(["--help"])
 """

@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from ..errors import McuquantError
+from .bench import bench, run
 from .boards import boards
 from .compare import compare_
 from .compile import compile_
 from .compress import compress
 from .demo import demo
-from .device import bench, run
 from .doctor import doctor
 from .flash import flash_
 from .inspect import inspect

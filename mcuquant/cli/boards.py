@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .. import report
-from ..board import board_names, load_board
+from ..boards.board import board_names, load_board
 from ..device.plugged import Plugged, plugged, profiles
+from ..reporting import tables
 from .console import next_step, say, show
 
 
@@ -31,11 +31,11 @@ def boards(name: str | None, connected: bool) -> None:
         _connected(plugged())
         return
     if name is None:
-        show(report.boards_table(load_board(each) for each in board_names()))
+        show(tables.boards_table(load_board(each) for each in board_names()))
         next_step("mcuquant boards NAME")
         return
     board = load_board(name)
-    show(report.board_details(board))
+    show(tables.board_details(board))
     next_step(f"mcuquant compile MODEL --board {name} --calibration X.npz -o build/model")
 
 
@@ -45,7 +45,7 @@ def _connected(found: tuple[Plugged, ...]) -> None:
         next_step("mcuquant boards")
         return
     known = [load_board(each) for each in board_names()]
-    made = report.table("port", "USB id", "serial number", "*it says it is", "profiles")
+    made = tables.table("port", "USB id", "serial number", "*it says it is", "profiles")
     for one in found:
         matching = ", ".join(profiles(one, known)) or "none"
         made.add_row(one.port, f"{one.usb.vid:04x}:{one.usb.pid:04x}", one.serial or "-", one.description, matching)

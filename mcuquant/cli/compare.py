@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from .. import report
-from ..compare import Change, compare, layer_changes, load_measurement, tolerance_of, worse
+from ..reporting import tables
+from ..reporting.compare import Change, compare, layer_changes, load_measurement, tolerance_of, worse
 from .console import say, show
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -45,7 +45,7 @@ def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str) -> None:
 
 
 def _table(changes: Iterable[Change]) -> Table:
-    made = report.table("*what", ">old", ">new", ">change")
+    made = tables.table("*what", ">old", ">new", ">change")
     for change in changes:
         made.add_row(change.name, f"{change.old:,}", f"{change.new:,}", f"{100 * change.growth:+.2f} %")
     return made

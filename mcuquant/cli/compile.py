@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import report
-from ..application import APPLICATIONS, DUT, LIBRARY, NODE
-from ..board import DEFAULT_BOARD, load_board
-from ..build import check_free
-from ..objective import DEFAULT
-from .aim import aim_options
+from ..boards.board import DEFAULT_BOARD, load_board
+from ..codegen.application import APPLICATIONS, DUT, LIBRARY, NODE
+from ..firmware_build.build import check_free
+from ..planner.objective import DEFAULT
+from ..reporting import tables
+from .array_files import named
 from .console import next_step, say, show, working
-from .data import named
 from .node import node_options, read_node
-from .recipe import Recipe, read_recipe, recipe_options
+from .objective_options import aim_options
+from .quantization_options import Recipe, read_recipe, recipe_options
 
 if TYPE_CHECKING:
     from ..ir import Array, Graph
-    from ..project import Project
+    from ..project.project import Project
     from ..quantization import LayerSnr
 
 SNR_SAMPLES = 16
@@ -132,7 +132,7 @@ def _quantized(
     if snr:
         with working("comparing layers"):
             rows = snr_report(graph, quantized, x[:SNR_SAMPLES], channels_first)
-        show(report.snr_table(rows))
+        show(tables.snr_table(rows))
     return graph, quantized, rows
 
 
@@ -154,7 +154,7 @@ def _report(project: Project) -> None:
         next_step(f"make -C {where}")
         return
     built = manifest["firmware"]
-    show(report.memory_table(project.board, built["flash_bytes"], built["ram_bytes"], manifest["arena_bytes"]))
+    show(tables.memory_table(project.board, built["flash_bytes"], built["ram_bytes"], manifest["arena_bytes"]))
     say(f"Wrote {where}: C project, {_networks(project)}, manifest.json, firmware.elf.")
     in_the_loop = "node" if "node" in manifest else "validate"
     next_step(f"mcuquant bench {where}", f"mcuquant {in_the_loop} {where} --data X.npz")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import build, report
 from ..errors import ToolError
+from ..firmware_build import build
+from ..reporting import tables
 from .console import next_step, say, show, stages
 
 if TYPE_CHECKING:
     from ..compression.recipe import Recipe
-    from ..record import Record
+    from ..reporting.record import Record
 
 PACKAGES = ("torch", "torch_pruning", "torchao", "optuna")
 NEEDS = "pip install 'mcuquant[compress]'"
@@ -73,7 +74,7 @@ def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool) 
     if made.reused:
         kept = f"{directory}{STEPS_SUFFIX}"
         say(f"Taken from {kept}, where an earlier run left them: {', '.join(made.reused)}. --fresh makes them anew.")
-    show(report.records_table(made.records))
+    show(tables.records_table(made.records))
     for line in sources(made.records):
         say(line)
     say(f"Wrote {project.directory}: C project, manifest.json, records.json, firmware.elf.")
@@ -82,7 +83,7 @@ def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool) 
 
 def _of_trial(recipe: Path, trial: int) -> Recipe:
     with needed():
-        from ..search import trial_recipe
+        from ..compression.recipe_search import trial_recipe
     return trial_recipe(recipe, trial)
 
 

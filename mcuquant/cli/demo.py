@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from .. import build, report
-from ..board import DEFAULT_BOARD, Board, load_board
+from ..boards.board import DEFAULT_BOARD, Board, load_board
 from ..errors import DeviceError, ToolError
+from ..firmware_build import build
+from ..reporting import tables
+from .bench import on_board
 from .console import next_step, progress, say, show, working
-from .device import on_board
 
 if TYPE_CHECKING:
     from ..demo.data import DemoData
     from ..demo.train import Epoch, Trained
     from ..ir import Array, Graph
-    from ..project import Project
+    from ..project.project import Project
 
 EVERY = 4
 """Of the test windows, those that go through the serial port."""
@@ -68,7 +69,7 @@ def demo(board: str, seed: int, output: Path) -> None:
         ("int8, interpreter on this computer", len(device), integers.accuracy(host[::EVERY], some)),
         (f"int8, {project.board.name}", len(device), integers.accuracy(device, some)),
     ]
-    show(report.accuracy_table(rows))
+    show(tables.accuracy_table(rows))
     _measure(project)
     say(f"\nThe demo took {time.monotonic() - start:.0f} s. {output} holds a C project: make -C {output} builds it.")
     node = output.with_name(f"{output.name}-node")
@@ -120,7 +121,7 @@ def _compile(int8: Graph, source: Graph, board: Board, output: Path) -> Project:
     for note in project.manifest["notes"]:
         say(f"   {note}")
     firmware, arena = project.firmware, project.manifest["arena_bytes"]
-    show(report.memory_table(project.board, firmware.flash_bytes, firmware.ram_bytes, arena))
+    show(tables.memory_table(project.board, firmware.flash_bytes, firmware.ram_bytes, arena))
     return project
 
 

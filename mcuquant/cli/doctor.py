@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import click
 from rich.table import Table
 
-from .. import report
-from ..doctor import Check, checks, missing
+from ..reporting import tables
 from .console import next_step, say, show, working
+from .system_checks import Check, checks, missing
 
 
 @click.command()
@@ -33,7 +33,7 @@ def doctor(ctx: click.Context) -> None:
 
 
 def _table(found: Sequence[Check]) -> Table:
-    made = report.table("", "what", "for", "found, or how to get it")
+    made = tables.table("", "what", "for", "found, or how to get it")
     for check in found:
         made.add_row(_mark(check), check.name, check.purpose, check.found or check.remedy)
     return made

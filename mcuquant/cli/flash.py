@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from ..board import load_board
+from ..boards.board import load_board
 from ..device.flash import flash
 from ..errors import BoardError
-from ..project import Project
+from ..project.project import Project
+from .bench import DIRECTORY
 from .console import next_step, say, working
-from .device import DIRECTORY
 
 
 @click.command("flash")

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import report
-from ..board import DEFAULT_BOARD, load_board
-from ..objective import DEFAULT
-from .aim import aim_options
+from ..boards.board import DEFAULT_BOARD, load_board
+from ..planner.objective import DEFAULT
+from ..reporting import tables
 from .console import next_step, say, show, working, write_json
+from .objective_options import aim_options
 
 if TYPE_CHECKING:
     from ..ir import Graph
-    from ..plan import Goal
-    from ..project import Project
+    from ..planner import Goal
+    from ..project.project import Project
 
 
 @click.command()
@@ -62,8 +62,9 @@ def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None, 
 
 
 def _of_model(path: Path, board: str, aim: Mapping[str, Any]) -> Mapping[str, Any]:
-    from .. import describe, flow
-    from ..budget import goal
+    from .. import flow
+    from ..codegen.budget import goal
+    from ..reporting import describe
 
     graph, target = flow.load(path), load_board(board)
     wanted = goal(graph, target, aim["optimize"] or DEFAULT, aim["max_ram"], aim["max_flash"])
@@ -72,8 +73,9 @@ def _of_model(path: Path, board: str, aim: Mapping[str, Any]) -> Mapping[str, An
 
 def _of_project(directory: Path) -> Mapping[str, Any]:
     """The network that the folder was compiled from; sizes from the firmware once that is built."""
-    from .. import describe, flow
-    from ..project import Project
+    from .. import flow
+    from ..project.project import Project
+    from ..reporting import describe
 
     project = Project.open(directory)
     graph = flow.network_of(directory)
@@ -89,7 +91,7 @@ def _of_project(directory: Path) -> Mapping[str, Any]:
 
 def _goal_of(project: Project, graph: Graph) -> Goal:
     """What its kernels were chosen for: stricter than asked for, where the first ones were too large as built."""
-    from ..budget import goal
+    from ..codegen.budget import goal
 
     said = project.manifest
     most_flash = said["estimate"].get("most_flash_bytes", said["max_flash_bytes"])
@@ -99,18 +101,18 @@ def _goal_of(project: Project, graph: Graph) -> Goal:
 def _show(facts: Mapping[str, Any]) -> None:
     kind = "float" if facts["float"] else "integer"
     say(f"{facts['title']}: {kind}, {facts['parameters']:,} parameters, {facts['macs']:,} MACs; for {facts['board']}")
-    show(report.layer_table(facts["layers"]))
+    show(tables.layer_table(facts["layers"]))
     if not facts["float"]:
         say("")
-        show(report.quantization_table(facts["quantization"]))
+        show(tables.quantization_table(facts["quantization"]))
     say("")
-    show(report.kernel_table(facts["kernels"]))
+    show(tables.kernel_table(facts["kernels"]))
     say("")
-    say(report.choice_text(facts))
+    say(tables.choice_text(facts))
     for key, text in (("arena_bytes", "arena"), ("ram_bytes", "RAM"), ("flash_bytes", "flash")):
         if key in facts:
-            say(f"{text}: {report.bytes_text(facts[key])} ({facts[key + '_source']})")
-    say(report.peak_text(facts["arena_peak"]))
+            say(f"{text}: {tables.bytes_text(facts[key])} ({facts[key + '_source']})")
+    say(tables.peak_text(facts["arena_peak"]))
 
 
 def _next(what: Path, facts: Mapping[str, Any]) -> str:

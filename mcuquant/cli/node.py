@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
-from .. import report
+from ..codegen.sensor_node import Node, NodeSettings, difference
 from ..errors import CalibrationError, DeviceError
 from ..ir import Array
-from ..node import Node, NodeSettings, difference
-from ..project import Project
+from ..project.project import Project
+from ..reporting import tables
+from .array_files import load_arrays
+from .bench import DIRECTORY, FILE, PORT
 from .console import next_step, say, show, working
-from .data import load_arrays
-from .device import DIRECTORY, FILE, PORT
 
 _NEEDED = ("mean", "std")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -52,7 +52,7 @@ def node_(directory: Path, data: Path, port: str | None) -> None:
         expected = project.run_node(raw)
     with working(f"running on {project.board.name}"), project.connect(port) as dut:
         made = dut.run_node(raw)
-    show(report.decision_table(made.decisions))
+    show(tables.decision_table(made.decisions))
     say(f"Samples: {made.samples:,}; inferences: {made.inferences:,}; decisions: {len(made.decisions):,}.")
     told = difference(made, expected)
     if told:

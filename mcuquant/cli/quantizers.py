@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from .. import report
-from ..board import DEFAULT_BOARD, load_board
+from ..boards.board import DEFAULT_BOARD, load_board
+from ..reporting import tables
+from .array_files import named
 from .console import next_step, progress, say, show, working
-from .data import named
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -33,7 +33,7 @@ def quantizers_(model: Path, calibration: Path, data: Path | None, board: str, b
       mcuquant quantizers net.pt2 --calibration x.npz --bits 4 --board qemu-mps3-an547
     """
     from .. import flow
-    from ..compression.weighing import weigh
+    from ..compression.quantizer_table import weigh
     from ..quantization.quantizers import BITS, QUANTIZERS
 
     target = load_board(board)
@@ -50,7 +50,7 @@ def quantizers_(model: Path, calibration: Path, data: Path | None, board: str, b
         for row in weigh(graph, x, target, test, classes, bits=tried, channels_first=first):
             found.append(row)
             done(len(found))
-    show(report.quantizers_table(map(asdict, found)))
+    show(tables.quantizers_table(map(asdict, found)))
     say("Constants as the kernels read them, no code; cycles estimated by the cost model, not measured.")
     best = max(found, key=lambda row: (row.right or 0.0, row.output_db))
     next_step(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..project import Project
+from ..project.project import Project
 from .console import next_step, say, working, write_whole
 
 if TYPE_CHECKING:
-    from ..html.page import Build
+    from ..reporting.html.page import Build
 
 
 @click.command("report")
@@ -34,7 +34,7 @@ def report_(directory: Path, others: tuple[Path, ...], output: Path | None) -> N
       mcuquant report build/net
       mcuquant report build/net build/net4 search/records.json -o nets.html
     """
-    from ..html import page
+    from ..reporting.html import page
 
     folders = [directory, *(path for path in others if path.is_dir())]
     files = [path for path in others if not path.is_dir()]
@@ -49,7 +49,7 @@ def report_(directory: Path, others: tuple[Path, ...], output: Path | None) -> N
 
 def _measured(project: Project) -> Build:
     """What was measured before, or is now on an emulated board."""
-    from ..html import page
+    from ..reporting.html import page
 
     found = page.measured_before(project)
     if found is None and project.board.is_emulated and (project.directory / "firmware.elf").is_file():

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from .. import report
-from ..record import RECORDS, Record, records_text
+from ..reporting import tables
+from ..reporting.record import RECORDS, Record, records_text
 from .compress import FILE, needed
 from .console import next_step, progress, say, show, write_whole
 
 if TYPE_CHECKING:
-    from ..search import Found, Tried
+    from ..compression.recipe_search import Found, Tried
 
 AXES = {
     "cycles": "cycles, estimated",
@@ -54,7 +54,7 @@ def search(recipe: Path) -> None:
       mcuquant compress recipe.toml --trial 17      the network of a trial, with its test samples
     """
     with needed():
-        from .. import search as searching
+        from ..compression import recipe_search as searching
     what = searching.Search.load(recipe)
     with progress("trials", what.settings.trials) as done:
         found = searching.search(recipe, lambda n, _: done(n))
@@ -68,7 +68,7 @@ def search(recipe: Path) -> None:
 
 
 def _table(tried: Sequence[Tried], costs: Sequence[str]) -> Table:
-    made = report.table(">trial", ">right", *(f">{cost}" for cost in costs), "*settings")
+    made = tables.table(">trial", ">right", *(f">{cost}" for cost in costs), "*settings")
     for one in tried:
         settings = ", ".join(f"{key} {_value(value)}" for key, value in one.values.items())
         numbers = (f"{one.costs[cost]:,}" for cost in costs)
@@ -81,8 +81,8 @@ def _value(value: object) -> str:
 
 
 def _keep(found: Found, costs: Sequence[str], folder: Path) -> None:
-    from ..html.scatter import scatter
-    from ..html.svg import standalone
+    from ..reporting.html.scatter_chart import scatter
+    from ..reporting.html.svg import standalone
 
     folder.mkdir(parents=True, exist_ok=True)
     text = records_text(tried.record for tried in found.trials)

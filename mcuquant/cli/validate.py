@@ -9,14 +9,15 @@ from typing import Any
 import click
 import numpy as np
 
-from .. import report
 from ..errors import CalibrationError, DeviceError
 from ..ir import Array
-from ..layout import to_graph_layout
-from ..project import Port, Project, check_inputs
+from ..project.folder import Port, check_inputs
+from ..project.project import Project
+from ..quantization.sample_layout import to_graph_layout
+from ..reporting import tables
+from .array_files import named
+from .bench import DIRECTORY, FILE, NEW_FILE, PORT, on_board
 from .console import next_step, progress, say, working, write_json
-from .data import named
-from .device import DIRECTORY, FILE, NEW_FILE, PORT, on_board
 
 
 @click.command()
@@ -58,7 +59,7 @@ def validate(directory: Path, data: Path | None, layers: bool, json_path: Path |
     answers = on_board(project, stored, port)
     predicted = np.reshape(answers[0], (len(classes), -1)).argmax(axis=1)
     right = int((predicted == classes).sum())
-    accuracy = f"{report.share_text(right, len(classes))} ({right:,} of {len(classes):,})"
+    accuracy = f"{tables.share_text(right, len(classes))} ({right:,} of {len(classes):,})"
     if str(json_path) != "-":
         say(f"Accuracy on {project.board.name}: {accuracy}.")
     equal = _compare(project, answers, expected)
@@ -75,7 +76,7 @@ RANDOM_SAMPLES = 3
 
 def _layers(project: Project, data: Path | None, port: str | None) -> None:
     """DeviceError with the first difference, if there is one."""
-    from ..differ import Oracle, first_difference, seeded_samples
+    from ..testing.differ import Oracle, first_difference, seeded_samples
 
     oracle = Oracle.of(project)
     if data is None:

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..board import Board
-from ..budget import goal
-from ..describe import as_integers
+from ..boards.board import Board
+from ..codegen.budget import goal
+from ..codegen.lower import lower
 from ..errors import BudgetError
-from ..frontends import torch as frontend
 from ..ir import Graph
-from ..lower import lower
-from ..metrics import total_macs, weight_bytes
+from ..ir.metrics import total_macs, weight_bytes
 from ..passes import run_passes
-from ..plan import plan
+from ..planner import plan
 from ..quantization import with_palettes
+from ..reporting.describe import as_integers
+from ..torch_import import from_torch as frontend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import ops
 from ..errors import UnsupportedOpError
-from ..ir import Activation, Array, Graph
+from ..ir import Activation, Array, Graph, ops
 from ..ir import Tensor as Constant
 
 Step = tuple[str, tuple[int, ...], int]

@@ -21,7 +21,7 @@ import torch_pruning as tp
 from torch import Tensor, nn
 
 from ..errors import CalibrationError, ModelError
-from .channels import Coupled
+from .channel_groups import Coupled
 
 Batch = tuple[Tensor, Tensor]
 """Inputs, and what the loss compares the outputs with."""

@@ -12,29 +12,30 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import flow, interp
-from ..board import Board, load_board
+from .. import flow
+from ..arithmetic import interpreter
+from ..boards.board import Board, load_board
 from ..errors import ConfigError
 from ..ir import Array, Graph
-from ..layout import to_graph_layout
-from ..metrics import parameters, total_macs
-from ..project import Project
+from ..ir.metrics import parameters, total_macs
+from ..project.project import Project
 from ..quantization import Weights, with_palettes
+from ..quantization.sample_layout import to_graph_layout
 from ..quantization.snr import quantized_inputs
-from ..record import RECORDS, Record, records_text
+from ..reporting.record import RECORDS, Record, records_text
 from . import training
-from .anew import Together, anew
 from .costs import Cost, cost, cost_of
 from .folding import folded
 from .inputs import Data, load_augment, load_data, load_net
 from .masks import Masks, hold, sparsify
 from .prune import batches_of, prune
 from .recipe import Recipe, Stride, load_recipe, targets_of
-from .sharing import baked, share
+from .reinitialize import Together, anew
 from .steps import Steps, folder_of
 from .stride_search import Strides, strides_for
 from .strides import strided
 from .training import Augment, Samples, Training, fit
+from .weight_sharing import baked, share
 
 ESTIMATE = "estimated by the cost model"
 _ASKED = 256
@@ -323,6 +324,6 @@ def integer_answers(graph: Graph, x: Array, done: Callable[[int], None] = lambda
     ordered = to_graph_layout(x, graph[graph.inputs[0]].shape)
     rows = []
     for i in range(len(ordered)):
-        rows.append(interp.run(graph, quantized_inputs(graph, [ordered[i : i + 1]]))[0].reshape(-1))
+        rows.append(interpreter.run(graph, quantized_inputs(graph, [ordered[i : i + 1]]))[0].reshape(-1))
         done(i + 1)
     return np.stack(rows)

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
 
-from ..board import Board
+from ..boards.board import Board
 from ..errors import BudgetError, CalibrationError
-from .anew import anew
-from .channels import Coupled, coupled, cut
+from .channel_groups import Coupled, coupled, cut
 from .costs import Cost, Target, cost
 from .importance import Batch, Importance, Loss, scores
+from .reinitialize import anew
 from .widths import kept, widths
 
 MULTIPLES = (4, 1)

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from ..board import DEFAULT_BOARD
+from ..boards.board import DEFAULT_BOARD
 from ..errors import CalibrationError
 from .costs import UNITS, Cost, Target
 from .importance import Importance
 from .masks import Sparsity
 from .prune import Pruning, check_one
 from .settings import Reader, read_table
-from .sharing import Sharing
 from .training import Training
+from .weight_sharing import Sharing
 
 _PART = re.compile(r"(\d+(?:\.\d+)?) ?%")
 

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..board import Board
-from ..record import Record
+from ..boards.board import Board
+from ..reporting.record import Record
 from ..version import __version__
 from .inputs import Data
 from .recipe import Recipe

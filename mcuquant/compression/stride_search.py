@@ -9,7 +9,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from ..board import Board
+from ..boards.board import Board
 from ..errors import BudgetError, ModelError
 from .costs import Cost, Target, cost
 from .matching import distance

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .channels import Coupled
+from .channel_groups import Coupled
 
 LEAST = 1 / 8
 """No layer loses more than the rest of its channels when all are ranked together: one starved layer starves all."""

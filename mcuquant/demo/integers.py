@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import flow, interp
+from .. import flow
+from ..arithmetic import interpreter
 from ..ir import Array, Graph
-from ..layout import to_graph_layout
+from ..quantization.sample_layout import to_graph_layout
 from ..quantization.snr import quantized_inputs
 from .data import DemoData, Windows
 
@@ -34,7 +35,7 @@ def stored_windows(graph: Graph, windows: Windows) -> Array:
 
 def host_outputs(graph: Graph, stored: Array) -> Array:
     """(N, 7) int8: what the interpreter makes of stored inputs."""
-    return np.concatenate([interp.run(graph, [stored[i : i + 1]])[0] for i in range(len(stored))])
+    return np.concatenate([interpreter.run(graph, [stored[i : i + 1]])[0] for i in range(len(stored))])
 
 
 def accuracy(outputs: Array, windows: Windows) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from ..board import Board
+from ..boards.board import Board
 from ..errors import BoardError, ToolError
 from .transport import SocketTransport, Transport
 

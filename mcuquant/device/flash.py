@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..board import Board
+from ..boards.board import Board
 from ..errors import BoardError, ToolError
 from . import flash_pyocd, flash_tool, flash_uf2
+from .flash_image import segments
 from .flash_job import Job
-from .image import segments
 from .plugged import Plugged, choose, plugged
 
 

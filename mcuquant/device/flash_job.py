@@ -6,9 +6,9 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..board import Board, Flashing
+from ..boards.board import Board, Flashing
 from ..errors import DeviceError
-from .image import Segment, flat
+from .flash_image import Segment, flat
 from .plugged import Plugged
 
 

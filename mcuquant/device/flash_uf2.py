@@ -6,8 +6,8 @@ import os
 import time
 from pathlib import Path
 
+from .flash_image import uf2
 from .flash_job import Job, State
-from .image import uf2
 
 DRIVES = ("/media/*/*", "/media/*", "/run/media/*/*", "/mnt/*", "/Volumes/*")
 """Where systems mount them."""

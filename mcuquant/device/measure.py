@@ -1,131 +1,16 @@
-"""What an inference costs, layer by layer, and what kind of number that is."""
+"""Measuring an inference on a board: through the firmware's timer, or from what QEMU's plugin counted."""
 
 from __future__ import annotations
 
-import enum
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
-from ..board import Board
+from ..boards.board import Board
 from ..errors import DeviceError
-from .cycles import Counts, CycleCounts
+from .cycle_model import Counts, CycleCounts
 from .link import Link
-from .table import measurement_text
+from .measurement import Counter, Layer, LayerMeasurement, Measurement
 from .wire import DeviceInfo
-
-
-class Counter(enum.StrEnum):
-    """Where a count comes from. Numbers of different counters are never added, compared or shown as one."""
-
-    MODELLED_CYCLES = "cycles (modelled from Arm's instruction timings, no wait states)"
-    COUNTED_INSTRUCTIONS = "instructions (counted in QEMU)"
-    QEMU_INSTRUCTIONS = "instructions (QEMU -icount)"
-    CYCCNT_CYCLES = "cycles (DWT CYCCNT)"
-    SYSTICK_CYCLES = "cycles (SysTick)"
-    TIMER_CYCLES = "cycles (timer of the chip, at the core's clock)"
-
-    @property
-    def unit(self) -> str:
-        return self.value.partition(" ")[0]
-
-    @property
-    def is_emulated(self) -> bool:
-        return self in (Counter.MODELLED_CYCLES, Counter.COUNTED_INSTRUCTIONS, Counter.QEMU_INSTRUCTIONS)
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One step of the network, as its manifest names it; `shape` is that of its output."""
-
-    name: str
-    op: str
-    shape: tuple[int, ...]
-    macs: int
-
-
-@dataclass(frozen=True, slots=True)
-class LayerMeasurement:
-    layer: Layer
-    count: int
-    """In the unit of the measurement's counter."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """One network on one board. `count` is of the whole inference, measured by itself: not the sum of the layers'."""
-
-    board: str
-    core: str
-    digest: str
-    counter: Counter
-    clock_hz: int
-    """The core clock actually running, or, under emulation, the board's."""
-    count: int
-    layers: tuple[LayerMeasurement, ...]
-    flash_bytes: int
-    ram_bytes: int
-    arena_bytes: int
-    stack_bytes: int
-    """The most that was ever in use, the application's own included."""
-    counts: Counts | None = None
-    """Of the whole inference: instructions, loads, stores and bytes read from flash, where QEMU's plugin counted."""
-    notes: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return measurement_text(self)
-
-    @property
-    def macs(self) -> int:
-        return sum(row.layer.macs for row in self.layers)
-
-    @property
-    def latency_us(self) -> float:
-        return self.microseconds(self.count)
-
-    @property
-    def latency_source(self) -> str:
-        """What `latency_us` is."""
-        if self.counter is Counter.MODELLED_CYCLES:
-            return f"modelled cycles at {self.clock_hz / 1e6:g} MHz; not a board's time"
-        if self.counter.is_emulated:
-            return f"modelled: one instruction a clock at {self.clock_hz / 1e6:g} MHz; not a board's time"
-        return f"measured at {self.clock_hz / 1e6:g} MHz"
-
-    def microseconds(self, count: int) -> float:
-        return count * 1e6 / self.clock_hz
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a JSON file; counts are under the name of their unit."""
-        return {
-            "board": self.board,
-            "core": self.core,
-            "digest": self.digest,
-            "counter": self.counter.value,
-            "clock_hz": self.clock_hz,
-            **_known(self.counts),
-            self.counter.unit: self.count,
-            "latency_us": round(self.latency_us, 3),
-            "latency_source": self.latency_source,
-            "macs": self.macs,
-            "flash_bytes": self.flash_bytes,
-            "ram_bytes": self.ram_bytes,
-            "arena_bytes": self.arena_bytes,
-            "stack_bytes": self.stack_bytes,
-            "layers": [self._layer_json(row) for row in self.layers],
-            "notes": list(self.notes),
-        }
-
-    def _layer_json(self, row: LayerMeasurement) -> dict[str, Any]:
-        return {
-            "name": row.layer.name,
-            "op": row.layer.op,
-            "shape": list(row.layer.shape),
-            "macs": row.layer.macs,
-            self.counter.unit: row.count,
-            "latency_us": round(self.microseconds(row.count), 3),
-        }
 
 
 def counter_of(board: Board, info: DeviceInfo, is_counting: bool) -> Counter:
@@ -222,10 +107,6 @@ def modelled(
         stack_bytes=link.memory().stack_peak,
         counts=window.total,
     )
-
-
-def _known(counts: Counts | None) -> dict[str, int]:
-    return {} if counts is None else {name: n for name, n in asdict(counts).items() if n is not None}
 
 
 def _count(counts: Counts) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from serial.tools import list_ports
 
-from ..board import Board, Usb
+from ..boards.board import Board, Usb
 from ..errors import DeviceError
 
 

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from ..ops import Op
-from . import (
+from ..ir.ops import Op
+from . import expanded, strips
+from .dsp import (
     add_words,
-    bitmap,
-    conv,
-    conv_few,
-    depthwise,
+    conv_few_channels,
     depthwise_compact,
-    depthwise_mve,
-    depthwise_scalar,
-    elementwise,
-    expanded,
-    fields,
-    fully_connected,
+    depthwise_planes,
+    fully_connected_eight,
     gemm,
     gemm_sums,
-    matmul,
-    movement,
-    mve,
-    packed_gemm,
     pointwise_eight,
-    pool,
-    reduce,
-    scalar,
-    softmax,
-    sparse,
-    strips,
-    unary,
-    unpacked,
     winograd,
 )
-from .base import Blob, Exactly, In, Ins, Number, Out, Parts, Pooling, Record, Scratch, Site, Struct, Variant
+from .mve import depthwise_mve, product_mve
+from .packed import fully_connected_fields, packed_gemm, unpacked
+from .plain import conv, elementwise, matmul, movement, pool, reduce, softmax, unary
+from .scalar import depthwise_scalar, product_scalar
+from .sparse import bitmap, sparse
+from .variant import Blob, Exactly, In, Ins, Number, Out, Parts, Pooling, Record, Scratch, Site, Struct, Variant
 
 __all__ = [
     "VARIANTS",
@@ -55,24 +42,24 @@ __all__ = [
 
 _OF_ONE: tuple[Variant, ...] = (
     *sparse.VARIANTS,
-    *fields.VARIANTS,
+    *fully_connected_fields.VARIANTS,
     *packed_gemm.VARIANTS,
     *unpacked.VARIANTS,
-    *mve.VARIANTS,
+    *product_mve.VARIANTS,
     *depthwise_mve.VARIANTS,
     *add_words.VARIANTS,
-    *conv_few.VARIANTS,
-    *depthwise.VARIANTS,
+    *conv_few_channels.VARIANTS,
+    *depthwise_planes.VARIANTS,
     *depthwise_compact.VARIANTS,
-    *fully_connected.VARIANTS,
+    *fully_connected_eight.VARIANTS,
     *pointwise_eight.VARIANTS,
     *winograd.VARIANTS,
     *gemm.VARIANTS,
     *gemm_sums.VARIANTS,
     *packed_gemm.OF_BITMAPS,
-    *scalar.VARIANTS,
+    *product_scalar.VARIANTS,
     *depthwise_scalar.VARIANTS,
-    *expanded.expanded((*depthwise_mve.VARIANTS, *depthwise.VARIANTS, *depthwise_scalar.VARIANTS)),
+    *expanded.expanded((*depthwise_mve.VARIANTS, *depthwise_planes.VARIANTS, *depthwise_scalar.VARIANTS)),
     *conv.VARIANTS,
     *bitmap.VARIANTS,
     *matmul.VARIANTS,

@@ -12,8 +12,8 @@ from functools import lru_cache
 import numpy as np
 
 from ..ir import QParams, Tensor
-from .base import Site, Variant, apart, has_steps
-from .packing import is_packed
+from .shared.packing import is_packed
+from .variant import Site, Variant, apart, has_steps
 
 
 def expanded(variants: Sequence[Variant]) -> tuple[Variant, ...]:

@@ -12,10 +12,9 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from ..ops import ConvPool, Pool
-from .base import Arg, In, Out, Pooling, Scratch, Site, Variant
-from .cost import CALL
-from .overlap import lead
+from ..ir.ops import ConvPool, Pool
+from .shared.overlap import lead
+from .variant import CALL, Arg, In, Out, Pooling, Scratch, Site, Variant
 
 ROWS = (1, 2, 4)
 """Of the pooling's output, by strip. More take more scratch, and less time where windows overlap or tiles are high."""

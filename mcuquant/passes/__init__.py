@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..ir import Graph, Level
-from ..verify import verify
+from ..ir.verify import verify
 from .drop_dead import drop_dead
 from .drop_identities import drop_identities
 from .expand_average_pool import expand_average_pool

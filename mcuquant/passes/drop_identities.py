@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .. import ops
-from ..ir import Graph, Op
+from ..ir import Graph, Op, ops
 from .rewrite import Draft, renamed, same_type
 
 

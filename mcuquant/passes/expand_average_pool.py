@@ -10,8 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import ops
-from ..ir import Activation, Array, Graph, Shape
+from ..ir import Activation, Array, Graph, Shape, ops
 from .rewrite import Draft, is_quantised
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import ops
-from ..ir import Graph
+from ..ir import Graph, ops
 from .rewrite import Draft
 
 

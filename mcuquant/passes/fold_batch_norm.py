@@ -11,8 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import ops
-from ..ir import Array, Graph, Op
+from ..ir import Array, Graph, Op, ops
 from .rewrite import Draft
 
 _BEFORE = (ops.Conv2D, ops.DepthwiseConv2D, ops.TransposeConv, ops.FullyConnected)

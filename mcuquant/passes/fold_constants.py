@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..interp import evaluate
+from ..arithmetic.interpreter import evaluate
 from ..ir import Graph, Op, Role, Tensor
-from ..metrics import effort
+from ..ir.metrics import effort
 
 MOST_EFFORT = 1 << 26
 """Effort for one graph. Real networks fold a few thousand elements; a file made to keep us busy may ask for any number,

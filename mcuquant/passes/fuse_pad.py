@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .. import ops
-from ..ir import Graph
-from ..ops import Padding
+from ..ir import Graph, ops
+from ..ir.ops import Padding
 from .rewrite import Draft, same_type
 
 Convolution = ops.Conv2D | ops.DepthwiseConv2D

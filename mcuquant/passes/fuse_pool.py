@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .. import ops
-from ..ir import Graph
-from ..ops import ConvPool
+from ..ir import Graph, ops
+from ..ir.ops import ConvPool
 from .rewrite import Draft
 
 

@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import ops
-from ..integer import LutParams, params
-from ..interp import evaluate
-from ..interp.weighted import Weighted, finish, operands, products
-from ..ir import Array, Graph, Op, Tensor
+from ..arithmetic.interpreter import evaluate
+from ..arithmetic.interpreter.weighted_sums import Weighted, finish, operands, products
+from ..arithmetic.parameters import LutParams, params
+from ..ir import Array, Graph, Op, Tensor, ops
 
 
 class Interval(NamedTuple):

@@ -11,10 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import ops
-from ..ir import Array, DType, Graph, Op, QParams, Role, Tensor
-from ..metrics import effort, parameters, total_macs
-from .channels import always, foldable, mixes, needed
+from ..ir import Array, DType, Graph, Op, QParams, Role, Tensor, ops
+from ..ir.metrics import effort, parameters, total_macs
+from .constant_channels import always, foldable, mixes, needed
 from .intervals import Interval, intervals
 
 MOST_EFFORT = 1 << 29

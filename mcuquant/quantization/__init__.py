@@ -10,28 +10,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import ops
+from ..arithmetic.interpreter import trace
 from ..errors import CalibrationError, GraphError
-from ..interp import trace
-from ..ir import Array, DType, Graph, Tensor
+from ..ir import Array, DType, Graph, Tensor, ops
 from . import quantizers
 from .equalize import equalize as equalize
-from .histogram import Histogram
+from .integer_graph import rewritten
 from .methods import METHODS
 from .mixed import mixed
-from .palettes import with_palettes as with_palettes
 from .precision import LayerBits as LayerBits
 from .precision import chosen_bits, layer_bits, precision_note
 from .precision import sensitivity as sensitivity
 from .reconstruct import reconstructed
-from .rewrite import rewritten
 from .samples import read_samples, single
+from .scale_groups import share
 from .scales import choose
-from .sharing import share
 from .snr import LayerSnr as LayerSnr
 from .snr import output_snr
 from .snr import snr_report as snr_report
-from .weights import FittedLayers, fit_weights
+from .value_histogram import Histogram
+from .weight_palettes import with_palettes as with_palettes
+from .weight_scales import FittedLayers, fit_weights
 
 MIXED = "mixed"
 ACTIVATIONS = {"int8": DType.INT8, "int16": DType.INT16, MIXED: DType.INT8}

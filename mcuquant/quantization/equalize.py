@@ -13,9 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import ops
-from ..ir import Array, Graph, Op
-from .weights import channel_axis, data_of
+from ..ir import Array, Graph, Op, ops
+from .weight_scales import channel_axis, data_of
 
 _LAYER = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected)
 _BETWEEN = (ops.MaxPool2D, ops.AvgPool2D, ops.Relu, ops.LeakyRelu, ops.Reshape, ops.Mean, ops.Pad)

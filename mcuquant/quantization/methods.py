@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ir import Array
-from .histogram import Histogram
+from .value_histogram import Histogram
 
 Range = tuple[float, float]
 """(lowest, highest) real value represented."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arithmetic.interpreter import evaluate, trace
 from ..errors import BudgetError, CalibrationError
-from ..interp import evaluate, trace
 from ..ir import Array, Graph, Op
 from .quantizers import BITS, Quantizer
 from .samples import single, spread_evenly
-from .weights import WEIGHTED, channel_axis, from_rows, weight_rows
+from .weight_scales import WEIGHTED, channel_axis, from_rows, weight_rows
 
 MOST_SAMPLES = 32
 

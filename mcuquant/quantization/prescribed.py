@@ -12,11 +12,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .. import ops
 from ..errors import UnsupportedOpError
-from ..ir import DType, Graph, Op, QParams, Role, Tensor
-from .sharing import FIXED, shares_scale
-from .weights import (
+from ..ir import DType, Graph, Op, QParams, Role, Tensor, ops
+from .scale_groups import FIXED, shares_scale
+from .weight_scales import (
     WEIGHTED,
     bias_limit,
     channel_axis,

@@ -14,15 +14,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import ops
-from ..interp import evaluate
-from ..interp.patches import patches
-from ..ir import Array, Graph, Op, Tensor
+from ..arithmetic.interpreter import evaluate
+from ..arithmetic.interpreter.patches import patches
+from ..ir import Array, Graph, Op, Tensor, ops
 from .quantizers import limits
 from .samples import single, spread_evenly
 from .snr import counterparts, quantized_inputs, real
 from .statistics import Statistics
-from .weights import bias_limit, channel_axis, data_of, from_rows, stored_bias, to_rows
+from .weight_scales import bias_limit, channel_axis, data_of, from_rows, stored_bias, to_rows
 
 MOST_SAMPLES = 256
 """Samples looked at, evenly spaced among those given."""

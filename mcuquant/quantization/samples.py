@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import CalibrationError, GraphError
 from ..ir import Array, Graph, Tensor
-from ..layout import to_graph_layout
+from .sample_layout import to_graph_layout
 
 
 def read_samples(graph: Graph, data: Array | Sequence[Array], channels_first: bool | None = None) -> tuple[Array, ...]:

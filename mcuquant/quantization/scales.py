@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .. import ops
-from ..ir import DType, Graph, Op, QParams
-from .histogram import Histogram
+from ..ir import DType, Graph, Op, QParams, ops
 from .methods import METHODS
-from .sharing import Sharing, shares_scale
-from .weights import FittedLayers, from_range, operand
+from .scale_groups import Sharing, shares_scale
+from .value_histogram import Histogram
+from .weight_scales import FittedLayers, from_range, operand
 
 _ABOVE = 1 + 2.0**-16
 """Keeps a rescale factor below one after the roundings on the way to it."""

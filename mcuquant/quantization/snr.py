@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arithmetic.interpreter import evaluate, run, trace
 from ..errors import GraphError
-from ..interp import evaluate, run, trace
 from ..ir import Array, Graph, Op, Quantize, Shape, Tensor
 from .samples import read_samples, single
 

@@ -1,0 +1,1 @@
+"""What every operation computes: fixed-point primitives, integer parameters and the reference interpreter."""

@@ -1,0 +1,103 @@
+"""The meaning of every operation, in numpy: the oracle that all other forms of a network are compared with.
+
+Float tensors are computed in float32. Integer tensors are computed exactly as the TensorFlow Lite Micro reference
+kernels do, to the byte; the numbers they compute with are those of `integer.params`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...errors import CalibrationError
+from ...ir import Array, Graph, Op, Tensor, ops
+from .binary_ops import add, batch_norm, maximum, minimum, mul, sub
+from .movement_ops import concat, pad, reshape, resize_nearest, slice_, transpose
+from .pooling_ops import average_pool, max_pool
+from .reduction_ops import arg_max, mean, reduce_max
+from .softmax_op import softmax
+from .unary_ops import unary
+from .weighted_sums import batch_matmul, weighted
+
+Kernel = Callable[[Graph, Any, Sequence[Array]], Array]
+
+
+def _both(graph: Graph, op: ops.ConvPool, inputs: Sequence[Array]) -> Array:
+    return evaluate(graph, op.pool, [evaluate(graph, op.conv, inputs)])
+
+
+KERNELS: Mapping[type[Op], Kernel] = {
+    ops.Conv2D: weighted,
+    ops.DepthwiseConv2D: weighted,
+    ops.TransposeConv: weighted,
+    ops.FullyConnected: weighted,
+    ops.BatchMatMul: batch_matmul,
+    ops.ConvPool: _both,
+    ops.AvgPool2D: average_pool,
+    ops.MaxPool2D: max_pool,
+    ops.Add: add,
+    ops.Sub: sub,
+    ops.Mul: mul,
+    ops.Maximum: maximum,
+    ops.Minimum: minimum,
+    ops.BatchNorm: batch_norm,
+    ops.Relu: unary,
+    ops.LeakyRelu: unary,
+    ops.Logistic: unary,
+    ops.Tanh: unary,
+    ops.HardSwish: unary,
+    ops.Quantize: unary,
+    ops.Dequantize: unary,
+    ops.Softmax: softmax,
+    ops.Pad: pad,
+    ops.Concat: concat,
+    ops.Slice: slice_,
+    ops.Reshape: reshape,
+    ops.Transpose: transpose,
+    ops.ResizeNearest: resize_nearest,
+    ops.Mean: mean,
+    ops.ReduceMax: reduce_max,
+    ops.ArgMax: arg_max,
+}
+
+
+def run(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
+    """Outputs of one inference. `inputs` have the graph inputs' shapes and types; CalibrationError where not."""
+    values = trace(graph, inputs)
+    return [values[i] for i in graph.outputs]
+
+
+def trace(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
+    """The value of every tensor in one inference, by id; constants too."""
+    values = {t.id: t.data for t in graph.tensors.values() if t.data is not None}
+    values |= _named(graph, inputs)
+    for op in graph.ops:
+        values[op.output] = evaluate(graph, op, [values[i] for i in op.inputs])
+    return values
+
+
+def evaluate(graph: Graph, op: Op, inputs: Sequence[Array]) -> Array:
+    """The output of one operation for values of its inputs, with the shape and type of its output tensor.
+
+    Float values may overflow to infinity and infinities become NaN, as on any machine: who cares looks at the result.
+    """
+    y = graph.out(op)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return KERNELS[type(op)](graph, op, inputs).astype(y.dtype.numpy).reshape(y.shape)
+
+
+def _named(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
+    if len(inputs) != len(graph.inputs):
+        raise CalibrationError(f"graph {graph.name!r} has {len(graph.inputs)} inputs, {len(inputs)} arrays were given")
+    for i, (x, tensor_id) in enumerate(zip(inputs, graph.inputs, strict=True)):
+        _check_input(i, x, graph[tensor_id])
+    return dict(zip(graph.inputs, inputs, strict=True))
+
+
+def _check_input(i: int, x: Array, t: Tensor) -> None:
+    if x.shape != t.shape or x.dtype != t.dtype.numpy:
+        raise CalibrationError(
+            f"input {i} ({t.name!r}) is {x.dtype} of shape {x.shape}, expected {t.dtype} of shape {t.shape}"
+        )

@@ -1,0 +1,30 @@
+"""Operations over axes: mean, maximum, place of the maximum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...ir import ArgMax, Array, Graph, Mean, ReduceMax
+from .. import fixedpoint as fx
+from ..parameters import MeanParams, params
+from .pooling_ops import finish
+from .values import clamp, is_float
+
+
+def mean(graph: Graph, op: Mean, inputs: Sequence[Array]) -> Array:
+    if is_float(graph.out(op)):
+        return inputs[0].mean(axis=op.axes, dtype=np.float32)  # type: ignore[no-any-return]
+    p: MeanParams = params(graph, op)
+    total = inputs[0].sum(axis=op.axes, dtype=np.int64) - p.count * p.x_zero
+    return clamp(fx.requantize(total, p.multiplier.m, p.multiplier.shift) + p.y_zero, p.act_min, p.act_max)
+
+
+def reduce_max(graph: Graph, op: ReduceMax, inputs: Sequence[Array]) -> Array:
+    highest: Array = inputs[0].max(axis=op.axes)
+    return highest if is_float(graph.out(op)) else finish(params(graph, op), fx.as_int64(highest))
+
+
+def arg_max(graph: Graph, op: ArgMax, inputs: Sequence[Array]) -> Array:
+    return np.argmax(inputs[0], axis=op.axis)  # type: ignore[no-any-return]

@@ -1,0 +1,61 @@
+"""Softmax over the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...ir import Array, DType, Graph, Softmax
+from .. import fixedpoint as fx
+from ..parameters import SoftmaxParams, curves, params
+from ..parameters.reduce_parameters import DIFFERENCE_INTEGER_BITS, SUM_INTEGER_BITS
+from .values import clamp, is_float
+
+
+def softmax(graph: Graph, op: Softmax, inputs: Sequence[Array]) -> Array:
+    x, y = graph[op.inputs[0]], graph.out(op)
+    if is_float(x):
+        return _float(inputs[0], np.float32(op.beta))
+    p: SoftmaxParams = params(graph, op)
+    stored = fx.as_int64(inputs[0])
+    difference = stored - stored.max(axis=-1, keepdims=True)
+    return _int16(difference, p) if x.dtype is DType.INT16 else _int8(difference, p, y.dtype.bits)
+
+
+def _float(x: Array, beta: np.float32) -> Array:
+    e: Array = np.exp((x - x.max(axis=-1, keepdims=True)) * beta)
+    total: Array = e.sum(axis=-1, keepdims=True)
+    shares: Array = e / total
+    return shares
+
+
+def _int8(difference: fx.IntArray, p: SoftmaxParams, y_bits: int) -> fx.IntArray:
+    """gemmlowp's fixed-point exponential and reciprocal; results are in 1 / 2^y_bits."""
+    counted = difference >= p.diff_min
+    scaled = fx.requantize(np.maximum(difference, p.diff_min), p.multiplier.m, p.multiplier.shift)
+    e = np.where(counted, fx.exp_on_negative_values(scaled, DIFFERENCE_INTEGER_BITS), 0)
+    total = fx.rounding_shift_right(e, SUM_INTEGER_BITS).sum(axis=-1, keepdims=True)
+    inverse, bits_over_unit = fx.reciprocal(total, SUM_INTEGER_BITS)
+    share = fx.rounding_shift_right(fx.rounding_doubling_high_mul(inverse, e), bits_over_unit + 31 - y_bits)
+    return np.where(counted, clamp(share + p.act_min, p.act_min, p.act_max), p.act_min)
+
+
+def _int16(difference: fx.IntArray, p: SoftmaxParams) -> fx.IntArray:
+    """Exponential and reciprocal from tables with linear interpolation; results are in 1 / 2^15."""
+    position = fx.requantize(difference, p.multiplier.m, p.multiplier.shift) + 32767
+    e = _lookup(curves.EXP, position)
+    total = e.sum(axis=-1, keepdims=True)
+    headroom = fx.leading_zeros32(total)
+    normal = ((total << (headroom - 1)) + (1 << 13)) >> 14
+    inverse = _lookup(curves.RECIPROCAL, normal - ((1 << 15) + (1 << 16)))
+    shift = 31 - headroom
+    return clamp((e * inverse + (np.int64(1) << (shift - 1))) >> shift, 0, 32767)
+
+
+def _lookup(table: Sequence[int], position: fx.IntArray) -> fx.IntArray:
+    """A 513-entry curve at a position limited to int16: 9 bits choose the step, 7 interpolate."""
+    limited = clamp(position, -32768, 32767)
+    index, samples = 256 + (limited >> 7), fx.as_int64(table)
+    slope = samples[index + 1] - samples[index]
+    return fx.as_int64(samples[index] + ((slope * (limited & 0x7F) + 64) >> 7))

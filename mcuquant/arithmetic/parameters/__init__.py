@@ -1,0 +1,67 @@
+"""Everything integer that an operation's kernel needs, derived from the scales and zero points of its tensors.
+
+The interpreter and the C both read these, so that each arithmetic fact is stated once. `requantize`, `requantize64`
+and the other functions named are those of `fixedpoint`. Whatever TensorFlow Lite Micro accepts means here what its
+reference kernels make of it, to the byte, even where they leave something out (a stand-alone RELU6, MAXIMUM, MINIMUM,
+int16 CONCATENATION and all data movement ignore a difference of scales); where it refuses, the docstring says what
+ours means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...errors import GraphError
+from ...ir import Graph, Op, ops
+from .elementwise_parameters import AddParams as AddParams
+from .elementwise_parameters import ConcatParams as ConcatParams
+from .elementwise_parameters import LeakyReluParams as LeakyReluParams
+from .elementwise_parameters import MulParams as MulParams
+from .elementwise_parameters import PoolParams as PoolParams
+from .elementwise_parameters import RescaleParams as RescaleParams
+from .elementwise_parameters import add_params, concat_params, mul_params, pool_params
+from .reduce_parameters import MeanParams as MeanParams
+from .reduce_parameters import SoftmaxParams as SoftmaxParams
+from .reduce_parameters import mean_params, softmax_params
+from .unary_parameters import DequantizeParams as DequantizeParams
+from .unary_parameters import HardSwish16Params as HardSwish16Params
+from .unary_parameters import LutParams as LutParams
+from .unary_parameters import QuantizeParams as QuantizeParams
+from .unary_parameters import SigmoidParams as SigmoidParams
+from .unary_parameters import unary_params
+from .weighted_parameters import ConvParams as ConvParams
+from .weighted_parameters import MatMulParams as MatMulParams
+from .weighted_parameters import conv_params, matmul_params
+
+_DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
+    ops.Conv2D: conv_params,
+    ops.DepthwiseConv2D: conv_params,
+    ops.TransposeConv: conv_params,
+    ops.FullyConnected: conv_params,
+    ops.BatchMatMul: matmul_params,
+    ops.Add: add_params,
+    ops.Sub: add_params,
+    ops.Mul: mul_params,
+    ops.AvgPool2D: pool_params,
+    ops.MaxPool2D: pool_params,
+    ops.ReduceMax: pool_params,
+    ops.Concat: concat_params,
+    ops.Relu: unary_params,
+    ops.LeakyRelu: unary_params,
+    ops.Logistic: unary_params,
+    ops.Tanh: unary_params,
+    ops.HardSwish: unary_params,
+    ops.Quantize: unary_params,
+    ops.Dequantize: unary_params,
+    ops.Softmax: softmax_params,
+    ops.Mean: mean_params,
+}
+
+
+def params(graph: Graph, op: Op) -> Any:
+    """The frozen dataclass of integers for `op` of a quantised graph. GraphError where the op has none."""
+    derive = _DERIVATIONS.get(type(op))
+    if derive is None:
+        raise GraphError(f"{op.kind} has no integer parameters: it only moves or compares stored values")
+    return derive(graph, op)

@@ -1,0 +1,198 @@
+"""Integers of the functions of one variable: a table of all results for int8, a recipe for int16."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import GraphError
+from ...ir import DType, Graph, HardSwish, LeakyRelu, Logistic, Quantize, Relu, Tanh, Tensor, Unary
+from .. import fixedpoint as fx
+from .elementwise_parameters import (
+    LeakyReluParams,
+    RescaleParams,
+    leaky_relu,
+    leaky_relu_params,
+    rescale_params,
+    rescaled,
+)
+from .factors import LARGEST_FACTOR64, multiplier
+
+_INT8 = np.arange(-128, 128, dtype=np.int64)
+_CURVE_INTEGER_BITS = 4  # int8 Logistic and Tanh compute in Q4.27
+LARGEST_CURVE16_SCALE = 5  # int16 Logistic and Tanh: the scaled input keeps within 32 bits
+
+
+@dataclass(frozen=True, slots=True)
+class LutParams:
+    """int8 to int8: y = table[x + 128]."""
+
+    table: tuple[int, ...]
+    """256 results, for x = -128 .. 127."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigmoidParams:
+    """int16 Logistic and Tanh: t = (x * multiplier + half) >> shift is x in 1/12288; `curves.sigmoid16` goes on."""
+
+    multiplier: int
+    """At most 2^16: the product fits 32 bits."""
+    shift: int
+    """0..31, to the right; half is 2^(shift-1), or 0 for shift 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class HardSwish16Params:
+    """int16 HARD_SWISH, ours as TFLM has none: x * relu6(x + 3) / 6 with the second factor in 1/256 of x's units.
+
+    y = requantize64(x * clamp(256 * x + three, 0, six), multiplier), limited to the type; the product is below 2^47.
+    """
+
+    three: int
+    six: int
+    """Real 3 and 6 in 1/256 of the input's units."""
+    multiplier: fx.Multiplier
+    """x scale^2 / (256 * 6 * y scale)."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeParams:
+    """float32 to integer: y = clamp(round(x / scale) + y_zero), the division in single precision, ties away from 0."""
+
+    scale: float
+    y_zero: int
+    act_min: int
+    act_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class DequantizeParams:
+    """Integer to float32: y = float32(scale * (x - x_zero)), the product in double precision."""
+
+    scale: float
+    x_zero: int
+
+
+UnaryParams = (
+    LutParams | SigmoidParams | HardSwish16Params | RescaleParams | LeakyReluParams | QuantizeParams | DequantizeParams
+)
+
+
+def unary_params(graph: Graph, op: Unary) -> UnaryParams:
+    """int8 to int8: the table. Other types: what the kernel computes with."""
+    x, y = graph[op.inputs[0]], graph.out(op)
+    if x.dtype is DType.FLOAT32:
+        return QuantizeParams(y.scale, y.zero_point, *y.dtype.range())
+    if y.dtype is DType.FLOAT32:
+        return DequantizeParams(x.scale, x.zero_point)
+    if x.dtype is y.dtype is DType.INT8:
+        return LutParams(tuple(int(v) for v in _all_results(graph, op)))
+    if isinstance(op, Logistic | Tanh):
+        return _sigmoid_params(x.scale, shifts=1 if isinstance(op, Logistic) else 2)
+    return _hard_swish16_params(x, y) if isinstance(op, HardSwish) else _linear_params(graph, op)
+
+
+def _linear_params(graph: Graph, op: Unary) -> RescaleParams | LeakyReluParams:
+    if isinstance(op, LeakyRelu):
+        return leaky_relu_params(graph, op)
+    assert isinstance(op, Quantize | Relu)
+    return rescale_params(graph, op)
+
+
+def _all_results(graph: Graph, op: Unary) -> fx.IntArray:
+    if isinstance(op, Logistic | Tanh):
+        return _curve8(graph[op.inputs[0]], op)
+    if isinstance(op, HardSwish):
+        return _hard_swish8(graph, op)
+    p = _linear_params(graph, op)
+    return leaky_relu(_INT8, p) if isinstance(p, LeakyReluParams) else rescaled(_INT8, p)
+
+
+def input_radius(integer_bits: int, left_shift: int) -> int:
+    """Largest input difference that keeps within `integer_bits` after a left shift; TFLite's CalculateInputRadius."""
+    return math.floor(math.ldexp((1 << integer_bits) - 1, 31 - integer_bits - left_shift))
+
+
+def _curve8(x: Tensor, op: Logistic | Tanh) -> fx.IntArray:
+    """int8 Logistic and Tanh: gemmlowp's curve in Q4.27; inputs beyond its range give the type's limits."""
+    factor = fx.quantize_multiplier(math.ldexp(x.scale, 31 - _CURVE_INTEGER_BITS))
+    radius = input_radius(_CURVE_INTEGER_BITS, factor.shift)
+    centred = _INT8 - x.zero_point
+    inside = np.clip(centred, 1 - radius, radius - 1)
+    scaled = fx.requantize(inside, factor.m, factor.shift)
+    if isinstance(op, Logistic):
+        curve = fx.rounding_shift_right(fx.logistic(scaled), 23) - 128
+    else:
+        curve = fx.rounding_shift_right(fx.tanh(scaled), 24)
+    limited = np.where(centred >= radius, 127, np.clip(curve, -128, 127))
+    return np.where(centred <= -radius, -128, limited)
+
+
+def _hard_swish8(graph: Graph, op: HardSwish) -> fx.IntArray:
+    """int8 HARD_SWISH, all in 16-bit arithmetic as TFLite's reference kernel."""
+    x, y = graph[op.inputs[0]], graph.out(op)
+    fine_scale = x.scale / 128
+    to_y, to_y_shift = _q15(multiplier(op.kind, y, fine_scale / y.scale, below=1))
+    to_unit, to_unit_shift = _q15(multiplier(op.kind, y, fine_scale / (3 / 32768)))
+    fine = (_INT8 - x.zero_point) << 7
+    gate = (_reluish(fine, to_unit, to_unit_shift) + (1 << 15)) >> 1
+    product = gate * _high_mul16(fine, to_y)
+    truncated = np.where(product < 0, -(-product >> 15), product >> 15)
+    return np.clip(fx.rounding_shift_right(truncated, -to_y_shift) + y.zero_point, -128, 127)
+
+
+def _q15(q31: fx.Multiplier) -> tuple[int, int]:
+    """(16-bit mantissa, shift) of a factor; TFLite's DownScaleInt32ToInt16Multiplier."""
+    return min((q31.m + (1 << 15)) >> 16, 32767), q31.shift
+
+
+def _high_mul16(a: fx.Ints, b: fx.Ints) -> fx.IntArray:
+    """round(a * b / 2^15), ties up; gemmlowp's SaturatingRoundingDoublingHighMul for int16 (b > -2^15)."""
+    return fx.as_int64(np.asarray(a) * b + (1 << 14)) >> 15
+
+
+def _saturate16(x: fx.IntArray) -> fx.IntArray:
+    return np.clip(x, -32768, 32767)
+
+
+def _reluish(fine: fx.IntArray, m: int, shift: int) -> fx.IntArray:
+    """x / 3 as Q0.15, saturated to [-1, 1)."""
+    if shift > 0:
+        return _saturate16(_high_mul16(_saturate16(fine << (shift - 1)), m) << 1)
+    return fx.rounding_shift_right(_high_mul16(fine, m), -shift)
+
+
+def _hard_swish16_params(x: Tensor, y: Tensor) -> HardSwish16Params:
+    three, six = (fx.round_half_away(256 * real / x.scale) for real in (3.0, 6.0))
+    if three >= 1 << 31:
+        raise GraphError(
+            f"HardSwish: input {x.id} ({x.name!r}) has the int16 scale {x.scale:.9g}, expected more than 3.6e-7; "
+            "quantize it with a larger scale"
+        )
+    factor = multiplier("HardSwish", y, x.scale * x.scale / (256 * 6 * y.scale), LARGEST_FACTOR64)
+    return HardSwish16Params(three, six, factor)
+
+
+def _sigmoid_params(scale: float, shifts: int) -> SigmoidParams:
+    """`shifts`: how many powers of two from 2^-12 up need no multiplication but by 3."""
+    if scale >= LARGEST_CURVE16_SCALE:
+        raise GraphError(
+            f"an int16 Logistic or Tanh has input scale {scale:.6g}, expected below {LARGEST_CURVE16_SCALE}; "
+            "quantize its input with a smaller scale"
+        )
+    log2 = _checked_log2(scale)
+    if log2 is not None and 0 <= log2 + 12 < shifts:
+        return SigmoidParams(3 << (log2 + 12), 0)
+    factor, shift = scale * 4096.0 * 3.0, 0
+    while factor <= 32767.0 / 2.0 and shift <= 30:
+        factor, shift = factor * 2.0, shift + 1
+    return SigmoidParams(int(factor), shift)
+
+
+def _checked_log2(scale: float) -> int | None:
+    """log2 of a scale that is within a thousandth of a power of two (in the exponent), else None."""
+    exponent = math.log2(scale)
+    nearest = fx.round_half_away(exponent)
+    return nearest if abs(exponent - nearest) < 1e-3 else None

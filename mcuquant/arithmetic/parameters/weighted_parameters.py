@@ -1,0 +1,74 @@
+"""Integers of the operations that multiply and accumulate: convolutions, fully connected, matrix product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...ir import BatchMatMul, Conv2D, DepthwiseConv2D, DType, FullyConnected, Graph, Tensor, TransposeConv
+from .. import fixedpoint as fx
+from .factors import LARGEST_FACTOR, LARGEST_FACTOR64, act_bounds, multiplier
+
+Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
+
+
+@dataclass(frozen=True, slots=True)
+class ConvParams:
+    """acc = bias[o] + sum((x - x_zero) * w.steps); y = clamp(requantize(acc, multipliers[o]) + y_zero).
+
+    `w.steps` are the stored weights less their zero point, times their channel's multiplier where they have one.
+    Padding adds nothing to acc.
+    """
+
+    x_zero: int
+    """Zero point of the input; 0 for int16."""
+    w_zero: int
+    """Zero point of the weights; 0 where each channel has its own."""
+    y_zero: int
+    """Zero point of the output; 0 for int16."""
+    multipliers: tuple[fx.Multiplier, ...]
+    """x scale * w scale / y scale; one for each output channel, also where the weights have a single scale."""
+    act_min: int
+    act_max: int
+    """Clamp of the stored output, activation included."""
+    acc_bits: int
+    """32: `requantize`, sums wrap at 32 bits. 64: `requantize64` (int16 input unless its bias is int32)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatMulParams:
+    """acc = sum((a - a_zero) * (b - b_zero)); y = clamp(requantize(acc, multiplier) + y_zero, act_min, act_max)."""
+
+    a_zero: int
+    b_zero: int
+    y_zero: int
+    multiplier: fx.Multiplier
+    act_min: int
+    act_max: int
+    acc_bits: int
+    """32 (int8) or 64 (int16), as in ConvParams."""
+
+
+def conv_params(graph: Graph, op: Weighted) -> ConvParams:
+    x, w, y = graph[op.inputs[0]], graph[op.inputs[1]], graph.out(op)
+    assert w.q is not None
+    acc_bits = _acc_bits(x, graph[op.inputs[2]] if len(op.inputs) > 2 else None)
+    factors = tuple(_factor(op.kind, x.scale * scale, y, acc_bits) for scale in w.q.scale)
+    channels = w.shape[3] if isinstance(op, DepthwiseConv2D) else w.shape[0]
+    multipliers = factors if len(factors) == channels else factors * channels
+    return ConvParams(x.zero_point, w.zero_point, y.zero_point, multipliers, *act_bounds(y, op.activation), acc_bits)
+
+
+def _acc_bits(x: Tensor, bias: Tensor | None) -> int:
+    narrow = x.dtype is DType.INT8 or (bias is not None and bias.dtype is DType.INT32)
+    return 32 if narrow else 64
+
+
+def _factor(kind: str, product_scale: float, y: Tensor, acc_bits: int) -> fx.Multiplier:
+    return multiplier(kind, y, product_scale / y.scale, LARGEST_FACTOR64 if acc_bits == 64 else LARGEST_FACTOR)
+
+
+def matmul_params(graph: Graph, op: BatchMatMul) -> MatMulParams:
+    a, b = graph.ins(op)
+    y, acc_bits = graph.out(op), _acc_bits(a, None)
+    factor = _factor(op.kind, a.scale * b.scale, y, acc_bits)
+    return MatMulParams(a.zero_point, b.zero_point, y.zero_point, factor, *y.dtype.range(), acc_bits)

@@ -1,0 +1,1 @@
+"""Cortex-M cores and board profiles."""

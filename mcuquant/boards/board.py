@@ -1,0 +1,377 @@
+"""Board profiles: a TOML file of about 25 lines → a validated, frozen `Board`.
+
+The linker script, `board.h`, the compiler's flags and the emulator's command line are all derived from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .. import _assets
+from ..errors import BoardError
+from .core import Core, core_of
+
+DEFAULT_BOARD = "qemu-mps2-an386"
+"""Where nothing else is said: a Cortex-M4F, emulated, so that everybody has one."""
+
+
+class FloatAbi(enum.StrEnum):
+    """How gcc passes floating-point values (-mfloat-abi)."""
+
+    SOFT = "soft"
+    SOFTFP = "softfp"
+    HARD = "hard"
+
+
+class Verified(enum.StrEnum):
+    """How far a profile has been tried; nothing may claim more than it says."""
+
+    EMULATED = "emulated"
+    REGISTERS = "registers"
+    """Every register address and bit agrees with the vendor's description; never run."""
+    HARDWARE = "hardware"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Memory from `origin` to `end` (exclusive)."""
+
+    origin: int
+    bytes: int
+
+    @property
+    def end(self) -> int:
+        return self.origin + self.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Uart:
+    """The serial port of the dialogue: register base, receive interrupt, rate after reset, and its pins.
+
+    Pins have the vendor's names: "PD8" (STM32, Stellaris), "P0.06" (nRF), "GP0" (RP); "" where there are none.
+    """
+
+    base: int
+    irq: int
+    baud: int = 115_200
+    tx: str = ""
+    rx: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Qemu:
+    """The emulated form of the board: qemu-system-arm -machine, and arguments it needs besides."""
+
+    machine: str
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usb:
+    """How the board shows itself on USB: the ids of its serial port."""
+
+    vid: int
+    pid: int
+
+
+FLASH_METHODS = ("pyocd", "openocd", "st-flash", "jlink", "uf2", "bossac")
+
+
+@dataclass(frozen=True, slots=True)
+class Flashing:
+    """How firmware gets onto the board: those of FLASH_METHODS that can, the best first, and their names for it."""
+
+    methods: tuple[str, ...]
+    pyocd: str = ""
+    """pyOCD's target, "stm32l4r5xx"; `pyocd pack install` may be needed for it."""
+    openocd: str = ""
+    """OpenOCD's configuration files, separated by blanks: "board/st_nucleo_l4.cfg"."""
+    jlink: str = ""
+    """SEGGER's device name."""
+    uf2_family: int = 0
+    """The id that the boot loader's drive takes, of Microsoft's list uf2families.json."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One board. `name` is the file's stem, `port` a folder of firmware/port, `fpu` gcc's -mfpu name ("": none)."""
+
+    name: str
+    title: str
+    cpu: str
+    float_abi: FloatAbi
+    clock_hz: int
+    """The rated core clock; the firmware reports the one actually running."""
+    port: str
+    verified: Verified
+    flash: Region
+    ram: Region
+    uart: Uart
+    fpu: str = ""
+    stack_bytes: int = 4096
+    watchdog_ms: int = 60_000
+    """The longest the main loop may go without a sign of life, in steps of 2^24 clocks; then it is reported as hung."""
+    memory_factor: float | None = None
+    """How many times longer code takes than at zero wait states, on average; None: not known."""
+    memory_factor_source: str = ""
+    """Where that number comes from."""
+    chip: Mapping[str, int] = field(default_factory=dict)
+    """What the port family needs to know besides (dividers, wait states, ...): MQ_CHIP_<KEY> in board.h."""
+    qemu: Qemu | None = None
+    usb: Usb | None = None
+    flashing: Flashing | None = None
+
+    @property
+    def core(self) -> Core:
+        return core_of(self.cpu)
+
+    def to_table(self) -> dict[str, Any]:
+        """What its file would say, as plain values: `board_of` makes the same board of it again."""
+        table = json.loads(json.dumps(asdict(self)))
+        return {key: value for key, value in table.items() if key != "name" and value is not None}
+
+    @property
+    def pins(self) -> dict[str, tuple[int, int]]:
+        """(port, pin) of each of the UART's pins that is named; port A is 0."""
+        named = {"TX": self.uart.tx, "RX": self.uart.rx}
+        return {key: _pin(text) for key, text in named.items() if text}
+
+    @property
+    def is_emulated(self) -> bool:
+        return self.qemu is not None
+
+    @property
+    def compiler_flags(self) -> tuple[str, ...]:
+        """gcc's machine options. Unaligned access is off: the firmware traps it on every core, as Armv6-M would.
+
+        So is gcc's own use of MVE: where some lanes of a vector are chosen at compile time, GCC 12 takes them all.
+        """
+        fpu = (f"-mfpu={self.fpu}",) if self.fpu else ()
+        abi = f"-mfloat-abi={self.float_abi}"
+        vectors = ("-fno-tree-vectorize",) if self.core.mve else ()
+        return (f"-mcpu={self.cpu}", "-mthumb", abi, *fpu, "-mno-unaligned-access", *vectors)
+
+
+def board_names() -> tuple[str, ...]:
+    """Names of the profiles that come with mcuquant, in alphabetical order."""
+    return tuple(sorted(path.stem for path in _assets.folder("boards").glob("*.toml")))
+
+
+def load_board(name_or_path: str | Path) -> Board:
+    """The board of that name, or of the TOML file at that path (anything with a slash or ending in .toml).
+
+    BoardError for a name that is not known, a file that cannot be read, and whatever a profile may not say.
+    """
+    text = str(name_or_path)
+    if text.endswith(".toml") or "/" in text or "\\" in text:
+        return _load(Path(text))
+    names = board_names()
+    if text not in names:
+        raise BoardError(f"board {text!r} is not known{_nearest(text, names)}; known boards: {', '.join(names)}")
+    return _load(_assets.folder("boards") / f"{text}.toml")
+
+
+def _load(path: Path) -> Board:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BoardError(f"{path}: the board file cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BoardError(f"{path}: not a TOML file: {error}") from error
+    return board_of(table, path)
+
+
+def board_of(table: Mapping[str, Any], path: Path) -> Board:
+    """The board of a profile's values; errors name `path`, and its stem is the board's name. BoardError as above."""
+    board = _Reader(path).board(table)
+    _check(path, board)
+    return board
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_CHIP_KEY = re.compile(r"[a-z][a-z0-9_]*")
+_PIN = re.compile(r"P([A-Z])(\d{1,2})|P(\d)\.(\d{1,2})|GP(\d{1,2})")
+
+
+def _pin(text: str) -> tuple[int, int]:
+    found = _PIN.fullmatch(text)
+    if found is None:
+        raise BoardError(f"pin {text!r} is none; pins are written like PD8, P0.06 or GP0")
+    letter, number, port, pin, gpio = found.groups()
+    if letter:
+        return ord(letter) - ord("A"), int(number)
+    return (int(port), int(pin)) if port else (0, int(gpio))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Turns the tables of one file into dataclasses; every error names the file and the key."""
+
+    path: Path
+
+    def board(self, table: Mapping[str, Any]) -> Board:
+        if not _NAME.fullmatch(self.path.stem):
+            raise BoardError(f"{self.path}: the file's name is the board's: letters, digits, '-' and '_' only")
+        made = self.record(Board, {"name": self.path.stem, **table}, "")
+        assert isinstance(made, Board)
+        return made
+
+    def record(self, cls: type[Any], table: Mapping[str, Any], prefix: str) -> Any:
+        known = {f.name: f for f in fields(cls)}
+        for key in table:
+            if key not in known:
+                raise BoardError(f"{self.path}: unknown key '{prefix}{key}'{_nearest(key, known)}")
+        missing = [key for key, f in known.items() if key not in table and not _has_default(f)]
+        if missing:
+            raise BoardError(f"{self.path}: key '{prefix}{missing[0]}' is missing")
+        return cls(**{key: self.value(str(known[key].type), table[key], prefix + key) for key in table})
+
+    def value(self, kind: str, found: Any, key: str) -> Any:
+        if kind in _TABLES:
+            return self.record(_TABLES[kind], self.typed("table", dict, found, key), f"{key}.")
+        if kind in _CHOICES:
+            return self.choice(_CHOICES[kind], found, key)
+        if kind == "tuple[str, ...]":
+            items = self.typed("list of strings", list, found, key)
+            return tuple(self.typed("string", str, item, f"{key}[{i}]") for i, item in enumerate(items))
+        if kind == "Mapping[str, int]":
+            return self.integers(self.typed("table", dict, found, key), f"{key}.")
+        if kind == "float | None":
+            return float(self.typed("number", (int, float), found, key))
+        return self.typed("integer", int, found, key) if kind == "int" else self.typed("string", str, found, key)
+
+    def integers(self, table: Mapping[str, Any], prefix: str) -> Mapping[str, int]:
+        for key in table:
+            if not _CHIP_KEY.fullmatch(key):
+                raise BoardError(f"{self.path}: key '{prefix}{key}' must be of letters a to z, digits and '_'")
+        return {key: self.typed("integer", int, found, prefix + key) for key, found in table.items()}
+
+    def choice(self, kind: type[enum.StrEnum], found: Any, key: str) -> enum.StrEnum:
+        text, choices = self.typed("string", str, found, key), [str(c) for c in kind]
+        if text not in choices:
+            raise BoardError(f"{self.path}: '{key}' must be one of {', '.join(choices)}, found {text!r}")
+        return kind(text)
+
+    def typed(self, wanted: str, kind: type | tuple[type, ...], found: Any, key: str) -> Any:
+        if not isinstance(found, kind) or isinstance(found, bool):
+            article = "an" if wanted[0] in "aeiou" else "a"
+            raise BoardError(f"{self.path}: '{key}' must be {article} {wanted}, found {_describe(found)}")
+        return found
+
+
+_TABLES: dict[str, type[Any]] = {
+    "Region": Region,
+    "Uart": Uart,
+    "Qemu | None": Qemu,
+    "Usb | None": Usb,
+    "Flashing | None": Flashing,
+}
+_CHOICES: dict[str, type[enum.StrEnum]] = {"FloatAbi": FloatAbi, "Verified": Verified}
+_TOML_NAMES = {str: "string", bool: "boolean", int: "integer", float: "float", list: "list", dict: "table"}
+
+
+def _has_default(f: Field[Any]) -> bool:
+    return f.default is not MISSING or f.default_factory is not MISSING
+
+
+def _describe(found: Any) -> str:
+    return f"the {_TOML_NAMES.get(type(found), 'date or time')} {found!r}"
+
+
+def _nearest(text: str, choices: Iterable[str]) -> str:
+    close = difflib.get_close_matches(text, list(choices), n=1, cutoff=0.6)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def _check(path: Path, board: Board) -> None:
+    """What types cannot say: ranges, and keys that must agree with each other."""
+    for complaint in _complaints(board):
+        raise BoardError(f"{path}: {complaint}")
+
+
+_TITLE = re.compile(r"(?!.*\*/)[ -\[\]-~]{1,100}")
+"""One line of ASCII that can stand in a C comment and a Makefile's: no "*/", no backslash."""
+
+
+def _complaints(board: Board) -> Iterable[str]:
+    if not _TITLE.fullmatch(board.title):
+        yield "'title' must be one line of at most 100 ASCII characters without \"*/\" and backslash"
+    try:
+        core_of(board.cpu)
+    except BoardError as error:
+        yield f"'cpu': {error}"
+    if board.float_abi is not FloatAbi.SOFT and not board.fpu:
+        yield f"'float_abi' is {board.float_abi} but there is no 'fpu'; name gcc's -mfpu or set float_abi = \"soft\""
+    for key, region in (("flash", board.flash), ("ram", board.ram)):
+        yield from _region_complaints(key, region)
+    if board.flash.origin < board.ram.end and board.ram.origin < board.flash.end:
+        yield "'flash' and 'ram' overlap"
+    for key, number in (("clock_hz", board.clock_hz), ("uart.baud", board.uart.baud)):
+        if number <= 0:
+            yield f"'{key}' must be positive, found {number}"
+    if board.stack_bytes < 1024 or board.stack_bytes % 32 or board.stack_bytes > board.ram.bytes // 2:
+        yield f"'stack_bytes' must be a multiple of 32 from 1024 to half the RAM, found {board.stack_bytes}"
+    if not 0 <= board.uart.irq < 480:
+        yield f"'uart.irq' must be from 0 to 479, found {board.uart.irq}"
+    if not 1 <= board.watchdog_ms <= 86_400_000:
+        yield f"'watchdog_ms' must be from 1 to 86400000 (a day), found {board.watchdog_ms}"
+    yield from _factor_complaints(board)
+    yield from _pin_complaints(board)
+    for key, number in board.chip.items():
+        if not 0 <= number < 1 << 32:
+            yield f"'chip.{key}' must be from 0 to 4294967295, found {number}"
+    yield from _desk_complaints(board)
+    ports = _port_families()
+    if board.port not in ports:
+        yield f"'port' {board.port!r} is not a chip family of firmware/port{_nearest(board.port, ports)}"
+
+
+def _desk_complaints(board: Board) -> Iterable[str]:
+    if board.usb is not None:
+        for key, number in (("vid", board.usb.vid), ("pid", board.usb.pid)):
+            if not 0 < number < 1 << 16:
+                yield f"'usb.{key}' must be from 1 to 0xffff, found {number:#x}"
+    flashing = board.flashing
+    if flashing is None:
+        return
+    for method in flashing.methods:
+        if method not in FLASH_METHODS:
+            yield f"'flashing.methods' must be of {', '.join(FLASH_METHODS)}, found {method!r}"
+    keys = {"pyocd": "pyocd", "openocd": "openocd", "jlink": "jlink", "uf2": "uf2_family"}
+    for method in flashing.methods:
+        if method in keys and not getattr(flashing, keys[method]):
+            yield f"'flashing.methods' names {method!r}: say what that calls the board in 'flashing.{keys[method]}'"
+
+
+def _factor_complaints(board: Board) -> Iterable[str]:
+    if board.memory_factor is not None and not 1 <= board.memory_factor <= 100:
+        yield f"'memory_factor' must be from 1 (zero wait states) to 100, found {board.memory_factor:g}"
+    if (board.memory_factor is None) != (not board.memory_factor_source):
+        yield "'memory_factor' and 'memory_factor_source' go together: a number, and where it comes from"
+
+
+def _pin_complaints(board: Board) -> Iterable[str]:
+    for key, text in (("uart.tx", board.uart.tx), ("uart.rx", board.uart.rx)):
+        if text and not _PIN.fullmatch(text):
+            yield f"'{key}' must be a pin like PD8, P0.06 or GP0, found {text!r}"
+
+
+def _region_complaints(key: str, region: Region) -> Iterable[str]:
+    if region.origin < 0 or region.bytes <= 0 or region.end > 1 << 32:
+        yield f"'{key}' must be a region inside 32 bits of address, found {region.bytes} bytes from {region.origin:#x}"
+    if region.origin % 128 or region.bytes % 128:
+        yield f"'{key}' must begin and end on a multiple of 128 bytes, found {region.bytes} from {region.origin:#x}"
+
+
+def _port_families() -> tuple[str, ...]:
+    """Folders with a mq_chip.c; the others hold what families share."""
+    ports = _assets.folder("firmware") / "port"
+    return tuple(sorted(p.parent.name for p in ports.glob("*/mq_chip.c")))

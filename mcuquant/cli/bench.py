@@ -1,0 +1,131 @@
+"""`mcuquant bench` and `run`: what needs a board, emulated or on the desk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from ..boards.board import Board, load_board
+from ..device.projection import check_projects, project_onto
+from ..errors import CalibrationError
+from ..ir import Array
+from ..project.project import Project
+from ..reporting import tables
+from .array_files import load_arrays
+from .console import next_step, progress, say, working, write_json, write_whole
+
+DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+PORT = click.option("--port", metavar="P", help="Serial port of a board, /dev/ttyACM0; an emulated board needs none.")
+
+
+@click.command()
+@DIRECTORY
+@PORT
+@click.option("--as", "onto", metavar="B", help="Project the modelled cycles onto a board: a name, or a TOML file.")
+@click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write it as JSON; - is stdout.")
+def bench(directory: Path, port: str | None, onto: str | None, json_path: Path | None) -> None:
+    """Run the firmware of DIR and say what each layer costs.
+
+    DIR is a folder made by `mcuquant compile`. The board of its profile is booted under emulation, or driven through
+    --port. Under emulation the numbers are counts, not a board's time; the last line says which.
+
+    With --as, cycles modelled of an emulated Cortex-M3 or M4 become the time that a board of the same core would take,
+    by its clock and what is known of its memory: a projection, no measurement.
+
+    \b
+    Examples:
+      mcuquant bench build/net
+      mcuquant bench build/net --as nucleo-l4r5zi
+      mcuquant bench build/net --port /dev/ttyACM0 --json net.json
+    """
+    project = Project.open(directory)
+    target = _target(project, onto, port)
+    with working(f"measuring on {project.board.name}"), project.connect(port) as dut:
+        measurement = dut.bench()
+    projected = project_onto(target, measurement) if target is not None else None
+    if json_path is not None:
+        write_json(json_path, measurement.to_json() | ({"projected": projected.to_json()} if projected else {}))
+    if str(json_path) == "-":
+        return
+    say(str(measurement))
+    if projected is not None:
+        say(f"\n{projected}")
+    next_step(f"mcuquant validate {directory} --data X.npz")
+
+
+def _target(project: Project, onto: str | None, port: str | None) -> Board | None:
+    """The board to project onto, when it can be: better said before the measurement than after."""
+    if onto is None:
+        return None
+    if port is not None:
+        raise click.UsageError("--as projects the cycles of an emulated board: leave --port out")
+    board = load_board(onto)
+    check_projects(board, project.board.cpu)
+    return board
+
+
+@click.command()
+@DIRECTORY
+@click.option(
+    "--inputs", type=FILE, required=True, metavar="X.npy", help="Stored integers, (N, ...) as in model.tflite."
+)
+@click.option("--outputs", type=NEW_FILE, required=True, metavar="Y.npy", help="File to write the stored outputs to.")
+@click.option("--host", is_flag=True, help="Run the same C compiled for this machine instead of the board.")
+@PORT
+def run(directory: Path, inputs: Path, outputs: Path, host: bool, port: str | None) -> None:
+    """Run samples through the firmware of DIR, stored integers in and out.
+
+    A network with several inputs takes an .npz file with an array for each, by its name in manifest.json; one with
+    several outputs writes such a file.
+
+    \b
+    Examples:
+      mcuquant run build/net --inputs x.npy --outputs y.npy
+      mcuquant run build/net --inputs x.npy --outputs y_host.npy --host
+    """
+    if host and port:
+        raise click.UsageError("--host runs on this machine: leave --port out")
+    project = Project.open(directory)
+    arrays = _inputs(project, inputs)
+    if host:
+        with working("running on this machine"):
+            answers = project.run_host(*arrays)
+    else:
+        answers = on_board(project, arrays, port)
+    _write(outputs, {p.name: y for p, y in zip(project.outputs, answers, strict=True)})
+    say(f"Wrote {outputs}: {', '.join(f'{y.dtype} {tables.shape_text(y.shape)}' for y in answers)}.")
+    next_step(f"mcuquant bench {directory}")
+
+
+def on_board(project: Project, arrays: tuple[Array, ...], port: str | None) -> tuple[Array, ...]:
+    """Stored inputs (N, ...) through the board; its stored outputs, (N, ...)."""
+    with project.connect(port) as dut, progress(f"running on {project.board.name}", len(arrays[0])) as done:
+        answers = dut.run(*arrays, progress=done)
+    return answers if isinstance(answers, tuple) else (answers,)
+
+
+def _inputs(project: Project, path: Path) -> tuple[Array, ...]:
+    """The arrays of a file in the order of the network's inputs."""
+    arrays = load_arrays(path)
+    names = [port.name for port in project.inputs]
+    if len(names) == 1 and len(arrays) == 1:
+        return tuple(arrays.values())
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise CalibrationError(
+            f"{path} holds no array {missing[0]!r}; the network takes {', '.join(map(repr, names))}: "
+            "write them with numpy.savez(file, name=array, ...)"
+        )
+    return tuple(arrays[name] for name in names)
+
+
+def _write(path: Path, arrays: dict[str, Array]) -> None:
+    if len(arrays) == 1:
+        (only,) = arrays.values()
+        write_whole(path, lambda file: np.save(file, only, allow_pickle=False))
+    else:
+        write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))

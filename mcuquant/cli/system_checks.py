@@ -1,0 +1,169 @@
+"""What this machine has of all that mcuquant calls, and how to get the rest."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from serial.tools import list_ports
+
+from ..boards.board import board_names, load_board
+from ..device import cycle_model
+from ..errors import ToolError
+
+OLDEST_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked for. `found` is None when it is missing; `remedy` is then the command or sentence that helps."""
+
+    name: str
+    purpose: str
+    found: str | None
+    remedy: str
+    required: bool
+
+    @property
+    def ok(self) -> bool:
+        return self.found is not None
+
+
+def checks() -> tuple[Check, ...]:
+    """All checks, the required ones first."""
+    found = [*_python_checks(), *_tool_checks(), *_port_checks()]
+    return tuple(sorted(found, key=lambda check: not check.required))
+
+
+def missing(found: Iterable[Check]) -> tuple[Check, ...]:
+    """The required things that are not there: without them no model reaches an emulated board."""
+    return tuple(check for check in found if check.required and not check.ok)
+
+
+def _python_checks() -> list[Check]:
+    version = platform.python_version() if sys.version_info >= OLDEST_PYTHON else None
+    return [
+        Check("Python", "everything", version, "install Python 3.11 or newer", True),
+        *(_package(name, "everything", f"pip install {name}", required=True) for name in _dependencies()),
+        _package("torch", "PyTorch networks, the demo", "pip install torch==2.13.0"),
+        _package("seglearn", "the demo's recordings", "pip install --no-deps seglearn==1.2.5"),
+        _package("tflite-micro", "the test suite", "pip install tflite-micro"),
+    ]
+
+
+def _dependencies() -> list[str]:
+    """mcuquant and what its metadata requires of every user."""
+    try:
+        requirements = importlib.metadata.requires("mcuquant") or []
+    except importlib.metadata.PackageNotFoundError:
+        return ["mcuquant"]
+    return ["mcuquant", *(re.split(r"[^\w.-]", r)[0] for r in requirements if "extra ==" not in r)]
+
+
+def _package(name: str, purpose: str, remedy: str, required: bool = False) -> Check:
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        version = None
+    return Check(name, purpose, version, remedy, required)
+
+
+def _tool_checks() -> list[Check]:
+    return [
+        _tool("make", "building firmware", ("make",), _version("make", "--version")),
+        _tool(
+            "arm-none-eabi-gcc",
+            "building firmware",
+            ("gcc-arm-none-eabi",),
+            _version("arm-none-eabi-gcc", "-dumpversion"),
+        ),
+        _tool("newlib", "building firmware", ("libnewlib-arm-none-eabi",), _newlib()),
+        _tool("qemu-system-arm", "emulated boards", ("qemu-system-arm",), _version("qemu-system-arm", "--version")),
+        _machines(),
+        _cycle_model(),
+        _tool("cc", "running the C on this machine", ("gcc", "libc6-dev"), _version("cc", "--version"), required=False),
+    ]
+
+
+def _tool(name: str, purpose: str, packages: tuple[str, ...], found: str | None, required: bool = True) -> Check:
+    return Check(name, purpose, found, install_command(packages), required)
+
+
+def install_command(packages: tuple[str, ...]) -> str:
+    """What to type for Debian packages; elsewhere their names, as what to look for."""
+    if shutil.which("apt-get"):
+        return ("" if os.geteuid() == 0 else "sudo ") + "apt-get install " + " ".join(packages)
+    return f"install what Debian calls {' '.join(packages)}"
+
+
+def _output(*command: str) -> str | None:
+    """What a command prints, or None when it is not there or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(*command: str) -> str | None:
+    """The first number with a dot in what the command prints, or all of it."""
+    text = _output(*command)
+    if text is None:
+        return None
+    number = re.search(r"\d+(\.\d+)+", text)
+    return number.group() if number else text
+
+
+def _newlib() -> str | None:
+    """Its version as its own header says it, when the library the firmware is linked with is there too."""
+    library = _output("arm-none-eabi-gcc", "-print-file-name=libc_nano.a")
+    if not library or not os.path.isabs(library):  # gcc answers with the bare name when it has no such file
+        return None
+    macros = _output("arm-none-eabi-gcc", "-dM", "-E", "-include", "newlib.h", "-x", "c", os.devnull) or ""
+    version = re.search(r'#define _NEWLIB_VERSION "(.*)"', macros)
+    return version.group(1) if version else None
+
+
+def _machines() -> Check:
+    """Which of our emulated boards this QEMU can run."""
+    known = {line.split()[0] for line in (_output("qemu-system-arm", "-machine", "help") or "").splitlines() if line}
+    boards = [load_board(name) for name in board_names()]
+    emulated = {b.name: b.qemu.machine for b in boards if b.qemu}
+    runs = [name for name, machine in emulated.items() if machine in known]
+    lacks = [name for name in emulated if name not in runs]
+    remedy = f"a newer QEMU (7.2 has all): it cannot run {', '.join(lacks)}"
+    found = ", ".join(runs) if runs and not lacks else None
+    return Check("emulated boards", "tests on every core", found, remedy, False)
+
+
+def _cycle_model() -> Check:
+    """Whether this QEMU takes the plugin that models cycles; it is compiled when asked for the first time."""
+    found, remedy = None, ""
+    try:
+        found = cycle_model.plugin().name
+    except ToolError as error:
+        remedy = f"bench counts instructions alone: {error}"
+    return Check("cycle model", "cycles of Cortex-M3 and M4", found, remedy, False)
+
+
+def _port_checks() -> list[Check]:
+    """Serial ports of boards on the desk (USB only: a PC's own ttyS ports say nothing)."""
+    ports = [port for port in list_ports.comports() if port.vid is not None]
+    if not ports:
+        return [
+            Check("serial port", "a board on the desk", None, "plug the board in (not needed for emulated ones)", False)
+        ]
+    return [_port(port.device, port.description, os.access) for port in ports]
+
+
+def _port(device: str, description: str, access: Callable[[str, int], bool]) -> Check:
+    allowed = access(device, os.R_OK | os.W_OK)
+    remedy = f"no permission for {device}: sudo usermod -aG dialout $USER, then log in again"
+    return Check("serial port", "a board on the desk", f"{device} {description}" if allowed else None, remedy, False)

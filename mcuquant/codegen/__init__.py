@@ -1,0 +1,1 @@
+"""A plan to sources: the program, its constants, the C files and the application around them."""

@@ -1,0 +1,128 @@
+"""Which application the firmware is: its model's id, and what comes over the wire to it."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import prod
+
+from ..boards.board import Board
+from ..errors import ModelError
+from .program import CTensor, Program
+from .sensor_node import Node
+
+DUT = "dut"
+MLPERF = "mlperf"
+NODE = "node"
+LIBRARY = "library"
+APPLICATIONS = (DUT, MLPERF, NODE, LIBRARY)
+"""All but the last make firmware."""
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+
+
+class Wire(enum.StrEnum):
+    """An input as the command `db` loads it; each has a file in firmware/wire."""
+
+    STORED = "stored"
+    """As the network stores it."""
+    IMAGES = "images"
+    """Unsigned bytes; the device subtracts 128."""
+    SIGNALS = "signals"
+    """Little-endian float32, quantized by the device; the result is the mean squared error of their reconstruction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """`wire_bytes` is the size of one input on the wire; `baud` None is the board's own rate.
+
+    `sensor` is the text of a node's node_sensor.c; None is the one that replays what comes over the serial port.
+    """
+
+    name: str
+    model_id: str
+    wire: Wire
+    wire_bytes: int
+    baud: int | None = None
+    node: Node | None = None
+    sensor: str | None = None
+
+    def board(self, board: Board) -> Board:
+        """The board at the rate that this application speaks at."""
+        return board if self.baud is None else replace(board, uart=replace(board.uart, baud=self.baud))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the rules of MLPerf Tiny fix for one of its models. `fits` tells its input, `output` may be any."""
+
+    wire: Wire
+    fits: Callable[[CTensor, CTensor], bool]
+    baud: int | None = None
+
+
+TASKS = {
+    "ad01": Task(Wire.SIGNALS, lambda x, y: prod(x.shape) == prod(y.shape) == 640, baud=921_600),
+    "ic01": Task(Wire.IMAGES, lambda x, _: x.shape == (1, 32, 32, 3)),
+    "kws01": Task(Wire.STORED, lambda x, _: prod(x.shape) == 49 * 10),
+    "vww01": Task(Wire.IMAGES, lambda x, _: x.shape == (1, 96, 96, 3)),
+}
+"""The models of MLPerf Tiny v1.x whose runner sends whole inputs, by their ids."""
+
+
+def application(program: Program, name: str = DUT, model_id: str | None = None) -> Application:
+    """The application `name` around a program.
+
+    Under MLPerf Tiny's, a model is known by the shape of its one input unless `model_id` says which it is (ic02 is of
+    the kind of ic01); one that is not known is called by its name, and its wire carries what the network stores.
+    ModelError for an id that the dialogue cannot carry, or that the network cannot be.
+    """
+    if name not in APPLICATIONS:
+        raise ModelError(f"application {name!r} is not known; there are {', '.join(APPLICATIONS)}")
+    if model_id is not None and not _ID.fullmatch(model_id):
+        raise ModelError(f"model id {model_id!r} must be 1 to 40 letters, digits, '_', '.' and '-'")
+    own = Application(name, model_id or program.prefix[3:], Wire.STORED, sum(x.nbytes for x in program.inputs))
+    if name != MLPERF:
+        return own
+    found = _recognised(program) if model_id is None else _named(program, model_id)
+    return own if found is None else _of_task(program, found, model_id or found)
+
+
+def _of_task(program: Program, kind: str, model_id: str) -> Application:
+    task, x = TASKS[kind], program.inputs[0]
+    size = prod(x.shape) * 4 if task.wire is Wire.SIGNALS else x.nbytes
+    return Application(MLPERF, model_id, task.wire, size, task.baud)
+
+
+def _recognised(program: Program) -> str | None:
+    return next((kind for kind in TASKS if _can_be(program, kind) and _fits(program, kind)), None)
+
+
+def _fits(program: Program, kind: str) -> bool:
+    return TASKS[kind].fits(program.inputs[0], program.outputs[0])
+
+
+def _named(program: Program, model_id: str) -> str | None:
+    """The task whose id begins with the same letters: sizes may differ, what the wire carries must be possible."""
+    kind = next((k for k in TASKS if k.rstrip("0123456789") == model_id.rstrip("0123456789")), None)
+    if kind is not None and not _can_be(program, kind):
+        raise ModelError(f"{program.title} cannot be {model_id}: that takes {_NEEDS[TASKS[kind].wire]}")
+    return kind
+
+
+_NEEDS = {
+    Wire.STORED: "one input",
+    Wire.IMAGES: "one int8 input",
+    Wire.SIGNALS: "one input, int8, int16 or float32, and one output as large",
+}
+
+
+def _can_be(program: Program, kind: str) -> bool:
+    if len(program.inputs) != 1:
+        return False
+    (x,), wire = program.inputs, TASKS[kind].wire
+    if wire is Wire.SIGNALS:
+        is_real = x.type in ("MQ_INT8", "MQ_INT16", "MQ_FLOAT32")
+        return is_real and len(program.outputs) == 1 and prod(program.outputs[0].shape) == prod(x.shape)
+    return wire is Wire.STORED or x.type == "MQ_INT8"

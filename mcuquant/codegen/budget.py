@@ -1,0 +1,100 @@
+"""Does it fit? Said before anything is compiled, and with what is to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from ..boards.board import Board
+from ..errors import BudgetError
+from ..ir import Graph
+from ..planner import Goal, Limits, Plan, most_alive
+from ..planner.objective import DEFAULT, Objective
+from .program import Program
+
+Built = TypeVar("Built")
+_APPLICATION_RAM, _APPLICATION_FLASH = 1100, 20_000
+"""About what the firmware around a network takes, besides its stack and a copy of the inputs."""
+
+_MOST_PLANS = 3
+"""That are built when the flash of the first ones is more than was estimated, and than is allowed."""
+
+
+def goal(
+    graph: Graph, board: Board, optimize: str = DEFAULT, max_ram: int | None = None, max_flash: int | None = None
+) -> Goal:
+    """What the plan for a board is to reach. BudgetError for an objective that is none."""
+    if optimize not in list(Objective):
+        raise BudgetError(f"cannot optimize for {optimize!r}: expected {', '.join(Objective)}")
+    inputs = sum(graph[i].nbytes for i in graph.inputs)
+    room = Limits(
+        max(0, board.ram.bytes - board.stack_bytes - inputs - _APPLICATION_RAM),
+        max(0, board.flash.bytes - _APPLICATION_FLASH),
+    )
+    return Goal(Objective(optimize), Limits(max_ram, max_flash), room)
+
+
+def check_fits(graph: Graph, plan: Plan, program: Program, board: Board) -> None:
+    """BudgetError when arena or constants alone are larger than the board's memories."""
+    if plan.arena_bytes <= board.ram.bytes < plan.arena_bytes + program.unpacked_bytes:
+        raise BudgetError(
+            f"{program.title} does not fit {board.name}: its unpacked weights take {program.unpacked_bytes:,} bytes of "
+            f"RAM beside an arena of {plan.arena_bytes:,}, and there are {board.ram.bytes:,}; leave them as they are"
+        )
+    if plan.arena_bytes > board.ram.bytes:
+        raise BudgetError(
+            f"{program.title} does not fit {board.name}: its arena takes {plan.arena_bytes:,} bytes of RAM, "
+            f"{plan.arena_bytes - board.ram.bytes:,} more than the {board.ram.bytes:,} there are; "
+            f"{most_alive(plan)}"
+        )
+    if program.constant_bytes > board.flash.bytes:
+        raise BudgetError(
+            f"{program.title} does not fit {board.name}: its constants take {program.constant_bytes:,} bytes of flash, "
+            f"{program.constant_bytes - board.flash.bytes:,} more than the {board.flash.bytes:,} there are; "
+            f"{_largest(program)}"
+        )
+
+
+def _largest(program: Program) -> str:
+    arrays = sorted(program.arrays, key=lambda a: -a.nbytes)[:3]
+    return "the largest: " + ", ".join(f"{a.name} {a.nbytes:,} bytes" for a in arrays)
+
+
+def within_flash(built: Callable[[Goal], Built], asked: Goal) -> Built:
+    """What `built` makes of the goal asked for, or, where more flash was needed than estimated, of a stricter one.
+
+    Each time the estimate must become less by what the network as built has too much. BudgetError says by how much the
+    smallest was too large.
+    """
+    wanted = asked
+    refusals: list[_LargerError] = []
+    for _ in range(_MOST_PLANS):
+        try:
+            return built(wanted)
+        except _LargerError as larger:
+            refusals.append(larger)
+            wanted = replace(asked, limits=replace(asked.limits, flash_bytes=larger.next_limit))
+        except BudgetError:
+            if not refusals:
+                raise
+            break
+    raise min(refusals, key=lambda larger: larger.excess_bytes)
+
+
+def check_built(program: Program, plan: Plan, network_bytes: int, limit_bytes: int | None) -> None:
+    """BudgetError when the network, `network_bytes` as built, is larger than its limit, if it has one."""
+    if limit_bytes is not None and network_bytes > limit_bytes:
+        raise _LargerError(program, network_bytes - limit_bytes, limit_bytes, plan.flash_bytes)
+
+
+class _LargerError(BudgetError):
+    """By `excess_bytes`; an estimate of `next_limit` may be that of a network that fits."""
+
+    def __init__(self, program: Program, excess_bytes: int, limit_bytes: int, estimate_bytes: int) -> None:
+        self.excess_bytes = excess_bytes
+        self.next_limit = max(0, estimate_bytes - excess_bytes)
+        super().__init__(
+            f"{program.title}: the network takes {limit_bytes + excess_bytes:,} bytes of flash as built, "
+            f"{excess_bytes:,} more than the {limit_bytes:,} allowed; optimize for size, or allow more"
+        )

@@ -1,0 +1,171 @@
+"""Program + Board → Sources: the C project as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+
+from .. import _assets
+from ..boards.board import Board
+from ..errors import ModelError
+from ..version import __version__
+from .application import Application, Wire
+from .program import Program
+from .sources import Sources
+
+_INCLUDE = re.compile(r'^#include "(mq_[a-z0-9_]+\.h)"$', re.MULTILINE)
+_PORT_INCLUDE = re.compile(r'^#include "(port/[a-z0-9_/]+\.h)"$', re.MULTILINE)
+_HOST = "src/host/main.c"
+LIBRARY_FILES = {
+    "README.md": "README.md.j2",
+    "CMakeLists.txt": "CMakeLists.txt.j2",
+    "cmake/arm-none-eabi.cmake": "arm-none-eabi.cmake.j2",
+    "zephyr/module.yml": "module.yml.j2",
+    "zephyr/CMakeLists.txt": "zephyr.cmake.j2",
+    "zephyr/Kconfig": "Kconfig.j2",
+    "library.properties": "library.properties.j2",
+    "examples/{name}/{name}.ino": "example.ino.j2",
+    "library.json": "library.json.j2",
+}
+"""What build systems want of a library, by the template of each."""
+
+
+def emit(program: Program, board: Board, app: Application) -> Sources:
+    """The whole project: model, the kernels it uses, application, port, linker script and Makefile.
+
+    `board` is at the rate of the application (`Application.board`).
+    """
+    files = {
+        **_model_files(program),
+        **_kernel_files(program),
+        **_runtime_files(board, app.wire),
+        **_extra_files(program, app),
+        "src/board.h": render("board.h.j2", board=board, program=program, app=app),
+        "src/linker.ld": render("linker.ld.j2", board=board),
+    }
+    _check_names(program, files)
+    files["Makefile"] = render("Makefile.j2", program=program, board=board, **_makefile(files, board, program))
+    return Sources(dict(sorted(files.items())))
+
+
+def emit_library(program: Program, board: Board) -> Sources:
+    """Model and kernels alone, for a program of the user's own: by CMake, Zephyr, Arduino or PlatformIO."""
+    files = {**_model_files(program), **_kernel_files(program), **_copy("", ("mq.h", "mq.c"))}
+    _check_names(program, files)
+    name = program.prefix.removeprefix("mq_")
+    for path, template in LIBRARY_FILES.items():
+        made = render(f"library/{template}", program=program, board=board, name=name)
+        files[path.format(name=name)] = made.rstrip("\n") + "\n"
+    return Sources(dict(sorted(files.items())))
+
+
+def render(template: str, **values: object) -> str:
+    """One template of templates/, every name it uses defined."""
+    return _environment().get_template(template).render(version=__version__, **values)
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_assets.folder("templates")),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=False,
+        autoescape=False,
+    )
+
+
+def _model_files(program: Program) -> dict[str, str]:
+    return {
+        f"src/{program.prefix}.h": render("model.h.j2", program=program),
+        f"src/{program.prefix}.c": render("model.c.j2", program=program),
+    }
+
+
+def kernel_headers() -> dict[str, Path]:
+    """Every kernel header by its name. A generated project keeps them in one folder, firmware/kernels/ in several."""
+    return {path.name: path for path in sorted((_assets.folder("firmware") / "kernels").rglob("*.h"))}
+
+
+def _kernel_files(program: Program) -> dict[str, str]:
+    """The headers of the kernels in use, and those they include."""
+    headers = kernel_headers()
+    files: dict[str, str] = {}
+    pending = list(program.headers)
+    while pending:
+        name = pending.pop()
+        if f"src/kernels/{name}" not in files:
+            files[f"src/kernels/{name}"] = headers[name].read_text()
+            pending += _INCLUDE.findall(files[f"src/kernels/{name}"])
+    return files
+
+
+def _runtime_files(board: Board, wire: Wire) -> dict[str, str]:
+    files = {**_copy("", ("mq.h", "mq.c")), **_copy("wire", (f"mq_wire_{wire}.c",))}
+    files |= {**_copy_folder("app"), **_copy_folder("host")}
+    return {**files, **{f"src/{path}": (_assets.folder("firmware") / path).read_text() for path in port_files(board)}}
+
+
+def _extra_files(program: Program, app: Application) -> dict[str, str]:
+    """What the firmware does beside answering."""
+    if app.node is None:
+        return _copy_folder("plain")
+    files = _copy_folder("node")
+    files["src/node/node_config.h"] = render("node_config.h.j2", program=program, node=app.node)
+    return files if app.sensor is None else {**files, "src/node/node_sensor.c": app.sensor}
+
+
+def port_files(board: Board) -> tuple[str, ...]:
+    """Paths below firmware/ of the board's port.
+
+    They are its family's folder, the headers it shares with other families with the .c files beside them, and
+    port/cortexm but for what the family has a file of the same name for.
+    """
+    root = _assets.folder("firmware")
+    own = _names(f"port/{board.port}")
+    files = {*own, *(path for path in _names("port/cortexm") if Path(path).name not in {Path(p).name for p in own})}
+    wanted = list(own)
+    while wanted:
+        found = _PORT_INCLUDE.findall((root / wanted.pop()).read_text())
+        beside = [path for name in found for path in (name, f"{name[:-1]}c") if (root / path).is_file()]
+        new = [path for path in beside if path not in files and not path.startswith("port/cortexm/")]
+        files.update(new)
+        wanted += new
+    return tuple(sorted(files))
+
+
+def _copy(folder: str, names: tuple[str, ...]) -> dict[str, str]:
+    root = _assets.folder("firmware")
+    return {str(Path("src", folder, name)): (root / folder / name).read_text() for name in names}
+
+
+def _names(folder: str) -> tuple[str, ...]:
+    root = _assets.folder("firmware")
+    return tuple(sorted(f"{folder}/{p.name}" for p in (root / folder).iterdir() if p.suffix in (".c", ".h")))
+
+
+def _copy_folder(folder: str) -> dict[str, str]:
+    return _copy(folder, tuple(Path(name).name for name in _names(folder)))
+
+
+def _makefile(files: Mapping[str, str], board: Board, program: Program) -> dict[str, object]:
+    sources = [f for f in sorted(files) if f.endswith(".c")]
+    model = [f for f in sources if f.count("/") == 1]
+    return {
+        "arch_flags": " ".join(board.compiler_flags),
+        "optimize_flags": "-Os" if program.is_small else "-O2",
+        "firmware_sources": [f for f in sources if f != _HOST],
+        "host_sources": [*model, _HOST],
+        "all_files": sorted(files),
+    }
+
+
+def _check_names(program: Program, files: Mapping[str, str]) -> None:
+    """The model's names must not meet one of ours (`--name input` would make a second mq_input)."""
+    own = {f"src/{program.prefix}.h", f"src/{program.prefix}.c", "src/board.h"}
+    taken = re.compile(rf"\b{program.prefix}(_run|_step|_input|_output)?\b")
+    clash = next((path for path, text in files.items() if path not in own and taken.search(text)), None)
+    if clash and program.prefix != "mq_model":
+        raise ModelError(f"name {program.prefix[3:]!r} is taken: {clash} uses {program.prefix}; choose another name")

@@ -1,0 +1,75 @@
+"""Every quantizer at every number of bits on one network: what it gets right, what it takes. PyTorch is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arithmetic.interpreter import run
+from ..boards.board import Board
+from ..errors import CalibrationError
+from ..flow import quantize
+from ..ir import Array, Graph
+from ..quantization import Weights
+from ..quantization.quantizers import BITS, QUANTIZERS
+from ..quantization.samples import read_samples, single, spread_evenly
+from ..quantization.snr import output_snr, quantized_inputs
+from .costs import cost_of
+
+MOST_SAMPLES = 200
+"""Samples that judge, evenly spaced among those given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """One network by one quantizer."""
+
+    quantizer: str
+    formula: str
+    bits: int
+    right: float | None
+    """Part of right answers, 0 to 1; None without labels."""
+    output_db: float
+    """Signal to noise of the outputs, the float network's being exact."""
+    flash_bytes: int
+    """All constants as the kernels read them; no code."""
+    cycles: int
+    """Of one inference, estimated by the kernels' cost model."""
+
+
+def weigh(
+    graph: Graph,
+    calibration: Array | Sequence[Array],
+    board: Board,
+    test: Array | Sequence[Array] | None = None,
+    classes: Array | None = None,
+    *,
+    bits: Iterable[int] = BITS,
+    method: str = "mse",
+    channels_first: bool | None = None,
+) -> Iterator[Weighed]:
+    """A float graph by every quantizer at each of `bits`, one after another.
+
+    `test` (else `calibration`) judges, `classes` (N,) are its right answers, told by the first output.
+    CalibrationError when there are not as many classes as samples.
+    """
+    samples = read_samples(graph, calibration if test is None else test, channels_first)
+    if classes is not None and len(classes) != len(samples[0]):
+        raise CalibrationError(f"there are {len(samples[0])} samples and {len(classes)} classes; expected as many")
+    judges = spread_evenly((*samples, *([] if classes is None else [classes])), MOST_SAMPLES)
+    inputs = list(single(judges[: len(samples)]))
+    exact = [run(graph, x) for x in inputs]
+    for n in bits:
+        for name, chosen in QUANTIZERS.items():
+            made = quantize(graph, calibration, method, channels_first, weights=Weights(quantizer=name, bits=n))
+            right = None if classes is None else _part_right(made, inputs, judges[-1])
+            cost = cost_of(made, board)
+            db = output_snr(made, inputs, exact)
+            yield Weighed(name, chosen.formula, n, right, db, cost.flash_bytes, cost.cycles)
+
+
+def _part_right(graph: Graph, inputs: Sequence[Sequence[Array]], classes: Array) -> float:
+    guesses = [run(graph, quantized_inputs(graph, x))[0].argmax() for x in inputs]
+    return float((np.array(guesses) == classes).mean())

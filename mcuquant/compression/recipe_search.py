@@ -1,0 +1,268 @@
+"""The recipe's best settings, found by trying: Optuna proposes, `compress` makes, the front of the best is kept.
+
+Every trial is written to a storage that several processes and machines can share, and that a later run goes on from.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import MaxTrialsCallback, StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ..errors import BudgetError, ConfigError, ToolError
+from ..reporting.record import Record
+from .costs import UNITS
+from .inputs import Data, load_augment, load_data, load_net
+from .pipeline import compress
+from .recipe import Recipe, load_recipe, recipe_of
+from .settings import Reader, read_table
+from .training import fit
+
+COSTS = tuple(UNITS)
+"""What a search may weigh against accuracy: numbers of the compiler's plan, see `compression.costs.Cost`."""
+Value = str | int | float | bool
+_RECORD, _COSTS = "record", "costs"
+_WHOLE = (TrialState.COMPLETE,)
+_ENDED = (TrialState.COMPLETE, TrialState.FAIL)
+"""Trials that count: those whose targets were out of reach too, or a search for the impossible would never end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Values of one setting: either `choices`, or from `low` to `high`, whole numbers where both are."""
+
+    choices: tuple[Value, ...] = ()
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    """Small values as often as large ones, by their factor."""
+
+    def __post_init__(self) -> None:
+        both = self.low is not None and self.high is not None
+        if bool(self.choices) == both or (self.low is None) != (self.high is None):
+            raise ConfigError("a range has either choices, or low and high")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ConfigError(f"low must be less than high, found {self.low} and {self.high}")
+
+    @property
+    def samples(self) -> tuple[Value, ...]:
+        """All choices, or both ends."""
+        return self.choices or tuple(end for end in (self.low, self.high) if end is not None)
+
+    def suggest(self, trial: Trial, name: str) -> Value:
+        if self.choices:
+            chosen = trial.suggest_categorical(name, self.choices)
+            assert chosen is not None
+            return chosen
+        assert self.low is not None
+        assert self.high is not None
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(name, self.low, self.high, log=self.log)
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The table [search] of a recipe."""
+
+    space: Mapping[str, Range]
+    """Key of the recipe, "prune.ratio", -> its values."""
+    costs: tuple[str, ...] = ("cycles", "flash_bytes", "ram_bytes")
+    """Of COSTS: what is to be small while accuracy is large."""
+    trials: int = 30
+    """All workers together, earlier runs too."""
+    storage: str = ""
+    """"journal:FILE" (the default, in the output folder), a database's URL, or "grpc://HOST:PORT" of Optuna's proxy."""
+    study: str = "mcuquant"
+
+    def __post_init__(self) -> None:
+        for cost in self.costs:
+            if cost not in COSTS:
+                raise ConfigError(f"cost {cost!r} is not known, expected of: {', '.join(COSTS)}")
+        if not self.space or not self.costs or self.trials < 1:
+            raise ConfigError("a search needs a space of settings, at least one cost, and at least one trial")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A recipe with a table [search]."""
+
+    path: Path
+    table: Mapping[str, Any]
+    recipe: Recipe
+    settings: Settings
+
+    @classmethod
+    def load(cls, path: str | Path) -> Search:
+        """ConfigError for whatever the file may not say, a setting that no recipe has among it."""
+        file = Path(path)
+        table = read_table(file)
+        if not isinstance(table.get("search"), dict):
+            raise ConfigError(f"{file}: table 'search' is missing: say what to try in [search.space]")
+        settings = Reader(file).record(Settings, table["search"], "search.")
+        found = cls(file, table, load_recipe(file), settings)
+        first = {key: values.samples[0] for key, values in settings.space.items()}
+        for key, values in settings.space.items():
+            for value in values.samples:
+                found.with_values({**first, key: value})
+        return found
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.recipe.output)
+
+    def with_values(self, values: Mapping[str, Value]) -> Recipe:
+        """The recipe with settings "table.key" changed."""
+        table = copy.deepcopy(dict(self.table))
+        for key, value in values.items():
+            *parents, name = key.split(".")
+            place = table
+            for parent in parents:
+                place = place.setdefault(parent, {})
+            place[name] = value
+        return recipe_of(table, self.path)
+
+    def storage(self) -> BaseStorage:
+        text = self.settings.storage or f"journal:{self.folder / 'search.journal'}"
+        kind, _, rest = text.partition(":")
+        if kind == "journal":
+            Path(rest).parent.mkdir(parents=True, exist_ok=True)
+            return JournalStorage(JournalFileBackend(rest))
+        if kind == "grpc":
+            host, _, port = rest.removeprefix("//").rpartition(":")
+            if not host or not port.isdecimal():
+                raise ConfigError(f"{self.path}: 'search.storage' must be like grpc://HOST:PORT, found {text!r}")
+            return _proxy(host, int(port))
+        return RDBStorage(text)
+
+    def study(self) -> optuna.Study:
+        """The study in the storage, made where it is not there yet. Workers draw different numbers from one seed."""
+        logging.getLogger("optuna").setLevel(logging.WARNING)
+        up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+        storage = self.storage()
+        study = optuna.create_study(
+            storage=storage,
+            study_name=self.settings.study,
+            directions=[up, *[down] * len(self.settings.costs)],
+            load_if_exists=True,
+        )
+        study.sampler = optuna.samplers.TPESampler(seed=self.recipe.seed + len(study.trials), n_startup_trials=8)
+        return study
+
+
+def _proxy(host: str, port: int) -> BaseStorage:
+    try:
+        return GrpcStorageProxy(host=host, port=port)
+    except ModuleNotFoundError as error:
+        raise ToolError(
+            f"Optuna's proxy needs the Python package {error.name}, which is not installed: pip install grpcio protobuf"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One completed trial."""
+
+    number: int
+    values: Mapping[str, Value]
+    costs: Mapping[str, int]
+    """All of COSTS."""
+    record: Record
+    """With the accuracy on the validation samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is known after a search."""
+
+    trials: tuple[Tried, ...]
+    front: tuple[Tried, ...]
+    """Those that no other beats: as good in accuracy and every cost, better in one. The most accurate first."""
+
+
+def search(path: str | Path, progress: Callable[[int, int], None] | None = None) -> Found:
+    """Try settings until as many trials as asked for have ended, by this process or others of the same storage.
+
+    Accuracy is that of the integers on the validation samples: the test samples are left for the one that is chosen.
+    Trials whose targets are out of reach count, but are no result. ConfigError without validation samples, BudgetError
+    where no trial came to a result.
+    """
+    what = Search.load(path)
+    data = load_data(what.recipe.data, what.path)
+    if data.valid is None or data.valid.y is None:
+        raise ConfigError(f"{what.path}: key 'data.valid' is missing: a search is judged on validation samples")
+    objective = _Objective.of(what, replace(data, test=None))
+    study = what.study()
+    count = MaxTrialsCallback(what.settings.trials, states=_ENDED)
+
+    def told(current: optuna.Study, _: FrozenTrial) -> None:
+        if progress is not None:
+            progress(len(current.get_trials(deepcopy=False, states=_ENDED)), what.settings.trials)
+
+    if len(study.get_trials(deepcopy=False, states=_ENDED)) < what.settings.trials:
+        study.optimize(objective, callbacks=[told, count], catch=(BudgetError,))
+    found = found_in(study)
+    if not found.trials:
+        raise BudgetError(
+            f"{what.path}: none of the {what.settings.trials} trials reached the recipe's targets; aim higher in "
+            f"[prune], and name another 'search.study': {what.settings.study!r} is used up"
+        )
+    return found
+
+
+@dataclass(slots=True)
+class _Objective:
+    what: Search
+    data: Data
+    net: Any
+    augment: Any
+
+    @classmethod
+    def of(cls, what: Search, data: Data) -> _Objective:
+        """The float network is trained once, by every worker alike."""
+        net, augment = load_net(what.recipe, what.path), load_augment(what.recipe, what.path)
+        if what.recipe.train is not None:
+            how = replace(what.recipe.train, seed=what.recipe.seed)
+            fit(net, data.train, how, valid=data.valid, augment=augment)
+        return cls(what, data, net, augment)
+
+    def __call__(self, trial: Trial) -> tuple[float, ...]:
+        values = {name: values.suggest(trial, name) for name, values in self.what.settings.space.items()}
+        recipe = replace(self.what.with_values(values), train=None)
+        made = compress(copy.deepcopy(self.net), self.data, recipe, self.augment)
+        record, costs = replace(made.records[-1], label=f"trial {trial.number}"), asdict(made.cost)
+        trial.set_user_attr(_RECORD, record.to_json())
+        trial.set_user_attr(_COSTS, costs)
+        assert record.accuracy is not None
+        return (record.accuracy, *(float(costs[cost]) for cost in self.what.settings.costs))
+
+
+def found_in(study: optuna.Study) -> Found:
+    """All completed trials of a study."""
+    whole = study.get_trials(deepcopy=False, states=_WHOLE)
+    best = sorted(study.best_trials, key=lambda t: (-t.values[0], t.values[1:], t.number))
+    distinct = {tuple(t.values): t for t in reversed(best)}  # the first of those that are equal in all
+    return Found(tuple(map(_tried, whole)), tuple(_tried(t) for t in best if distinct[tuple(t.values)] is t))
+
+
+def _tried(trial: FrozenTrial) -> Tried:
+    attributes = trial.user_attrs
+    return Tried(trial.number, dict(trial.params), attributes[_COSTS], Record(**attributes[_RECORD]))
+
+
+def trial_recipe(path: str | Path, number: int) -> Recipe:
+    """The recipe of one completed trial. ConfigError where there is none of that number."""
+    what = Search.load(path)
+    found = {tried.number: tried for tried in found_in(what.study()).trials}
+    if number not in found:
+        raise ConfigError(f"{what.path}: the search has no completed trial {number}; it has {len(found)}")
+    return what.with_values(found[number].values)

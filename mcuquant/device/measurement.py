@@ -1,0 +1,185 @@
+"""What an inference costs, layer by layer, what kind of number that is, and the table of it in 100 columns."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .cycle_model import Counts
+
+WIDTH = 100
+_GAP = "  "
+_LEFT = (1, 2, 3)
+"""Columns of text; the others are numbers, aligned to the right."""
+
+
+class Counter(enum.StrEnum):
+    """Where a count comes from. Numbers of different counters are never added, compared or shown as one."""
+
+    MODELLED_CYCLES = "cycles (modelled from Arm's instruction timings, no wait states)"
+    COUNTED_INSTRUCTIONS = "instructions (counted in QEMU)"
+    QEMU_INSTRUCTIONS = "instructions (QEMU -icount)"
+    CYCCNT_CYCLES = "cycles (DWT CYCCNT)"
+    SYSTICK_CYCLES = "cycles (SysTick)"
+    TIMER_CYCLES = "cycles (timer of the chip, at the core's clock)"
+
+    @property
+    def unit(self) -> str:
+        return self.value.partition(" ")[0]
+
+    @property
+    def is_emulated(self) -> bool:
+        return self in (Counter.MODELLED_CYCLES, Counter.COUNTED_INSTRUCTIONS, Counter.QEMU_INSTRUCTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One step of the network, as its manifest names it; `shape` is that of its output."""
+
+    name: str
+    op: str
+    shape: tuple[int, ...]
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMeasurement:
+    layer: Layer
+    count: int
+    """In the unit of the measurement's counter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One network on one board. `count` is of the whole inference, measured by itself: not the sum of the layers'."""
+
+    board: str
+    core: str
+    digest: str
+    counter: Counter
+    clock_hz: int
+    """The core clock actually running, or, under emulation, the board's."""
+    count: int
+    layers: tuple[LayerMeasurement, ...]
+    flash_bytes: int
+    ram_bytes: int
+    arena_bytes: int
+    stack_bytes: int
+    """The most that was ever in use, the application's own included."""
+    counts: Counts | None = None
+    """Of the whole inference: instructions, loads, stores and bytes read from flash, where QEMU's plugin counted."""
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return measurement_text(self)
+
+    @property
+    def macs(self) -> int:
+        return sum(row.layer.macs for row in self.layers)
+
+    @property
+    def latency_us(self) -> float:
+        return self.microseconds(self.count)
+
+    @property
+    def latency_source(self) -> str:
+        """What `latency_us` is."""
+        if self.counter is Counter.MODELLED_CYCLES:
+            return f"modelled cycles at {self.clock_hz / 1e6:g} MHz; not a board's time"
+        if self.counter.is_emulated:
+            return f"modelled: one instruction a clock at {self.clock_hz / 1e6:g} MHz; not a board's time"
+        return f"measured at {self.clock_hz / 1e6:g} MHz"
+
+    def microseconds(self, count: int) -> float:
+        return count * 1e6 / self.clock_hz
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file; counts are under the name of their unit."""
+        return {
+            "board": self.board,
+            "core": self.core,
+            "digest": self.digest,
+            "counter": self.counter.value,
+            "clock_hz": self.clock_hz,
+            **_known(self.counts),
+            self.counter.unit: self.count,
+            "latency_us": round(self.latency_us, 3),
+            "latency_source": self.latency_source,
+            "macs": self.macs,
+            "flash_bytes": self.flash_bytes,
+            "ram_bytes": self.ram_bytes,
+            "arena_bytes": self.arena_bytes,
+            "stack_bytes": self.stack_bytes,
+            "layers": [self._layer_json(row) for row in self.layers],
+            "notes": list(self.notes),
+        }
+
+    def _layer_json(self, row: LayerMeasurement) -> dict[str, Any]:
+        return {
+            "name": row.layer.name,
+            "op": row.layer.op,
+            "shape": list(row.layer.shape),
+            "macs": row.layer.macs,
+            self.counter.unit: row.count,
+            "latency_us": round(self.microseconds(row.count), 3),
+        }
+
+
+def _known(counts: Counts | None) -> dict[str, int]:
+    return {} if counts is None else {name: n for name, n in asdict(counts).items() if n is not None}
+
+
+def measurement_text(m: Measurement) -> str:
+    """The layers, the whole inference, memory, and where the numbers come from."""
+    head = ("#", "layer", "op", "output", "MACs", m.counter.unit, "µs", "share")
+    rows = [_row(m, i, row) for i, row in enumerate(m.layers)]
+    return "\n".join([*_columns([head, *rows]), *_lines(m)])
+
+
+def _row(m: Measurement, index: int, row: LayerMeasurement) -> tuple[str, ...]:
+    shape = "x".join(map(str, row.layer.shape))
+    numbers = (f"{row.layer.macs:,}", f"{row.count:,}", f"{m.microseconds(row.count):,.1f}", _share(row.count, m.count))
+    return (str(index), row.layer.name, row.layer.op, shape, *numbers)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
+    """Rows as aligned lines, the first underlined; layer names give way where a line would be too long."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    too_long = sum(widths) + len(_GAP) * (len(widths) - 1) - WIDTH
+    widths[1] = max(len("layer"), widths[1] - max(0, too_long))
+    for i, row in enumerate(rows):
+        cells = (
+            _cell(text, width, column in _LEFT) for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield _GAP.join(cells).rstrip()
+        if i == 0:
+            yield _GAP.join("-" * width for width in widths)
+
+
+def _cell(text: str, width: int, is_left: bool) -> str:
+    """Names of one network begin alike and end differently, so what is too long loses its middle."""
+    tail = (width - 2) // 2
+    short = text if len(text) <= width else text[: width - 2 - tail] + ".." + text[len(text) - tail :]
+    return short.ljust(width) if is_left else short.rjust(width)
+
+
+def _lines(m: Measurement) -> Iterable[str]:
+    per_mac = f" ({m.count / m.macs:.2f} per MAC)" if m.macs else ""
+    yield ""
+    yield f"One inference on {m.board} ({m.core}):"
+    yield f"  {m.macs:,} MACs, {m.count:,} {m.counter.unit}{per_mac}, {m.latency_us:,.1f} µs"
+    if m.counts:
+        c = m.counts
+        loads = f"{c.loads:,} loads, {c.stores:,} stores, {c.flash_bytes_read:,} B read from flash"
+        yield f"  {c.instructions:,} instructions, {loads}"
+    ram = f"RAM {m.ram_bytes:,} B, of it arena {m.arena_bytes:,} B"
+    yield f"  flash {m.flash_bytes:,} B; {ram}; stack used {m.stack_bytes:,} B"
+    yield f"Counted: {m.counter.value}."
+    yield f"Time: {m.latency_source}."
+    yield from m.notes

@@ -1,1 +1,0 @@
-"""Graphs to other formats."""

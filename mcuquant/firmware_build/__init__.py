@@ -1,0 +1,1 @@
+"""Sources to firmware: make, the linker map and the symbols of the ELF file."""

@@ -1,0 +1,171 @@
+"""Sources → Firmware: a folder, the cross compiler, and what came out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
+
+from ..boards.board import Board
+from ..codegen.sources import Sources
+from ..errors import BudgetError, OutputError, ToolError
+
+MANIFEST = "manifest.json"
+COMPILER = "arm-none-eabi-gcc"
+INSTALL = {
+    COMPILER: "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "make": "apt-get install make",
+    "cc": "apt-get install gcc",
+}
+_OVERFLOW = re.compile(r"region `?([A-Za-z]+)'? overflowed by (\d+) bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """What was built. Sizes come from the ELF; `ram_bytes` is all static RAM (arena, application, stack reserve)."""
+
+    elf: Path
+    digest: str
+    flash_bytes: int
+    ram_bytes: int
+    sections: Mapping[str, tuple[int, int]]
+    """Size and address in bytes."""
+
+
+@contextmanager
+def output_folder(directory: Path) -> Iterator[Path]:
+    """A folder to fill that takes the place of `directory` when all went well, and vanishes when not.
+
+    OutputError when `directory` exists and holds something else than a project of ours.
+    """
+    check_free(directory)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    except OSError as error:
+        raise OutputError(f"cannot write to {directory.parent}: {error.strerror}") from error
+    try:
+        staging.chmod(0o755)
+        yield staging
+        _swap(staging, directory)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_free(directory: Path) -> None:
+    """OutputError unless `directory` is absent, empty or ours."""
+    if directory.is_dir() and (not any(directory.iterdir()) or (directory / MANIFEST).is_file()):
+        return
+    if directory.exists():
+        raise OutputError(
+            f"{directory} exists and is not a project of mcuquant (no {MANIFEST} in it); "
+            "choose another folder with -o, or remove it"
+        )
+
+
+def _swap(staging: Path, directory: Path) -> None:
+    """Put `staging` where `directory` is; the old one is deleted only after the new one stands."""
+    if directory.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        os.replace(directory, old)
+        os.replace(staging, directory)
+        shutil.rmtree(old)
+    else:
+        os.replace(staging, directory)
+
+
+def write(files: Mapping[str, str | bytes], directory: Path) -> None:
+    """Write texts and binaries below `directory`; files whose content is the same already keep their time."""
+    for name, content in files.items():
+        data = content.encode() if isinstance(content, str) else content
+        path = directory / name
+        if path.is_file() and path.read_bytes() == data:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def manifest_text(manifest: Mapping[str, Any]) -> str:
+    return json.dumps(manifest, indent=2) + "\n"
+
+
+def make(directory: Path, *targets: str, **variables: str) -> None:
+    """Run the project's own Makefile. ToolError with what the compiler printed."""
+    for tool in ("make", "cc" if "host" in targets else COMPILER):
+        need(tool)
+    command = ["make", "-s", "-j2", *targets, *(f"{k}={v}" for k, v in variables.items())]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, env=_clean_environment(), check=False)
+    if overflow := _OVERFLOW.search(done.stderr):
+        region, excess = overflow[1].upper(), int(overflow[2])
+        raise BudgetError(f"the firmware does not fit: {region} overflows by {excess:,} bytes")
+    if done.returncode:
+        raise ToolError(f"make failed in {directory}:\n{_tail(done.stderr or done.stdout)}")
+
+
+def need(tool: str) -> str:
+    """Path of a program, or ToolError with the command that installs it."""
+    path = shutil.which(tool)
+    if path is None:
+        raise ToolError(f"{tool} is not installed; on Debian or Ubuntu: sudo {INSTALL[tool]}")
+    return path
+
+
+def need_firmware_tools() -> None:
+    """ToolError when firmware cannot be built here: better said before long work than after."""
+    for tool in ("make", COMPILER):
+        need(tool)
+
+
+def _clean_environment() -> dict[str, str]:
+    """Make's own variables of an outer make would change ours."""
+    return {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CFLAGS", "CC")}
+
+
+def _tail(text: str, lines: int = 30) -> str:
+    kept = text.strip().splitlines()
+    return "\n".join(kept[-lines:])
+
+
+def build(sources: Sources, board: Board, directory: Path) -> Firmware:
+    """Write `sources` to `directory` and compile them with the cross compiler."""
+    write(sources.files, directory)
+    make(directory, WERROR="-Werror")
+    return firmware(directory, board)
+
+
+def firmware(directory: Path, board: Board) -> Firmware:
+    """What stands built in `directory`. BudgetError when it is larger than the board."""
+    sections = _sections(directory / "firmware.elf")
+    flash, ram = _usage(sections, board)
+    for what, used, there in (("flash", flash, board.flash.bytes), ("RAM", ram, board.ram.bytes)):
+        if used > there:
+            raise BudgetError(f"the firmware takes {used:,} bytes of {what}, {board.name} has {there:,}")
+    digest = (directory / "build" / "digest.txt").read_text().strip()
+    return Firmware(directory / "firmware.elf", digest, flash, ram, sections)
+
+
+def _sections(elf: Path) -> dict[str, tuple[int, int]]:
+    """Size and address of every section that is loaded or reserved in memory."""
+    with elf.open("rb") as file:
+        sections = ELFFile(file).iter_sections()
+        loaded = [s for s in sections if s["sh_flags"] & SH_FLAGS.SHF_ALLOC and s["sh_size"]]
+        return {s.name: (s["sh_size"], s["sh_addr"]) for s in loaded}
+
+
+def _usage(sections: Mapping[str, tuple[int, int]], board: Board) -> tuple[int, int]:
+    """(flash, RAM) in bytes. Initialised data counts in both: it is copied at boot."""
+    ram = [name for name, (_, address) in sections.items() if board.ram.origin <= address < board.ram.end]
+    initialised = [name for name in ram if name == ".data"]
+    flash = sum(size for name, (size, _) in sections.items() if name not in ram or name in initialised)
+    return flash, sum(sections[name][0] for name in ram)

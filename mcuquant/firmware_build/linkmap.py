@@ -1,0 +1,47 @@
+"""What each object file brought into a firmware: the linker's map, as GNU ld writes it with -Map."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ..errors import ToolError
+
+_BEGIN = "\nLinker script and memory map\n"
+_PLACED = re.compile(r"^ \.(?P<section>\S+)\s+0x(?P<address>[0-9a-f]+)\s+0x(?P<size>[0-9a-f]+) (?P<file>\S.*)$", re.M)
+_NOT_LOADED = ("debug", "comment", "ARM.attributes", "stab")
+"""What sections that stay in the file begin with; their addresses count from 0, where flash may be."""
+_NETWORK = re.compile(r"build/mq\w*\.o")
+"""Object files of the model, and of what models share. The application's, the port's and libraries' lie elsewhere."""
+
+
+def sizes(path: Path, origin: int, end: int) -> Mapping[str, int]:
+    """Bytes of each object file between the addresses `origin` and `end` (exclusive), in the linker's order.
+
+    What the linker left out counts nothing; padding between sections belongs to no file. ToolError when `path` is not
+    a linker's map.
+    """
+    found: dict[str, int] = {}
+    for file, address, size in _placed(path):
+        if size and origin <= address < end:
+            found[file] = found.get(file, 0) + size
+    return found
+
+
+def network_bytes(path: Path, origin: int, end: int) -> int:
+    """Bytes of the network itself, code and constants; the application and the port are not in it."""
+    return sum(size for file, size in sizes(path, origin, end).items() if _NETWORK.fullmatch(file))
+
+
+def _placed(path: Path) -> Iterator[tuple[str, int, int]]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ToolError(f"the linker's map {path} cannot be read: {error.strerror}; build the project again") from error
+    _, begin, rest = text.partition(_BEGIN)
+    if not begin:
+        raise ToolError(f"{path} is not a map of GNU ld: it has no line {_BEGIN.strip()!r}")
+    for found in _PLACED.finditer(rest):
+        if not found["section"].startswith(_NOT_LOADED):
+            yield found["file"], int(found["address"], 16), int(found["size"], 16)

@@ -1,1 +1,0 @@
-"""Readers of other people's model formats: each gives a `Graph`."""

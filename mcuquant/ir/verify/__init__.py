@@ -1,0 +1,98 @@
+"""The rules of a graph at each level, checked after every front end and pass.
+
+Each rule is a generator of sentences that say what is wrong; `verify` raises the first as a GraphError that names the
+graph and the tensor or operation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ...errors import GraphError
+from .. import Graph, Level, Op, Role, Tensor
+from ..ops import ConvPool
+from .shapes import shape_problems
+from .tensors import tensor_problems
+from .types import attribute_problems, type_problems
+
+
+def verify(graph: Graph, level: Level = Level.FLOAT) -> Graph:
+    """The graph itself, if it keeps every rule of `level`; else GraphError with the first that it breaks."""
+    for problem in _problems(graph, level):
+        raise GraphError(f"graph {graph.name!r}: {problem}")
+    return graph
+
+
+def _problems(graph: Graph, level: Level) -> Iterator[str]:
+    """What is wrong, most basic first: a rule may rely on all before it."""
+    for key, t in graph.tensors.items():
+        yield from (f"{_named(t)} {problem}" for problem in tensor_problems(key, t))
+    yield from _interface_problems(graph)
+    yield from _order_problems(graph)
+    for i, op in enumerate(graph.ops):
+        yield from (f"operation {i} ({op.kind}): {problem}" for problem in _operation_problems(graph, op, level))
+
+
+def _named(t: Tensor) -> str:
+    return f"tensor {t.id} ({t.name!r})"
+
+
+def _interface_problems(graph: Graph) -> Iterator[str]:
+    if not graph.ops:
+        yield "has no operations"
+    for word, ids in (("input", graph.inputs), ("output", graph.outputs)):
+        if not ids:
+            yield f"has no {word}s"
+        yield from (f"{word} {i} is not in the tensor table" for i in ids if i not in graph.tensors)
+        yield from (f"{word} {i} is listed {n} times" for i, n in Counter(ids).items() if n > 1)
+    for t in graph.tensors.values():
+        if (t.role is Role.INPUT) != (t.id in graph.inputs):
+            yield f"{_named(t)} has role {t.role} and is {'' if t.id in graph.inputs else 'not '}listed as an input"
+
+
+def _order_problems(graph: Graph) -> Iterator[str]:
+    """Every tensor is written once, by an operation before its readers, or is given."""
+    known = {t.id for t in graph.tensors.values() if t.role is not Role.ACTIVATION}
+    for i, op in enumerate(graph.ops):
+        where = f"operation {i} ({op.kind})"
+        ids = (*op.inputs, *op.outputs)
+        yield from (f"{where} names tensor {n}, which is not in the table" for n in ids if n not in graph.tensors)
+        yield from (f"{where} reads tensor {n} before it is written" for n in op.inputs if n not in known)
+        yield from (f"{where} writes tensor {n}, which has a value already" for n in op.outputs if n in known)
+        known.update(op.outputs)
+    yield from (f"output {n} is never written" for n in graph.outputs if n not in known)
+
+
+def _operation_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
+    if isinstance(op, ConvPool):
+        yield from _joint_problems(graph, op, level)
+        return
+    least, most = _INPUT_COUNTS.get(op.kind, (1, 1))
+    if not least <= len(op.inputs) <= most:
+        wanted = f"{least}" if least == most else f"{least} to {most}"
+        yield f"has {len(op.inputs)} inputs, expected {wanted}"
+    if len(op.outputs) != 1:
+        yield f"has {len(op.outputs)} outputs, expected 1"
+    yield from shape_problems(graph, op)
+    yield from attribute_problems(graph, op)
+    yield from type_problems(graph, op, level)
+
+
+def _joint_problems(graph: Graph, op: ConvPool, level: Level) -> Iterator[str]:
+    found = (op.inputs, op.pool.inputs, op.outputs)
+    expected = (op.conv.inputs, op.conv.outputs, op.pool.outputs)
+    if found != expected:
+        yield f"its tensors are {found}, expected {expected} as its two parts have them"
+    yield from (f"names tensor {i}, which is not in the table" for i in op.inner if i not in graph.tensors)
+    yield from (f"its {part.kind} {p}" for part in (op.conv, op.pool) for p in _operation_problems(graph, part, level))
+
+
+_MANY = 1 << 16
+_INPUT_COUNTS = {
+    **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "TransposeConv", "FullyConnected"), (2, 3)),
+    **dict.fromkeys(("BatchMatMul", "Add", "Sub", "Mul", "Maximum", "Minimum"), (2, 2)),
+    "BatchNorm": (3, 3),
+    "Concat": (1, _MANY),
+}
+"""Fewest and most inputs of the operations that do not take just one."""

@@ -1,0 +1,1 @@
+"""Variants for cores with the DSP extension (SMLAD): Cortex-M4, M7, M33."""

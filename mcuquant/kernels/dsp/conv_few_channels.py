@@ -1,0 +1,119 @@
+"""Convolutions of images of few channels on cores with SMLAD; firmware/kernels/dsp/mq_conv2d_few.h."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from ...ir import Array, DType
+from ...ir.ops import Conv2D
+from ..shared import estimates
+from ..shared.overlap import windows
+from ..shared.requantize import TwoInstructions, two_instructions
+from ..shared.weighted_layer import bias, conv_params, sums, weights
+from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Variant, image_fields, stride_fields
+
+GROUP = 4
+"""Outputs at a time."""
+MOST_TAPS = 64
+_SUM_LIMIT = 1 << 23
+"""The accumulator holds 256 times the sum."""
+FORMS = ("8", "12", "twice")
+"""Requantization: in two instructions with one of two shifts, where that is exact, or by TFLite's two roundings."""
+
+
+def takes(site: Site, form: str) -> bool:
+    x, w = site.ins[:2]
+    typed = x.dtype is site.out.dtype is DType.INT8 and w.bits == 8 and w.shape[3] == x.shape[3]
+    few = x.shape[3] % 4 != 0 and w.shape[1] * w.shape[2] > 1 and weights(site)[0].size <= MOST_TAPS
+    return site.core.dsp and typed and few and _is_proven(site, form)
+
+
+def _is_proven(site: Site, form: str) -> bool:
+    p, (low, high) = conv_params(site), sums(site)
+    if (p.act_min, p.act_max) != (-128, 127) or max(-low.min(), high.max()) >= _SUM_LIMIT:
+        return False
+    if form == "twice":
+        return all(1 <= -m.shift <= 22 for m in p.multipliers)
+    return _two_instructions(site, form) is not None
+
+
+def _two_instructions(site: Site, form: str) -> TwoInstructions | None:
+    p = conv_params(site)
+    return two_instructions(p.multipliers, p.y_zero, *sums(site), int(form))
+
+
+def constants(site: Site, form: str) -> tuple[Array, Array]:
+    """(what each start has more than 256 times the bias, constants of the requantization by output)."""
+    p = conv_params(site)
+    if form == "twice":
+        rows = [(m.m, (1 << (-m.shift - 1)) + (p.y_zero << -m.shift), -m.shift) for m in p.multipliers]
+        return np.zeros(len(rows), np.int64), np.array(rows)
+    found = _two_instructions(site, form)
+    assert found is not None
+    return found.start, found.factor[:, None]
+
+
+def pack(site: Site, form: str) -> Array:
+    """For each four outputs their starts, the words of each in turn, and their constants, as int32."""
+    p, (start, rows) = conv_params(site), constants(site, form)
+    w = weights(site).reshape(len(p.multipliers), -1).astype(np.int64)
+    starts = (bias(site).astype(np.int64) - p.x_zero * w.sum(axis=1)) * 256 + start
+    words = (np.pad(w, ((0, 0), (0, w.shape[1] % 2))) * 256).astype(np.int16).view(np.int32)
+    table = np.column_stack([starts, words]).astype(np.int32)
+    return np.concatenate([_group(table, rows.astype(np.int32), i) for i in range(0, len(w), GROUP)])
+
+
+def _group(table: Array, rows: Array, first: int) -> Array:
+    """The last group is filled up with zeros."""
+    some, constants = table[first : first + GROUP], rows[first : first + GROUP]
+    missing = ((0, GROUP - len(some)), (0, 0))
+    return np.concatenate([np.pad(some, missing).T.ravel(), np.pad(constants, missing).ravel()])
+
+
+def _scratch_bytes(site: Site) -> int:
+    return -(-int(weights(site)[0].size) // 2) * 8
+
+
+def _args(site: Site, form: str) -> tuple[Arg, ...]:
+    op, (x, w) = site.op, site.ins[:2]
+    assert isinstance(op, Conv2D)
+    fields = {
+        **image_fields(x, site.out),
+        "in_c": x.shape[3],
+        "out_c": w.shape[0],
+        "k_h": w.shape[1],
+        "k_w": w.shape[2],
+        **stride_fields(op.stride, op.padding),
+        "dilation_h": op.dilation[0],
+        "dilation_w": op.dilation[1],
+        "x_zero": conv_params(site).x_zero,
+    }
+    stream = Blob("weights", pack(site, form), "four outputs at a time, see mq_conv2d_few.h")
+    return Struct("mq_conv2d_few_t", fields), In(), stream, Scratch("int32_t"), Out()
+
+
+def _leads(site: Site) -> tuple[int]:
+    """Both windows of two pixels are gathered before their outputs are written; no pair is of two samples."""
+    batch, out_h, out_w, _ = site.out.shape
+    return windows(site, buffered=True, block=1 if batch > 1 and out_h * out_w % 2 else 2)
+
+
+VARIANTS = tuple(
+    Variant(
+        f"conv2d_few_{form}_s8",
+        "mq_conv2d_few.h",
+        Conv2D,
+        partial(takes, form=form),
+        partial(_args, form=form),
+        _scratch_bytes,
+        _leads,
+        cycles=partial(estimates.conv2d_few, constants=3 if form == "twice" else 1),
+        step_bytes=1730,
+        shared_bytes=1900,
+        shared=(Shared(f"mq_few_{form}", 612),),
+        by_rows=True,
+    )
+    for form in FORMS
+)

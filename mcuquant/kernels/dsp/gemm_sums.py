@@ -1,0 +1,78 @@
+"""Convolutions as matrix products where `gemm` has no proof: full sums, requantized in C; mq_gemm_sums.h."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...ir import Array
+from ...ir.ops import Conv2D
+from ..shared import estimates, overlap
+from ..shared.weighted_layer import bias, check, conv_params, output_fields, requantize_blobs, weights
+from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Variant, image_fields, stride_fields
+from .gemm import PIXELS, in_turn, is_taken, padded
+
+
+def pack(site: Site) -> Array:
+    """Weight words of each pair of outputs in turn, as int32; an odd output has a twin."""
+    w = padded(weights(site).reshape(weights(site).shape[0], -1))
+    words = np.ascontiguousarray(w).view(np.int32)
+    return np.concatenate([in_turn(words, i) for i in range(0, len(w), 2)])
+
+
+def folded_bias(site: Site) -> Array:
+    """What is added to sum(w * x), modulo 2^32: the biases, less the input's zero point."""
+    sums = site.ins[1].steps.astype(np.int64).reshape(len(weights(site)), -1).sum(axis=1)
+    folded = bias(site).astype(np.int64) - conv_params(site).x_zero * sums
+    return np.asarray(folded.astype(np.uint64).astype(np.uint32).view(np.int32))
+
+
+def _scratch_bytes(site: Site) -> int:
+    """A block, a window as bytes, and the sums of a block."""
+    words = -(-int(weights(site)[0].size) // 4)
+    outputs = site.out.shape[3]
+    return 4 * ((2 * PIXELS + 1) * words + PIXELS * (outputs + outputs % 2))
+
+
+def _args(site: Site) -> tuple[Arg, ...]:
+    check(site)
+    op, (x, w), p = site.op, site.ins[:2], conv_params(site)
+    assert isinstance(op, Conv2D)
+    fields = {
+        **image_fields(x, site.out),
+        "in_c": x.shape[3],
+        "out_c": w.shape[0],
+        "k_h": w.shape[1],
+        "k_w": w.shape[2],
+        **stride_fields(op.stride, op.padding),
+        "dilation_h": op.dilation[0],
+        "dilation_w": op.dilation[1],
+        **output_fields(p),
+    }
+    blobs = (
+        Blob("weights", pack(site), "packed in pairs of outputs, see mq_gemm_sums.h"),
+        Blob("bias", folded_bias(site)),
+        *requantize_blobs(p),
+    )
+    return Struct("mq_conv2d_sums_t", fields), In(), *blobs, Scratch("int32_t"), Out()
+
+
+def _leads(site: Site) -> tuple[int | None, ...]:
+    return overlap.windows(site, buffered=True, block=PIXELS)
+
+
+VARIANTS = (
+    Variant(
+        "conv2d_sums_s8",
+        "mq_conv2d_sums.h",
+        Conv2D,
+        is_taken,
+        _args,
+        _scratch_bytes,
+        leads=_leads,
+        cycles=estimates.gemm_sums,
+        step_bytes=700,
+        shared_bytes=1000,
+        shared=(Shared("mq_gemm_sums", 162),),
+        by_rows=True,
+    ),
+)

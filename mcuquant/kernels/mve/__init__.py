@@ -1,0 +1,1 @@
+"""Variants for cores with the vector extension (Helium): Cortex-M55."""

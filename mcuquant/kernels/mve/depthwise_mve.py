@@ -1,0 +1,150 @@
+"""Depthwise convolution on cores with MVE: taps of a channel side by side; firmware/kernels/mve/mq_depthwise_mve.h."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from ...ir import Array
+from ...ir.ops import DepthwiseConv2D
+from ..shared.folded import clamp_fields, folded_bias
+from ..shared.weighted_layer import conv_params, weights
+from ..variant import (
+    CALL,
+    Arg,
+    Blob,
+    Exactly,
+    In,
+    Out,
+    Scratch,
+    Shared,
+    Site,
+    Struct,
+    Variant,
+    image_fields,
+    stride_fields,
+)
+from .product_mve import FORMS, Form, is_taken
+
+_COLUMN = 64
+"""Bytes of scratch: four rows of 16 channels."""
+_LARGEST = 3
+_TAPS_AT, _CHANNEL_WORDS = 5, 9
+"""Of a channel's bytes."""
+_MOST_PLACES = 1 << 16
+"""Of outputs in two rows, in bytes from the first one."""
+_KERNEL_BYTES = 440
+_COLUMN_CYCLES, _CHANNEL_CYCLES, _EIGHT_CYCLES, _FOUR_CYCLES = 14, 17, 31, 20
+
+
+def takes(site: Site, form: Form) -> bool:
+    """Windows up to 3x3 without dilation, one output channel an input channel."""
+    op, (x, w) = site.op, site.ins[:2]
+    assert isinstance(op, DepthwiseConv2D)
+    small = max(w.shape[1:3]) <= _LARGEST and op.dilation == (1, 1) and op.padding.left < _LARGEST
+    shaped = w.shape[3] == x.shape[3] and small and op.stride[1] <= 2 and _is_near(site)
+    return shaped and is_taken(site) and form.fits(conv_params(site))
+
+
+def _is_near(site: Site) -> bool:
+    """Outputs of two rows are addressed by 16 bits."""
+    _, _, out_w, channels = site.out.shape
+    return _rows(site) == 1 or (out_w + 3) * channels < _MOST_PLACES
+
+
+def _rows(site: Site) -> int:
+    """Of the output at a time."""
+    op = site.op
+    assert isinstance(op, DepthwiseConv2D)
+    return 2 if op.stride == (1, 1) and site.out.shape[1] > 1 else 1
+
+
+def _columns(site: Site) -> int:
+    """Of all windows of a row, at least four. A vector is four columns, of which a single row leaves out the last."""
+    op, width = site.op, max(site.out.shape[2], 4)
+    assert isinstance(op, DepthwiseConv2D)
+    return width + 2 if _rows(site) == 2 else (width - 1) * op.stride[1] + 4
+
+
+def pack(site: Site) -> Array:
+    """Nine int32 a channel: zeros, three columns of three weights and a zero, zeros; bias, multiplier, shift."""
+    p, w = conv_params(site), weights(site)[0].transpose(2, 1, 0)
+    columns = np.zeros((len(w), 3, 4), np.int8)
+    columns[:, : w.shape[1], : w.shape[2]] = w
+    taps = np.zeros((len(w), 4 * _CHANNEL_WORDS - 12), np.int8)
+    taps[:, _TAPS_AT : _TAPS_AT + 12] = columns.reshape(len(w), 12)
+    scale = np.array([(m.m, m.shift) for m in p.multipliers], np.int64)
+    constants = np.column_stack([folded_bias(site), scale]).astype(np.int32)
+    return np.concatenate([taps.view(np.int32), constants], axis=1)
+
+
+def _args(site: Site) -> tuple[Arg, ...]:
+    op, x, p = site.op, site.ins[0], conv_params(site)
+    assert isinstance(op, DepthwiseConv2D)
+    fields = {
+        **image_fields(x, site.out),
+        "channels": x.shape[3],
+        **stride_fields(op.stride, op.padding),
+        "columns": _columns(site),
+        "buffers": _buffers(site),
+        "x_zero": p.x_zero,
+        **clamp_fields(p),
+    }
+    stream = Blob("weights", pack(site), "nine words a channel, see mq_mve_depthwise.h")
+    return Struct("mq_depthwise_mve_t", fields), In(), stream, Scratch("int8_t"), Out()
+
+
+def _scratch_bytes(site: Site) -> int:
+    return _buffers(site) * _COLUMN * _columns(site)
+
+
+def _leads(site: Site) -> tuple[Exactly | None, ...]:
+    """In place, where rows are in scratch before outputs are written over them; other channels' bytes are apart."""
+    return (Exactly(0) if any(_is_in_place(site, buffers) for buffers in (1, 2)) else None,)
+
+
+def _buffers(site: Site) -> int:
+    """Two where that is what it takes to run in place."""
+    return 2 if _is_in_place(site, 2) and not _is_in_place(site, 1) else 1
+
+
+def _is_in_place(site: Site, buffers: int) -> bool:
+    """No output lies on a pixel that is read later, where `buffers` - 1 times the next rows are in scratch already."""
+    op, (_, in_h, in_w, _), (_, out_h, out_w, _) = site.op, site.ins[0].shape, site.out.shape
+    assert isinstance(op, DepthwiseConv2D)
+    first = np.minimum(np.arange(0, out_h, _rows(site)), out_h - _rows(site))
+    unread = (first[buffers:] * op.stride[0] - op.padding.top) * in_w
+    written = (first + _rows(site))[: len(unread)] * out_w
+    return in_h * in_w >= out_h * out_w and bool((written <= unread).all())
+
+
+def _cycles(site: Site) -> int:
+    batch, out_h, out_w, channels = site.out.shape
+    calls, groups, fours = batch * -(-out_h // _rows(site)), -(-channels // 16), -(-out_w // 4)
+    outputs = fours * (_EIGHT_CYCLES if _rows(site) == 2 else _FOUR_CYCLES)
+    fill = groups * (_COLUMN_CYCLES * _columns(site) + CALL)
+    return CALL + calls * (fill + channels * (_CHANNEL_CYCLES + outputs))
+
+
+def _variant(form: Form) -> Variant:
+    return Variant(
+        f"depthwise_mve_{form.name}_s8",
+        "mq_depthwise_mve.h",
+        DepthwiseConv2D,
+        partial(takes, form=form),
+        _args,
+        _scratch_bytes,
+        leads=_leads,
+        cycles=_cycles,
+        step_bytes=150,
+        shared=(
+            Shared(f"mq_mve_depthwise_pair_{form.name}", _KERNEL_BYTES),
+            Shared("mq_depthwise_mve_layer", 430),
+            Shared("mq_depthwise_mve_fill", 290),
+            Shared("mq_mve_columns", 70),
+        ),
+    )
+
+
+VARIANTS = tuple(map(_variant, FORMS))

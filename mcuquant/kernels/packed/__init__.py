@@ -1,0 +1,1 @@
+"""Variants that read weights of fewer than 8 bits or with codebooks."""

@@ -1,0 +1,1 @@
+"""Variants in portable C, which every core runs."""

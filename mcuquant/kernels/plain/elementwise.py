@@ -1,0 +1,88 @@
+"""Kernels of two tensors element by element, broadcast against each other."""
+
+from __future__ import annotations
+
+from ...arithmetic.parameters import AddParams, MulParams, params
+from ...ir import DType, Op, Shape
+from ...ir.ops import Add, Maximum, Minimum, Mul, Sub
+from ..shared.axes import Axis, columns, merged, strides
+from ..shared.overlap import elementwise
+from ..variant import Arg, Args, In, Out, Site, Struct, Takes, Value, Variant, multiplier_fields
+
+BROADCAST_RANK = 5
+
+
+def broadcast_axes(a: Shape, b: Shape, y: Shape) -> list[Axis]:
+    """(size, step of a, step of b) along the axes of y, merged where both inputs allow it."""
+    return merged(y, _steps(a, y), _steps(b, y))
+
+
+def broadcast_fields(axes: list[Axis]) -> dict[str, Value]:
+    """mq_broadcast_t."""
+    return columns(axes, BROADCAST_RANK, "size", "a", "b")
+
+
+def _steps(shape: Shape, y: Shape) -> list[int]:
+    """Element step of `shape` along each axis of y; 0 where it is broadcast."""
+    full = (1,) * (len(y) - len(shape)) + tuple(shape)
+    return [0 if size == 1 else step for size, step in zip(full, strides(full), strict=True)]
+
+
+def _axes(site: Site) -> list[Axis]:
+    a, b = site.ins
+    return broadcast_axes(a.shape, b.shape, site.out.shape)
+
+
+def _all_are(dtype: DType) -> Takes:
+    return lambda site: all(t.dtype is dtype for t in (*site.ins, site.out)) and len(_axes(site)) <= BROADCAST_RANK
+
+
+def _add(site: Site) -> tuple[Arg, ...]:
+    p = params(site.graph, site.op)
+    assert isinstance(p, AddParams)
+    fields: dict[str, Value] = {
+        "shape": broadcast_fields(_axes(site)),
+        "a_zero": p.a_zero,
+        **multiplier_fields(p.a_multiplier, "a_"),
+        "b_zero": p.b_zero,
+        **multiplier_fields(p.b_multiplier, "b_"),
+        "b_sign": -1 if isinstance(site.op, Sub) else 1,
+        "y_zero": p.y_zero,
+        **multiplier_fields(p.y_multiplier, "y_"),
+        "left_shift": p.left_shift,
+        "act_min": p.act_min,
+        "act_max": p.act_max,
+    }
+    return Struct("mq_add_t", fields), In(0), In(1), Out()
+
+
+def _mul(site: Site) -> tuple[Arg, ...]:
+    p = params(site.graph, site.op)
+    assert isinstance(p, MulParams)
+    fields: dict[str, Value] = {
+        "shape": broadcast_fields(_axes(site)),
+        "a_zero": p.a_zero,
+        "b_zero": p.b_zero,
+        "y_zero": p.y_zero,
+        **multiplier_fields(p.multiplier),
+        "act_min": p.act_min,
+        "act_max": p.act_max,
+    }
+    return Struct("mq_mul_t", fields), In(0), In(1), Out()
+
+
+def _extreme(site: Site) -> tuple[Arg, ...]:
+    return Struct("mq_broadcast_t", broadcast_fields(_axes(site))), In(0), In(1), Out()
+
+
+def _both(name: str, header: str, op: type[Op] | tuple[type[Op], ...], args: Args) -> tuple[Variant, ...]:
+    types = (("s8", DType.INT8), ("s16", DType.INT16))
+    return tuple(Variant(f"{name}_{s}", header, op, _all_are(dtype), args, leads=elementwise) for s, dtype in types)
+
+
+VARIANTS = (
+    *_both("add", "mq_add.h", (Add, Sub), _add),
+    *_both("mul", "mq_mul.h", Mul, _mul),
+    *_both("maximum", "mq_extreme.h", Maximum, _extreme),
+    *_both("minimum", "mq_extreme.h", Minimum, _extreme),
+)

@@ -1,0 +1,109 @@
+"""Kernels over windows without weights."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ...arithmetic.parameters import PoolParams, params
+from ...ir import DType
+from ...ir.ops import AvgPool2D, MaxPool2D, Pool
+from ..shared.overlap import windows
+from ..shared.rescale import pooled_fields
+from ..variant import (
+    CALL,
+    Arg,
+    In,
+    Out,
+    Site,
+    Struct,
+    Variant,
+    activations_are,
+    check_sums,
+    image_fields,
+    span,
+    stride_fields,
+)
+
+
+def _pool(site: Site) -> tuple[Arg, ...]:
+    op, x = site.op, site.ins[0]
+    p = params(site.graph, op)
+    assert isinstance(op, Pool)
+    assert isinstance(p, PoolParams)
+    fields = {
+        **image_fields(x, site.out),
+        "channels": x.shape[3],
+        "k_h": op.window[0],
+        "k_w": op.window[1],
+        **stride_fields(op.stride, op.padding),
+        "rescale": pooled_fields(site, p),
+    }
+    return Struct("mq_pool_t", fields), In(), Out()
+
+
+def _average(site: Site) -> tuple[Arg, ...]:
+    """The sum of a window, with half its size added for rounding, must fit 32 bits."""
+    op, (low, high) = site.op, span(site.ins[0], 0)
+    assert isinstance(op, Pool)
+    count = op.window[0] * op.window[1]
+    check_sums(site, count * low - count // 2, count * high + count // 2, 32)
+    return _pool(site)
+
+
+def _whole_words(site: Site) -> bool:
+    return site.core.dsp and activations_are(DType.INT8)(site) and site.ins[0].shape[3] % 4 == 0
+
+
+_WORDS_BYTES = 200
+
+
+def _max_words(site: Site) -> int:
+    """Four channels at a time: every tap of every window is read."""
+    op = site.op
+    assert isinstance(op, Pool)
+    return CALL + round(site.out.elements * (1.5 * op.window[0] * op.window[1] + 3 + 23 * _rescales(site)))
+
+
+def _average_words(site: Site) -> int:
+    """As many pixels at a time as lie one behind another: a row of the window, or all where that is as wide as x."""
+    op = site.op
+    assert isinstance(op, Pool)
+    k_h, k_w = op.window
+    runs = 1 if k_w == site.ins[0].shape[2] else k_h
+    return CALL + round(site.out.elements * (1.05 * k_h * k_w + 7 * runs + 25 + 6 * _rescales(site)))
+
+
+def _rescales(site: Site) -> bool:
+    p = params(site.graph, site.op)
+    assert isinstance(p, PoolParams)
+    return p.rescale is not None
+
+
+_leads = partial(windows, buffered=False)
+
+VARIANTS = (
+    Variant(
+        "max_pool_words_s8",
+        "mq_pool_words.h",
+        MaxPool2D,
+        _whole_words,
+        _pool,
+        leads=_leads,
+        cycles=_max_words,
+        step_bytes=_WORDS_BYTES,
+    ),
+    Variant(
+        "avg_pool_words_s8",
+        "mq_pool_words.h",
+        AvgPool2D,
+        _whole_words,
+        _average,
+        leads=_leads,
+        cycles=_average_words,
+        step_bytes=_WORDS_BYTES,
+    ),
+    Variant("max_pool_s8", "mq_pool.h", MaxPool2D, activations_are(DType.INT8), _pool, leads=_leads),
+    Variant("max_pool_s16", "mq_pool.h", MaxPool2D, activations_are(DType.INT16), _pool, leads=_leads),
+    Variant("avg_pool_s8", "mq_pool.h", AvgPool2D, activations_are(DType.INT8), _average, leads=_leads),
+    Variant("avg_pool_s16", "mq_pool.h", AvgPool2D, activations_are(DType.INT16), _average, leads=_leads),
+)

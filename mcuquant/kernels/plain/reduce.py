@@ -1,0 +1,103 @@
+"""Kernels over axes: mean, maximum, place of the maximum."""
+
+from __future__ import annotations
+
+import math
+
+from ...arithmetic.parameters import MeanParams, PoolParams, params
+from ...ir import DType
+from ...ir.ops import ArgMax, Mean, Reduce, ReduceMax
+from ..shared.axes import columns, merged, strides
+from ..shared.rescale import pooled_fields
+from ..variant import (
+    Arg,
+    In,
+    Out,
+    Site,
+    Struct,
+    Takes,
+    Value,
+    Variant,
+    check_sums,
+    multiplier_fields,
+    per_element,
+    span,
+)
+
+REDUCE_AXES = 3
+
+
+def _axes(site: Site, gone: bool) -> list[tuple[int, ...]]:
+    """(size, step) of the axes that are reduced, or of those that stay."""
+    op, shape = site.op, site.ins[0].shape
+    assert isinstance(op, Reduce)
+    chosen = [i for i in range(len(shape)) if (i in op.axes) == gone]
+    steps = strides(shape)
+    return merged([shape[i] for i in chosen], [steps[i] for i in chosen])
+
+
+def _shape_fields(site: Site) -> dict[str, Value]:
+    return {
+        **columns(_axes(site, gone=False), REDUCE_AXES, "kept", "kept_step"),
+        **columns(_axes(site, gone=True), REDUCE_AXES, "gone", "gone_step"),
+    }
+
+
+def _mean(site: Site) -> tuple[Arg, ...]:
+    p: MeanParams = params(site.graph, site.op)
+    low, high = span(site.ins[0], p.x_zero)
+    check_sums(site, p.count * low, p.count * high, 32)
+    fields = {
+        "shape": _shape_fields(site),
+        "x_zero": p.x_zero,
+        "y_zero": p.y_zero,
+        **multiplier_fields(p.multiplier),
+        "act_min": p.act_min,
+        "act_max": p.act_max,
+    }
+    return Struct("mq_mean_t", fields), In(), Out()
+
+
+def _reduce_max(site: Site) -> tuple[Arg, ...]:
+    p: PoolParams = params(site.graph, site.op)
+    fields = {"shape": _shape_fields(site), "rescale": pooled_fields(site, p)}
+    return Struct("mq_reduce_max_t", fields), In(), Out()
+
+
+def _argmax(site: Site) -> tuple[Arg, ...]:
+    op, shape = site.op, site.ins[0].shape
+    assert isinstance(op, ArgMax)
+    outer, inner = math.prod(shape[: op.axis]), math.prod(shape[op.axis + 1 :])
+    return Struct("mq_argmax_t", {"outer": outer, "size": shape[op.axis], "inner": inner}), In(), Out()
+
+
+def _reduces(dtype: DType) -> Takes:
+    def takes(site: Site) -> bool:
+        most = max(len(_axes(site, gone)) for gone in (False, True))
+        return site.ins[0].dtype is site.out.dtype is dtype and most <= REDUCE_AXES
+
+    return takes
+
+
+def _whole_words(site: Site) -> bool:
+    """Means over all but the last axis, whose entries are whole words."""
+    kept, gone = _axes(site, gone=False), _axes(site, gone=True)
+    typed = site.core.dsp and site.ins[0].dtype is site.out.dtype is DType.INT8
+    return typed and len(kept) == len(gone) == 1 and kept[0][1] == 1 and kept[0][0] % 4 == 0
+
+
+def _types(x: DType, y: DType) -> Takes:
+    return lambda site: site.ins[0].dtype is x and site.out.dtype is y
+
+
+VARIANTS = (
+    Variant("mean_words_s8", "mq_pool_words.h", Mean, _whole_words, _mean, cycles=per_element(1.4, 9)),
+    Variant("mean_s8", "mq_mean.h", Mean, _reduces(DType.INT8), _mean),
+    Variant("mean_s16", "mq_mean.h", Mean, _reduces(DType.INT16), _mean),
+    Variant("reduce_max_s8", "mq_reduce_max.h", ReduceMax, _reduces(DType.INT8), _reduce_max),
+    Variant("reduce_max_s16", "mq_reduce_max.h", ReduceMax, _reduces(DType.INT16), _reduce_max),
+    Variant("argmax_s8_s32", "mq_argmax.h", ArgMax, _types(DType.INT8, DType.INT32), _argmax),
+    Variant("argmax_s8_s64", "mq_argmax.h", ArgMax, _types(DType.INT8, DType.INT64), _argmax),
+    Variant("argmax_s16_s32", "mq_argmax.h", ArgMax, _types(DType.INT16, DType.INT32), _argmax),
+    Variant("argmax_s16_s64", "mq_argmax.h", ArgMax, _types(DType.INT16, DType.INT64), _argmax),
+)

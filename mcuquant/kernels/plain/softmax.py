@@ -1,0 +1,59 @@
+"""Kernels of softmax over rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...arithmetic.parameters import SoftmaxParams, curves, params
+from ...errors import UnsupportedOpError
+from ...ir import DType
+from ...ir.ops import Softmax
+from ..shared.overlap import elementwise
+from ..variant import Arg, Blob, In, Out, Site, Struct, Takes, Variant, multiplier_fields, named
+
+_DEEPEST = {DType.INT8: 8191, DType.INT16: 65536}
+"""Longest rows whose sum of exponentials (2^19 and 2^15 each) fits 32 bits."""
+
+
+def _struct(site: Site) -> Struct:
+    p: SoftmaxParams = params(site.graph, site.op)
+    x = site.ins[0]
+    depth = x.shape[-1]
+    if depth > _DEEPEST[x.dtype]:
+        raise UnsupportedOpError(
+            f"{named(site)}: its rows have {depth:,} elements, expected at most {_DEEPEST[x.dtype]:,} of {x.dtype}"
+        )
+    fields = {
+        "rows": x.elements // depth,
+        "depth": depth,
+        **multiplier_fields(p.multiplier),
+        "diff_min": p.diff_min,
+        "act_min": p.act_min,
+        "act_max": p.act_max,
+    }
+    return Struct("mq_softmax_t", fields)
+
+
+def _int8(site: Site) -> tuple[Arg, ...]:
+    return _struct(site), In(), Out()
+
+
+def _int16(site: Site) -> tuple[Arg, ...]:
+    exp = Blob("exp", np.array(curves.EXP, np.int16), "exp(x), x in 512 steps from -10 to 0, 15 fraction bits")
+    reciprocal = Blob(
+        "reciprocal", np.array(curves.RECIPROCAL, np.int16), "1 / (1 + x), x in 512 steps from 0 to 1, 15 fraction bits"
+    )
+    return _struct(site), In(), exp, reciprocal, Out()
+
+
+def _types(x: DType, y: DType) -> Takes:
+    return lambda site: site.ins[0].dtype is x and site.out.dtype is y
+
+
+VARIANTS = (
+    Variant(
+        "softmax_s8", "mq_softmax.h", Softmax, _types(DType.INT8, DType.INT8), _int8, leads=elementwise, step_bytes=930
+    ),
+    Variant("softmax_s8_s16", "mq_softmax.h", Softmax, _types(DType.INT8, DType.INT16), _int8, leads=elementwise),
+    Variant("softmax_s16", "mq_softmax.h", Softmax, _types(DType.INT16, DType.INT16), _int16, leads=elementwise),
+)

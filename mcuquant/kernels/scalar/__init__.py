@@ -1,0 +1,1 @@
+"""Variants for cores without SIMD instructions: Cortex-M0+ and M3."""

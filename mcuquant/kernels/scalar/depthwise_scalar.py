@@ -1,0 +1,84 @@
+"""Depthwise convolution on cores without SIMD, a channel at a time; firmware/kernels/scalar/mq_depthwise_scalar.h."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...ir import Array
+from ...ir.ops import DepthwiseConv2D
+from ..shared.folded import clamp_fields
+from ..shared.weighted_layer import conv_params, weights
+from ..variant import CALL, Arg, Blob, Exactly, In, Out, Scratch, Site, Struct, Variant, image_fields, stride_fields
+from .product_scalar import is_taken, scale_blobs
+
+_WIDTH = 3
+"""Of windows."""
+_COPY, _MAC, _OUTPUT = 8, 4, 45
+
+
+def takes(site: Site) -> bool:
+    """Windows up to three wide without dilation, one output channel an input channel."""
+    op, (x, w) = site.op, site.ins[:2]
+    assert isinstance(op, DepthwiseConv2D)
+    shaped = w.shape[3] == x.shape[3] and w.shape[2] <= _WIDTH and op.dilation == (1, 1)
+    height, width = _plane(site)
+    return shaped and op.padding.top < height and op.padding.left < width and is_taken(site)
+
+
+def _plane(site: Site) -> tuple[int, int]:
+    """Rows and columns of all windows, as if they were three wide."""
+    op, (_, out_h, out_w, _) = site.op, site.out.shape
+    assert isinstance(op, DepthwiseConv2D)
+    return (out_h - 1) * op.stride[0] + site.ins[1].shape[1], (out_w - 1) * op.stride[1] + _WIDTH
+
+
+def pack(site: Site) -> Array:
+    """For each channel the rows of its window, filled up to three weights."""
+    w = weights(site)[0].transpose(2, 0, 1)
+    return np.pad(w, ((0, 0), (0, 0), (0, _WIDTH - w.shape[2])))
+
+
+def _args(site: Site) -> tuple[Arg, ...]:
+    op, x, p = site.op, site.ins[0], conv_params(site)
+    assert isinstance(op, DepthwiseConv2D)
+    fields = {
+        **image_fields(x, site.out),
+        "channels": x.shape[3],
+        "k_h": site.ins[1].shape[1],
+        **stride_fields(op.stride, op.padding),
+        "x_zero": p.x_zero,
+        **clamp_fields(p),
+    }
+    w = Blob("weights", pack(site), "rows of three, channel by channel")
+    return Struct("mq_depthwise_scalar_t", fields), In(), w, *scale_blobs(site), Scratch("int8_t"), Out()
+
+
+def _scratch_bytes(site: Site) -> int:
+    height, width = _plane(site)
+    return height * width
+
+
+def _leads(site: Site) -> tuple[Exactly | None, ...]:
+    """In place: a channel is in scratch before its outputs are written, which lie on none of another channel."""
+    (batch, in_h, in_w, _), (_, out_h, out_w, _) = site.ins[0].shape, site.out.shape
+    return (Exactly(0) if batch == 1 or out_h * out_w <= in_h * in_w else None,)
+
+
+def _cycles(site: Site) -> int:
+    taps = int(weights(site)[0, :, :, 0].size)
+    return CALL + _COPY * site.ins[0].elements + (_MAC * taps + _OUTPUT) * site.out.elements
+
+
+VARIANTS = (
+    Variant(
+        "depthwise_scalar_s8",
+        "mq_depthwise_scalar.h",
+        DepthwiseConv2D,
+        takes,
+        _args,
+        _scratch_bytes,
+        leads=_leads,
+        cycles=_cycles,
+        step_bytes=700,
+    ),
+)

@@ -1,0 +1,37 @@
+"""Walks over tensors: axes with their sizes and steps, merged where nothing is lost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ...ir import Shape
+from ..variant import Value
+
+Axis = tuple[int, ...]
+"""Size, then the step in elements of every tensor walked along."""
+
+
+def strides(shape: Shape) -> Shape:
+    """Elements between neighbours along each axis of a dense tensor."""
+    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
+def merged(sizes: Sequence[int], *steps: Sequence[int]) -> list[Axis]:
+    """Axes of size 1 dropped, neighbours joined where every tensor goes on evenly from one to the next."""
+    axes: list[Axis] = []
+    for size, *step in zip(sizes, *steps, strict=True):
+        if size == 1:
+            continue
+        if axes and list(axes[-1][1:]) == [s * size for s in step]:
+            axes[-1] = (axes[-1][0] * size, *step)
+        else:
+            axes.append((size, *step))
+    return axes
+
+
+def columns(axes: Sequence[Axis], rank: int, *names: str) -> dict[str, Value]:
+    """Axes as the arrays of a struct, of `rank` entries each: sizes and every tensor's steps under `names`."""
+    walked = len(names) - 1
+    full = [(1, *(0,) * walked)] * (rank - len(axes)) + list(axes)
+    return {name: tuple(axis[i] for axis in full) for i, name in enumerate(names)}

@@ -1,0 +1,71 @@
+"""Shapes of convolutions as the structs of their kernels name them; which are of single pixels, in rows."""
+
+from __future__ import annotations
+
+from ...ir.ops import Conv2D
+from ..variant import Site, Value, image_fields, stride_fields
+from . import overlap
+from .folded import clamp_fields
+from .weighted_layer import conv_params
+
+
+def is_ungrouped(site: Site) -> bool:
+    """All input channels go to every output."""
+    return site.ins[1].shape[3] == site.ins[0].shape[3]
+
+
+def conv2d_fields(site: Site) -> dict[str, Value]:
+    """Of a convolution whose padding holds the input's zero point."""
+    op, (x, w), p = site.op, site.ins[:2], conv_params(site)
+    assert isinstance(op, Conv2D)
+    return {
+        **image_fields(x, site.out),
+        "in_c": x.shape[3],
+        "out_c": w.shape[0],
+        "k_h": w.shape[1],
+        "k_w": w.shape[2],
+        **stride_fields(op.stride, op.padding),
+        "dilation_h": op.dilation[0],
+        "dilation_w": op.dilation[1],
+        "x_zero": p.x_zero,
+        **clamp_fields(p),
+    }
+
+
+def is_pointwise(site: Site) -> bool:
+    """Output pixels are input pixels, all or some of them, in rows that are equally far apart."""
+    op, w = site.op, site.ins[1]
+    assert isinstance(op, Conv2D)
+    inside = (op.padding.top, op.padding.left) == (0, 0) and _ends_inside(site)
+    return w.shape[1:3] == (1, 1) and inside and (op.stride == (1, 1) or site.out.shape[0] == 1)
+
+
+def _ends_inside(site: Site) -> bool:
+    op, (_, in_h, in_w, _), (_, out_h, out_w, _) = site.op, site.ins[0].shape, site.out.shape
+    assert isinstance(op, Conv2D)
+    return (out_h - 1) * op.stride[0] < in_h and (out_w - 1) * op.stride[1] < in_w
+
+
+def _is_dense(site: Site) -> bool:
+    return site.ins[0].shape[:3] == site.out.shape[:3]
+
+
+def pointwise_fields(site: Site) -> dict[str, Value]:
+    """Rows of pixels; all pixels are one row where none is left out."""
+    op, (_, _, in_w, in_c), (batch, out_h, out_w, out_c) = site.op, site.ins[0].shape, site.out.shape
+    assert isinstance(op, Conv2D)
+    rows, step = (1, 1) if _is_dense(site) else (out_h, op.stride[1])
+    return {
+        "rows": rows,
+        "row_step": op.stride[0] * in_w * in_c,
+        "pixels": batch * out_h * out_w // rows,
+        "pixel_step": step * in_c,
+        "in_c": in_c,
+        "out_c": out_c,
+        **clamp_fields(conv_params(site)),
+    }
+
+
+def pairs_leads(site: Site) -> tuple[int | None, ...]:
+    """Of a kernel that reads two pixels until their last outputs are written, and begins anew in every row of some."""
+    return overlap.windows(site, buffered=False, block=2 if _is_dense(site) else site.out.shape[2])

@@ -1,0 +1,39 @@
+"""How much scratch a kernel may use: what costs nothing, since more is alive elsewhere in the network, or a little."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ...ir import Graph, Op
+from ..variant import Site
+
+MOST_BYTES = 6144
+"""More makes no kernel faster."""
+
+
+def room(site: Site, share: float, least: int) -> int:
+    """Bytes of scratch for a kernel that runs in place.
+
+    Half of what the network needs elsewhere and not here, or, where the network is at its widest, a `share` of that up
+    to `least`.
+    """
+    alive = _alive(site.graph)
+    widest, here = max(alive.values(), default=0), alive[site.op]
+    return max(min((widest - here) // 2, MOST_BYTES), min(int(widest * share), least))
+
+
+@lru_cache(maxsize=2)
+def _alive(graph: Graph) -> dict[Op, int]:
+    """Bytes of activations kept before or after each operation, whichever are more: what no placement does without."""
+    last = {i: n for n, op in enumerate(graph.ops) for i in op.inputs} | dict.fromkeys(graph.outputs, len(graph.ops))
+    dying: dict[int, int] = {}
+    for i, n in last.items():
+        if not graph[i].is_constant:
+            dying[n] = dying.get(n, 0) + graph[i].nbytes
+    before = sum(graph[i].nbytes for i in graph.inputs)
+    needed: dict[Op, int] = {}
+    for n, op in enumerate(graph.ops):
+        made = sum(graph[i].nbytes for i in op.outputs if i in last)
+        after = before + made - dying.get(n, 0)
+        needed[op], before = max(before, after), after
+    return needed

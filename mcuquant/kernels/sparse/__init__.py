@@ -1,0 +1,1 @@
+"""Variants that skip weights of zero: lists of entries, and bitmaps."""

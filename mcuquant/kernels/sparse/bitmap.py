@@ -1,0 +1,116 @@
+"""Weights of which some are 0 as a bit each, and the others one a byte; firmware/kernels/sparse/mq_bitmap.h.
+
+Of n of m pruned weights as of any others: of 50 % zeros 5 bits a weight are left, whatever their pattern.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ...ir import Array, DType
+from ...ir.ops import FullyConnected
+from ..shared.packing import index_bits
+from ..shared.weighted_layer import weights
+from ..variant import CALL, Arg, Blob, In, Out, Record, Site, Struct, Variant
+from .sparse import centred, constants_of, row_fields
+
+_SAVED = 0.8
+"""Of the bytes that there are without, at most so many are left: less is not worth twice the time."""
+_MOST_KEPT = 1 << 16
+_BITS, _KEPT = "a bit a weight, see mq_bitmap.h", "those that are not 0"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """`bits` (outputs, words) uint32, the first weight in the highest bit; the others (int8), and how many each output
+    has."""
+
+    bits: Array
+    values: Array
+    counts: Array
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.bits.nbytes + self.values.nbytes)
+
+
+def encode(w: Array) -> Kept:
+    """Integers of 8 bits, (outputs, depth)."""
+    mask = w != 0
+    packed = np.packbits(np.pad(mask, ((0, 0), (0, -w.shape[1] % 32))), axis=1)
+    return Kept(packed.view(">u4").astype(np.uint32), w[mask].astype(np.int8), mask.sum(axis=1))
+
+
+@lru_cache(maxsize=16)
+def kept(site: Site) -> Kept | None:
+    """The weights less their zero points; None where they are not 8 bits, or nothing much is saved."""
+    w = centred(site)
+    count = np.count_nonzero(w)
+    if not count or w.min() < -128 or w.max() > 127:
+        return None
+    found = encode(w)
+    return found if found.nbytes < _SAVED * w.size * index_bits(site.ins[1]) / 8 else None
+
+
+def takes(site: Site) -> bool:
+    x, w = site.ins[:2]
+    return x.dtype is site.out.dtype is DType.INT8 and w.is_constant and kept(site) is not None
+
+
+def takes_any_output(site: Site) -> bool:
+    """Where each output's weights begin fits 16 bits."""
+    found = kept(site) if takes(site) else None
+    return found is not None and found.values.size < _MOST_KEPT
+
+
+def record(site: Site) -> Record:
+    """`mq_unpack_t`."""
+    found, q = kept(site), site.ins[1].q
+    assert found is not None
+    assert q is not None
+    fields: dict[str, int | Blob] = {
+        "planes": Blob("bitmap", found.bits, _BITS),
+        "bits": 1,
+        "zeros": Blob("zeros", np.zeros(1, np.int16)),
+        "kept": Blob("weights", found.values.view(np.uint8), _KEPT),
+        "begin": Blob("begins", (np.cumsum(found.counts) - found.counts).astype(np.uint16), "of each output's weights"),
+    }
+    if q.multipliers:
+        fields["multiplier"] = Blob("factors", np.array(q.multipliers, np.uint8))
+    return Record("mq_unpack_t", fields)
+
+
+def _args(site: Site) -> tuple[Arg, ...]:
+    found = kept(site)
+    assert found is not None
+    bits, values = Blob("bitmap", found.bits, _BITS), Blob("weights", found.values, _KEPT)
+    fields: dict[str, int | Blob] = {"bits": bits, "kept": values, **constants_of(site)}
+    return Struct("mq_bitmap_t", row_fields(site)), In(), Record("mq_bitmap_weights_t", fields), Out()
+
+
+_WORD, _ENTRY, _OUTPUT = 12, 11, 45
+"""Cycles: of 32 weights, of one that is not 0, of an output."""
+
+
+def _cycles(site: Site) -> int:
+    found = kept(site)
+    assert found is not None
+    rows = site.out.elements // len(weights(site))
+    return CALL + rows * (_WORD * found.bits.size + _ENTRY * found.values.size) + _OUTPUT * site.out.elements
+
+
+VARIANTS = (
+    Variant(
+        "bitmap_s8",
+        "mq_bitmap.h",
+        FullyConnected,
+        takes,
+        _args,
+        cycles=_cycles,
+        step_bytes=300,
+        unpacks=True,
+    ),
+)

@@ -1,0 +1,327 @@
+"""What a kernel variant is, and the values it hands to the lowering.
+
+A variant says which operations it takes, how much scratch it needs, and the arguments of its call. Its C function
+lives in firmware/kernels/ under the same name. C names and arena offsets are not known here: `lower` gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ..arithmetic.fixedpoint import Multiplier
+from ..boards.core import Core
+from ..errors import UnsupportedOpError
+from ..ir import Array, DType, Graph, Op, Tensor
+from ..ir.metrics import macs
+from ..ir.ops import Add, Conv2D, DepthwiseConv2D, FullyConnected, Padding, Pool, Reduce, Softmax, Sub, TransposeConv
+
+WEIGHTED = (Conv2D, DepthwiseConv2D, TransposeConv, FullyConnected)
+
+Value = int | float | tuple[int, ...] | Mapping[str, "Value"]
+"""A field of a parameter struct: an integer, a single-precision number, an array or a nested struct."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One operation in its graph, as the kernels see it."""
+
+    graph: Graph
+    op: Op
+    core: Core
+
+    @property
+    def ins(self) -> tuple[Tensor, ...]:
+        return self.graph.ins(self.op)
+
+    @property
+    def out(self) -> Tensor:
+        return self.graph.out(self.op)
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """Parameter struct of C type `ctype`, constant at compile time."""
+
+    ctype: str
+    fields: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Array of parameter structs of C type `ctype`, one per input of an operation that takes any number of them."""
+
+    ctype: str
+    rows: tuple[Mapping[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blob:
+    """Constant array in flash. `layout` says how `data` is ordered; `role` names it in C (weights, bias, ...)."""
+
+    role: str
+    data: Array
+    layout: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """Address of a struct of C type `ctype` that the call itself makes; its fields are integers and constant arrays."""
+
+    ctype: str
+    fields: Mapping[str, int | Blob]
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """Address of the operation's input `index`: in the arena, or of its constant in flash."""
+
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ins:
+    """Array of the addresses of all inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """Address of the operation's output `index` in the arena."""
+
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """Address in the variant's scratch in the arena, as a pointer to `ctype`."""
+
+    ctype: str
+    offset_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An integer written into the call."""
+
+    value: int
+
+
+Arg = Struct | Parts | Blob | Record | In | Ins | Out | Scratch | Number
+Args = Callable[[Site], tuple[Arg, ...]]
+Takes = Callable[[Site], bool]
+
+
+def no_scratch(_: Site) -> int:
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """The input may begin this many bytes after the output, but nowhere else where they share bytes."""
+
+    nbytes: int
+
+
+Leads = Callable[[Site], tuple[int | Exactly | None, ...]]
+
+
+def apart(_: Site) -> tuple[int | Exactly | None, ...]:
+    """The output may not run into any input."""
+    return ()
+
+
+Cycles = Callable[[Site], int]
+"""Modelled cycles of one call on the site's core."""
+
+CALL = 60
+"""Cycles of a step without work: call, constants, return."""
+_PLAIN_MAC, _PLAIN_OUTPUT = 8, 45
+"""Of plain C with weights: two loads, an offset and a multiplication in a loop; a requantization in C."""
+_PLAIN_ELEMENT = 30
+"""Of plain C without weights, for each element read or written: loop, load, rescaling, clamp, store."""
+_SOFTMAX_ELEMENT = 170
+_POOL_TAP = 8
+_SUM_ELEMENT = 40
+
+STEP_BYTES = 400
+"""Code of one step of plain C, whose kernel GCC specialises for the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A C function that is in flash once, however many layers call it. `nbytes`: GCC 12, -O2, Cortex-M4."""
+
+    name: str
+    nbytes: int
+    alone_bytes: int | None = None
+    """With one caller, for which GCC specialises it; None: the same."""
+
+    def size(self, callers: int) -> int:
+        if callers == 1 and self.alone_bytes is not None:
+            return self.alone_bytes
+        return self.nbytes if callers else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one operation by one variant. `code_bytes` is the step's own code, without what is shared."""
+
+    cycles: int
+    constant_bytes: int
+    code_bytes: int
+    scratch_bytes: int
+
+
+def plain(site: Site) -> int:
+    """Cycles of plain C: what a variant is charged that says nothing else."""
+    y, work = site.out.elements, macs(site.graph, site.op)
+    if work:
+        return CALL + _PLAIN_MAC * work + _PLAIN_OUTPUT * y
+    x = sum(t.elements for t in site.ins if not t.is_constant)
+    match site.op:
+        case Add() | Sub():
+            return CALL + _SUM_ELEMENT * y
+        case Softmax():
+            return CALL + _SOFTMAX_ELEMENT * y
+        case Pool() as op:
+            return CALL + (_POOL_TAP * op.window[0] * op.window[1] + _PLAIN_ELEMENT) * y
+        case Reduce():
+            return CALL + _POOL_TAP * x + _PLAIN_ELEMENT * y
+        case _:
+            return CALL + _PLAIN_ELEMENT * max(x, y)
+
+
+def per_element(read: float, written: float) -> Cycles:
+    """So many cycles for each element of the largest input, and of the output."""
+
+    def cycles(site: Site) -> int:
+        x = max(t.elements for t in site.ins)
+        return CALL + round(read * x + written * site.out.elements)
+
+    return cycles
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """What a call that computes a convolution by strips is followed by: `kernel` pools each strip.
+
+    A strip gives `rows` rows of the pooling's output, the last maybe fewer. `stride_h` is the convolution's.
+    """
+
+    kernel: Variant
+    args: tuple[Arg, ...]
+    rows: int
+    stride_h: int
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to compute an operation. `name` is the C function without `mq_`, `header` the file it is in."""
+
+    name: str
+    header: str
+    op: type[Op] | tuple[type[Op], ...]
+    takes: Takes
+    args: Args
+    scratch_bytes: Callable[[Site], int] = field(default=no_scratch)
+    leads: Leads = field(default=apart)
+    """How far the output may run into each input, see `overlap`: () or None keeps them apart."""
+    cycles: Cycles = field(default=plain)
+    """Modelled cycles of one call on the site's core, see `cost`."""
+    step_bytes: int = field(default=STEP_BYTES)
+    """Code of one step without what it calls."""
+    shared_bytes: int = field(default=STEP_BYTES)
+    """Code of the kernel where several steps share it."""
+    slower_shared: float = field(default=1)
+    """Times the cycles where steps share the kernel and its parameters are in variables."""
+    shared: tuple[Shared, ...] = field(default=())
+    """C functions that it calls and that are in flash once for all layers."""
+    note: str = field(default="")
+    """What tells it from another variant of the same C function, for a person: "4 bands"."""
+    unpacks: bool = False
+    """The kernel knows weights with a codebook, zero points and multipliers."""
+    by_rows: bool = False
+    """Told another `out_h` and `pad_top`, which may be negative, the kernel computes these rows of its output."""
+    pooling: Callable[[Site], Pooling] | None = None
+    """The call is one of several, of a strip of rows each, and this is what follows each; see `strips`."""
+
+    def applies(self, site: Site) -> bool:
+        known = self.unpacks or not (has_steps(site) or has_palette(site))
+        return known and isinstance(site.op, self.op) and self.takes(site)
+
+
+def cost(variant: Variant, site: Site) -> Cost:
+    """All of it. Packs the weights: the price of one lowering."""
+    constant_bytes = sum(map(_arg_bytes, variant.args(site)))
+    return Cost(variant.cycles(site), constant_bytes, variant.step_bytes, variant.scratch_bytes(site))
+
+
+def _arg_bytes(arg: object) -> int:
+    """In flash."""
+    match arg:
+        case Blob():
+            return int(arg.data.nbytes)
+        case Record():
+            return sum(map(_arg_bytes, arg.fields.values()))
+        case _:
+            return 0
+
+
+def has_palette(site: Site) -> bool:
+    return isinstance(site.op, WEIGHTED) and site.ins[1].palette is not None
+
+
+def has_steps(site: Site) -> bool:
+    """Whether the operation's weights mean something else than their stored values."""
+    if not isinstance(site.op, WEIGHTED):
+        return False
+    q = site.ins[1].q
+    return q is not None and bool(q.zero_point or q.zero_points or q.multipliers)
+
+
+def activations_are(dtype: DType) -> Takes:
+    """Condition: the first input and the output are of this type."""
+    return lambda site: site.ins[0].dtype is dtype and site.out.dtype is dtype
+
+
+def image(tensor: Tensor) -> tuple[int, int, int, int]:
+    """(batch, height, width, channels) of a rank-4 tensor."""
+    batch, height, width, channels = tensor.shape
+    return batch, height, width, channels
+
+
+def image_fields(x: Tensor, y: Tensor) -> dict[str, Value]:
+    """Batch and image sizes as every windowed kernel's struct names them."""
+    (batch, in_h, in_w, _), (_, out_h, out_w, _) = image(x), image(y)
+    return {"batch": batch, "in_h": in_h, "in_w": in_w, "out_h": out_h, "out_w": out_w}
+
+
+def stride_fields(stride: tuple[int, int], padding: Padding) -> dict[str, Value]:
+    return {"stride_h": stride[0], "stride_w": stride[1], "pad_top": padding.top, "pad_left": padding.left}
+
+
+def multiplier_fields(m: Multiplier, prefix: str = "") -> dict[str, Value]:
+    """A factor as structs name it: m and shift after `prefix`."""
+    return {f"{prefix}m": m.m, f"{prefix}shift": m.shift}
+
+
+def named(site: Site) -> str:
+    """The operation as messages call it: its kind, and its output's name."""
+    return f"{site.op.kind} of {site.out.name!r}" if site.out.name else f"{site.op.kind} of tensor {site.out.id}"
+
+
+def check_sums(site: Site, lowest: int, highest: int, bits: int) -> None:
+    """UnsupportedOpError where a sum in lowest..highest could exceed what the kernel holds in `bits` bits."""
+    limit = (1 << (bits - 1)) - 1
+    worst = max(-lowest, highest)
+    if worst > limit:
+        raise UnsupportedOpError(
+            f"{named(site)}: its sums can reach {worst:,}, expected at most {limit:,}; "
+            "make the layer smaller, or quantize it with larger scales"
+        )
+
+
+def span(tensor: Tensor, zero_point: int) -> tuple[int, int]:
+    """Lowest (<= 0) and highest (>= 0) of stored values less a zero point inside their range."""
+    low, high = tensor.dtype.range(tensor.bits)
+    return low - zero_point, high - zero_point

@@ -1,0 +1,178 @@
+"""Where every activation and every scratch lies in the arena, once the variants are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from ..boards.core import Core
+from ..ir import Graph
+from ..ir.ops import Reshape
+from ..kernels import Exactly, Site, Variant
+from ..kernels.variant import Cost
+from .allocator import Buffer, Lead, align, peak, place
+from .goal import Goal
+from .ledger import Selection
+from .options import Option
+
+ARENA_ALIGNMENT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call: operation `op_index` of the graph, its scratch at `scratch_offset` (None: needs none)."""
+
+    op_index: int
+    option: Option
+    scratch_offset: int | None
+    options: tuple[Option, ...]
+    """What it was chosen from, the fastest first."""
+
+    @property
+    def variant(self) -> Variant:
+        return self.option.variant
+
+    @property
+    def cost(self) -> Cost:
+        return self.option.cost
+
+    @property
+    def scratch_bytes(self) -> int:
+        return self.cost.scratch_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`offsets` is the arena offset in bytes of every tensor that is not a constant and has a place of its own."""
+
+    graph: Graph
+    """What is computed: the network that was planned, some of its operations maybe joined."""
+    core: Core
+    steps: tuple[Step, ...]
+    offsets: Mapping[int, int]
+    arena_bytes: int
+    peak_step: int
+    """The step at which most bytes are alive: the one to blame when the arena is too large."""
+    end_steps: range
+    """The steps whose buffers, or neighbours in time, reach the arena's end."""
+    cycles: int
+    """Modelled, of all steps."""
+    flash_bytes: int
+    """Of the network: constants, and an estimate of the code."""
+    goal: Goal = field(default=Goal())
+    quickest_cycles: int = 0
+    """Of the plan for speed, where this one is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Graph, core and lifetimes: all of the placement that does not depend on which variants are chosen."""
+
+    graph: Graph
+    core: Core
+    tensors: tuple[Buffer, ...]
+
+    @classmethod
+    def of(cls, graph: Graph, core: Core) -> Layout:
+        return cls(graph, core, _tensor_buffers(graph))
+
+    @property
+    def size(self) -> int:
+        """What is placed at most: every tensor, and scratch for every operation."""
+        return len(self.tensors) + len(self.graph.ops)
+
+    def footprint(self, op_index: int, option: Option) -> int:
+        """Bytes that one step needs, were there no others: what it reads and writes, all else alive, and scratch."""
+        alive = [b for b in self.tensors if b.start <= op_index <= b.end]
+        buffers = [*alive, *_scratch_buffers({op_index: option.cost.scratch_bytes})]
+        places = place(buffers, self.leads([(op_index, option.variant)]))
+        return align(peak(buffers, places), ARENA_ALIGNMENT)
+
+    def arrange(self, selection: Selection, options: Mapping[int, tuple[Option, ...]], enough: int) -> Plan:
+        """Place all of it with these variants, chosen from `options`; an arena of `enough` bytes is as good as any."""
+        chosen = selection.chosen
+        scratch = {i: option.cost.scratch_bytes for i, option in chosen}
+        buffers = [*self.tensors, *_scratch_buffers(scratch)]
+        places = place(buffers, self.leads([(i, option.variant) for i, option in chosen]), enough)
+        steps = tuple(Step(i, option, places.get(f"s{i}"), options[i]) for i, option in chosen)
+        home = storage(self.graph)
+        offsets = {t: places[f"t{home[t]}"] for t in home}
+        arena = align(peak(buffers, places), ARENA_ALIGNMENT)
+        return Plan(
+            graph=self.graph,
+            core=self.core,
+            steps=steps,
+            offsets=offsets,
+            arena_bytes=arena,
+            peak_step=_peak_step(buffers),
+            end_steps=_end_steps(buffers, places),
+            cycles=selection.cycles,
+            flash_bytes=selection.flash_bytes,
+        )
+
+    def leads(self, chosen: Sequence[tuple[int, Variant]]) -> list[Lead]:
+        """Inputs that die in the operation reading them, and how far its output may run into them."""
+        graph, home = self.graph, storage(self.graph)
+        deaths = {b.key: b.end for b in self.tensors}
+        return [
+            _lead(f"t{home[tensor]}", f"t{home[graph.ops[i].output]}", lead)
+            for i, variant in chosen
+            for tensor, lead in zip(
+                graph.ops[i].inputs, variant.leads(Site(graph, graph.ops[i], self.core)), strict=False
+            )
+            if lead is not None and tensor in home and deaths[f"t{home[tensor]}"] == i
+        ]
+
+
+def storage(graph: Graph) -> dict[int, int]:
+    """For every tensor in the arena, the tensor whose bytes it is: a Reshape's output is its input."""
+    home = {i: i for i in graph.inputs}
+    for op in graph.ops:
+        for out in op.outputs:
+            alias = isinstance(op, Reshape) and op.inputs[0] in home
+            home[out] = home[op.inputs[0]] if alias else out
+    return home
+
+
+@lru_cache(maxsize=2)
+def _tensor_buffers(graph: Graph) -> tuple[Buffer, ...]:
+    home, last = storage(graph), len(graph.ops)
+    births = dict.fromkeys(graph.inputs, -1)
+    deaths = dict.fromkeys(graph.inputs, -1)
+    for index, op in enumerate(graph.ops):
+        for i in (*op.inputs, *op.outputs):
+            if i in home:
+                births.setdefault(home[i], index)
+                deaths[home[i]] = index
+    deaths |= {home[i]: last for i in graph.outputs}
+    return tuple(Buffer(f"t{i}", graph[i].nbytes, births[i], deaths[i], _alignment(graph, i)) for i in sorted(births))
+
+
+def _lead(reader: str, writer: str, lead: int | Exactly) -> Lead:
+    return Lead(reader, writer, lead.nbytes, is_exact=True) if isinstance(lead, Exactly) else Lead(reader, writer, lead)
+
+
+def _alignment(graph: Graph, tensor: int) -> int:
+    return max(4, graph[tensor].dtype.bits // 8)
+
+
+def _scratch_buffers(scratch: Mapping[int, int]) -> list[Buffer]:
+    return [Buffer(f"s{i}", nbytes, i, i, 8) for i, nbytes in scratch.items() if nbytes]
+
+
+def _peak_step(buffers: list[Buffer]) -> int:
+    starts = sorted({b.start for b in buffers})
+    return max(starts, key=lambda s: (sum(b.nbytes for b in buffers if b.start <= s <= b.end), -s), default=0)
+
+
+def _end_steps(buffers: Sequence[Buffer], places: Mapping[str, int]) -> range:
+    end = peak(buffers, dict(places))
+    last = [b for b in buffers if places[b.key] + b.nbytes == end]
+    return range(min((b.start for b in last), default=0) - 1, max((b.end for b in last), default=0) + 2)
+
+
+def live_at(graph: Graph, op_index: int) -> tuple[int, ...]:
+    """Tensors alive while operation `op_index` runs, largest first."""
+    alive = [b for b in _tensor_buffers(graph) if b.start <= op_index <= b.end]
+    return tuple(int(b.key[1:]) for b in sorted(alive, key=lambda b: (-b.nbytes, b.key)))

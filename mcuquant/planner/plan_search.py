@@ -1,0 +1,195 @@
+"""Which kernel for which operation: variants and arena together.
+
+A ceiling for the arena leaves each operation those options whose own footprint stays below it. Lower ceilings leave
+fewer; the lowest is where some operation has only its smallest left. Under each ceiling the flash goes down step by
+step from the fastest selection (`ledger.descent`), and the best of these is placed. Where the arena becomes larger than
+the ceiling, because the steps want their tensors in different places, scratch near its end is traded for cycles. The
+best of all placed is the plan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..boards.core import Core
+from ..ir import Graph
+from ..ir.ops import Reshape
+from ..kernels import Site
+from .arena import Layout, Plan
+from .goal import Goal
+from .ledger import Ledger, Selection, descent
+from .objective import Objective
+from .options import Filter, Option, first, options
+
+_MOST_CEILINGS = 24
+"""That are tried, evenly spread: more are rare, and each costs a placement."""
+_MOST_TRADES = 12
+"""Times that scratch is traded for a smaller arena, under one ceiling."""
+_MOST_WORK = 100_000
+"""Placements, times the square of what is placed, after which no trade is looked for: about a second."""
+_MOST_TENSORS = 400
+"""In the arena, up to which all this is done: a placement's work grows with their square.
+Beyond, the first kernels that apply are placed once."""
+_ARENA_WEIGHT, _CYCLES_WEIGHT = 10, 5
+"""For `balanced`: one percent of the arena, or of the cycles, weighs like so many of flash (docs/planner.md)."""
+
+Rank = tuple[float, ...]
+
+
+def search(graph: Graph, core: Core, goal: Goal, only: Filter, quickest_cycles: int = 0) -> Plan:
+    """The best plan; it may be above the goal's limits where all are.
+
+    `quickest_cycles` are what slowness is measured by; where they are not given, those of this graph's plan for speed.
+    """
+    layout = Layout.of(graph, core)
+    if sum(not t.is_constant for t in graph.tensors.values()) > _MOST_TENSORS:
+        return _first(graph, core, layout, only)
+    found = {i: options(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)}
+    floors = {option: layout.footprint(i, option) for i, some in found.items() for option in some}
+    lowest = max((min(floors[option] for option in some) for some in found.values()), default=0)
+    heights = _spread(sorted({floor for floor in floors.values() if floor >= lowest} or {0}))
+    fastest = _Search(layout, found, floors, _Judge(goal, Objective.SPEED, 0))
+    quickest = fastest.best(heights[::-1])
+    if goal.objective is Objective.SPEED:
+        return quickest
+    aimed = _Search(layout, found, floors, _Judge(goal, goal.objective, quickest_cycles or quickest.cycles))
+    return replace(aimed.better(aimed.best(heights), quickest), quickest_cycles=aimed.judge.quickest)
+
+
+def rank(plan: Plan, goal: Goal, quickest_cycles: int) -> Rank:
+    """How good a plan is, the best lowest."""
+    return _Judge(goal, goal.objective, quickest_cycles).rank(plan.arena_bytes, plan.cycles, plan.flash_bytes)
+
+
+def _first(graph: Graph, core: Core, layout: Layout, only: Filter) -> Plan:
+    """The first kernels that apply, placed once."""
+    picked = {i: first(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)}
+    return layout.arrange(Ledger(False, picked).selection(), {i: (o,) for i, o in picked.items()}, 0)
+
+
+def _spread(heights: Sequence[int]) -> list[int]:
+    """All of them, or some evenly spread that include the ends."""
+    last, count = len(heights) - 1, min(len(heights), _MOST_CEILINGS)
+    return [heights[i * last // max(1, count - 1)] for i in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Ranks what a selection takes, the best lowest: limits, room, cycles allowed, then what the objective is about."""
+
+    goal: Goal
+    objective: Objective
+    quickest: int
+
+    @property
+    def is_shared(self) -> bool:
+        return self.objective is Objective.SIZE
+
+    @property
+    def most_cycles(self) -> float:
+        return self.quickest * self.objective.slower if self.quickest else math.inf
+
+    def rank(self, arena: int, cycles: int, flash: int) -> Rank:
+        slow = max(0.0, cycles - self.most_cycles)
+        must = (self.goal.limits.excess(arena, flash), self.goal.room.excess(arena, flash), slow)
+        match self.objective:
+            case Objective.SPEED:
+                return (*must, cycles, arena, flash)
+            case Objective.BALANCED:
+                return (*must, arena**_ARENA_WEIGHT * cycles**_CYCLES_WEIGHT * flash, arena, cycles)
+            case Objective.SIZE:
+                return (*must, flash, arena, cycles)
+
+    def is_done(self, selection: Selection) -> bool:
+        """Whether less flash can only make it worse."""
+        fits = not (self.goal.limits.excess(0, selection.flash_bytes) + self.goal.room.excess(0, selection.flash_bytes))
+        return fits and (self.objective is Objective.SPEED or selection.cycles > self.most_cycles)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    layout: Layout
+    options: Mapping[int, tuple[Option, ...]]
+    floors: Mapping[Option, int]
+    """Footprint of each option: no arena of a plan with it is smaller."""
+    judge: _Judge
+    placed: set[tuple[int, ...]] = field(default_factory=set)
+
+    def better(self, plan: Plan, other: Plan) -> Plan:
+        """The plan, or the other's choice where that is better: the descent does not meet every selection."""
+        same = Ledger(self.judge.is_shared, {s.op_index: s.option for s in other.steps}).selection()
+        return min(plan, self.layout.arrange(same, self.options, other.arena_bytes), key=self._rank)
+
+    def best(self, heights: Sequence[int]) -> Plan:
+        """Ceilings are tried while one could still be better than the best so far."""
+        best: tuple[Rank, Plan] | None = None
+        for height in heights:
+            promise, selection = self._promised(height)
+            if (best is not None and best[0] <= promise) or self._is_known(selection):
+                continue
+            plan = self._traded(self._arranged(selection), height)
+            best = min(best or (self._rank(plan), plan), (self._rank(plan), plan), key=lambda b: b[0])
+        assert best is not None
+        return best[1]
+
+    def _rank(self, plan: Plan) -> Rank:
+        return self.judge.rank(plan.arena_bytes, plan.cycles, plan.flash_bytes)
+
+    def _promised(self, height: int) -> tuple[Rank, Selection]:
+        """The best selection under a ceiling, were its arena no larger than the largest footprint in it."""
+        below = {i: [o for o in some if self.floors[o] <= height] for i, some in self.options.items()}
+        return min(((self._promise(s), s) for s in self._selections(below)), key=lambda p: p[0])
+
+    def _promise(self, selection: Selection) -> Rank:
+        return self.judge.rank(self._floor(selection), selection.cycles, selection.flash_bytes)
+
+    def _floor(self, selection: Selection) -> int:
+        return max((self.floors[option] for _, option in selection.chosen), default=0)
+
+    def _arranged(self, selection: Selection) -> Plan:
+        return self.layout.arrange(selection, self.options, self._floor(selection))
+
+    def _selections(self, below: Mapping[int, Sequence[Option]]) -> Iterator[Selection]:
+        for selection in descent(below, self.judge.is_shared, self.judge.most_cycles):
+            yield selection
+            if self.judge.is_done(selection):
+                return
+
+    def _is_known(self, selection: Selection) -> bool:
+        key = tuple(id(option) for _, option in selection.chosen)
+        known = key in self.placed
+        self.placed.add(key)
+        return known
+
+    def _traded(self, plan: Plan, height: int) -> Plan:
+        """Less scratch for the steps at the end of the arena, while that makes the plan better."""
+        for _ in range(_MOST_TRADES):
+            if plan.arena_bytes <= height:
+                break
+            better = self._best_trade(plan)
+            if better is plan:
+                break
+            plan = better
+        return plan
+
+    def _best_trade(self, plan: Plan) -> Plan:
+        """The plan itself where none is better. Only what its floor promises to be the best so far is placed."""
+        best = plan
+        for selection in self._trades(plan):
+            if len(self.placed) * self.layout.size**2 > _MOST_WORK:
+                break
+            if self._promise(selection) < self._rank(best) and not self._is_known(selection):
+                best = min(best, self._arranged(selection), key=self._rank)
+        return best
+
+    def _trades(self, plan: Plan) -> Iterator[Selection]:
+        """With the next smaller scratch, and with the smallest, of each step while which the arena's end is in use."""
+        chosen = {s.op_index: s.option for s in plan.steps}
+        for step in plan.steps:
+            if step.op_index in plan.end_steps:
+                less = [o for o in step.options if o.cost.scratch_bytes < step.scratch_bytes]
+                less.sort(key=lambda o: (-o.cost.scratch_bytes, o.cost.cycles))
+                for option in dict.fromkeys([*less[:1], *less[-1:]]):
+                    yield Ledger(self.judge.is_shared, {**chosen, step.op_index: option}).selection()

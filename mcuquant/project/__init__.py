@@ -1,0 +1,1 @@
+"""A compiled project on disk, and the board that runs it."""

@@ -1,0 +1,181 @@
+"""A device under test: the board of a project, emulated or on the desk, running the project's firmware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+
+import numpy as np
+
+from ..codegen.sensor_node import Decision, NodeRun
+from ..device import cycle_model
+from ..device.emulator import Emulator
+from ..device.link import Link
+from ..device.measure import measure, modelled
+from ..device.measurement import Layer, Measurement
+from ..device.transport import Transport, open_port
+from ..device.wire import DeviceInfo
+from ..errors import DeviceError, ToolError
+from ..ir import Array, DType
+from .folder import ProjectFolder, check_inputs, split_outputs
+
+BENCH_SEED = 1
+"""The input that is timed: made on the board. Kernels take the same time for every input, to within a few cycles."""
+
+
+class Dut:
+    """Context manager: `with project.connect() as dut: y = dut.run(x); print(dut.bench())`.
+
+    Without a port the board is booted under emulation. DeviceError when the board does not answer, or runs other
+    firmware than the project's.
+    """
+
+    def __init__(
+        self, project: ProjectFolder, port: str | None = None, baud: int | None = None, is_counting: bool = False
+    ) -> None:
+        """`is_counting`: an emulated board at `port` runs under -icount shift=0, as those booted here do."""
+        self.project = project
+        self._is_counting = port is None or is_counting
+        self._baud = baud or project.board.uart.baud
+        self._port = port
+        self._stack = ExitStack()
+        self._link: Link | None = None
+        self._counts_file: Path | None = None
+        self._why_not_modelled = ""
+
+    def __enter__(self) -> Dut:
+        firmware = self.project.firmware
+        with ExitStack() as stack:
+            transport = self._transport(stack)
+            link = stack.enter_context(Link(transport, default_baud=self._baud))
+            link.hello(firmware.digest)
+            self._check_interface(link.info)
+            self._stack, self._link = stack.pop_all(), link
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        self._link = None
+
+    @property
+    def link(self) -> Link:
+        """The dialogue with the board."""
+        assert self._link is not None, "not connected: use `with`"
+        return self._link
+
+    @property
+    def info(self) -> DeviceInfo:
+        return self.link.info
+
+    @property
+    def is_emulated(self) -> bool:
+        return self._port is None
+
+    def run(self, *inputs: Array, progress: Callable[[int], None] | None = None) -> Array | tuple[Array, ...]:
+        """Stored values in, (N, ...) for each input; stored values out, one array where there is one output.
+
+        `progress` is told how many samples are done. CalibrationError for inputs of another shape or type.
+        """
+        samples = check_inputs(self.project.inputs, inputs)
+        raw: list[bytes] = []
+        for i in range(len(samples[0])):
+            self.link.load([x[i].tobytes() for x in samples])
+            raw.append(b"".join(self.link.run().outputs))
+            if progress:
+                progress(i + 1)
+        outputs = split_outputs(b"".join(raw), self.project.outputs, len(raw))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def run_node(self, raw: Array) -> NodeRun:
+        """What a node makes of raw counts (T, channels), int16: a stream of its own, from the first sample on."""
+        node = self.project.node
+        rows = [row.tobytes() for row in node.check(raw)]
+        streamed = self.link.stream(rows, node.samples_per_request)
+        decisions = tuple(Decision.of(line) for line in streamed.lines)
+        return NodeRun(streamed.samples, streamed.inferences, streamed.outputs_crc, decisions)
+
+    def steps(self, *inputs: Array) -> tuple[Array, ...]:
+        """Every step's outputs for one sample (1, ...), flat and in order, as the board made them one by one."""
+        samples = check_inputs(self.project.inputs, inputs)
+        self.link.load([x[0].tobytes() for x in samples])
+        layers = self.project.manifest["layers"]
+        found = [self.link.step(i).outputs for i in range(len(layers))]
+        return tuple(
+            np.frombuffer(b"".join(outputs), DType(layer["dtype"]).numpy)
+            for layer, outputs in zip(layers, found, strict=True)
+        )
+
+    def bench(self, runs: int = 3) -> Measurement:
+        """Time the whole inference and each layer; the counter says what kind of number it is."""
+        self.link.seed(BENCH_SEED)
+        if self._counts_file is not None:
+            return self._modelled(self._counts_file)
+        return replace(self._measured(runs), notes=(self._why_not_modelled,) if self._why_not_modelled else ())
+
+    def _modelled(self, counts_file: Path) -> Measurement:
+        project, firmware = self.project, self.project.firmware
+        self.link.run(read=False)
+        layers = [_layer(row) for row in project.manifest["layers"]]
+        return modelled(
+            cycle_model.read(counts_file)[-1],
+            self.link,
+            project.board,
+            layers,
+            [f"{project.prefix}_step_{i}" for i in range(len(layers))],
+            flash_bytes=firmware.flash_bytes,
+            ram_bytes=firmware.ram_bytes,
+        )
+
+    def _measured(self, runs: int) -> Measurement:
+        firmware = self.project.firmware
+        return measure(
+            self.link,
+            self.project.board,
+            [_layer(row) for row in self.project.manifest["layers"]],
+            is_counting=self._is_counting,
+            flash_bytes=firmware.flash_bytes,
+            ram_bytes=firmware.ram_bytes,
+            runs=runs,
+        )
+
+    def _transport(self, stack: ExitStack) -> Transport:
+        project = self.project
+        if self._port is not None:
+            return open_port(self._port, self._baud)
+        arguments = self._counting(Path(stack.enter_context(TemporaryDirectory(prefix="mq-"))))
+        emulator = Emulator(project.board, project.firmware.elf, arguments=arguments)
+        return stack.enter_context(emulator).transport
+
+    def _counting(self, folder: Path) -> list[str]:
+        """QEMU's arguments for the plugin that counts; none, and the reason kept, where it cannot be had."""
+        board, elf = self.project.board, self.project.firmware.elf
+        counts_file = folder / "counts"
+        flash = [(board.flash.origin, board.flash.bytes)]
+        windows = (f"{self.project.prefix}_run",)
+        try:
+            arguments = cycle_model.qemu_args(
+                cycle_model.plugin(), elf, counts_file, cpu=board.cpu, flash=flash, windows=windows
+            )
+        except ToolError as error:
+            self._why_not_modelled = f"Instructions alone, 40 at a time: {error}."
+            return []
+        self._counts_file = counts_file
+        return arguments
+
+    def _check_interface(self, info: DeviceInfo) -> None:
+        expected = [p.nbytes for p in self.project.inputs], [p.nbytes for p in self.project.outputs]
+        found = [t.nbytes for t in info.inputs], [t.nbytes for t in info.outputs]
+        if found != expected:
+            raise DeviceError(f"the board's network has inputs and outputs of {found} bytes, the project's {expected}")
+
+
+def _layer(row: dict[str, object]) -> Layer:
+    shape = row["shape"]
+    assert isinstance(shape, list)
+    return Layer(str(row["name"]), str(row["op"]), tuple(shape), int(str(row["macs"])))

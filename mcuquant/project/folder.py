@@ -1,0 +1,166 @@
+"""A compiled project on disk: the C, the network it came from, and how to run it here or on a board."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from ..boards.board import Board, board_of
+from ..codegen.application import LIBRARY
+from ..codegen.sensor_node import Node, NodeRun
+from ..errors import CalibrationError, OutputError, ToolError
+from ..firmware_build import build
+from ..ir import Array, DType
+
+HOST_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of the network, as the firmware declares it. `shape` includes the batch of 1."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    scale: float | None
+    zero_point: int
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.bits // 8
+
+    def quantize(self, real: Array) -> Array:
+        """Real values to stored ones: nearest, halves away from zero, limited to the type."""
+        if self.scale is None:
+            return np.asarray(real, self.dtype.numpy)
+        scaled = np.asarray(real, np.float32) / np.float32(self.scale)
+        whole = np.trunc(scaled)  # exact, as the rest is: adding a half would round 0.49999997 up
+        rounded = whole + np.sign(scaled) * (np.abs(scaled - whole) >= np.float32(0.5))
+        stored: Array = np.clip(rounded + self.zero_point, *self.dtype.range()).astype(self.dtype.numpy)
+        return stored
+
+    def dequantize(self, stored: Array) -> Array:
+        if self.scale is None:
+            return np.asarray(stored)
+        return (np.float32(self.scale) * (np.asarray(stored, np.float32) - self.zero_point)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFolder:
+    """A folder that `compile` made. `manifest` is its manifest.json."""
+
+    directory: Path
+    manifest: Mapping[str, Any]
+    board: Board
+
+    @classmethod
+    def open(cls, directory: Path | str) -> Self:
+        """OutputError when the folder is not a project of ours."""
+        path = Path(directory)
+        try:
+            manifest = json.loads((path / build.MANIFEST).read_text())
+            board = board_of(manifest["board_profile"], path / f"{manifest['board']}.toml")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise OutputError(
+                f"{path} is not a compiled project (no readable {build.MANIFEST}); "
+                f"make one: mcuquant compile MODEL -o {path}"
+            ) from error
+        return cls(path, manifest, board)
+
+    @property
+    def prefix(self) -> str:
+        """What the model's C names begin with."""
+        return f"mq_{self.manifest['name']}"
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        return tuple(_port(p) for p in self.manifest["inputs"])
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        return tuple(_port(p) for p in self.manifest["outputs"])
+
+    @property
+    def firmware(self) -> build.Firmware:
+        """The built firmware. OutputError when it was compiled with --no-build and `make` was not run since."""
+        if self.manifest.get("app") == LIBRARY:
+            raise OutputError(
+                f"{self.directory} is a library, and no board runs it alone; compile it with --app dut too"
+            )
+        if not (self.directory / "firmware.elf").is_file():
+            raise OutputError(f"{self.directory} is not built: run make -C {self.directory}")
+        return build.firmware(self.directory, self.board)
+
+    def run_host(self, *inputs: Array, sanitize: bool = False) -> tuple[Array, ...]:
+        """The C of the project on this computer: stored values in, (N, ...) for each input; the outputs, (N, ...)."""
+        samples = check_inputs(self.inputs, inputs)
+        data = b"".join(b"".join(x[i].tobytes() for x in samples) for i in range(len(samples[0])))
+        raw = self._host(data, sanitize)
+        return split_outputs(raw, self.outputs, len(samples[0]))
+
+    @property
+    def node(self) -> Node:
+        """How it goes from samples to decisions. OutputError when it was not compiled as a node."""
+        if "node" not in self.manifest:
+            raise OutputError(f"{self.directory} is no sensor node; compile it with --app node")
+        return Node.from_json(self.manifest["node"])
+
+    def run_node(self, raw: Array) -> NodeRun:
+        """What the node makes of raw counts (T, channels), int16, on this computer."""
+        windows = self.node.windows(raw)
+        (port,) = self.inputs
+        if not len(windows):
+            return self.node.run(raw, np.empty((0, 1)))
+        return self.node.run(raw, self.run_host(windows.reshape(-1, *port.shape[1:]))[0])
+
+    def _host(self, data: bytes, sanitize: bool) -> bytes:
+        if self.manifest.get("app") == LIBRARY:
+            raise OutputError(f"{self.directory} is a library, without a program to run; compile it with --app dut too")
+        build.make(self.directory, "host", WERROR="-Werror", SANITIZE="1" if sanitize else "")
+        runner = self.directory / "build" / ("host_sanitized" if sanitize else "host") / "mq_host"
+        done = subprocess.run([runner], input=data, capture_output=True, timeout=HOST_TIMEOUT_S, check=False)
+        if done.returncode:
+            raise ToolError(f"{runner} failed: {done.stderr.decode(errors='replace').strip() or done.returncode}")
+        return done.stdout
+
+
+def _port(row: Mapping[str, Any]) -> Port:
+    return Port(row["name"], tuple(row["shape"]), DType(row["dtype"]), row["scale"], row["zero_point"])
+
+
+def check_inputs(ports: Sequence[Port], inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """Inputs as contiguous arrays of the declared types. CalibrationError says what was expected."""
+    if len(inputs) != len(ports):
+        raise CalibrationError(f"the network has {len(ports)} inputs, {len(inputs)} arrays were given")
+    counts = {len(x) for x in inputs}
+    if len(counts) != 1:
+        raise CalibrationError(f"the inputs hold different numbers of samples: {sorted(counts)}")
+    return tuple(_check_input(port, x) for port, x in zip(ports, inputs, strict=True))
+
+
+def _check_input(port: Port, x: Array) -> Array:
+    if x.shape[1:] != port.shape[1:] or x.dtype != port.dtype.numpy:
+        raise CalibrationError(
+            f"input {port.name!r} takes {port.dtype} of shape (N, {', '.join(map(str, port.shape[1:]))}), "
+            f"found {x.dtype} of shape {tuple(x.shape)}"
+        )
+    return np.ascontiguousarray(x)
+
+
+def split_outputs(raw: bytes, ports: Sequence[Port], count: int) -> tuple[Array, ...]:
+    """Outputs of `count` samples, sample after sample as the runner wrote them, into one array per output."""
+    per_sample = sum(p.nbytes for p in ports)
+    if len(raw) != per_sample * count:
+        raise ToolError(f"expected {per_sample * count} bytes of output for {count} samples, found {len(raw)}")
+    rows = np.frombuffer(raw, np.uint8).reshape(count, per_sample)
+    bounds = np.cumsum([0, *(p.nbytes for p in ports)])
+    return tuple(
+        np.ascontiguousarray(rows[:, a:b]).view(p.dtype.numpy).reshape(count, *p.shape[1:])
+        for p, a, b in zip(ports, bounds, bounds[1:], strict=False)
+    )

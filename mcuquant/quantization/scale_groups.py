@@ -1,0 +1,124 @@
+"""Which tensors must hold values with the same scale and zero point, and where a rescale has to come between.
+
+Operations that only move, choose or average stored values (TFLite's "restriction: scale must be the same") tie their
+inputs to their output. Softmax, Logistic and Tanh give their output a scale of their own. Where both meet, or where a
+tie would cost a tensor resolution that another consumer needs, the tie is cut: a Quantize goes in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..ir import DType, Graph, Op, QParams, Tensor, ops
+from .methods import Range
+
+Edge = tuple[int, int]
+"""(index of an operation, position of one of its inputs)."""
+
+SHARES_SCALE = (
+    ops.AvgPool2D,
+    ops.Concat,
+    ops.MaxPool2D,
+    ops.Maximum,
+    ops.Minimum,
+    ops.Pad,
+    ops.ReduceMax,
+    ops.Reshape,
+    ops.ResizeNearest,
+    ops.Slice,
+    ops.Transpose,
+)
+FIXED: Mapping[tuple[type[Op], DType], QParams] = {
+    (ops.Softmax, DType.INT8): QParams((1 / 256,), -128),
+    (ops.Logistic, DType.INT8): QParams((1 / 256,), -128),
+    (ops.Tanh, DType.INT8): QParams((1 / 128,), 0),
+    (ops.Softmax, DType.INT16): QParams((1 / 32768,), 0),
+    (ops.Logistic, DType.INT16): QParams((1 / 32768,), 0),
+    (ops.Tanh, DType.INT16): QParams((1 / 32768,), 0),
+}
+"""Output scales that the specification prescribes."""
+
+_WORTH_A_RESCALE = 0.5
+"""An input that others read too keeps its own scale when its range is less than this part of the output's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Tensors by group: all of one group have the same scale and zero point."""
+
+    group: Mapping[int, int]
+    """Tensor id -> the group's representative."""
+    fixed: Mapping[int, QParams]
+    """Representative -> what the specification prescribes for the group."""
+    cuts: frozenset[Edge]
+    """Inputs that are rescaled to the output's scale before the operation reads them."""
+
+
+@dataclass(slots=True)
+class _Groups:
+    parent: dict[int, int]
+    fixed: dict[int, QParams] = field(default_factory=dict)
+    cuts: set[Edge] = field(default_factory=set)
+
+    def find(self, tensor_id: int) -> int:
+        while self.parent[tensor_id] != tensor_id:
+            tensor_id = self.parent[tensor_id]
+        return tensor_id
+
+    def join(self, into: int, tensor_id: int) -> None:
+        self.parent[self.find(tensor_id)] = self.find(into)
+
+    def fixed_of(self, tensor_id: int) -> QParams | None:
+        return self.fixed.get(self.find(tensor_id))
+
+
+def share(graph: Graph, ranges: Mapping[int, Range], dtype: DType) -> Sharing:
+    """Groups of the float `graph` for activations of type `dtype`; `ranges` is what was seen in each tensor."""
+    groups = _Groups({i: i for i in ranges})
+    for index, op in enumerate(graph.ops):
+        if (type(op), dtype) in FIXED:
+            groups.fixed[op.output] = FIXED[type(op), dtype]
+        elif shares_scale(op) and op.output in ranges:
+            _tie(groups, graph, index, ranges, dtype)
+    return Sharing({i: groups.find(i) for i in ranges}, groups.fixed, frozenset(groups.cuts))
+
+
+def shares_scale(op: Op) -> bool:
+    """A stand-alone RELU6 copies inside its bounds, unlike RELU, which rescales."""
+    return isinstance(op, SHARES_SCALE) or (isinstance(op, ops.Relu) and op.activation is ops.Activation.RELU6)
+
+
+def _tie(groups: _Groups, graph: Graph, index: int, ranges: Mapping[int, Range], dtype: DType) -> None:
+    op = graph.ops[index]
+    positions = [p for p, t in enumerate(graph.ins(op)) if not t.is_constant]
+    prescribed = {groups.fixed_of(op.inputs[p]) for p in positions}
+    only = prescribed.pop() if len(prescribed) == 1 else None
+    passes_through = only is not None and _holds(only, dtype, _constants(graph, op))
+    for p in positions:
+        fixed = groups.fixed_of(op.inputs[p])
+        if not passes_through and (fixed or _loses_resolution(graph, op, graph[op.inputs[p]], ranges)):
+            groups.cuts.add((index, p))
+        else:
+            groups.join(op.inputs[p], op.output)
+
+
+def _constants(graph: Graph, op: Op) -> list[float]:
+    """Real values other than the inputs' that the output may hold."""
+    values = [float(bound) for t in graph.ins(op) if t.data is not None for bound in (t.data.min(), t.data.max())]
+    fill = op.value if isinstance(op, ops.Pad) else None
+    return [v for v in (*values, fill or 0.0) if np.isfinite(v)]
+
+
+def _holds(q: QParams, dtype: DType, values: list[float]) -> bool:
+    low, high = ((bound - q.zero_point) * q.scale[0] for bound in dtype.range())
+    return all(low <= v <= high for v in values)
+
+
+def _loses_resolution(graph: Graph, op: Op, x: Tensor, ranges: Mapping[int, Range]) -> bool:
+    read_elsewhere = len(graph.consumers(x.id)) > 1 or x.id in graph.outputs
+    several = sum(not t.is_constant for t in graph.ins(op)) > 1
+    own, joint = (high - low for low, high in (ranges[x.id], ranges[op.output]))
+    return several and read_elsewhere and own < _WORTH_A_RESCALE * joint

@@ -1,0 +1,115 @@
+"""Weights that take few values become a codebook and indices, where that is smaller than int8.
+
+Nothing but the values is looked at: whoever shared them, a training of ours or another tool's, they are found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..ir import Array, Graph, Op, QParams, Tensor
+from ..ir.palette import MOST_ENTRIES, Palette
+from .weight_scales import WEIGHTED, bias_limit, channel_axis, data_of, least_scales, stored_bias
+
+
+def with_palettes(real: Graph, made: Graph) -> Graph:
+    """`made`, which `quantize` made of the float graph `real`, with palettes.
+
+    A layer gets one when the float weights of all its channels, or of each of equally many consecutive groups of them,
+    take at most 256 values and indices and codebooks take fewer bytes than int8 weights. Each codebook has one scale,
+    the finest that holds its largest value, so that equal real weights stay equal. A note says which layers changed.
+    """
+    tensors, notes = dict(made.tensors), list[str]()
+    for op in made.ops:
+        w = _real_weights(real, made, op)
+        book = None if w is None else _cheapest(w, channel_axis(op))
+        if book is not None:
+            tensors |= {t.id: t for t in _constants(real, made, op, book)}
+            notes.append(f"{made.out(op).name} {book}")
+    if not notes:
+        return made
+    return made.with_(tensors=tensors, notes=(*made.notes, "shared weights: " + ", ".join(notes)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Book:
+    """A layer's weights as they were shared: real values of (groups, entries), and which each weight has."""
+
+    palette: Palette
+    """Of real values."""
+    channels: Array
+    """(C,) the group of every output channel."""
+
+    @property
+    def nbytes(self) -> int:
+        p = self.palette
+        return -(-p.indices.size * p.bits // 8) + p.centroids.size + len(p.groups)
+
+    def __str__(self) -> str:
+        groups, entries = self.palette.centroids.shape
+        return f"{entries} values" if groups == 1 else f"{groups} x {entries} values"
+
+
+def _real_weights(real: Graph, made: Graph, op: Op) -> Array | None:
+    """Of the operation as it was, where it still has 8-bit weights of the same shape."""
+    if not isinstance(op, WEIGHTED) or (was := real.producer(op.output)) is None or type(was) is not type(op):
+        return None
+    stored, w = made[op.inputs[1]], real[was.inputs[1]]
+    fits = stored.bits == 8 and stored.palette is None and w.is_constant and w.shape == stored.shape
+    return w.data if fits else None
+
+
+def _cheapest(w: Array, axis: int) -> _Book | None:
+    """The number of groups with the fewest bytes; None where int8 has no more."""
+    found = [book for groups in _divisors(w.shape[axis]) if (book := _book(w, axis, groups)) is not None]
+    best = min(found, key=lambda book: book.nbytes, default=None)
+    return best if best is not None and best.nbytes < w.size else None
+
+
+def _divisors(n: int) -> Iterator[int]:
+    return (d for d in range(1, n + 1) if n % d == 0)
+
+
+def _book(w: Array, axis: int, groups: int) -> _Book | None:
+    channels = np.arange(w.shape[axis]) // (w.shape[axis] // groups)
+    if groups > MOST_ENTRIES:  # a group's number is a byte too
+        return None
+    try:
+        return _Book(Palette.of(w, channels.tolist() if groups > 1 else (), axis), channels)
+    except ValueError:
+        return None
+
+
+def _constants(real: Graph, made: Graph, op: Op, book: _Book) -> Iterator[Tensor]:
+    """The layer's weights, and its biases in the units that follow."""
+    x, y = made[op.inputs[0]], made.out(op)
+    stored, axis = made[op.inputs[1]], channel_axis(op)
+    assert x.q is not None
+    assert y.q is not None
+    was = real.producer(op.output)
+    assert was is not None
+    limit = bias_limit(stored, axis, x.dtype, 127)
+    floor = least_scales(real, was, x.q, y.q, limit)
+    scales = _scales(book, floor)
+    steps = np.rint(book.palette.centroids / scales[:, None]).astype(np.int8)
+    palette = replace(book.palette, centroids=steps)
+    one = len(scales) == 1  # stored as one rescale factor, not one for each channel
+    q = QParams.of(scales[0]) if one else QParams.of(scales[book.channels], axis=axis)
+    weights = replace(stored, q=q, data=palette.values(), palette=palette)
+    yield weights
+    for position in range(2, len(op.inputs)):
+        b = real[was.inputs[position]]
+        bias = stored_bias(b, data_of(b), x.q, weights, limit, x.dtype)
+        assert bias.q is not None
+        yield replace(bias, id=op.inputs[position], q=replace(bias.q, axis=None) if one else bias.q)
+
+
+def _scales(book: _Book, floor: Array) -> Array:
+    """(groups,) float64, each a float32 value: no finer than what any channel of the group can be computed with."""
+    largest = np.abs(book.palette.centroids).max(axis=1).astype(np.float64) / 127
+    groups = range(len(largest))
+    least = np.array([floor[book.channels == g].max() for g in groups])
+    return np.asarray(np.maximum(largest, least), np.float32).astype(np.float64)

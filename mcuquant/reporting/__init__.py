@@ -1,0 +1,1 @@
+"""Tables, records, comparisons and the HTML report."""

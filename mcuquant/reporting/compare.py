@@ -1,0 +1,87 @@
+"""Two measurements of one network on one board: what got worse, and by how much."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import OutputError
+
+_SAME = ("board", "core", "counter")
+_SIZES = ("flash_bytes", "ram_bytes", "arena_bytes", "stack_bytes")
+_COUNTS = ("cycles", "instructions")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One number before and after; for all of them less is better."""
+
+    name: str
+    old: float
+    new: float
+
+    @property
+    def growth(self) -> float:
+        """Relative: 0.02 is 2 % more than before. Infinite where something came out of nothing."""
+        if self.old == 0:
+            return float("inf") if self.new > 0 else 0.0
+        return (self.new - self.old) / self.old
+
+    def is_worse(self, tolerance: float) -> bool:
+        return self.growth > tolerance
+
+
+def tolerance_of(text: str) -> float:
+    """ "2%" or "2.5 %" → 0.02, 0.025. OutputError for anything else: a bare 2 could be either."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text.strip())
+    if found is None:
+        raise OutputError(f"tolerance {text!r} is not a percentage; write it like 2% or 0.5%")
+    return float(found[1]) / 100
+
+
+def load_measurement(path: Path) -> Mapping[str, Any]:
+    """What `mcuquant bench DIR --json FILE` wrote. OutputError for anything else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise OutputError(f"{path} is not JSON: {error}") from error
+    needed = (*_SAME, *_SIZES, "latency_us", "layers")
+    missing = [key for key in needed if not isinstance(found, dict) or key not in found]
+    if missing:
+        raise OutputError(
+            f"{path} is not a measurement: it has no {missing[0]!r}; make one: mcuquant bench DIR --json {path}"
+        )
+    assert isinstance(found, dict)
+    return found
+
+
+def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Every number that both have: flash, RAM, cycles or instructions, latency; then the layers' counts.
+
+    OutputError when they are of different boards, cores or counters, whose numbers say nothing of each other.
+    """
+    for key in _SAME:
+        if old[key] != new[key]:
+            found = f"{old[key]!r} and {new[key]!r}"
+            raise OutputError(f"the measurements differ in their {key}: {found}; nothing to compare")
+    names = [*_SIZES, *(unit for unit in _COUNTS if unit in old and unit in new), "latency_us"]
+    return tuple(Change(name, old[name], new[name]) for name in names)
+
+
+def layer_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Counts by layer, where both networks have the same layers in the same order; else none."""
+    if [row["name"] for row in old["layers"]] != [row["name"] for row in new["layers"]]:
+        return ()
+    unit = str(old["counter"]).partition(" ")[0]
+    pairs = zip(old["layers"], new["layers"], strict=True)
+    return tuple(Change(f"{i} {a['name']}", a[unit], b[unit]) for i, (a, b) in enumerate(pairs))
+
+
+def worse(changes: Iterable[Change], tolerance: float) -> tuple[Change, ...]:
+    return tuple(change for change in changes if change.is_worse(tolerance))

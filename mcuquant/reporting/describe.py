@@ -1,0 +1,143 @@
+"""What a network is and takes, as plain values: for `inspect`, for scripts, for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ..boards.board import Board
+from ..codegen.budget import goal
+from ..codegen.lower import lower
+from ..ir import DType, Graph, Op, Tensor
+from ..ir.metrics import macs, parameters, total_macs
+from ..planner import Goal, Option, Plan, Step, live_at, plan
+from ..quantization import quantize
+
+ARENA = "planned"
+FLASH = "constants, without code"
+
+
+def describe(graph: Graph, board: Board, wanted: Goal | None = None) -> Mapping[str, Any]:
+    """Layers and sizes of a network as it would be on a board.
+
+    A float network is planned as the int8 network it will become: sizes do not depend on the values of a calibration.
+    Without a goal, it is planned as `compile` does where it is not told.
+    Keys: title, float, board, parameters, macs, arena_bytes and flash_bytes (each with a `_source` that says what it
+    counts), arena_peak (step, op: where most is alive, were no two to overlap; tensors: what is, the largest first),
+    layers (name, op, dtype, shape, macs, weights: elements of constants), quantization (of inputs and layers: layer,
+    name, op, scale, zero_point, weight_bits, weight_scales as [least, largest], weight_channels: their scales),
+    optimize, estimate (cycles and flash_bytes of all layers: what the choice of kernels went by), kernels (layer, name,
+    op, and options, the fastest first: kernel, note, is_chosen, cycles, constant_bytes, code_bytes, scratch_bytes),
+    graph (its text).
+    """
+    integers = as_integers(graph)
+    steps = plan(integers, board.core, wanted or goal(integers, board))
+    as_int8 = ", as int8" if graph.is_float else ""
+    return {
+        "title": graph.name,
+        "float": graph.is_float,
+        "board": board.name,
+        "parameters": parameters(graph),
+        "macs": total_macs(graph),
+        "arena_bytes": steps.arena_bytes,
+        "arena_bytes_source": ARENA + as_int8,
+        "arena_peak": _peak(integers, steps),
+        "flash_bytes": lower(steps).constant_bytes,
+        "flash_bytes_source": FLASH + as_int8,
+        "layers": [_layer(graph, op) for op in graph.ops],
+        "quantization": [*_inputs(graph), *(_quantization(graph, i) for i in range(len(graph.ops)))],
+        "optimize": steps.goal.objective.value,
+        "estimate": {"cycles": steps.cycles, "flash_bytes": steps.flash_bytes},
+        "kernels": [_kernels(integers, steps, step) for step in steps.steps],
+        "graph": str(graph),
+    }
+
+
+def as_integers(graph: Graph) -> Graph:
+    """A float network as an int8 one of the same sizes, calibrated with noise; an integer network as it is."""
+    return quantize(graph, _stand_in(graph)) if graph.is_float else graph
+
+
+def _layer(graph: Graph, op: Op) -> Mapping[str, Any]:
+    y = graph.out(op)
+    weights = sum(t.elements for t in graph.ins(op) if t.is_constant)
+    return {
+        "name": y.name,
+        "op": op.kind,
+        "dtype": y.dtype.value,
+        "shape": list(y.shape),
+        "macs": macs(graph, op),
+        "weights": weights,
+    }
+
+
+def _kernels(graph: Graph, steps: Plan, step: Step) -> Mapping[str, Any]:
+    op = steps.graph.ops[step.op_index]
+    return {
+        "layer": _layer_index(graph, op),
+        "name": graph.out(op).name,
+        "op": op.kind,
+        "options": [_option(option, option is step.option) for option in step.options],
+    }
+
+
+def _layer_index(graph: Graph, op: Op) -> int:
+    """Of the operation in the network that makes what `op` makes: the last of those that a plan has joined."""
+    return next(i for i, layer in enumerate(graph.ops) if layer.output == op.output)
+
+
+def _option(option: Option, is_chosen: bool) -> Mapping[str, Any]:
+    return {
+        "kernel": option.variant.name,
+        "note": option.variant.note,
+        "is_chosen": is_chosen,
+        **asdict(option.cost),
+    }
+
+
+def _inputs(graph: Graph) -> Iterator[Mapping[str, Any]]:
+    for x in (graph[i] for i in graph.inputs):
+        yield {"layer": None, "name": x.name, "op": "", **_scale(x), **_no_weights()}
+
+
+def _quantization(graph: Graph, index: int) -> Mapping[str, Any]:
+    """The first constant operand stands for the weights: biases follow from it, and from the input."""
+    op = graph.ops[index]
+    y, constants = graph.out(op), [t for t in graph.ins(op) if t.is_constant and t.q is not None]
+    weights = _weights(constants[0]) if constants else _no_weights()
+    return {"layer": index, "name": y.name, "op": op.kind, **_scale(y), **weights}
+
+
+def _scale(t: Tensor) -> Mapping[str, Any]:
+    return {"scale": t.scale, "zero_point": t.zero_point} if t.q is not None else {"scale": None, "zero_point": None}
+
+
+def _weights(t: Tensor) -> Mapping[str, Any]:
+    assert t.q is not None
+    scales = t.q.scale
+    return {"weight_bits": t.bits, "weight_scales": [min(scales), max(scales)], "weight_channels": len(scales)}
+
+
+def _no_weights() -> Mapping[str, Any]:
+    return {"weight_bits": None, "weight_scales": None, "weight_channels": 0}
+
+
+def _peak(graph: Graph, steps: Plan) -> Mapping[str, Any]:
+    """Before the first operation the inputs alone are alive: it then stands for them."""
+    index = max(steps.peak_step, 0)
+    op, alive = steps.graph.ops[index], [graph[t] for t in live_at(steps.graph, index)]
+    return {
+        "step": _layer_index(graph, op),
+        "op": op.kind,
+        "tensors": [{"name": t.name, "shape": list(t.shape), "bytes": t.nbytes} for t in alive],
+    }
+
+
+def _stand_in(graph: Graph) -> list[np.ndarray[Any, Any]]:
+    """Two samples of noise for each input: some calibration, where only sizes are asked for."""
+    rng = np.random.default_rng(0)
+    shapes = [graph[i].shape[1:] for i in graph.inputs]
+    return [rng.standard_normal((2, *shape)).astype(DType.FLOAT32.numpy) for shape in shapes]

@@ -1,0 +1,213 @@
+"""What is known of a network when it is compiled, for people to look at later: details.json in a project's folder.
+
+Where everything lies in the arena and when, how the weights are distributed before and after quantization, and what
+each layer's rounding does to the outputs. `mcuquant report` draws it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import OutputError
+from ..ir import Array, Graph, Op, Tensor
+from ..planner import Plan, live_at, storage
+from ..quantization import LayerSnr
+
+DETAILS = "details.json"
+BINS = 41
+"""Of a histogram; odd, so that zero is in the middle of one."""
+LEAST_DB = -300.0
+"""Stands for minus infinity, which JSON has no number for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A tensor or a kernel's scratch in the arena, from `first_step` to `last_step`, both included.
+
+    Step -1 is before the first: inputs are put there. The step after the last is when outputs are taken.
+    """
+
+    name: str
+    kind: str
+    """input, activation, output, scratch."""
+    shape: tuple[int, ...]
+    """() for scratch."""
+    offset_bytes: int
+    size_bytes: int
+    first_step: int
+    last_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightHistogram:
+    """The weights of one step, as real numbers. Bins cover -limit to limit evenly."""
+
+    step: int
+    name: str
+    op: str
+    bits: int
+    """Of one weight in flash: of its index where weights share a codebook."""
+    elements: int
+    zeros: int
+    """Elements that are exactly zero."""
+    distinct: int
+    """Different stored values."""
+    limit: float
+    stored: tuple[int, ...]
+    """Elements in each of BINS bins: what the device computes with."""
+    source: tuple[int, ...] | None
+    """The same of the float network it came from, where that was given and its layer has as many weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """`quantization.LayerSnr` in JSON's numbers: decibels, None where nothing is lost."""
+
+    step: int
+    """-1 is an input of the network."""
+    name: str
+    op: str
+    own_db: float | None
+    cumulative_db: float | None
+    effect_db: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    places: tuple[Place, ...]
+    weights: tuple[WeightHistogram, ...]
+    sensitivity: tuple[Sensitivity, ...]
+    """Empty where it was not measured."""
+
+    def to_text(self) -> str:
+        return json.dumps(asdict(self)) + "\n"
+
+
+def details_of(graph: Graph, plan: Plan, source: Graph | None = None, snr: Sequence[LayerSnr] = ()) -> Details:
+    """`graph` as compiled; `source` is the float graph it was quantized from, `snr` what that lost by layer."""
+    return Details(tuple(_places(plan)), tuple(_weights(plan, source)), tuple(_sensitivity(graph, plan, snr)))
+
+
+def load_details(path: Path) -> Details:
+    """What `compile` wrote. OutputError for anything else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Details(
+            tuple(Place(**{**row, "shape": tuple(row["shape"])}) for row in found["places"]),
+            tuple(_loaded_weights(row) for row in found["weights"]),
+            tuple(Sensitivity(**row) for row in found["sensitivity"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{path} cannot be read as what compile writes: compile the project again") from error
+
+
+def _loaded_weights(row: Mapping[str, Any]) -> WeightHistogram:
+    source = row["source"]
+    return WeightHistogram(
+        **{**row, "stored": tuple(row["stored"]), "source": None if source is None else tuple(source)}
+    )
+
+
+def _places(plan: Plan) -> Iterator[Place]:
+    graph = plan.graph
+    home = storage(graph)
+    kinds = {
+        **dict.fromkeys((home[i] for i in graph.outputs if i in home), "output"),
+        **dict.fromkeys(graph.inputs, "input"),
+    }
+    for tensor, (first, last) in _lifetimes(plan).items():
+        t = graph[tensor]
+        kind = kinds.get(tensor, "activation")
+        yield Place(t.name, kind, t.shape, plan.offsets[tensor], t.nbytes, first, last)
+    for i, step in enumerate(plan.steps):
+        if step.scratch_offset is not None:
+            name = graph.out(graph.ops[step.op_index]).name
+            yield Place(name, "scratch", (), step.scratch_offset, step.scratch_bytes, i, i)
+
+
+def _lifetimes(plan: Plan) -> dict[int, tuple[int, int]]:
+    """First and last step of every tensor in the arena, by the operations it is alive at."""
+    graph = plan.graph
+    alive = {i: set(live_at(graph, i)) for i in range(-1, len(graph.ops) + 1)}
+    steps = {-1: -1, len(graph.ops): len(plan.steps), **{s.op_index: i for i, s in enumerate(plan.steps)}}
+    spans: dict[int, tuple[int, int]] = {}
+    for op_index in sorted(steps):
+        for tensor in sorted(alive[op_index]):
+            first, _ = spans.get(tensor, (steps[op_index], 0))
+            spans[tensor] = (first, steps[op_index])
+    return spans
+
+
+def _weights(plan: Plan, source: Graph | None) -> Iterator[WeightHistogram]:
+    """An operation of `source` is the counterpart of the one with its output, or of the convolution inside."""
+    graph, made = plan.graph, {} if source is None else {op.output: op for op in source.ops}
+    for i, step in enumerate(plan.steps):
+        op = graph.ops[step.op_index]
+        w = _constant(graph, op)
+        if w is None:
+            continue
+        counterpart = made.get(op.inner[0] if op.inner else op.output)
+        before = None if source is None or counterpart is None else _constant(source, counterpart)
+        yield _histograms(i, graph.out(op).name, op.kind, w, before)
+
+
+def _constant(graph: Graph, op: Op) -> Tensor | None:
+    """The first constant operand: biases follow from it."""
+    return next((t for t in graph.ins(op) if t.data is not None and t.elements), None)
+
+
+def _histograms(step: int, name: str, op: str, w: Tensor, before: Tensor | None) -> WeightHistogram:
+    values = real_values(w)
+    floats = None if before is None or before.elements != w.elements else real_values(before)
+    limit = max(float(np.abs(x).max(initial=0.0)) for x in (values, values if floats is None else floats))
+    return WeightHistogram(
+        step=step,
+        name=name,
+        op=op,
+        bits=w.bits if w.palette is None else w.palette.bits,
+        elements=w.elements,
+        zeros=int((values == 0).sum()),
+        distinct=len(np.unique(values if w.data is None else w.data)),
+        limit=limit,
+        stored=_counts(values, limit),
+        source=None if floats is None else _counts(floats, limit),
+    )
+
+
+def real_values(t: Tensor) -> Array:
+    """A constant's values as the network means them, flat, float64."""
+    assert t.data is not None
+    if t.q is None:
+        return t.data.astype(np.float64).reshape(-1)
+    scales = np.asarray(t.q.scale, np.float64)
+    if t.q.axis is not None and len(scales) > 1:
+        scales = scales.reshape([-1 if i == t.q.axis else 1 for i in range(len(t.shape))])
+    real: Array = t.steps * scales
+    return real.reshape(-1)
+
+
+def _counts(values: Array, limit: float) -> tuple[int, ...]:
+    finite = values[np.isfinite(values)]
+    counts, _ = np.histogram(finite, BINS, (-limit, limit) if 0 < limit < math.inf else (-1.0, 1.0))
+    return tuple(int(n) for n in counts)
+
+
+def _sensitivity(graph: Graph, plan: Plan, snr: Sequence[LayerSnr]) -> Iterator[Sensitivity]:
+    """Of inputs and steps. What is no step (a Reshape) loses nothing; for operations joined in one the last stands."""
+    made = {plan.graph.ops[step.op_index].output: i for i, step in enumerate(plan.steps)}
+    steps = {-1: -1, **{index: made[op.output] for index, op in enumerate(graph.ops) if op.output in made}}
+    for row in snr:
+        if row.index in steps:
+            decibels = (_db(row.own_db), _db(row.cumulative_db), _db(row.effect_db))
+            yield Sensitivity(steps[row.index], row.name, row.op, *decibels)
+
+
+def _db(value: float) -> float | None:
+    return None if value == math.inf else round(max(value, LEAST_DB), 2)

@@ -1,0 +1,185 @@
+"""A project's folder → one HTML file that needs nothing else: no network, no script, light and dark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ... import _assets
+from ...codegen.application import LIBRARY
+from ...errors import OutputError
+from ...project.project import Project
+from ...version import __version__
+from ..compare import load_measurement
+from ..details import DETAILS, load_details
+from ..record import RECORDS, Record, load_records
+from .sections import Section, layers, memory, networks, sensitivity, weights
+
+BENCH = "bench.json"
+VALIDATION = "validation.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A number of the head; `note` says what it is."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A project and what was measured of it, in the form of `Measurement.to_json`."""
+
+    project: Project
+    measured: Mapping[str, Any] | None
+
+    @property
+    def record(self) -> Record:
+        """The build as one network among others: as its folder's records have it, with what was measured of it."""
+        manifest = self.project.manifest
+        built = manifest.get("firmware", {})
+        validation = validation_of(self.project)
+        made = Record(
+            label=f"{manifest['title']} ({self.project.directory.name})",
+            weight_bytes=manifest["constant_bytes"],
+            macs=manifest["macs"],
+            flash_bytes=built.get("flash_bytes"),
+            ram_bytes=built.get("ram_bytes"),
+            board=self.project.board.name,
+        )
+        made = next((r for r in self.records if is_of(made, r)), made)
+        if self.measured is not None and "cycles" in self.measured:
+            made = replace(made, cycles=self.measured["cycles"], cycles_source=self.measured["counter"])
+        if validation is not None:
+            made = replace(made, accuracy=validation["accuracy"], accuracy_source=validation["source"])
+        return made
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """What lies in the folder: the build itself, perhaps, and the networks it came from."""
+        path = self.project.directory / RECORDS
+        return load_records(path) if path.is_file() else ()
+
+
+def is_of(build: Record, record: Record) -> bool:
+    """Whether `record` is of that build: no two have the same flash on the same board, but by chance."""
+    return build.flash_bytes is not None and (record.flash_bytes, record.board) == (build.flash_bytes, build.board)
+
+
+def measured_before(project: Project) -> Mapping[str, Any] | None:
+    """The measurement kept in the project's folder, if it is of the firmware that stands there."""
+    path = project.directory / BENCH
+    if not path.is_file():
+        return None
+    found = load_measurement(path)
+    built = project.manifest.get("firmware", {})
+    return found if found.get("digest") == built.get("digest") else None
+
+
+def validation_of(project: Project) -> Mapping[str, Any] | None:
+    """What `mcuquant validate --json` left in the folder, if it is of the firmware that stands there."""
+    path = project.directory / VALIDATION
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        accuracy, source, digest = float(found["accuracy"]), str(found["source"]), found["digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"{path} is not what mcuquant validate --json writes; remove it, or validate again"
+        ) from error
+    built = project.manifest.get("firmware", {})
+    return {"accuracy": accuracy, "source": source} if digest == built.get("digest") else None
+
+
+def records_of(builds: Sequence[Build], files: Sequence[Path]) -> tuple[Record, ...]:
+    """The builds themselves, the records in their folders, and those of `files`; the same one is listed once."""
+    own = [build.record for build in builds]
+    inside = [record for build in builds for record in build.records]
+    others = (*inside, *(record for path in files for record in load_records(path)))
+    return tuple(dict.fromkeys([*own, *(r for r in others if not any(is_of(build, r) for build in own))]))
+
+
+def page(builds: Sequence[Build], files: Sequence[Path] = ()) -> str:
+    """The HTML about the first of `builds`; the others, and the records in `files`, are set beside it."""
+    first = builds[0]
+    project, manifest = first.project, first.project.manifest
+    where = project.directory
+    details = load_details(where / DETAILS)
+    names = [layer["name"] for layer in manifest["layers"]]
+    kernels = [layer["kernel"] for layer in manifest["layers"]]
+    sections = (
+        networks(records_of(builds, files), str(where)),
+        layers(first.measured, kernels, _how_to_measure(project)),
+        memory(details, manifest["arena_bytes"], names),
+        weights(details),
+        sensitivity(details.sensitivity, _HOW_TO_COMPARE),
+    )
+    return render(str(manifest["title"]), _subtitle(project), _tiles(first), sections, tuple(manifest["notes"]))
+
+
+_HOW_TO_COMPARE = (
+    "It was not measured: compile the float network again with",
+    "mcuquant compile MODEL --calibration X.npz --snr",
+)
+
+
+def _how_to_measure(project: Project) -> tuple[str, str]:
+    where = project.directory
+    if project.manifest["app"] == LIBRARY:
+        return "A library is measured in firmware: compile the same network as such.", "mcuquant compile MODEL -o DIR"
+    if "firmware" not in project.manifest:
+        return "The firmware is not built.", f"make -C {where}"
+    port = "" if project.board.is_emulated else " --port P"
+    return "The firmware was not measured.", f"mcuquant bench {where}{port} --json {where / BENCH}"
+
+
+def _subtitle(project: Project) -> str:
+    return f"{project.board.title}, {project.board.cpu}; int8 firmware made by mcuquant {project.manifest['mcuquant']}"
+
+
+def _tiles(build: Build) -> tuple[Tile, ...]:
+    project, manifest, measured = build.project, build.project.manifest, build.measured
+    tiles = [Tile("MACs", f"{manifest['macs']:,}", f"{manifest['parameters']:,} parameters")]
+    if measured is not None:
+        unit = measured["counter"].partition(" ")[0]
+        per_mac = f"{measured[unit] / measured['macs']:.2f} per MAC" if measured["macs"] else ""
+        tiles.append(Tile(unit, f"{measured[unit]:,}", per_mac))
+        tiles.append(Tile("one inference", _time(measured["latency_us"]), measured["latency_source"]))
+    if "firmware" in manifest:
+        built, board = manifest["firmware"], project.board
+        tiles.append(Tile("flash", f"{built['flash_bytes']:,} B", f"of {board.flash.bytes:,} B"))
+        tiles.append(Tile("RAM", f"{built['ram_bytes']:,} B", f"of {board.ram.bytes:,} B, stack included"))
+    tiles.append(Tile("arena", f"{manifest['arena_bytes']:,} B", "activations and scratch"))
+    tiles.append(Tile("weights", f"{manifest['constant_bytes']:,} B", "with biases and tables, in flash"))
+    if build.record.accuracy is not None:
+        tiles.append(Tile("accuracy", f"{100 * build.record.accuracy:.2f} %", build.record.accuracy_source))
+    return tuple(tiles)
+
+
+def _time(us: float) -> str:
+    return f"{us:,.1f} µs" if us < 10_000 else f"{us / 1000:,.1f} ms"
+
+
+def render(title: str, subtitle: str, tiles: Sequence[Tile], sections: Sequence[Section], notes: Sequence[str]) -> str:
+    """Every text is escaped: names come out of model files, and may be anything."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_assets.folder("templates")),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["n"] = lambda value: f"{value:.1f}".removesuffix(".0")
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        version=__version__, title=title, subtitle=subtitle, tiles=tiles, sections=sections, notes=notes
+    )

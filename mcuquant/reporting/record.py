@@ -1,0 +1,116 @@
+"""What became of one network, in a few numbers: the JSON that compression and search write and `report` reads.
+
+A file holds `{"records": [{"label": ..., "weight_bytes": ..., ...}, ...]}`. It may lie anywhere; in a project's folder,
+under the name RECORDS, it tells of that project's network and of those it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import OutputError
+
+RECORDS = "records.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One network on one board. None is "not known"; for all but accuracy less is better."""
+
+    label: str
+    """What a person calls it: "float", "pruned to 50 %", "trial 17"."""
+    weight_bytes: int
+    """Weights, biases and tables as they are stored, bits packed."""
+    macs: int | None = None
+    """Multiply-accumulates of one inference."""
+    accuracy: float | None = None
+    """The part of right answers, 0 to 1."""
+    accuracy_source: str = ""
+    """On what: "1,000 test samples, interpreter"."""
+    flash_bytes: int | None = None
+    """Of the whole firmware."""
+    ram_bytes: int | None = None
+    """Of the whole firmware, stack included."""
+    cycles: int | None = None
+    """Of one inference."""
+    cycles_source: str = ""
+    """Where the count comes from: the words of `device.measure.Counter`, or "estimated by the cost model"."""
+    board: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; what is not known is left out."""
+        return {key: value for key, value in asdict(self).items() if value not in (None, "")}
+
+
+def records_text(records: Iterable[Record]) -> str:
+    """The content of a file of records."""
+    return json.dumps({"records": [record.to_json() for record in records]}, indent=2) + "\n"
+
+
+def load_records(path: Path) -> tuple[Record, ...]:
+    """The records of a file. OutputError, with the place, for anything else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise OutputError(f"{path} is not JSON: {error}") from error
+    rows = found.get("records") if isinstance(found, dict) else None
+    if not isinstance(rows, list):
+        raise OutputError(f'{path} holds no records; expected {{"records": [...]}}, as compress and search write it')
+    return tuple(_record(row, f"{path}, record {i}") for i, row in enumerate(rows))
+
+
+_KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "str": (str, "a string"),
+    "int": (int, "an integer"),
+    "int | None": (int, "an integer"),
+    "float | None": ((int, float), "a number"),
+}
+
+
+def _record(row: object, where: str) -> Record:
+    if not isinstance(row, dict):
+        raise OutputError(f"{where}: expected a table of values, found {row!r}")
+    known = {f.name: _KINDS[str(f.type)] for f in fields(Record)}
+    for key, value in row.items():
+        if key not in known:
+            raise OutputError(f"{where}: unknown key {key!r}; there are {', '.join(known)}")
+        kind, words = known[key]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise OutputError(f"{where}: {key!r} must be {words}, found {value!r}")
+    for key in ("label", "weight_bytes"):
+        if key not in row:
+            raise OutputError(f"{where}: key {key!r} is missing")
+    record = Record(**row)
+    _check_ranges(record, where)
+    return record
+
+
+def _check_ranges(record: Record, where: str) -> None:
+    if record.accuracy is not None and not 0 <= record.accuracy <= 1:
+        raise OutputError(f"{where}: 'accuracy' must be from 0 to 1, found {record.accuracy}")
+    for key in ("weight_bytes", "macs", "flash_bytes", "ram_bytes", "cycles"):
+        value = getattr(record, key)
+        if value is not None and value < 0:
+            raise OutputError(f"{where}: {key!r} must not be negative, found {value}")
+
+
+def best(records: Iterable[Record], cost: str) -> tuple[Record, ...]:
+    """Those that no other beats in both accuracy and `cost` (a field's name), the cheapest first: the Pareto front.
+
+    Records in which either is not known take no part.
+    """
+    known = [r for r in records if r.accuracy is not None and getattr(r, cost) is not None]
+    front: list[Record] = []
+    highest = -math.inf
+    for record in sorted(known, key=lambda r: (getattr(r, cost), -(r.accuracy or 0), r.label)):
+        if record.accuracy is not None and record.accuracy > highest:
+            front.append(record)
+            highest = record.accuracy
+    return tuple(front)

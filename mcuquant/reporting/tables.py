@@ -1,0 +1,260 @@
+"""What a person reads: values → tables and sentences. Nothing here prints, and nothing is wider than 100 columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+
+from ..boards.board import Board, Region
+from ..ir.names import clip
+
+if TYPE_CHECKING:
+    from ..codegen.sensor_node import Decision
+    from ..quantization import LayerSnr
+    from .record import Record
+
+
+def bytes_text(nbytes: int) -> str:
+    return f"{nbytes:,} B"
+
+
+def size_text(nbytes: int) -> str:
+    """A memory's size as data sheets give it: 512 KiB, 4 MiB."""
+    for unit, size in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if nbytes >= size:
+            return f"{nbytes / size:g} {unit}"
+    return f"{nbytes} B"
+
+
+def hz_text(hz: int) -> str:
+    return f"{hz / 1_000_000:g} MHz"
+
+
+def share_text(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """An empty table; a column whose name begins with > is aligned to the right, with * it gives way to the others."""
+    made = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, title=title, title_justify="left", title_style="bold", pad_edge=False
+    )
+    for column in columns:
+        if column.startswith(">"):
+            made.add_column(column[1:], justify="right", no_wrap=True)
+        elif column.startswith("*"):
+            made.add_column(column[1:], overflow="ellipsis")
+        else:
+            made.add_column(column, overflow="fold")
+    return made
+
+
+def memory_table(board: Board, flash_bytes: int, ram_bytes: int, arena_bytes: int) -> Table:
+    """Flash and RAM used against the board's limits; the arena is part of the RAM."""
+    made = table("memory", ">used", ">limit", ">share")
+    rows = (("flash", flash_bytes, board.flash), ("RAM", ram_bytes, board.ram))
+    for name, used, region in rows:
+        made.add_row(name, bytes_text(used), bytes_text(region.bytes), share_text(used, region.bytes))
+    made.add_row("  of it arena", bytes_text(arena_bytes), "", "")
+    return made
+
+
+def accuracy_table(rows: Iterable[tuple[str, int, float]]) -> Table:
+    """Who answered, about how many samples, and the part (0 to 1) of right answers."""
+    made = table("network", ">windows", ">right")
+    for name, count, part in rows:
+        made.add_row(name, f"{count:,}", f"{100 * part:.2f} %")
+    return made
+
+
+def decision_table(decisions: Iterable[Decision]) -> Table:
+    """One row a decision; a dash where no score reached the threshold."""
+    made = table(">#", ">sample", ">class", ">score", ">stored")
+    for d in decisions:
+        label = "-" if d.label is None else str(d.label)
+        made.add_row(str(d.number), f"{d.sample:,}", label, f"{d.score:.3f}", str(d.stored))
+    return made
+
+
+def records_table(records: Iterable[Record]) -> Table:
+    """Networks one a row: accuracy, MACs, weights, cycles, and flash and RAM of the firmware where there is one."""
+    made = table("*network", ">right", ">MACs", ">weights", ">cycles", ">flash", ">RAM")
+    for r in records:
+        right = "-" if r.accuracy is None else f"{100 * r.accuracy:.2f} %"
+        counts = (r.macs, r.weight_bytes, r.cycles, r.flash_bytes, r.ram_bytes)
+        made.add_row(r.label, right, *("-" if n is None else f"{n:,}" for n in counts))
+    return made
+
+
+def layer_table(layers: Iterable[Mapping[str, Any]]) -> Table:
+    """Layers as `describe` lists them: name, op, output, MACs and their share, weights."""
+    rows = list(layers)
+    total = sum(row["macs"] for row in rows)
+    made = table(">#", "*layer", "op", "output", ">MACs", ">share", ">weights")
+    for i, row in enumerate(rows):
+        output = f"{shape_text(row['shape'])} {row['dtype']}"
+        counts = (f"{row['macs']:,}", share_text(row["macs"], total), f"{row['weights']:,}")
+        made.add_row(str(i), clip(row["name"]), row["op"], output, *counts)
+    return made
+
+
+def kernel_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The kernel of each layer, marked, among those that are better than it in something: cycles, flash or scratch."""
+    made = table(">#", "op", "", "kernel", ">cycles", ">constants", ">code", ">scratch")
+    for row in rows:
+        head = (str(row["layer"]), row["op"])
+        for option in filter(_is_worth_a_line(row["options"]), row["options"]):
+            name = option["kernel"] + (f", {option['note']}" if option["note"] else "")
+            sizes = (f"{option[key]:,}" for key in ("cycles", "constant_bytes", "code_bytes", "scratch_bytes"))
+            made.add_row(*head, "*" if option["is_chosen"] else "", name, *sizes)
+            head = ("", "")
+    return made
+
+
+def _is_worth_a_line(options: Sequence[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], bool]:
+    """The chosen one, and what no other option is as good as in everything; the first of equals."""
+
+    def costs(option: Mapping[str, Any]) -> tuple[int, ...]:
+        return tuple(option[key] for key in ("cycles", "constant_bytes", "code_bytes", "scratch_bytes"))
+
+    def is_worse(option: Mapping[str, Any]) -> bool:
+        own, before = costs(option), options[: options.index(option)]
+        others = [costs(other) for other in options]
+        return own in map(costs, before) or any(
+            all(a <= b for a, b in zip(other, own, strict=True)) for other in others if other != own
+        )
+
+    return lambda option: option["is_chosen"] or not is_worse(option)
+
+
+def quantization_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Scale and zero point of each activation, the inputs first; bits and scales of each layer's weights."""
+    made = table(">#", "output of", ">scale", ">zero point", ">weights", "their scale", ">scales")
+    for row in rows:
+        real = ("", "") if row["scale"] is None else (f"{row['scale']:.6g}", str(row["zero_point"]))
+        index = "" if row["layer"] is None else str(row["layer"])
+        made.add_row(index, row["op"] or f"input {clip(row['name'])}", *real, *_weights_text(row))
+    return made
+
+
+def _weights_text(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    if row["weight_scales"] is None:
+        return "", "", ""
+    low, high = (f"{scale:.3g}" for scale in row["weight_scales"])
+    return f"{row['weight_bits']} bits", low if low == high else f"{low} to {high}", f"{row['weight_channels']:,}"
+
+
+def choice_text(facts: Mapping[str, Any]) -> str:
+    """What the choice of kernels went by."""
+    estimate = facts["estimate"]
+    return (
+        f"Chosen for {facts['optimize']}; estimated (Cortex-M4, no wait states): {estimate['cycles']:,} cycles, "
+        f"{bytes_text(estimate['flash_bytes'])} of flash."
+    )
+
+
+def peak_text(peak: Mapping[str, Any]) -> str:
+    """Where the arena is fullest, and with what: the tensor that sets it comes first."""
+    tensors = [f"  {clip(t['name'])} {shape_text(t['shape'])}: {bytes_text(t['bytes'])}" for t in peak["tensors"][:3]]
+    return "\n".join([f"The arena is fullest at {peak['step']}, {peak['op']}, with:", *tensors])
+
+
+def snr_table(rows: Iterable[LayerSnr]) -> Table:
+    """What each layer loses: by itself, together with all before it, and what its loss alone does to the outputs.
+
+    Rows without a number are the network's inputs.
+    """
+    layers = list(rows)
+    worst = min((row.effect_db for row in layers), default=0.0)
+    made = table(">#", "*layer", "*op", "shape", ">alone", ">so far", ">on outputs", "")
+    for row in layers:
+        mark = "<- matters most" if row.effect_db == worst else ""
+        decibels = (db_text(row.own_db), db_text(row.cumulative_db), db_text(row.effect_db))
+        index = str(row.index) if row.index >= 0 else ""
+        made.add_row(index, row.name, row.op, shape_text(row.shape), *decibels, mark)
+    return made
+
+
+def db_text(db: float) -> str:
+    return "exact" if db == math.inf else f"{db:.1f} dB"
+
+
+def quantizers_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Each quantizer at each number of bits: right answers, distance to the float network, flash, cycles."""
+    made = table("weights by", "formula", ">bits", ">right", ">outputs", ">constants", ">cycles")
+    for row in rows:
+        right = "" if row["right"] is None else f"{100 * row['right']:.1f} %"
+        sizes = (bytes_text(row["flash_bytes"]), f"{row['cycles']:,}")
+        made.add_row(row["quantizer"], row["formula"], str(row["bits"]), right, db_text(row["output_db"]), *sizes)
+    return made
+
+
+def boards_table(boards: Iterable[Board]) -> Table:
+    made = table("board", "core", ">clock", ">flash", ">RAM", "tried")
+    for b in boards:
+        sizes = (size_text(b.flash.bytes), size_text(b.ram.bytes))
+        made.add_row(b.name, core_text(b), hz_text(b.clock_hz), *sizes, verified_text(b))
+    return made
+
+
+def core_text(board: Board) -> str:
+    """Cortex-M4 with FPU."""
+    family = board.cpu.removeprefix("cortex-").upper().replace("PLUS", "+")
+    extras = [name for name, there in (("FPU", board.fpu), ("MVE", board.core.mve)) if there]
+    return f"Cortex-{family}" + (f" with {' and '.join(extras)}" if extras else "")
+
+
+def verified_text(board: Board) -> str:
+    """How far the profile has been tried, in words that claim no more."""
+    return {
+        "emulated": "under emulation",
+        "registers": "never run; registers checked",
+        "hardware": "on hardware",
+    }[board.verified.value]
+
+
+def board_details(board: Board) -> Table:
+    """Everything a profile says, and what follows from it."""
+    made = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in _board_facts(board):
+        made.add_row(name, value)
+    return made
+
+
+def _board_facts(board: Board) -> Iterable[tuple[str, str]]:
+    yield "board", board.name
+    yield "what it is", board.title
+    yield "core", core_text(board)
+    yield "clock", hz_text(board.clock_hz)
+    yield "memory factor", factor_text(board)
+    yield "flash", _region_text(board.flash)
+    yield "RAM", _region_text(board.ram)
+    yield "stack", bytes_text(board.stack_bytes)
+    yield "serial port", f"{board.uart.baud} baud, UART at {board.uart.base:#010x}"
+    if board.usb is not None:
+        yield "USB", f"{board.usb.vid:04x}:{board.usb.pid:04x}"
+    if board.flashing is not None:
+        yield "flashed by", ", ".join(board.flashing.methods)
+    yield "tried", verified_text(board)
+    yield "compiler", " ".join(board.compiler_flags)
+    if board.qemu is not None:
+        yield "emulator", f"qemu-system-arm -machine {board.qemu.machine}"
+
+
+def factor_text(board: Board) -> str:
+    """What memory costs besides the core's cycles, and who says so."""
+    if board.memory_factor is None:
+        return "unknown"
+    return f"{board.memory_factor:g}: {board.memory_factor_source}"
+
+
+def _region_text(region: Region) -> str:
+    return f"{size_text(region.bytes)} from {region.origin:#010x}"

@@ -1,0 +1,1 @@
+"""Hardware-in-the-loop tests: the pytest plugin, board selection, comparison by layer, labgrid."""

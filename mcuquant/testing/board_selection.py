@@ -1,0 +1,157 @@
+"""Which board: what the command line says, then the environment, then a lab's map, then the only one plugged in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..boards.board import DEFAULT_BOARD, Board, board_names, load_board
+from ..device.plugged import Plugged, choose, profiles
+from ..errors import BoardError, ToolError
+
+VARIABLE = "MCUQUANT_BOARD"
+_PLATFORMS = {
+    "nrf52840dk": "nrf52840-dk",
+    "nrf52dk": "nrf52832-dk",
+    "disco_l475_iot1": "b-l475e-iot01a",
+    "arduino_nano_33_ble": "nano-33-ble",
+    "rpi_pico": "pico",
+    "rpi_pico2": "pico-2",
+    "bbc_microbit": "microbit-v1",
+}
+"""Zephyr's names that are not ours with underscores."""
+
+
+class NoBoardError(Exception):
+    """There is no such board here: a test that needs it is skipped with these words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A board of a hardware map of Zephyr's Twister: `id` is the probe's serial number, `serial` the port."""
+
+    connected: bool
+    id: str
+    platform: str
+    product: str
+    runner: str
+    serial: str
+    baud: int | None
+
+    @property
+    def board(self) -> str:
+        """Our name for the platform; qualifiers after a slash name a core or a revision."""
+        name = self.platform.lower().partition("/")[0]
+        return _PLATFORMS.get(name, name.replace("_", "-"))
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user said. `rows` are those of the map file named `map_name`."""
+
+    board: str | None = None
+    port: str | None = None
+    probe: str | None = None
+    variable: str | None = None
+    rows: tuple[Row, ...] = ()
+    map_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """`port` is None for a board that is booted under emulation; `source` says what chose it."""
+
+    port: str | None
+    probe: str | None
+    baud: int | None
+    source: str
+
+
+def load_map(path: Path) -> tuple[Row, ...]:
+    """The rows of a hardware map (Zephyr, "Test Runner (Twister)"). BoardError says what is wrong in which row."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise ToolError("hardware maps are YAML: pip install pyyaml") from error
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BoardError(f"{path}: the hardware map cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BoardError(f"{path}: the hardware map is not YAML: {error}") from error
+    if not isinstance(found, list):
+        raise BoardError(f"{path}: a hardware map is a list of boards, found {type(found).__name__}")
+    return tuple(_row(path, i, row) for i, row in enumerate(found))
+
+
+def _row(path: Path, i: int, row: Any) -> Row:
+    if not isinstance(row, Mapping):
+        raise BoardError(f"{path}: row {i} is not a table of keys, found {type(row).__name__}")
+    for key in ("connected", "platform"):
+        if key not in row:
+            raise BoardError(f"{path}: row {i} has no {key!r}")
+    if not isinstance(row["connected"], bool):
+        raise BoardError(f"{path}: row {i}: 'connected' must be true or false, found {row['connected']!r}")
+    baud = row.get("baud")
+    if baud is not None and (not isinstance(baud, int) or baud <= 0):
+        raise BoardError(f"{path}: row {i}: 'baud' must be a positive integer, found {baud!r}")
+    ident, platform, product, runner, port = (
+        str(row.get(key) or "") for key in ("id", "platform", "product", "runner", "serial")
+    )
+    return Row(row["connected"], ident, platform, product, runner, port, baud)
+
+
+def board_name(wish: Wish, found: Sequence[Plugged]) -> str:
+    """The board that is meant, before there is firmware for one; the emulated default where nothing says otherwise."""
+    if wish.board or wish.variable:
+        return str(wish.board or wish.variable)
+    connected = sorted({row.board for row in wish.rows if row.connected})
+    if connected:
+        return _only(connected, f"{wish.map_name} lists several boards")
+    known = [load_board(name) for name in board_names()]
+    plugged = sorted({name for one in found for name in profiles(one, known)})
+    return _only(plugged, "several profiles match what is plugged in") if plugged else DEFAULT_BOARD
+
+
+def _only(names: list[str], why: str) -> str:
+    if len(names) > 1:
+        raise BoardError(f"{why}: {', '.join(names)}; choose one with --mq-board or {VARIABLE}")
+    return names[0]
+
+
+def select(board: Board, wish: Wish, found: Sequence[Plugged]) -> Selected:
+    """How to reach `board`, for which the firmware is.
+
+    BoardError when the user meant another board or several would do, NoBoardError when it is not there.
+    """
+    for said, by in ((wish.board, "--mq-board"), (wish.variable if not wish.board else None, VARIABLE)):
+        if said and _name(said) != board.name:
+            raise BoardError(f"{by} says {said}, but the firmware is for {board.name}; compile it for {said}")
+    if wish.port:
+        return Selected(wish.port, wish.probe, None, "--mq-port")
+    if board.is_emulated:
+        return Selected(None, None, None, "emulated")
+    if (row := _mapped(board, wish)) is not None:
+        return Selected(row.serial, row.id or wish.probe, row.baud, wish.map_name)
+    one = choose(board, wish.probe, found)
+    if one is None:
+        raise NoBoardError(f"no {board.name} is plugged in, and no --mq-port or hardware map names one")
+    return Selected(one.port, one.serial or None, None, "--mq-probe" if wish.probe else "the only one plugged in")
+
+
+def _name(board: str) -> str:
+    return load_board(board).name
+
+
+def _mapped(board: Board, wish: Wish) -> Row | None:
+    rows = [row for row in _with_probe(wish) if row.connected and row.board == board.name and row.serial]
+    if len(rows) > 1:
+        listed = ", ".join(f"{row.id or 'no id'} on {row.serial}" for row in rows)
+        raise BoardError(f"{wish.map_name} lists {len(rows)} of {board.name}: {listed}; choose one with --mq-probe")
+    return rows[0] if rows else None
+
+
+def _with_probe(wish: Wish) -> Iterable[Row]:
+    return (row for row in wish.rows if wish.probe is None or wish.probe.casefold() in row.id.casefold())

@@ -1,0 +1,124 @@
+"""Where does it differ? The board's output of every step against the interpreter's, for the first that is not equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import flow
+from ..arithmetic import interpreter
+from ..device.wire import TensorInfo, seeded_input
+from ..errors import OutputError
+from ..ir import Array, Graph, Op, Reshape
+from ..project.folder import split_outputs
+from ..project.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first step whose output is not the interpreter's. `index` is the first such element's, without the batch."""
+
+    step: int
+    name: str
+    op: str
+    kernel: str
+    index: tuple[int, ...]
+    found: int | float
+    expected: int | float
+    differing: int
+    size: int
+
+    def __str__(self) -> str:
+        at = ", ".join(map(str, self.index))
+        return (
+            f"step {self.step}, {self.name} ({self.op}, {self.kernel}), is the first that differs: element [{at}] is "
+            f"{self.found} on the board, {self.expected} in the interpreter; {self.differing:,} of {self.size:,} differ"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """The network that a project was compiled from, and the tensor that each of the project's steps makes."""
+
+    graph: Graph
+    tensors: tuple[int, ...]
+    pairs: int
+    """Steps that are a convolution and its pooling in one."""
+
+    @classmethod
+    def of(cls, project: Project) -> Oracle:
+        """OutputError when it and manifest.json tell of different networks."""
+        graph = flow.network_of(project.directory)
+        ops = [op for op in graph.ops if not isinstance(op, Reshape)]
+        layers = [(layer, layer["op"].count("+") + 1) for layer in project.manifest["layers"]]
+        if sum(count for _, count in layers) != len(ops):
+            raise _mismatch(project, f"{sum(count for _, count in layers)} operations", f"{len(ops)}")
+        tensors = []
+        for i, (layer, count) in enumerate(layers):
+            made, ops = ops[:count], ops[count:]
+            if _declared(layer) != _made(graph, made):
+                raise _mismatch(project, f"step {i} as {_declared(layer)}", f"{_made(graph, made)}")
+            tensors.append(made[-1].output)
+        return cls(graph, tuple(tensors), sum(count > 1 for _, count in layers))
+
+    def steps(self, sample: Sequence[Array]) -> tuple[Array, ...]:
+        """Every step's output for one sample (1, ...), in its own shape."""
+        values = interpreter.trace(self.graph, sample)
+        return tuple(values[tensor] for tensor in self.tensors)
+
+
+def first_difference(project: Project, found: Sequence[Array], expected: Sequence[Array]) -> Difference | None:
+    """The first of the board's steps (flat) that is not the interpreter's, or None when every byte is equal."""
+    for i, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+        if ours.tobytes() != theirs.tobytes():
+            return _difference(project.manifest["layers"][i], i, ours, theirs)
+    return None
+
+
+def seeded_samples(project: Project, count: int) -> Iterator[tuple[Array, ...]]:
+    """Samples (1, ...) of every input, spread over all values, the same each time."""
+    sizes = [TensorInfo(p.dtype.value, p.nbytes) for p in project.inputs]
+    return (split_outputs(seeded_input(seed, sizes), project.inputs, 1) for seed in range(1, count + 1))
+
+
+def _difference(layer: dict[str, Any], step: int, found: Array, expected: Array) -> Difference:
+    flat = expected.reshape(-1)
+    where = np.flatnonzero((_bytes(found) != _bytes(flat)).any(axis=1))
+    first = int(where[0])
+    index = tuple(int(i) for i in np.unravel_index(first, expected.shape))
+    return Difference(
+        step=step,
+        name=layer["name"],
+        op=layer["op"],
+        kernel=layer["kernel"],
+        index=index[1:] or index,
+        found=found[first].item(),
+        expected=flat[first].item(),
+        differing=len(where),
+        size=flat.size,
+    )
+
+
+def _bytes(flat: Array) -> Array:
+    """(elements, bytes of one): NaN and the sign of zero count too."""
+    return np.ascontiguousarray(flat).view(np.uint8).reshape(flat.size, -1)
+
+
+def _declared(layer: dict[str, Any]) -> str:
+    return f"{layer['op']} to {layer['dtype']} {'x'.join(map(str, layer['shape']))}"
+
+
+def _made(graph: Graph, ops: Sequence[Op]) -> str:
+    """Operations that are one step: what is between them is not seen from outside."""
+    y = graph.out(ops[-1])
+    return f"{'+'.join(op.kind for op in ops)} to {y.dtype.value} {'x'.join(map(str, y.shape))}"
+
+
+def _mismatch(project: Project, declared: str, made: str) -> OutputError:
+    return OutputError(
+        f"{project.directory}: manifest.json has {declared}, model.tflite {made}: they are not of one compilation; "
+        "compile it again"
+    )

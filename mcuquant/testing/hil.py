@@ -1,0 +1,164 @@
+"""Hardware in the loop: a board as tests want it, expectations that show both sides, and a record of what ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..codegen.sensor_node import NodeRun
+from ..codegen.sensor_node import difference as node_difference
+from ..device.flash import flash
+from ..device.measurement import Measurement
+from ..device.transport import open_port
+from ..errors import DeviceError
+from ..ir import Array
+from ..project.dut import Dut
+from ..project.folder import ProjectFolder
+from ..project.project import Project
+from ..version import __version__
+from .board_selection import Selected
+
+Flasher = Callable[[], str]
+"""Flashes the board, and says what it did."""
+SHOWN = 5
+"""Differing elements that a message lists."""
+
+
+@dataclass(slots=True)
+class TestDut:
+    """A connected board for the length of a test; `measurements` are those it took."""
+
+    dut: Dut
+    selected: Selected
+    flashed: str | None = None
+    measurements: list[Measurement] = field(default_factory=list)
+    __test__ = False
+
+    @property
+    def project(self) -> ProjectFolder:
+        return self.dut.project
+
+    @property
+    def is_emulated(self) -> bool:
+        return self.project.board.is_emulated
+
+    def run(self, *inputs: Array) -> Array | tuple[Array, ...]:
+        """Stored values in, (N, ...) for each input; stored values out, one array where there is one output."""
+        return self.dut.run(*inputs)
+
+    def bench(self) -> Measurement:
+        """Time the network; it goes into the record of the test."""
+        made = self.dut.bench()
+        self.measurements.append(made)
+        return made
+
+    def reset(self) -> None:
+        """Restart the board by software, and greet it again."""
+        self.dut.link.reboot()
+
+    def expect_equal(self, inputs: Array | tuple[Array, ...], expected: Array | tuple[Array, ...]) -> None:
+        """AssertionError with the first differing elements of both sides unless every output is as expected."""
+        __tracebackhide__ = True  # pytest then shows the line of the test
+        found = self.run(*(inputs if isinstance(inputs, tuple) else (inputs,)))
+        ours = found if isinstance(found, tuple) else (found,)
+        theirs = expected if isinstance(expected, tuple) else (expected,)
+        if len(ours) != len(theirs):
+            raise AssertionError(f"the network has {len(ours)} outputs, {len(theirs)} were expected")
+        for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            told = difference(a, np.asarray(b))
+            if told:
+                raise AssertionError(f"{self.project.board.name}, output {i}: {told}")
+
+    def expect_node(self, raw: Array) -> NodeRun:
+        """AssertionError with the first difference unless a node decides as this computer does; else what it did."""
+        __tracebackhide__ = True
+        made = self.dut.run_node(raw)
+        told = node_difference(made, self.project.run_node(raw))
+        if told:
+            raise AssertionError(f"{self.project.board.name}: {told}")
+        return made
+
+    def expect_latency(self, max_us: float) -> Measurement:
+        """AssertionError with both sides when one inference takes longer; else the measurement."""
+        __tracebackhide__ = True
+        made = self.bench()
+        if made.latency_us > max_us:
+            raise AssertionError(
+                f"one inference takes {made.latency_us:,.1f} µs on {made.board} ({made.latency_source}), "
+                f"at most {max_us:,.1f} µs were expected"
+            )
+        return made
+
+    def facts(self) -> dict[str, Any]:
+        """What ran where, as plain values."""
+        info = self.dut.info
+        return {
+            "mcuquant": __version__,
+            "board": self.project.board.name,
+            "core": info.core,
+            "clock_hz": info.clock_hz,
+            "digest": info.digest,
+            "firmware": str(self.project.directory),
+            "port": self.selected.port or "emulated",
+            "probe": self.selected.probe,
+            "selected_by": self.selected.source,
+            "flashed": self.flashed,
+            "measurements": [made.to_json() for made in self.measurements],
+        }
+
+
+def difference(found: Array, expected: Array) -> str:
+    """ "" when both are the same to the byte, else a sentence with the first differing elements of both."""
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return f"the board gave {_kind(found)}, expected {_kind(expected)}"
+    where = np.argwhere(found != expected)
+    if not len(where):
+        return ""
+    indices = [tuple(int(i) for i in index) for index in where[:SHOWN]]
+    pairs = "; ".join(f"{list(i)}: {found[i]} on the board, {expected[i]} expected" for i in indices)
+    more = "; ..." if len(where) > SHOWN else ""
+    return f"{len(where):,} of {found.size:,} elements differ: {pairs}{more}"
+
+
+def _kind(x: Array) -> str:
+    return f"{x.dtype} of shape {tuple(x.shape)}"
+
+
+@contextmanager
+def connected(
+    project: Project, selected: Selected, is_counting: bool = False, flasher: Flasher | None = None
+) -> Iterator[TestDut]:
+    """The board with the project's firmware on it: flashed first where it runs another one, or none that answers.
+
+    `is_counting`: the port is that of an emulated board whose QEMU counts instructions (-icount shift=0).
+    `flasher` flashes in another way than the board's profile says.
+    """
+    dut = Dut(project, selected.port, selected.baud, is_counting=is_counting)
+    with ExitStack() as stack:
+        flashed = _entered(dut, selected, stack, flasher or _flasher(project, selected))
+        yield TestDut(dut, selected, flashed)
+
+
+def _flasher(project: Project, selected: Selected) -> Flasher | None:
+    if selected.port is None or project.board.flashing is None:
+        return None
+    return lambda: str(flash(project.board, project.firmware.elf, selected.probe))
+
+
+def _entered(dut: Dut, selected: Selected, stack: ExitStack, flasher: Flasher | None) -> str | None:
+    """What was flashed, None where nothing had to be. A port that cannot be opened is no reason to flash."""
+    if selected.port is not None:
+        open_port(selected.port, dut.project.board.uart.baud).close()
+    try:
+        stack.enter_context(dut)
+    except DeviceError:
+        if flasher is None:
+            raise
+        done = flasher()
+        stack.enter_context(dut)
+        return done
+    return None

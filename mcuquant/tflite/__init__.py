@@ -1,0 +1,1 @@
+"""The .tflite format: its rows (`schema`), reading a graph (`reader`) and writing one (`writer`)."""

@@ -1,0 +1,79 @@
+"""A .tflite file as a graph.
+
+Reading is in three steps, each over values that the one before has checked: the container's rows (`tflite_file.read`),
+what cannot be translated (`tflite_objections`), then one handler an operator (`tflite_compute`, `tflite_movement`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ...errors import GraphError, ModelError
+from ...ir import Graph, Level
+from ...ir.metrics import effort
+from ...ir.verify import verify
+from ..schema import MAX_FILE_BYTES, ModelFile, printable, read
+from . import compute_handlers, movement_handlers
+from .operator_node import MAX_ENDS, Node, Translation
+from .unsupported import refuse_unsupported
+
+MAX_EFFORT = 1 << 33
+"""Products and elements of one inference: minutes on a microcontroller, and for whoever calibrates or compares."""
+
+HANDLERS: Mapping[str, Callable[[Node], None]] = {**compute_handlers.HANDLERS, **movement_handlers.HANDLERS}
+
+
+def load(source: str | Path | bytes) -> Graph:
+    """Graph of a .tflite, given by its path or its content. QUANTISED or FLOAT, by the types of its activations.
+
+    A batch of unknown size becomes 1. Weights that a float model stores as float16 or int8 become float32.
+    Raises ModelError for a file that is not a valid .tflite (the content is not trusted), and UnsupportedOpError that
+    lists everything in the file that mcuquant does not translate.
+    """
+    if isinstance(source, bytes):
+        return _graph(source, "the .tflite", None)
+    path = Path(source)
+    return _graph(_content(path), printable(path.name), printable(path.stem))
+
+
+def _graph(data: bytes, name: str, title: str | None) -> Graph:
+    """`name` is what messages call the file, `title` the graph's name if it is not to be the file's own."""
+    file = read(data, name)
+    refuse_unsupported(file, name, HANDLERS)
+    return _verified(_translate(file, name, title or file.name or "model"), name)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ModelError(f"cannot read {printable(str(path))}: {error.strerror}") from error
+
+
+def _translate(file: ModelFile, name: str, title: str) -> Graph:
+    if not (file.operators and file.inputs and file.outputs):
+        raise ModelError(f"{name} computes nothing: it needs at least one operator, one input and one output")
+    if max(len(file.inputs), len(file.outputs)) > MAX_ENDS:
+        found = f"{len(file.inputs)} inputs and {len(file.outputs)} outputs"
+        raise ModelError(f"{name} has {found}, expected at most {MAX_ENDS} of each")
+    translation = Translation(file, name)
+    translation.open_inputs()
+    for index, row in enumerate(file.operators):
+        HANDLERS[row.code](Node(translation, index, row))
+    graph = translation.finish(title)
+    if (asked := sum(effort(graph, op) for op in graph.ops)) > MAX_EFFORT:
+        raise ModelError(
+            f"{name} goes through {asked:,} products and elements for one inference, more than {MAX_EFFORT:,}"
+        )
+    return graph
+
+
+def _verified(graph: Graph, name: str) -> Graph:
+    """The rules of `verify` that handlers do not check themselves: a file breaking one is no fault of ours."""
+    quantised = any(t.q is not None for t in graph.tensors.values() if not t.is_constant)
+    try:
+        return verify(graph, Level.QUANTISED if quantised else Level.FLOAT)
+    except GraphError as error:
+        raise ModelError(f"{name} is not a valid network: {error}") from error

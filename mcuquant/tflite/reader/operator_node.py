@@ -1,0 +1,265 @@
+"""The graph in the making, and one operator of the file as its handler sees it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...errors import ModelError, UnsupportedOpError
+from ...ir import Activation, Array, DType, Graph, Op, Padding, Pair, QParams, Role, Shape, Tensor
+from ..schema import ModelFile, OperatorRow, TensorRow, window_geometry
+from ..schema.rows import ABSENT, PADDING_SAME, PADDING_VALID, Option
+from . import tensor_reader
+
+ACTIVATIONS = {0: Activation.NONE, 1: Activation.RELU, 2: Activation.RELU_N1_TO_1, 3: Activation.RELU6}
+"""Fused activations by their numbers in the schema."""
+
+MAX_WINDOW = (1 << 15) - 1
+"""Largest stride, dilation and window length: products of two stay within 32 bits."""
+MAX_OPERATIONS = 1024
+MAX_ENDS = 256
+"""Most inputs and most outputs of a network."""
+_MAX_PARAMETERS = 256
+"""Most elements of a constant that tells an operator what to do."""
+
+
+class Translation:
+    """The graph so far. A tensor of the file keeps its index as id; ids after those are tensors that the file lacks."""
+
+    def __init__(self, file: ModelFile, name: str) -> None:
+        self.file = file
+        self.name = name
+        self.tensors: dict[int, Tensor] = {}
+        self.ops: list[Op] = []
+        self._constant_elements = 0
+        self._activation_elements = 0
+        self._next_id = len(file.tensors)
+
+    def open_inputs(self) -> None:
+        for place, index in enumerate(self.file.inputs):
+            row = self.row(index, f"input {place}")
+            if row.data is not None or index in self.tensors:
+                found = "has a constant value" if row.data is not None else "is listed twice"
+                raise ModelError(f"{self.name}: input {place} is tensor {index} ({row.name!r}), which {found}")
+            self.tensors[index] = tensor_reader.tensor(index, row, Role.INPUT, self.where(index))
+
+    def finish(self, name: str) -> Graph:
+        for place, index in enumerate(self.file.outputs):
+            row = self.row(index, f"output {place}")
+            if index not in self.tensors or self.tensors[index].role is not Role.ACTIVATION:
+                raise ModelError(
+                    f"{self.name}: output {place} is tensor {index} ({row.name!r}), which no operator computes"
+                )
+        graph = Graph(name, self.tensors, tuple(self.ops), self.file.inputs, self.file.outputs)
+        return graph.with_()
+
+    def row(self, index: int, what: str) -> TensorRow:
+        if not 0 <= index < len(self.file.tensors):
+            raise ModelError(f"{self.name}: {what} is tensor {index}, the file has {len(self.file.tensors)}")
+        return self.file.tensors[index]
+
+    def where(self, index: int) -> str:
+        return f"{self.name}: tensor {index} ({self.file.tensors[index].name!r})"
+
+    def constant(self, index: int, row: TensorRow) -> Tensor:
+        """The constant at `index`, finite if float; read once, paid for once."""
+        if index not in self.tensors:
+            self.spend(math.prod(row.shape), index)
+            self.tensors[index] = self._finite(tensor_reader.constant(index, row, self.where(index)))
+        return self.tensors[index]
+
+    def _finite(self, t: Tensor) -> Tensor:
+        if t.dtype is DType.FLOAT32 and not np.isfinite(t.data).all():  # type: ignore[arg-type]
+            raise ModelError(f"{self.where(t.id)}: a constant with NaN or infinity in it")
+        return t
+
+    def spend(self, elements: int, index: int) -> None:
+        """Count constants, of which tensor `index` is the last so far; ModelError beyond what a flash may hold."""
+        self._constant_elements += elements
+        if self._constant_elements > tensor_reader.MAX_CONSTANT_ELEMENTS:
+            limit = f"{tensor_reader.MAX_CONSTANT_ELEMENTS:,}"
+            raise ModelError(f"{self.where(index)}: with it weights and channels exceed {limit} elements")
+
+    def activation(self, t: Tensor) -> Tensor:
+        """`t`, which an operator writes, in the graph."""
+        self._activation_elements += t.elements
+        if self._activation_elements > tensor_reader.MAX_ACTIVATIONS_ELEMENTS:
+            limit = f"{tensor_reader.MAX_ACTIVATIONS_ELEMENTS:,}"
+            raise ModelError(f"{self.name}: activations of shape {list(t.shape)} and before exceed {limit} elements")
+        self.tensors[t.id] = t
+        return t
+
+    def become_constant(self, y: Tensor, source: Tensor) -> None:
+        """Put a constant, expanded to float32, where an operator would have computed `y` from it."""
+        self.spend(y.elements, y.id)
+        expanded = self._finite(tensor_reader.dequantised(source, self.where(source.id)))
+        self.tensors[y.id] = replace(expanded, id=y.id, name=y.name)
+
+    def expanded(self, w: Tensor) -> Tensor:
+        """A new constant: `w` in float32."""
+        self.spend(w.elements, w.id)
+        return self.add(self._finite(tensor_reader.dequantised(w, self.where(w.id))))
+
+    def add(self, tensor: Tensor) -> Tensor:
+        """A tensor the file lacks: `tensor` under an id of its own."""
+        added = replace(tensor, id=self._next_id)
+        self.tensors[added.id] = added
+        self._next_id += 1
+        return added
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operator. Every access checks what the file says; errors name the operator."""
+
+    translation: Translation
+    index: int
+    row: OperatorRow
+
+    def error(self, found: str) -> ModelError:
+        return ModelError(f"{self.translation.name}: operator {self.index} ({self.row.code}) {found}")
+
+    def unsupported(self, found: str) -> UnsupportedOpError:
+        return UnsupportedOpError(f"{self.translation.name}: operator {self.index} ({self.row.code}) {found}")
+
+    # --- operands ----------------------------------------------------------------------------------------------------
+
+    def has(self, k: int) -> bool:
+        return k < len(self.row.inputs) and self.row.inputs[k] != ABSENT
+
+    def expect(self, inputs: range, outputs: int = 1) -> None:
+        """Refuse another number of operands."""
+        for what, found, expected in (
+            ("inputs", len(self.row.inputs), inputs),
+            ("outputs", len(self.row.outputs), range(outputs, outputs + 1)),
+        ):
+            if found not in expected:
+                wanted = f"{expected[0]}" if len(expected) == 1 else f"{expected[0]} to {expected[-1]}"
+                raise self.error(f"has {found} {what}, expected {wanted}")
+
+    def input(self, k: int) -> Tensor:
+        """Operand k: a constant, or an activation that exists by now."""
+        index, row = self._input_row(k)
+        if row.data is not None and index not in self.translation.tensors:
+            return self.translation.constant(index, row)
+        if index not in self.translation.tensors:
+            raise self.error(f"reads tensor {index} ({row.name!r}), which nothing before it writes")
+        return self.translation.tensors[index]
+
+    def constant(self, k: int, what: str) -> Tensor:
+        t = self.input(k)
+        if not t.is_constant:
+            raise self.unsupported(f"computes its {what} (tensor {t.id}) while it runs, expected a constant")
+        return t
+
+    def is_stored(self, k: int) -> bool:
+        """Whether operand k is a constant that holds anything."""
+        return self._input_row(k)[1].data is not None
+
+    def scalar(self, k: int, what: str) -> Tensor:
+        """A constant of one element, as the file has it: a float one may be infinite or NaN."""
+        index, row = self._input_row(k)
+        if row.data is None:
+            raise self.unsupported(f"computes its {what} (tensor {index}) while it runs, expected a constant")
+        if any(n != 1 for n in row.shape):
+            raise self.error(f"has a {what} of shape {list(row.shape)} (tensor {index}), expected one element")
+        return tensor_reader.constant(index, row, self.translation.where(index))
+
+    def integers(self, k: int, what: str) -> tuple[int, ...]:
+        """A constant that tells the operator what to do, flat."""
+        index, row = self._input_row(k)
+        if row.data is None:
+            raise self.unsupported(f"computes its {what} (tensor {index}) while it runs, expected a constant")
+        if row.type not in ("INT32", "INT64"):
+            raise self.error(f"has {row.type} {what} (tensor {index}), expected INT32")
+        shape = row.shape
+        if any(n < 0 for n in shape) or math.prod(shape) > _MAX_PARAMETERS:
+            raise self.error(f"has {what} of shape {list(shape)} (tensor {index})")
+        values = tensor_reader.values(row, shape, self.translation.where(index))
+        return tuple(int(v) for v in values.ravel())
+
+    def output(self, k: int = 0) -> Tensor:
+        """Result k, new in the graph."""
+        index = self.row.outputs[k]
+        row = self.translation.row(index, f"output {k} of operator {self.index} ({self.row.code})")
+        if row.data is not None or row.is_variable or index in self.translation.tensors:
+            raise self.error(f"writes tensor {index} ({row.name!r}), which has a value already")
+        t = tensor_reader.tensor(index, row, Role.ACTIVATION, self.translation.where(index))
+        if t.q is not None and t.q.per_channel:
+            raise self.error(f"writes tensor {index} ({row.name!r}) with {len(t.q.scale)} scales, expected 1")
+        return self.translation.activation(t)
+
+    def _input_row(self, k: int) -> tuple[int, TensorRow]:
+        index = self.row.inputs[k] if k < len(self.row.inputs) else ABSENT
+        return index, self.translation.row(index, f"input {k} of operator {self.index} ({self.row.code})")
+
+    # --- options -----------------------------------------------------------------------------------------------------
+
+    def option(self, name: str) -> Option:
+        if name not in self.row.options:
+            raise self.error("has no options")
+        return self.row.options[name]
+
+    def integer(self, name: str, low: int = -(1 << 31), high: int = (1 << 31) - 1) -> int:
+        value = int(self.option(name))  # type: ignore[arg-type]
+        if not low <= value <= high:
+            raise self.error(f"has {name} {value}, expected {low} to {high}")
+        return value
+
+    def real(self, name: str) -> float:
+        value = float(self.option(name))  # type: ignore[arg-type]
+        if not math.isfinite(value):
+            raise self.error(f"has {name} {value}, expected a finite number")
+        return value
+
+    def pair(self, along_height: str, along_width: str) -> Pair:
+        return self.integer(along_height, 1, MAX_WINDOW), self.integer(along_width, 1, MAX_WINDOW)
+
+    @property
+    def activation(self) -> Activation:
+        return ACTIVATIONS[self.integer("fused_activation_function", 0, len(ACTIVATIONS) - 1)]
+
+    def padding(self, lengths: Pair, reach: Pair, stride: Pair) -> Padding:
+        """The padding word, spelt out for windows that reach this far over an image of these lengths."""
+        word = self.integer("padding", PADDING_SAME, PADDING_VALID)
+        if word == PADDING_VALID:
+            return Padding()
+        (top, bottom), (left, right) = map(window_geometry.same_padding, lengths, reach, stride)
+        return Padding(top=top, bottom=bottom, left=left, right=right)
+
+    # --- results -----------------------------------------------------------------------------------------------------
+
+    def rank(self, t: Tensor, rank: int, what: str) -> Tensor:
+        if len(t.shape) != rank:
+            raise self.error(f"has {what} of shape {list(t.shape)}, expected {rank} axes")
+        return t
+
+    def shaped(self, y: Tensor, shape: Sequence[int]) -> Tensor:
+        """`y`, whose shape in the file must be the one that the operator computes."""
+        if y.shape != tuple(shape):
+            raise self.error(f"writes shape {list(shape)}, the file says {list(y.shape)}")
+        return y
+
+    def axis(self, axis: int, rank: int) -> int:
+        """A non-negative axis of `rank`; negative ones count from the last."""
+        if not -rank <= axis < rank:
+            raise self.error(f"works along axis {axis} of {rank}")
+        return axis % rank
+
+    def emit(self, op: Op) -> None:
+        if len(self.translation.ops) == MAX_OPERATIONS:
+            raise self.error(f"makes the network longer than the {MAX_OPERATIONS:,} operations that mcuquant takes")
+        self.translation.ops.append(op)
+
+    def temporary(self, like: Tensor, shape: Shape) -> Tensor:
+        """A new activation that holds `like`'s values in another shape."""
+        return self.translation.activation(
+            self.translation.add(replace(like, shape=shape, role=Role.ACTIVATION, data=None))
+        )
+
+    def new_constant(self, data: Array, dtype: DType, q: QParams | None = None, name: str = "") -> Tensor:
+        shaped = np.ascontiguousarray(data, dtype.numpy)
+        return self.translation.add(Tensor(0, shaped.shape, dtype, Role.CONSTANT, q=q, data=shaped, name=name))

@@ -1,0 +1,83 @@
+"""What a .tflite holds that mcuquant does not translate, all of it, before anything else is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from ...errors import UnsupportedOpError
+from ..schema import ModelFile, OperatorRow
+from ..schema.rows import ABSENT
+from .operator_node import ACTIVATIONS
+from .tensor_reader import CONSTANT_TYPES, TYPES
+
+_MOST_LISTED = 20
+
+_INSTEAD = {
+    "RESIZE_BILINEAR": "use RESIZE_NEAREST_NEIGHBOR",
+    "DIV": "multiply by the reciprocal, MUL",
+    "PRELU": "use LEAKY_RELU",
+    "ELU": "use RELU, LEAKY_RELU or HARD_SWISH",
+    "GELU": "use HARD_SWISH",
+    "LOG_SOFTMAX": "end with SOFTMAX and take logarithms where the result is read",
+    "MIRROR_PAD": "use PAD",
+    "SUM": "use MEAN and scale",
+    "GATHER": "use STRIDED_SLICE",
+    "SHAPE": "convert the model with a fixed input shape",
+    "FILL": "convert the model with a fixed input shape",
+    "CAST": "convert the model with full integer quantization",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "unroll it into FULLY_CONNECTED, LOGISTIC and TANH",
+    "L2_POOL_2D": "use AVERAGE_POOL_2D or MAX_POOL_2D",
+}
+_ELSE = "replace it, or end the model before it and compute the rest where the result is read"
+
+_TYPE_INSTEAD = {
+    "UINT8": "convert the model with int8 inputs, outputs and quantization",
+    "FLOAT16": "convert the model with float32 or int8 activations",
+    "INT4": "convert the model with int8 activations",
+}
+
+
+def refuse_unsupported(file: ModelFile, name: str, known: Container[str]) -> None:
+    """Raise one UnsupportedOpError that lists every operator with an objection, if there is any."""
+    found = [
+        _line(file, i, row, what) for i, row in enumerate(file.operators) for what in _objections(file, row, known)
+    ]
+    if not found:
+        return
+    more = [f"  ... and {len(found) - _MOST_LISTED} more"] if len(found) > _MOST_LISTED else []
+    head = f"{name} needs what mcuquant does not translate ({len(found)} of {len(file.operators)} operators):"
+    raise UnsupportedOpError("\n".join([head, *found[:_MOST_LISTED], *more]))
+
+
+def _line(file: ModelFile, index: int, row: OperatorRow, what: str) -> str:
+    place = row.outputs[0] if row.outputs else ABSENT
+    output = f" that writes {file.tensors[place].name!r}" if 0 <= place < len(file.tensors) else ""
+    return f"  operator {index} {row.code}{output}: {what}"
+
+
+def _objections(file: ModelFile, row: OperatorRow, known: Container[str]) -> Iterator[str]:
+    """At most one sentence: what is wrong and what would work."""
+    if row.code not in known:
+        yield _INSTEAD.get(row.code, _ELSE)
+    elif row.options.get("fused_activation_function", 0) not in ACTIVATIONS:
+        number = row.options["fused_activation_function"]
+        yield f"fused activation number {number}; use RELU, RELU6, RELU_N1_TO_1 or an operator of its own after it"
+    elif row.options.get("weights_format", 0) != 0:
+        yield "shuffled weights; convert the model with the default weights format"
+    elif objection := _operand_objection(file, row):
+        yield objection
+
+
+def _operand_objection(file: ModelFile, row: OperatorRow) -> str | None:
+    for index in (*row.inputs, *row.outputs):
+        if not 0 <= index < len(file.tensors):
+            continue
+        t = file.tensors[index]
+        if t.type not in TYPES or (t.type in CONSTANT_TYPES and t.data is None):
+            instead = _TYPE_INSTEAD.get(t.type, "use INT8, INT16 or FLOAT32")
+            return f"tensor {index} ({t.name!r}) is {t.type}; {instead}"
+        if t.is_sparse:
+            return f"tensor {index} ({t.name!r}) is stored sparse; convert the model without sparse weights"
+        if t.is_variable:
+            return f"tensor {index} ({t.name!r}) keeps state between inferences; unroll the model over time"
+    return None

@@ -1,0 +1,89 @@
+"""Weights and biases, which must be constants and fit their input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...ir import DType, QParams, Tensor
+from .operator_node import Node
+from .tensor_reader import CHANNEL_COST
+
+_MOST_BIAS_ERROR = 0.01
+"""Biases are taken to be in units of input scale * weight scale, whatever the file says of them, as interpreters take
+them; a file that says something else by more than rounding is wrong."""
+_BIAS_TYPES = {DType.INT8: (DType.INT32,), DType.INT16: (DType.INT64, DType.INT32)}
+_TYPE_INT32 = 2
+
+
+def weights(node: Node, k: int, x: Tensor, channel_axis: int) -> Tensor:
+    """Operand k as weights for `x`: float32 for a float input (stored as int8 they are expanded), else int8."""
+    w = node.constant(k, "weights")
+    if x.dtype is DType.FLOAT32:
+        return w if w.dtype is DType.FLOAT32 else node.translation.expanded(w)
+    if x.dtype not in _BIAS_TYPES or w.dtype is not DType.INT8 or w.q is None:
+        raise node.unsupported(
+            f"has {w.dtype} weights for {x.dtype} input; expected int8 weights for int8 or int16 input"
+        )
+    if w.q.axis not in (None, channel_axis):
+        raise node.error(f"has weights with a scale for each index along axis {w.q.axis}, expected axis {channel_axis}")
+    if w.q.zero_point and node.row.code != "FULLY_CONNECTED":
+        raise node.unsupported(f"has weights with zero point {w.q.zero_point}, expected 0")
+    return w
+
+
+def bias(node: Node, k: int, x: Tensor, w: Tensor, channels: int) -> tuple[int, ...]:
+    """Operand k as bias of shape (channels,) in units of x scale * w scale: its id, or nothing."""
+    node.translation.spend(channels * CHANNEL_COST, w.id)
+    if not node.has(k):
+        return _implied_bias(node, x, w, channels)
+    b = node.constant(k, "bias")
+    if b.elements != channels or len(b.shape) > 4:
+        raise node.error(f"has a bias of shape {list(b.shape)} for {channels} output channels")
+    if x.dtype is DType.FLOAT32 and b.dtype is DType.FLOAT32:
+        return (_reshaped(node, b, None).id,)
+    if b.dtype not in _BIAS_TYPES.get(x.dtype, ()):
+        raise node.unsupported(f"has a {b.dtype} bias for {x.dtype} input")
+    q = _bias_qparams(node, x, w)
+    if b.q is not None:
+        _check_scales(node, b.q, q)
+    return (_reshaped(node, b, q).id,)
+
+
+def _implied_bias(node: Node, x: Tensor, w: Tensor, channels: int) -> tuple[int, ...]:
+    """The bias type also says how wide sums are, so that for int16 input none at all may mean zeros of 32 bits."""
+    if x.dtype is not DType.INT16 or node.row.options.get("quantized_bias_type") != _TYPE_INT32:
+        return ()
+    q = _bias_qparams(node, x, w)
+    return (node.new_constant(np.zeros(channels, np.int32), DType.INT32, q).id,)
+
+
+def _bias_qparams(node: Node, x: Tensor, w: Tensor) -> QParams:
+    assert w.q is not None
+    with np.errstate(over="ignore", under="ignore"):
+        scales = np.float32(x.scale) * np.asarray(w.q.scale, np.float32)
+    if not (np.isfinite(scales).all() and (scales > 0).all()):
+        raise node.error(f"has scales whose product is no float32: input {x.scale}, weights {min(w.q.scale)} or above")
+    return QParams.of(scales, axis=None if w.q.axis is None else 0)
+
+
+def _check_scales(node: Node, found: QParams, expected: QParams) -> None:
+    ours, theirs = np.asarray(expected.scale), np.asarray(found.scale)
+    if theirs.size not in (1, ours.size) or found.zero_point:
+        what = f"{theirs.size} scales and zero point {found.zero_point}"
+        raise node.error(f"has a bias with {what}, expected {ours.size} and 0 as the weights")
+    errors = np.abs(theirs / ours - 1)
+    if errors.max() > _MOST_BIAS_ERROR:
+        worst = int(errors.argmax())
+        scale = theirs[worst % theirs.size]
+        wanted = f"input scale * weight scale, {ours[worst]:.6g}"
+        raise node.error(f"has a bias of scale {scale:.6g} in channel {worst}, expected {wanted}")
+
+
+def _reshaped(node: Node, b: Tensor, q: QParams | None) -> Tensor:
+    """`b` as it is where it is flat and has these parameters, else a copy that is."""
+    if len(b.shape) == 1 and b.q == q:
+        return b
+    assert b.data is not None
+    return node.translation.add(replace(b, shape=(b.elements,), data=b.data.reshape(-1), q=q))

@@ -1,0 +1,176 @@
+"""Bytes to rows, for bytes that anybody may have written.
+
+The Python flatbuffers runtime checks nothing on its own account, but every access goes through `struct`, `memoryview`
+or `numpy.frombuffer` over one immutable buffer, which refuse what lies outside; their exceptions become a ModelError.
+They do not stop a small file that describes a huge one (every entry of a vector may point to the same table), so the
+reader counts the values it takes out and gives up early.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tflite
+
+from ...errors import ModelError
+from .rows import OPTIONS, ModelFile, OperatorRow, Option, Quantization, TensorRow, camel, printable
+
+MAX_FILE_BYTES = 1 << 26
+MAX_VALUES = 1 << 20
+"""Numbers outside the weights (shapes, scales, operands, options), each table counted as `_TABLE_COST` more. The
+largest file of MLPerf Tiny holds 40,000."""
+MAX_LIST = 1024
+"""Longest shape, operand list or option of one tensor or operator; it keeps messages short, too."""
+MAX_NAME_BYTES = 512
+_TABLE_COST = 128
+
+_IDENTIFIER = b"TFL3"
+_OPERATORS = {number: name for name, number in vars(tflite.BuiltinOperator).items() if isinstance(number, int)}
+_TYPES = {number: name for name, number in vars(tflite.TensorType).items() if isinstance(number, int)}
+_BROKEN = (struct.error, TypeError, ValueError, IndexError, OverflowError)
+"""What flatbuffers raises on offsets and lengths that lead out of the file (TypeError: on negative ones)."""
+
+
+def read(data: bytes, name: str) -> ModelFile:
+    """Rows of the .tflite in `data`; `name` is what messages call it.
+
+    Raises ModelError for bytes that are not a .tflite, and for models of more than one subgraph.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise ModelError(f"{name} has more than the {MAX_FILE_BYTES:,} bytes that mcuquant reads")
+    if data[4:8] != _IDENTIFIER:
+        found = bytes(data[4:8]) if len(data) >= 8 else f"only {len(data)} bytes"
+        raise ModelError(f"{name} is not a .tflite: bytes 4 to 7 should read {_IDENTIFIER!r}, found {found!r}")
+    with _readable(name):
+        return _Reader(data, name).model()
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        raise ModelError(f"{name} is not a readable .tflite, it is damaged or cut short: {error}") from error
+
+
+class _Reader:
+    """Walks one file once and counts what it takes out of it."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self._data = memoryview(data)
+        self._name = name
+        self._left = MAX_VALUES
+        self._model = tflite.Model.GetRootAs(data)
+
+    def model(self) -> ModelFile:
+        if (count := self._model.SubgraphsLength()) != 1:
+            raise ModelError(
+                f"{self._name} holds {count} subgraphs, expected 1: models with control flow are not taken"
+            )
+        graph = self._model.Subgraphs(0)
+        codes = [self._code(self._model.OperatorCodes(i)) for i in self._tables(self._model.OperatorCodesLength())]
+        tensors = tuple(self._tensor(graph.Tensors(i)) for i in self._tables(graph.TensorsLength()))
+        operators = tuple(self._operator(graph.Operators(i), i, codes) for i in self._tables(graph.OperatorsLength()))
+        ends = self._integers(graph, "Inputs"), self._integers(graph, "Outputs")
+        return ModelFile(self._text(graph.Name()), tensors, operators, *ends, self._text(self._model.Description()))
+
+    def _tables(self, length: int) -> range:
+        """Indices of a vector of this many tables, paid for."""
+        self._spend(length * _TABLE_COST)
+        return range(length)
+
+    def _spend(self, values: int) -> None:
+        self._left -= values
+        if self._left < 0:
+            raise ModelError(
+                f"{self._name} describes more tensors, operators and parameters than mcuquant reads ({MAX_VALUES:,} "
+                "numbers): not a model for a microcontroller"
+            )
+
+    def _integers(self, table: Any, field: str) -> tuple[int, ...]:
+        """A vector of a length that people read: shapes, operands."""
+        if (length := getattr(table, f"{field}Length")()) > MAX_LIST:
+            raise ModelError(f"{self._name} has a list of {length:,} numbers ({field}), expected at most {MAX_LIST:,}")
+        return tuple(self._vector(table, field).tolist())
+
+    def _vector(self, table: Any, field: str) -> Any:
+        length = getattr(table, f"{field}Length")()
+        self._spend(length)
+        return getattr(table, f"{field}AsNumpy")() if length else np.zeros(0, np.int32)
+
+    def _text(self, raw: bytes | None) -> str:
+        # Names are for people: cut them to a length that people read, and to text that can be printed.
+        raw = raw or b""
+        self._spend(len(raw) // 64)
+        return printable(raw[:MAX_NAME_BYTES].decode("utf-8", "replace"))
+
+    def _code(self, table: Any) -> tuple[str, int]:
+        number = max(table.BuiltinCode(), table.DeprecatedBuiltinCode())
+        code = _OPERATORS.get(number, f"BUILTIN_{number}")
+        if code == "CUSTOM":
+            code = f"CUSTOM {self._text(table.CustomCode())!r}"
+        return code, table.Version()
+
+    def _tensor(self, table: Any) -> TensorRow:
+        number = table.Type()
+        return TensorRow(
+            self._text(table.Name()),
+            self._integers(table, "Shape"),
+            _TYPES.get(number, f"type {number}"),
+            self._buffer(table.Buffer()),
+            self._quantization(table.Quantization()),
+            self._integers(table, "ShapeSignature"),
+            table.IsVariable(),
+            table.Sparsity() is not None,
+        )
+
+    def _buffer(self, index: int) -> memoryview | None:
+        """The bytes of buffer `index`, not copied. Large files keep them behind the flatbuffer, by offset and size."""
+        if index >= self._model.BuffersLength():
+            raise ModelError(f"{self._name}: a tensor reads buffer {index} of {self._model.BuffersLength()}")
+        buffer = self._model.Buffers(index)
+        if length := buffer.DataLength():
+            start = buffer._tab.Vector(buffer._tab.Offset(4))
+        elif buffer.Size() and buffer.Offset() > 1:
+            start, length = buffer.Offset(), buffer.Size()
+        else:
+            return None
+        if start + length > len(self._data):
+            raise ModelError(f"{self._name}: buffer {index} reaches to byte {start + length} of {len(self._data)}")
+        return self._data[start : start + length]
+
+    def _quantization(self, table: Any) -> Quantization | None:
+        if table is None or not table.ScaleLength():
+            return None
+        scales = tuple(self._vector(table, "Scale").tolist())
+        return Quantization(scales, tuple(self._vector(table, "ZeroPoint").tolist()), table.QuantizedDimension())
+
+    def _operator(self, table: Any, index: int, codes: list[tuple[str, int]]) -> OperatorRow:
+        opcode = table.OpcodeIndex()
+        if opcode >= len(codes):
+            raise ModelError(f"{self._name}: operator {index} is of code {opcode}, the file lists {len(codes)}")
+        code, version = codes[opcode]
+        inputs, outputs = self._integers(table, "Inputs"), self._integers(table, "Outputs")
+        return OperatorRow(code, inputs, outputs, self._options(table, index, code), version)
+
+    def _options(self, table: Any, index: int, code: str) -> dict[str, Option]:
+        name, fields = OPTIONS.get(code, ("", ()))
+        kind = table.BuiltinOptionsType()
+        if not fields or kind == tflite.BuiltinOptions.NONE:
+            return {}
+        if kind != getattr(tflite.BuiltinOptions, name):
+            raise ModelError(f"{self._name}: operator {index} ({code}) has options of type {kind}, expected {name}")
+        union = table.BuiltinOptions()
+        options = getattr(tflite, name)()
+        options.Init(union.Bytes, union.Pos)
+        return {field: self._option(options, camel(field)) for field in fields}
+
+    def _option(self, options: Any, field: str) -> Option:
+        if hasattr(options, f"{field}AsNumpy"):
+            return self._integers(options, field)
+        value: int | float | bool = getattr(options, field)()
+        return value

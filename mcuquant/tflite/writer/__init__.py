@@ -1,0 +1,1 @@
+"""A `Graph` to a .tflite file."""

@@ -1,0 +1,93 @@
+"""A .tflite in the making: the tensors of a graph in order of their ids, then what the operators need besides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ...errors import ModelError
+from ...ir import Array, DType, Graph, QParams, Tensor
+from ..schema import ModelFile, OperatorRow, Quantization, TensorRow, printable
+from ..schema.rows import Option
+from .operator_versions import version
+
+
+def refuse(found: str, remedy: str) -> ModelError:
+    """The error for a graph that .tflite cannot express."""
+    return ModelError(f"{found}, which .tflite cannot express: {remedy}")
+
+
+@dataclass(slots=True)
+class Draft:
+    """Rows so far. Methods return or take indices into `tensors`; `index` finds that of a graph's tensor id."""
+
+    graph: Graph
+    index: dict[int, int]
+    tensors: list[TensorRow]
+    operators: list[OperatorRow] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, graph: Graph) -> Draft:
+        ids = sorted(graph.tensors)
+        return cls(graph, {t: i for i, t in enumerate(ids)}, [tensor_row(graph[t]) for t in ids])
+
+    def emit(self, code: str, inputs: Sequence[int], output: int, **options: Option) -> None:
+        types = [self.tensors[i].type for i in inputs if i >= 0]
+        row = OperatorRow(code, tuple(inputs), (output,), options, version(code, types))
+        self.operators.append(row)
+
+    def integers(self, values: Sequence[int] | Sequence[Sequence[int]]) -> int:
+        """An int32 constant that tells an operator what to do: a shape, axes, paddings."""
+        data = np.asarray(values, dtype="<i4")
+        return self._add(TensorRow("", data.shape, "INT32", data.tobytes()))
+
+    def scalar_like(self, tensor: Tensor, value: float) -> int:
+        """A constant of one element with the type and quantization of `tensor`; `value` is as stored."""
+        row = tensor_row(tensor)
+        return self._add(replace(row, name="", shape=(1,), data=stored_bytes(np.array([value]), tensor)))
+
+    def temporary(self, tensor: Tensor, shape: Sequence[int]) -> int:
+        """An activation like `tensor` but for its shape."""
+        return self._add(replace(tensor_row(tensor), name="", shape=tuple(shape), data=None))
+
+    def finish(self) -> ModelFile:
+        return ModelFile(
+            printable(self.graph.name),
+            tuple(self.tensors),
+            tuple(self.operators),
+            tuple(self.index[i] for i in self.graph.inputs),
+            tuple(self.index[i] for i in self.graph.outputs),
+            description="mcuquant",
+        )
+
+    def _add(self, row: TensorRow) -> int:
+        self.tensors.append(row)
+        return len(self.tensors) - 1
+
+
+def tensor_row(t: Tensor) -> TensorRow:
+    data = None if t.data is None else stored_bytes(t.data, t)
+    return TensorRow(printable(t.name), t.shape, _type_name(t), data, _quantization(t.q))
+
+
+def stored_bytes(values: Array, t: Tensor) -> bytes:
+    """`values` as a buffer of the type of `t`: little endian, the first of two 4-bit ones in the low half of a byte."""
+    if not _is_int4(t):
+        return values.astype(t.dtype.numpy.newbyteorder("<")).tobytes()
+    nibbles = np.zeros(values.size + values.size % 2, np.uint8)
+    nibbles[: values.size] = values.astype(np.int8).ravel().view(np.uint8) & 0x0F
+    return (nibbles[0::2] | nibbles[1::2] << 4).tobytes()
+
+
+def _is_int4(t: Tensor) -> bool:
+    return t.dtype is DType.INT8 and t.bits == 4
+
+
+def _type_name(t: Tensor) -> str:
+    return "INT4" if _is_int4(t) else t.dtype.value.upper()
+
+
+def _quantization(q: QParams | None) -> Quantization | None:
+    return None if q is None else Quantization(q.scale, (q.zero_point,) * len(q.scale), q.axis or 0)

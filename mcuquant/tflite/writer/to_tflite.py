@@ -1,0 +1,71 @@
+"""Graph to .tflite, for other tools and as the reference interpreter's input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...ir import Conv2D, DepthwiseConv2D, DType, FullyConnected, Graph, QParams, Role, Tensor, TransposeConv
+from ..schema import ModelFile, write
+from .draft import Draft, refuse
+from .operators import export
+
+WEIGHTED = (Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv)
+
+
+def to_tflite(graph: Graph) -> bytes:
+    """The .tflite of a FLOAT or QUANTISED graph; the same graph gives the same bytes.
+
+    What the format has no word for is spelt out with more operators: padding of convolutions and maximum pooling that
+    is neither SAME nor VALID becomes PAD or PADV2, `BatchNorm` MUL and ADD, a cropped `TransposeConv` STRIDED_SLICE.
+    Shared and 2-bit weights become int8; weights with zero points or multipliers do where the products, which mean the
+    same, fit int8. Raises ModelError for what cannot be spelt at all: other weights of that kind, average pooling with
+    other padding, state.
+    """
+    return write(to_rows(graph))
+
+
+def to_rows(graph: Graph) -> ModelFile:
+    """The rows that `to_tflite` writes."""
+    for t in graph.tensors.values():
+        _check(t)
+    graph = _expanded(graph)
+    draft = Draft.of(graph)
+    for op in graph.ops:
+        export(op, draft)
+    return draft.finish()
+
+
+def _expanded(graph: Graph) -> Graph:
+    """The same network with weights that .tflite knows."""
+    layers = [op for op in graph.ops if isinstance(op, WEIGHTED) and graph[op.inputs[1]].is_constant]
+    changed = {op.inputs[1]: _plain_weights(graph[op.inputs[1]], isinstance(op, FullyConnected)) for op in layers}
+    return replace(graph, tensors={**graph.tensors, **changed})
+
+
+def _plain_weights(t: Tensor, takes_zero_point: bool) -> Tensor:
+    """`t` with steps for values where it has what .tflite has no word for. A fully connected layer's may have a zero
+    point.
+    """
+    narrow = t.bits not in (4, t.dtype.bits)
+    t = replace(t, palette=None, bits=0 if narrow else t.bits)
+    q = t.q
+    if t.dtype is not DType.INT8 or q is None or not (q.zero_points or q.multipliers or q.zero_point):
+        return t
+    if takes_zero_point and not (q.zero_points or q.multipliers):
+        return t
+    steps, (low, high) = t.steps, t.dtype.range()
+    if int(steps.min()) < low or int(steps.max()) > high:
+        what = "multipliers" if q.multipliers else "a zero point"
+        raise refuse(
+            f"tensor {t.id} ({t.name!r}) has weights with {what} that make {steps.min()} to {steps.max()} of them",
+            "use symmetric weights, or fewer bits",
+        )
+    plain = QParams(q.scale, 0, q.axis if len(q.scale) > 1 else None)
+    return replace(t, bits=0, q=plain, data=steps.astype(t.dtype.numpy))
+
+
+def _check(tensor: Tensor) -> None:
+    if tensor.role is Role.STATE:
+        raise refuse(
+            f"tensor {tensor.id} ({tensor.name!r}) keeps state between inferences", "unroll the model over time"
+        )

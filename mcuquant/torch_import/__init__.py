@@ -1,0 +1,1 @@
+"""A PyTorch module or exported program to a `Graph`."""

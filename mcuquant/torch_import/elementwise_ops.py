@@ -1,0 +1,195 @@
+"""Element-wise operators and softmax."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import ir
+from .axis_order import Value, canonical_order, physical_shape, spread, squeezed
+from .net_builder import Array, Call, RefusalError, axis_of
+
+Item = Any
+"""Value, array (constant) or number."""
+
+_NUMPY: Mapping[type[ir.Binary], Callable[[Array, Array], Array]] = {
+    ir.Add: np.add,
+    ir.Sub: np.subtract,
+    ir.Mul: np.multiply,
+    ir.Maximum: np.maximum,
+    ir.Minimum: np.minimum,
+}
+
+
+def unary(call: Call, kind: type[ir.Op], x: Value, **attributes: Any) -> Value:
+    return Value(call.emit(kind, [x.tensor], call.net.shape(x.tensor), **attributes), x.where)
+
+
+def binary(call: Call, kind: type[ir.Binary], a: Item, b: Item, key: str = "other") -> Item:
+    """Both sides broadcast as in torch; the result lies as the larger one does. `key` names a constant side."""
+    sides = [side if isinstance(side, Value) else np.asarray(side, np.float32) for side in (a, b)]
+    values = [side for side in sides if isinstance(side, Value)]
+    if not values:
+        return _NUMPY[kind](sides[0], sides[1])  # type: ignore[arg-type]
+    shape = np.broadcast_shapes(*(side.shape for side in sides))
+    leader = next((v for v in values if math.prod(v.shape) == math.prod(shape)), None)
+    found = [] if leader is None else [_follow(call, side, leader, shape, key) for side in sides]
+    tensors = [tensor for tensor in found if tensor is not None]
+    if leader is None or len(tensors) < len(sides):
+        return _outer(call, kind, sides, shape, key)
+    output = call.emit(kind, tensors, call.net.shape(leader.tensor))
+    return Value(output, leader.where.reshape(shape))
+
+
+def _follow(call: Call, side: Item, leader: Value, shape: tuple[int, ...], key: str) -> int | None:
+    """The tensor of `side` in a shape that broadcasts to the leader's tensor; None where no reordering gives one."""
+    if side is leader:
+        return int(leader.tensor)
+    source: Array = side.where if isinstance(side, Value) else side
+    memory = np.empty(leader.where.size, source.dtype)
+    memory[leader.where.ravel()] = np.broadcast_to(source, shape).ravel()
+    needed = squeezed(memory.reshape(call.net.shape(leader.tensor)))
+    if not isinstance(side, Value):
+        return call.net.constant(needed, call.label(key))
+    if needed.size != source.size:
+        return None
+    moved = call.net.reorder(side.tensor, needed.ravel())
+    return None if moved is None else call.net.reshape(moved, needed.shape)
+
+
+def _outer(call: Call, kind: type[ir.Binary], sides: list[Item], shape: tuple[int, ...], key: str) -> Value:
+    """Neither side has the shape of the result: both lie canonically in its rank."""
+    order = canonical_order(len(shape))
+    tensors = []
+    for side in sides:
+        padded = (1,) * (len(shape) - len(side.shape)) + tuple(side.shape)
+        if isinstance(side, Value):
+            tensors.append(call.net.lay(Value(side.tensor, side.where.reshape(padded)), order).tensor)
+        else:
+            memory = side.reshape(padded).transpose(order).reshape(physical_shape(padded, order))
+            tensors.append(call.net.constant(memory, call.label(key)))
+    return Value(call.emit(kind, tensors, physical_shape(shape, order)), spread(shape))
+
+
+def _operands(call: Call) -> tuple[Item, Item]:
+    """Both sides, the second times `alpha`."""
+    a, b, alpha = call.args["self"], call.args["other"], call.get("alpha", 1)
+    return a, b if alpha == 1 else binary(call, ir.Mul, b, alpha, "alpha")
+
+
+def arithmetic(call: Call, kind: type[ir.Binary]) -> Item:
+    a, b = _operands(call)
+    return binary(call, kind, a, b, "other" if isinstance(a, Value) else "self")
+
+
+def reversed_subtraction(call: Call) -> Item:
+    a, b = _operands(call)
+    return binary(call, ir.Sub, b, a)
+
+
+def division(call: Call) -> Item:
+    divisor = call.args["other"]
+    if isinstance(divisor, Value) or call.args.get("rounding_mode") is not None:
+        raise RefusalError("only division by a constant is translated; multiply by a computed value instead")
+    return binary(call, ir.Mul, call.args["self"], 1 / np.asarray(divisor, np.float64))
+
+
+def negation(call: Call) -> Item:
+    return binary(call, ir.Mul, call.args["self"], -1.0)
+
+
+def clamp(call: Call) -> Value:
+    return clamped(call, call.args.get("min"), call.args.get("max"))
+
+
+def hardtanh(call: Call) -> Value:
+    return clamped(call, call.get("min_val", -1.0), call.get("max_val", 1.0))
+
+
+def clamped(call: Call, low: Any, high: Any) -> Value:
+    """The clamps that the graph has by name, or a maximum and a minimum with constants."""
+    if any(isinstance(bound, Value | np.ndarray) for bound in (low, high)):
+        raise RefusalError("its bounds are tensors; use numbers, or torch.maximum and torch.minimum")
+    bounds = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+    x = call.value()
+    for activation in (ir.Activation.RELU, ir.Activation.RELU6, ir.Activation.RELU_N1_TO_1):
+        if activation.bounds == bounds:
+            return unary(call, ir.Relu, x, activation=activation)
+    if bounds[0] == 0.0:
+        x = unary(call, ir.Relu, x, activation=ir.Activation.RELU)
+    elif bounds[0] > -math.inf:
+        x = binary(call, ir.Maximum, x, bounds[0], "min")
+    return x if bounds[1] == math.inf else binary(call, ir.Minimum, x, bounds[1], "max")
+
+
+def fixed_clamp(call: Call, low: float, high: float) -> Value:
+    return clamped(call, low, high)
+
+
+def plain(call: Call, kind: type[ir.Unary]) -> Value:
+    return unary(call, kind, call.value())
+
+
+def leaky_relu(call: Call) -> Value:
+    return unary(call, ir.LeakyRelu, call.value(), alpha=float(call.get("negative_slope", 0.01)))
+
+
+def prelu(call: Call) -> Value:
+    slope = call.constant("weight")
+    if slope is None or slope.size != 1:
+        raise RefusalError("it has a slope for each channel; use one slope (num_parameters=1) or LeakyReLU")
+    return unary(call, ir.LeakyRelu, call.value(), alpha=float(slope.ravel()[0]))
+
+
+def silu(call: Call) -> Item:
+    x = call.value()
+    return binary(call, ir.Mul, x, unary(call, ir.Logistic, x))
+
+
+def hardsigmoid(call: Call) -> Item:
+    """min(max(x + 3, 0), 6) / 6."""
+    shifted = binary(call, ir.Add, call.value(), 3.0)
+    return binary(call, ir.Mul, unary(call, ir.Relu, shifted, activation=ir.Activation.RELU6), 1 / 6)
+
+
+def softmax(call: Call) -> Value:
+    """The graph's softmax runs over the last axis of its tensor."""
+    if call.get("dtype", "float32") != "float32":
+        raise RefusalError(f"its result is {call.get('dtype')}; leave dtype out")
+    x = call.value()
+    axis = axis_of(call.get("dim"), x.rank)
+    laid = call.net.lay(x)
+    if laid.axis(axis) != len(laid.shape) - 1:
+        laid = call.net.lay(x, (*(a for a in range(x.rank) if a != axis), axis))
+    return laid.value(call.emit(ir.Softmax, [laid.tensor], laid.shape), x.shape)
+
+
+RULES: Mapping[str, Callable[[Call], Any]] = {
+    "aten.add": functools.partial(arithmetic, kind=ir.Add),
+    "aten.sub": functools.partial(arithmetic, kind=ir.Sub),
+    "aten.mul": functools.partial(arithmetic, kind=ir.Mul),
+    "aten.maximum": functools.partial(arithmetic, kind=ir.Maximum),
+    "aten.minimum": functools.partial(arithmetic, kind=ir.Minimum),
+    "aten.rsub": reversed_subtraction,
+    "aten.div": division,
+    "aten.neg": negation,
+    "aten.clamp": clamp,
+    "aten.clamp_min": clamp,
+    "aten.clamp_max": clamp,
+    "aten.hardtanh": hardtanh,
+    "aten.relu": functools.partial(fixed_clamp, low=0.0, high=math.inf),
+    "aten.relu6": functools.partial(fixed_clamp, low=0.0, high=6.0),
+    "aten.leaky_relu": leaky_relu,
+    "aten.prelu": prelu,
+    "aten.sigmoid": functools.partial(plain, kind=ir.Logistic),
+    "aten.tanh": functools.partial(plain, kind=ir.Tanh),
+    "aten.hardswish": functools.partial(plain, kind=ir.HardSwish),
+    "aten.hardsigmoid": hardsigmoid,
+    "aten.silu": silu,
+    "aten.softmax": softmax,
+    "aten._softmax": softmax,
+}

@@ -1,0 +1,90 @@
+"""PyTorch networks to graphs, through torch.export.
+
+A module is exported and read back in the form of a .pt2 file, so that one reader serves both. torch is imported only by
+`from_torch`: a .pt2 file is read without it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError
+from ..ir import Graph
+from .archive import read_members
+from .exported_program import parse
+from .translate import translate
+
+if TYPE_CHECKING:
+    import torch
+
+
+def from_torch(module: torch.nn.Module, example: Any) -> Graph:
+    """The FLOAT graph of `module` for one sample.
+
+    `example` is an input (tensor or float array), or a tuple of them where there are several; (N, ...) is cut to its
+    first sample. An input (N,C,H,W) becomes (1,H,W,C) of the graph, (N,C,L) becomes (1,1,L,C); outputs likewise. The
+    module is traced in eval mode and left as it was.
+    Raises UnsupportedOpError naming every operation that has no translation, ModelError for all else.
+    """
+    torch = _import_torch()
+    inputs = tuple(_one_sample(torch, part) for part in _parts(example))
+    name = type(module).__name__
+    with _evaluating(module):
+        archive = io.BytesIO()
+        try:
+            torch.export.save(torch.export.export(module, inputs), archive)
+        except Exception as error:  # torch.export raises many unrelated types
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelError(f"{name}: torch.export cannot trace it: {reason}") from error
+    return translate(parse(read_members(archive, name), name))
+
+
+def load_pt2(path: str | os.PathLike[str]) -> Graph:
+    """The FLOAT graph of a file that `torch.export.save` wrote; nothing in the file is run, whatever it holds.
+
+    Raises ModelError when the file is missing, damaged, harmful or of another version, UnsupportedOpError as
+    `from_torch`.
+    """
+    return translate(parse(read_members(Path(path), str(path)), str(path)))
+
+
+def _import_torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise ModelError("PyTorch is not installed; get it with: pip install 'mcuquant[torch]'") from None
+    return torch
+
+
+def _parts(example: Any) -> Sequence[Any]:
+    return example if isinstance(example, tuple | list) else (example,)
+
+
+def _one_sample(torch: Any, part: Any) -> Any:
+    try:
+        tensor = torch.as_tensor(part)
+    except (TypeError, ValueError, RuntimeError):
+        raise ModelError(
+            f"the example holds a {type(part).__name__}; expected a tensor or an array of floats"
+        ) from None
+    if tensor.dtype == torch.float64 and not isinstance(part, torch.Tensor):
+        tensor = tensor.float()  # numpy's and Python's default, which no network means
+    return tensor[:1] if tensor.ndim > 1 else tensor
+
+
+@contextmanager
+def _evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """In eval mode; each submodule gets its own mode back."""
+    modes = {part: part.training for part in module.modules()}
+    with suppress(NotImplementedError):  # a program that was exported before has one mode
+        module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training

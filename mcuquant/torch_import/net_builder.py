@@ -1,0 +1,250 @@
+"""The graph under construction, and what one translated call sees of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import ir
+from .axis_order import (
+    Order,
+    Positions,
+    Value,
+    canonical_order,
+    natural_order,
+    physical_axis,
+    physical_shape,
+    pieces,
+    spread,
+    transposition,
+)
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
+
+_MOST_AXES = 6
+_MOST_TRANSPOSED_AXES = 5
+"""As many as TensorFlow Lite Micro transposes."""
+
+
+class RefusalError(Exception):
+    """A call cannot be translated; the text says what instead. Collected, so that a user sees all of them at once."""
+
+
+class OnGrid(np.ndarray[Any, np.dtype[Any]]):
+    """Weights that training put on a grid: multiples of `scales`, one or one for each output channel, in `bits` bits.
+
+    Views and reorderings keep the grid; results of arithmetic are plain arrays.
+    """
+
+    scales: Array
+    bits: int
+
+    @classmethod
+    def of(cls, values: Array, scales: Array, bits: int) -> OnGrid:
+        made = values.view(cls)
+        made.scales, made.bits = scales, bits
+        return made
+
+    def __array_finalize__(self, source: Any) -> None:
+        if isinstance(source, OnGrid) and "scales" in source.__dict__:
+            self.scales, self.bits = source.scales, source.bits
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        plain = [x.view(np.ndarray) if isinstance(x, OnGrid) else x for x in inputs]
+        return getattr(ufunc, method)(*plain, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A value as a graph tensor with one axis for each torch axis (and the 1 of a signal)."""
+
+    tensor: int
+    shape: Shape
+    order: Order
+
+    def axis(self, torch_axis: int) -> int:
+        return physical_axis(torch_axis, self.order)
+
+    def value(self, tensor: int, shape: Sequence[int]) -> Value:
+        """The torch value of `shape` whose graph tensor lies in the same order as this."""
+        return Value(tensor, spread(shape, self.order))
+
+
+class Net:
+    """Tensors and operations so far. Layout helpers emit Reshape and Transpose only where memory must change."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[int, ir.Tensor] = {}
+        self.ops: list[ir.Op] = []
+        self._made: dict[tuple[Any, ...], int] = {}
+
+    def _add(self, shape: Sequence[int], role: ir.Role, name: str, data: Array | None = None) -> int:
+        if len(shape) > _MOST_AXES or 0 in shape:
+            sizes = " x ".join(map(str, shape))
+            raise RefusalError(
+                f"it makes a tensor of {sizes} elements; expected at most {_MOST_AXES} axes, none of them empty"
+            )
+        tensor = len(self.tensors)
+        self.tensors[tensor] = ir.Tensor(tensor, tuple(shape), ir.DType.FLOAT32, role, data=data, name=name)
+        return tensor
+
+    def input(self, shape: Sequence[int], name: str) -> Value:
+        order = canonical_order(len(shape))
+        return Value(self._add(physical_shape(shape, order), ir.Role.INPUT, name), spread(shape))
+
+    def constant(self, data: Array, name: str, axis: int = 0) -> int:
+        """A new constant tensor of `data`, already in memory order; its output channels lie along `axis`."""
+        array = np.array(data, dtype=np.float32, order="C")
+        tensor = self._add(array.shape, ir.Role.CONSTANT, name, array)
+        if isinstance(data, OnGrid):
+            q = ir.QParams.of(data.scales, axis=axis if data.scales.size > 1 else None)
+            self.tensors[tensor] = replace(self.tensors[tensor], q=q, bits=data.bits)
+        return tensor
+
+    def quantize(self, tensor: int, dtype: ir.DType, q: ir.QParams) -> int:
+        """Append a Quantize to stored integers, which keep the name."""
+        output = self.emit(ir.Quantize, [tensor], self.shape(tensor), self.tensors[tensor].name)
+        self.tensors[output] = replace(self.tensors[output], dtype=dtype, bits=dtype.bits, q=q)
+        return output
+
+    def emit(self, kind: type[ir.Op], inputs: Sequence[int], shape: Sequence[int], name: str, **attributes: Any) -> int:
+        """Append an operation; gives the id of its one output."""
+        output = self._add(shape, ir.Role.ACTIVATION, name)
+        self.ops.append(kind(inputs=tuple(inputs), outputs=(output,), **attributes))
+        return output
+
+    def shape(self, tensor: int) -> Shape:
+        return self.tensors[tensor].shape
+
+    def reshape(self, tensor: int, shape: Sequence[int]) -> int:
+        if self.shape(tensor) == tuple(shape):
+            return tensor
+        return self._once(ir.Reshape, tensor, tuple(shape))
+
+    def _once(self, kind: type[ir.Op], tensor: int, shape: Shape, **attributes: Any) -> int:
+        key = (kind, tensor, shape, *attributes.items())
+        if key not in self._made:
+            self._made[key] = self.emit(kind, [tensor], shape, self.tensors[tensor].name, **attributes)
+        return self._made[key]
+
+    def reorder(self, tensor: int, positions: Positions) -> int | None:
+        """A tensor (1, n) whose memory holds, in turn, what `tensor` holds at `positions` (each of its n once).
+
+        None when neither one Transpose nor one for each of several pieces does it.
+        """
+        flat = (1, positions.size)
+        if np.array_equal(positions, np.arange(positions.size)):
+            return self.reshape(tensor, flat)
+        if found := transposition(positions):
+            return self.reshape(self._transposed(tensor, *found), flat)
+        ranges = pieces(positions)
+        return None if ranges is None else self._reorder_pieces(tensor, positions, ranges)
+
+    def _transposed(self, tensor: int, sizes: Shape, perm: Order) -> int:
+        lead = (1,) if len(sizes) < _MOST_TRANSPOSED_AXES else ()  # the batch, where there is room for it
+        perm = (*range(len(lead)), *(axis + len(lead) for axis in perm))
+        source = self.reshape(tensor, (*lead, *sizes))
+        shape = tuple(self.shape(source)[axis] for axis in perm)
+        return self._once(ir.Transpose, source, shape, perm=perm)
+
+    def _reorder_pieces(self, tensor: int, positions: Positions, ranges: list[slice]) -> int:
+        flat = self.reshape(tensor, (1, positions.size))
+        found = [self.reorder(self._piece(flat, part), positions[part] - part.start) for part in ranges]
+        parts = [part for part in found if part is not None]
+        return self.emit(ir.Concat, parts, (1, positions.size), self.tensors[tensor].name, axis=1)
+
+    def _piece(self, flat: int, part: slice) -> int:
+        shape = (1, part.stop - part.start)
+        return self._once(ir.Slice, flat, shape, begin=(0, part.start), step=(1, 1))
+
+    def lay(self, value: Value, order: Order | None = None) -> Laid:
+        """`value` with whole axes in `order`; without one, in the order it already lies in, else the canonical one."""
+        order = order or natural_order(value.where) or canonical_order(value.rank)
+        shape = physical_shape(value.shape, order)
+        positions = value.where.transpose(order).ravel()
+        if np.array_equal(positions, np.arange(positions.size)):
+            return Laid(self.reshape(value.tensor, shape), shape, order)
+        moved = self.reorder(value.tensor, positions)
+        if moved is None:  # by way of torch's own order
+            plain = self.reorder(value.tensor, value.where.ravel())
+            axes = spread(value.shape, tuple(range(value.rank))).transpose(order).ravel()
+            moved = None if plain is None else self.reorder(plain, axes)
+        if moved is None:
+            raise RefusalError("the order of its elements is too intricate; reshape or permute less, or earlier")
+        return Laid(self.reshape(moved, shape), shape, order)
+
+    def canonical(self, value: Value) -> Laid:
+        return self.lay(value, canonical_order(value.rank))
+
+    def constant_value(self, data: Array, name: str) -> Value:
+        """A constant as an operand that lies canonically."""
+        order = canonical_order(data.ndim)
+        physical = data.transpose(order).reshape(physical_shape(data.shape, order))
+        return Value(self.constant(physical, name), spread(data.shape))
+
+    def result(self, tensor: int, shape: Sequence[int]) -> Value:
+        """The torch value of `shape` in `tensor`, which lies canonically."""
+        return Value(tensor, spread(shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One call of an operator. An argument is a Value, an array (constant), number, text, None, or a tuple of these."""
+
+    net: Net
+    op: str
+    name: str
+    args: Mapping[str, Any]
+    constant_names: Mapping[str, str]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        value = self.args.get(key, default)
+        return default if value is None else value
+
+    def value(self, key: str = "self") -> Value:
+        return self.as_value(self.args.get(key), key)
+
+    def as_value(self, item: Any, key: str) -> Value:
+        if isinstance(item, Value):
+            return item
+        if isinstance(item, np.ndarray):
+            return self.net.constant_value(item, self.label(key))
+        raise RefusalError(f"argument {key!r} is not a tensor; give it one")
+
+    def constant(self, key: str) -> Array | None:
+        """A parameter's value; None when it is left out."""
+        item = self.args.get(key)
+        if item is None or isinstance(item, np.ndarray):
+            return None if item is None else item.astype(np.float32)
+        raise RefusalError(f"argument {key!r} is computed by the network; make it a parameter or a buffer")
+
+    def label(self, key: str) -> str:
+        return self.constant_names.get(key, f"{self.name}.{key}")
+
+    def numbers(self, key: str, count: int, default: int | None = None) -> tuple[int, ...]:
+        """`count` integers; one stands for all, none for the default."""
+        given = self.get(key, ())
+        given = given if isinstance(given, tuple) else (given,)
+        given = given or ((default,) if default is not None else ())
+        if not given or not all(isinstance(n, int) for n in given):
+            raise RefusalError(f"argument {key!r} is {given}; expected whole numbers that are known before running")
+        return given * count if len(given) == 1 else given
+
+    def emit(self, kind: type[ir.Op], inputs: Sequence[int], shape: Sequence[int], **attributes: Any) -> int:
+        return self.net.emit(kind, inputs, shape, self.name, **attributes)
+
+
+def axis_of(dim: int, rank: int) -> int:
+    """A torch dimension counted from 0; torch counts negative ones from the end."""
+    return dim % max(rank, 1)
+
+
+def elements(shape: Sequence[int]) -> int:
+    return math.prod(shape)

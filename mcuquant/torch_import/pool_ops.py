@@ -1,0 +1,188 @@
+"""Pooling and reductions over axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import ir
+from .axis_order import Value
+from .net_builder import Call, Laid, RefusalError, axis_of
+from .weighted_ops import as_image, from_image, lifted
+
+
+def _spatial(call: Call) -> int:
+    return 1 if call.op.rstrip("_").endswith("1d") else 2
+
+
+def _window(call: Call) -> tuple[ir.Pair, ir.Pair, ir.Pair]:
+    """(window, stride, padding on each side), the stride being the window unless given."""
+    spatial = _spatial(call)
+    window = call.numbers("kernel_size", spatial)
+    stride = call.numbers("stride", spatial) if call.get("stride", ()) != () else window
+    return lifted(window, 1), lifted(stride, 1), lifted(call.numbers("padding", spatial, 0), 0)
+
+
+def _count(size: int, window: int, stride: int, pad: int, ceil: bool) -> int:
+    """Windows along an axis; with `ceil` one may overhang, but must start inside the input or the padding before it."""
+    count = (size + 2 * pad - window + (stride - 1 if ceil else 0)) // stride + 1
+    return count - 1 if ceil and (count - 1) * stride >= size + pad else count
+
+
+def _extent(laid: Laid, call: Call) -> tuple[tuple[int, int], ir.Pair]:
+    """(windows down, across), (rows, columns) by which the last window reaches past the padding."""
+    counts, overhang = [], []
+    for size, window, stride, pad in zip(laid.shape[1:3], *_window(call), strict=True):
+        count = _count(size, window, stride, pad, call.get("ceil_mode", False))
+        counts.append(count)
+        overhang.append(max(0, (count - 1) * stride + window - size - 2 * pad))
+    return (counts[0], counts[1]), (overhang[0], overhang[1])
+
+
+def _sides(pads: ir.Pair, overhang: ir.Pair) -> ir.Padding:
+    return ir.Padding(top=pads[0], bottom=pads[0] + overhang[0], left=pads[1], right=pads[1] + overhang[1])
+
+
+def _pool(call: Call, kind: type[ir.Pool], laid: Laid, counts: ir.Pair, padding: ir.Padding, source: int) -> Value:
+    window, stride, _ = _window(call)
+    channels = laid.shape[3]
+    shape = (1, *counts, channels)
+    output = call.emit(kind, [source], shape, window=window, stride=stride, padding=padding)
+    return call.net.result(output, (1, channels, *counts))
+
+
+def max_pool(call: Call) -> Value:
+    if set(call.numbers("dilation", _spatial(call), 1)) != {1}:
+        raise RefusalError("a dilated window is not translated; use dilation=1")
+    rank = _spatial(call) + 2
+    laid = call.net.canonical(as_image(call.value(), rank))
+    counts, overhang = _extent(laid, call)
+    padding = _sides(_window(call)[2], overhang)
+    return from_image(_pool(call, ir.MaxPool2D, laid, counts, padding, laid.tensor), rank)
+
+
+def max_pool_with_indices(call: Call) -> tuple[Any, ...]:
+    return max_pool(call), None
+
+
+def avg_pool(call: Call) -> Value:
+    """torch counts padded zeros (unless told not to) but not what lies past the padding; the graph's pool neither."""
+    rank = _spatial(call) + 2
+    laid = call.net.canonical(as_image(call.value(), rank))
+    counts, overhang = _extent(laid, call)
+    pads, divisor = _window(call)[2], call.args.get("divisor_override")
+    if divisor is not None:
+        pooled = _pool(call, ir.AvgPool2D, laid, counts, ir.Padding(), _zero_padded(call, laid, _sides(pads, overhang)))
+        pooled = _scaled(call, pooled, math.prod(_window(call)[0]) / divisor)
+    elif call.get("count_include_pad", True):
+        source = _zero_padded(call, laid, _sides(pads, (0, 0)))
+        pooled = _pool(call, ir.AvgPool2D, laid, counts, _sides((0, 0), overhang), source)
+    else:
+        pooled = _pool(call, ir.AvgPool2D, laid, counts, _sides(pads, overhang), laid.tensor)
+    return from_image(pooled, rank)
+
+
+def _zero_padded(call: Call, laid: Laid, padding: ir.Padding) -> int:
+    if not padding.any:
+        return laid.tensor
+    pads = ((0, 0), (padding.top, padding.bottom), (padding.left, padding.right), (0, 0))
+    shape = tuple(size + sum(pad) for size, pad in zip(laid.shape, pads, strict=True))
+    return call.emit(ir.Pad, [laid.tensor], shape, pads=pads)
+
+
+def _scaled(call: Call, x: Value, factor: float) -> Value:
+    constant = call.net.constant(np.full(1, factor), call.label("divisor_override"))
+    return Value(call.emit(ir.Mul, [x.tensor, constant], call.net.shape(x.tensor)), x.where)
+
+
+def adaptive_avg_pool(call: Call) -> Value:
+    targets = call.numbers("output_size", _spatial(call))
+    if set(targets) == {1}:
+        axes = tuple(range(-len(targets), 0))
+        return reduce(call, ir.Mean, axes, keep=True)
+    return _divide(call, ir.AvgPool2D, targets)
+
+
+def adaptive_max_pool(call: Call) -> tuple[Any, ...]:
+    return _divide(call, ir.MaxPool2D, call.numbers("output_size", _spatial(call))), None
+
+
+def _divide(call: Call, kind: type[ir.Pool], targets: tuple[int, ...]) -> Value:
+    """Equal windows side by side."""
+    x, rank = call.value(), _spatial(call) + 2
+    laid = call.net.canonical(as_image(x, rank))
+    counts = lifted(targets, 1)
+    window = tuple(size // count for size, count in zip(laid.shape[1:3], counts, strict=True))
+    if any(size % count for size, count in zip(laid.shape[1:3], counts, strict=True)):
+        sizes = " x ".join(map(str, x.shape[-len(targets) :]))
+        raise RefusalError(
+            f"output size {' x '.join(map(str, targets))} does not divide {sizes}; choose one that does, or 1"
+        )
+    channels = laid.shape[3]
+    output = call.emit(kind, [laid.tensor], (1, *counts, channels), window=window, stride=window)
+    return from_image(call.net.result(output, (1, channels, *counts)), rank)
+
+
+def mean(call: Call) -> Value:
+    _only_float32(call)
+    return reduce(call, ir.Mean, _dims(call), keep=call.get("keepdim", False))
+
+
+def maximum_over(call: Call) -> Value:
+    return reduce(call, ir.ReduceMax, _dims(call), keep=call.get("keepdim", False))
+
+
+def _only_float32(call: Call) -> None:
+    if call.get("dtype", "float32") != "float32":
+        raise RefusalError(f"its result is {call.get('dtype')}; leave dtype out")
+
+
+def _dims(call: Call) -> tuple[int, ...]:
+    given = call.get("dim", ())
+    given = given if isinstance(given, tuple) else (given,)
+    return given or tuple(range(call.value().rank))
+
+
+def reduce(call: Call, kind: type[ir.Reduce], dims: tuple[int, ...], *, keep: bool) -> Value:
+    """Over torch axes `dims`; the batch, of one, is never touched."""
+    x = call.value()
+    axes = {axis_of(dim, x.rank) for dim in dims}
+    laid = call.net.lay(x)
+    physical = _reduced(laid, axes)
+    if all(laid.shape[axis] == 1 for axis in physical):
+        output = laid.tensor
+    else:
+        shape = [1 if axis in physical else size for axis, size in enumerate(laid.shape)]
+        kept = shape if keep else [size for axis, size in enumerate(shape) if axis not in physical]
+        output = call.emit(kind, [laid.tensor], kept, axes=physical)
+    shape_with_ones = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
+    where = laid.value(output, shape_with_ones).where
+    return Value(output, where if keep else where.squeeze(tuple(axes)))
+
+
+def _reduced(laid: Laid, axes: set[int]) -> tuple[int, ...]:
+    """Axes of the graph tensor; both spatial ones where one of them has size 1, the form that kernels know best."""
+    physical = {laid.axis(axis) for axis in axes} - {0}
+    spatial = {1, 2} if len(laid.shape) == 4 else set()
+    if physical and physical <= spatial and all(laid.shape[axis] == 1 for axis in spatial - physical):
+        physical = spatial
+    return tuple(sorted(physical))
+
+
+RULES: Mapping[str, Callable[[Call], Any]] = {
+    "aten.max_pool1d": max_pool,
+    "aten.max_pool2d": max_pool,
+    "aten.max_pool2d_with_indices": max_pool_with_indices,
+    "aten.avg_pool1d": avg_pool,
+    "aten.avg_pool2d": avg_pool,
+    "aten.adaptive_avg_pool1d": adaptive_avg_pool,
+    "aten.adaptive_avg_pool2d": adaptive_avg_pool,
+    "aten._adaptive_avg_pool2d": adaptive_avg_pool,
+    "aten.adaptive_max_pool1d": adaptive_max_pool,
+    "aten.adaptive_max_pool2d": adaptive_max_pool,
+    "aten.mean": mean,
+    "aten.amax": maximum_over,
+}

@@ -1,0 +1,221 @@
+"""An exported program to a graph: each call by its rule, and every call without one named in a single error."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from .. import ir
+from ..errors import GraphError, ModelError, UnsupportedOpError
+from ..ir.verify import verify
+from . import elementwise_ops, pool_ops, pt2e_ops, shape_ops, weighted_ops
+from .axis_order import MAX_ELEMENTS, Value
+from .exported_program import Exported, Input, Node, Opaque, Ref
+from .net_builder import Call, Net, RefusalError
+
+RULES: Mapping[str, Callable[[Call], Any]] = {
+    **weighted_ops.RULES,
+    **pool_ops.RULES,
+    **elementwise_ops.RULES,
+    **shape_ops.RULES,
+    **pt2e_ops.RULES,
+}
+
+_SIZES: Mapping[str, Callable[[Any, Any], Any]] = {
+    "_operator.add": operator.add,
+    "_operator.sub": operator.sub,
+    "_operator.mul": operator.mul,
+    "_operator.floordiv": operator.floordiv,
+}
+"""Arithmetic on sizes, which programs with a dynamic batch do."""
+
+_NO_EFFECT = ("aten._assert", "aten.sym_constrain_range")
+
+_SMOOTH = "use ReLU, LeakyReLU, Hardswish or SiLU"
+_NORM = "use BatchNorm, which costs nothing after folding"
+_RECURRENT = "use 1-D convolutions over a window of time"
+_INSTEAD: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("aten.gelu", "aten.elu", "aten.selu", "aten.celu", "aten.softplus", "aten.mish", "aten.rrelu"), _SMOOTH
+    ),
+    **dict.fromkeys(("aten.layer_norm", "aten.group_norm", "aten.instance_norm", "aten.rms_norm"), _NORM),
+    **dict.fromkeys(("aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu"), _RECURRENT),
+    "aten.log_softmax": "leave it out (the largest output stays the largest) or use Softmax",
+    "aten.embedding": "feed the network floats; look tables up before it",
+    "aten.conv3d": "use 1-D or 2-D convolutions",
+    "aten.conv_transpose1d": "use a convolution; transposed ones are not translated",
+    "aten.conv_transpose2d": "use a convolution; transposed ones are not translated",
+    "aten.scaled_dot_product_attention": "use convolutions or linear layers; attention is not translated",
+    "aten.upsample_nearest2d": "keep the resolution; resizing is not translated",
+    "aten.upsample_bilinear2d": "keep the resolution; resizing is not translated",
+    "aten.copy": "build the result with cat or where it is made; writing into a slice is not translated",
+    "aten.bmm": "use Linear, whose weight is constant; a product of two computed tensors is not translated",
+    "aten.abs": "use torch.maximum(x, -x)",
+    "aten.sum": "use mean, times a constant",
+    **pt2e_ops.INSTEAD,
+}
+_ELSE = "express it with convolutions, linear layers, pooling, ReLU-like activations and element-wise arithmetic"
+
+
+_MISSING = object()
+"""Result of a call that could not be translated; calls that use it are passed over in silence."""
+
+
+def translate(program: Exported) -> ir.Graph:
+    """A FLOAT graph. UnsupportedOpError names every call that has no translation; ModelError says all else."""
+    if program.mutations:
+        raise UnsupportedOpError(
+            f"{program.name} changes its buffer {program.mutations[0]!r} while it runs; state between runs is not "
+            "translated: make it an input and an output"
+        )
+    translator = _Translator(program)
+    inputs = tuple(translator.bind_input(spec) for spec in program.inputs)
+    for position, node in enumerate(program.nodes):
+        translator.translate(node, position)
+    translator.raise_problems()
+    outputs = tuple(translator.outputs())
+    net = translator.net
+    graph = ir.Graph(program.name, net.tensors, tuple(net.ops), inputs, outputs).with_()
+    try:
+        return verify(graph, ir.Level.FLOAT)
+    except GraphError as error:  # torch would have refused such a program: only a tampered file holds one
+        raise ModelError(f"{program.name} is not a valid network: {error}") from error
+
+
+class _Translator:
+    def __init__(self, program: Exported) -> None:
+        self.program = program
+        self.net = Net()
+        self.problems: list[str] = []
+        self.values: dict[str, Any] = dict(program.constants)
+        self.owner = {name: name for name in self.values}
+        """Value name to the name of the value whose memory it may share, as torch would have it."""
+        self.last_use = _last_uses(program)
+
+    def bind_input(self, spec: Input) -> int:
+        """The graph tensor of an input; a dynamic batch becomes 1."""
+        sizes = [1 if axis == 0 and size is None else size for axis, size in enumerate(spec.shape)]
+        if spec.dtype != "float32":
+            raise ModelError(
+                f"input {spec.name!r} of {self.program.name} is {spec.dtype}; "
+                "expected float32 (convert with module.float())"
+            )
+        if None in sizes or (len(sizes) > 1 and sizes[0] != 1):
+            found = ", ".join("dynamic" if size is None else str(size) for size in spec.shape)
+            raise ModelError(
+                f"input {spec.name!r} of {self.program.name} has shape ({found}); "
+                "expected a batch of 1 and fixed sizes (export with an example of one sample)"
+            )
+        shape = [int(size or 0) for size in sizes]
+        if 0 in shape or math.prod(shape) > MAX_ELEMENTS:
+            found = " x ".join(map(str, shape))
+            raise ModelError(
+                f"input {spec.name!r} of {self.program.name} has {found} elements; expected 1 to {MAX_ELEMENTS:,}"
+            )
+        value = self.net.input(shape, spec.name)
+        self.values[spec.name], self.owner[spec.name] = value, spec.name
+        return value.tensor
+
+    def translate(self, node: Node, position: int) -> None:
+        """Bind the outputs of `node`; a refusal is kept for `raise_problems`."""
+        if node.op.startswith(_NO_EFFECT):
+            return
+        try:
+            args = {key: self._look_up(argument) for key, argument in node.args.items()}
+            result = self._result(node, args, position)
+        except RefusalError as refusal:
+            self.problems.append(f"{node.op} in {node.place}: {refusal}")
+            result = _MISSING
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            raise ModelError(
+                f"{self.program.name}: the arguments of {node.op} in {node.place} do not fit each other ({error})"
+            ) from error
+        self._bind(node, result)
+
+    def _look_up(self, argument: Any) -> Any:
+        if isinstance(argument, tuple):
+            return tuple(self._look_up(part) for part in argument)
+        return self.values[argument.name] if isinstance(argument, Ref) else argument
+
+    def _result(self, node: Node, args: Mapping[str, Any], position: int) -> Any:
+        if node.op in _SIZES:  # none of these can be missing: they come from shapes
+            return _SIZES[node.op](*args.values())
+        plain = node.op.removesuffix("_")
+        rule = RULES.get(plain)
+        if rule is None:
+            raise RefusalError(_INSTEAD.get(plain, _ELSE))
+        if _has_missing(args.values()):
+            return _MISSING
+        names = self.program.constant_names
+        labels = {k: names[ref.name] for k, ref in node.args.items() if isinstance(ref, Ref) and ref.name in names}
+        known = {key: value for key, value in args.items() if not isinstance(value, Opaque)}
+        result = rule(Call(self.net, plain, node.outputs[0], known, labels))
+        if plain != node.op:
+            self._write_in_place(node, result, position)
+        return result
+
+    def _write_in_place(self, node: Node, result: Any, position: int) -> None:
+        """Later uses of the overwritten value read the result; other views of it would be stale, and are refused."""
+        target = node.args["self"].name
+        before = self.values[target]
+        if isinstance(before, Value) and isinstance(result, Value) and before.tensor == result.tensor:
+            return
+        owner = self.owner[target]
+        stale = [n for n, o in self.owner.items() if o == owner and n != target and self.last_use.get(n, -1) > position]
+        if stale or owner in self.program.constants:
+            raise RefusalError(
+                "it overwrites in place what is used elsewhere; use the form without the final underscore"
+            )
+        self.values[target] = result
+
+    def _bind(self, node: Node, result: Any) -> None:
+        results = result if isinstance(result, tuple) else (result,) * len(node.outputs)
+        shares = node.op in shape_ops.VIEWS or node.op.endswith("_")
+        source = node.args.get("self", node.args.get("input"))
+        for name, value in zip(node.outputs, results, strict=True):
+            self.values[name] = _MISSING if value is None else value
+            self.owner[name] = self.owner.get(source.name, name) if shares and isinstance(source, Ref) else name
+
+    def raise_problems(self) -> None:
+        count = len(self.problems)
+        if count:
+            head = (
+                f"{self.program.name} holds {count} operation{'s' if count > 1 else ''} that mcuquant cannot translate:"
+            )
+            raise UnsupportedOpError("\n  ".join([head, *self.problems]))
+
+    def outputs(self) -> Iterator[int]:
+        """Graph tensors of the outputs, canonical, each made by an operation and none twice."""
+        seen = {self.values[spec.name].tensor for spec in self.program.inputs}
+        for position, ref in enumerate(self.program.outputs):
+            value = self._look_up(ref)
+            if value is None:
+                continue
+            if not isinstance(value, Value):
+                raise ModelError(f"output {position} of {self.program.name} does not depend on its input; leave it out")
+            try:
+                tensor = self.net.canonical(value).tensor
+            except RefusalError as refusal:
+                raise UnsupportedOpError(f"output {position} of {self.program.name}: {refusal}") from None
+            if tensor in seen:
+                tensor = self.net.emit(ir.Reshape, [tensor], self.net.shape(tensor), f"output_{position}")
+            seen.add(tensor)
+            yield tensor
+
+
+def _has_missing(values: Iterable[Any]) -> bool:
+    return any(value is _MISSING or (isinstance(value, tuple) and _has_missing(value)) for value in values)
+
+
+def _last_uses(program: Exported) -> dict[str, int]:
+    """Value name to the position of the last node that reads it; the outputs count as a node after all others."""
+    uses = [(ref, i) for i, node in enumerate(program.nodes) for ref in node.args.values()]
+    uses += [(ref, len(program.nodes)) for ref in program.outputs]
+    found: dict[str, int] = {}
+    for argument, position in uses:
+        for ref in argument if isinstance(argument, tuple) else (argument,):
+            if isinstance(ref, Ref):
+                found[ref.name] = position
+    return found

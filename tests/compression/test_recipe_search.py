@@ -1,0 +1,220 @@
+"""Search: trials of several processes in one storage, gone on from after an interruption, the best of them kept."""
+
+from __future__ import annotations
+
+import json
+import operator
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from click.testing import CliRunner
+from small_nets import clusters
+
+from mcuquant.cli import main
+from mcuquant.compression.recipe_search import Search, search, trial_recipe
+from mcuquant.errors import BudgetError, ConfigError, ToolError
+from mcuquant.reporting.record import load_records
+
+RECIPE = """
+model = "net.py:build"
+output = "{folder}/out"
+[data]
+train = "train.npz"
+valid = "valid.npz"
+[train]
+epochs = 4
+learning_rate = 0.01
+[quantize]
+method = "minmax"
+samples = 32
+[fine_tune]
+epochs = 1
+learning_rate = 0.01
+[search]
+trials = {trials}
+costs = ["weight_bytes", "macs"]
+storage = "{storage}"
+[search.space]
+"prune.ratio" = {{ low = 0.2, high = 0.8 }}
+"prune.multiple" = {{ choices = [1, 4] }}
+"quantize.bits" = {{ choices = [4, 8] }}
+"""
+NET = """
+import torch
+from torch import nn
+
+def build():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 4))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "net.py").write_text(NET)
+    for name, seed, n in (("train", 1, 200), ("valid", 2, 60)):
+        part = clusters(n, seed=seed)
+        assert part.y is not None
+        np.savez(tmp_path / f"{name}.npz", x=part.x.numpy(), y=part.y.numpy())
+    return tmp_path
+
+
+def recipe(folder: Path, trials: int, storage: str = "") -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(RECIPE.format(folder=folder, trials=trials, storage=storage))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_search_goes_on_and_keeps_the_best(folder: Path) -> None:
+    counted: list[int] = []
+    first = search(recipe(folder, 2), lambda done, _: counted.append(done))
+    assert counted == [1, 2]
+    found = search(recipe(folder, 4))
+    assert [t.number for t in found.trials] == [0, 1, 2, 3]
+    assert found.trials[:2] == first.trials
+    for tried in found.trials:
+        assert tried.record.weight_bytes == tried.costs["weight_bytes"]
+        assert tried.record.accuracy_source == "60 validation samples, interpreter"
+        assert 0.2 <= tried.values["prune.ratio"] <= 0.8  # type: ignore[operator]
+
+    goods = [(t.record.accuracy or 0.0, -t.costs["weight_bytes"], -t.costs["macs"]) for t in found.trials]
+    unbeaten = {g for g in goods if not any(h != g and all(map(operator.ge, h, g)) for h in goods)}
+    assert [goods[t.number] for t in found.front] == sorted(unbeaten, key=lambda g: (-g[0], -g[1], -g[2]))
+    assert trial_recipe(folder / "recipe.toml", 3).prune.ratio == found.trials[3].values["prune.ratio"]  # type: ignore[union-attr]
+    with pytest.raises(ConfigError) as error:
+        trial_recipe(folder / "recipe.toml", 9)
+    assert str(error.value) == f"{folder / 'recipe.toml'}: the search has no completed trial 9; it has 4"
+
+
+@pytest.mark.timeout(300)
+def test_three_processes_work_on_one_search(folder: Path) -> None:
+    path = recipe(folder, 4)
+    code = "import sys; from mcuquant.compression.recipe_search import search; search(sys.argv[1])"
+    workers = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(path)]) for _ in range(3)]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    what = Search.load(path)
+    trials = what.study().get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    assert 4 <= len(trials) <= 6  # those under way when the fourth ends are finished
+    assert len({t.number for t in trials}) == len(trials)
+    result = CliRunner().invoke(main, ["search", str(path)])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"{len(trials)} trials; ")
+    assert "Accuracy: 60 validation samples, interpreter. Costs: of the compiler's plan.\n" in result.output
+    assert f"\nNext: mcuquant compress {path} --trial " in result.output
+    assert len(load_records(folder / "out" / "records.json")) == len(trials)
+    picture = ET.parse(folder / "out" / "front.svg").getroot()
+    dots = [e for e in picture.iter() if e.tag.endswith("circle")]
+    assert len(dots) == 2 * len(trials)
+    assert json.loads((folder / "out" / "records.json").read_text())["records"][0]["label"] == "trial 0"
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[int]:
+    """Optuna's gRPC proxy before an SQLite file, on a free port."""
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    code = (
+        "import sys, optuna; optuna.storages.run_grpc_proxy_server("
+        "optuna.storages.get_storage(sys.argv[1]), host='localhost', port=int(sys.argv[2]))"
+    )
+    arguments = [f"sqlite:///{tmp_path / 'trials.db'}", str(port)]
+    server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, *arguments], stderr=subprocess.DEVNULL)
+    yield port
+    server.kill()
+    server.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("kind", ["database", "proxy"])
+def test_other_storages(folder: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    storage = f"sqlite:///{folder / 'own.db'}"
+    if kind == "proxy":
+        port = request.getfixturevalue("proxy")
+        storage = f"grpc://localhost:{port}"
+        optuna.storages.GrpcStorageProxy(host="localhost", port=port).wait_server_ready(timeout=60)
+    found = search(recipe(folder, 2, storage))
+    assert len(found.trials) == 2
+    assert len(search(recipe(folder, 2, storage)).trials) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[search]", "[sarch]", "unknown key 'sarch'"),
+        ("trials = 3", "trails = 3", "unknown key 'search.trails' (did you mean 'search.trials'?)"),
+        (
+            "trials = 3",
+            "trials = 0",
+            "[search]: a search needs a space of settings, at least one",
+        ),
+        (
+            'costs = ["weight_bytes", "macs"]',
+            'costs = ["watts"]',
+            "[search]: cost 'watts' is not known, expected of: ",
+        ),
+        (
+            "low = 0.2, high",
+            "low = 0.9, high",
+            "[search.space.prune.ratio]: low must be less than high, found",
+        ),
+        ("low = 0.2, high", "lo = 0.2, high", "unknown key 'search.space.prune.ratio.lo' (did you mean "),
+        ("low = 0.2, high", "high", "[search.space.prune.ratio]: a range has either choices, or low and high"),
+        ('"prune.ratio"', '"prune.rato"', "unknown key 'prune.rato' (did you mean 'prune.ratio'?)"),
+        ("choices = [4, 8]", 'choices = ["four"]', "'quantize.bits' must be an integer, found the string 'four'"),
+        ('valid = "valid.npz"', "", "key 'data.valid' is missing: a search is judged on validation samples"),
+        ('storage = ""', 'storage = "grpc:host"', "'search.storage' must be like grpc://HOST:PORT, found 'grpc:host'"),
+    ],
+)
+def test_what_a_search_cannot_be(folder: Path, old: str, new: str, message: str) -> None:
+    path = recipe(folder, 3)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ConfigError) as error:
+        search(path)
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_search_for_the_impossible_ends(folder: Path) -> None:
+    path = recipe(folder, 2)
+    text = path.read_text().replace("[search]", "[prune]\ntarget = { macs = 10 }\n[search]")
+    path.write_text(text.replace('"prune.ratio" = { low = 0.2, high = 0.8 }\n', ""))
+    with pytest.raises(BudgetError) as error:
+        search(path)
+    assert str(error.value) == (
+        f"{path}: none of the 2 trials reached the recipe's targets; aim higher in [prune], and name another "
+        "'search.study': 'mcuquant' is used up"
+    )
+
+
+def test_the_proxy_says_what_it_needs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(host: str, port: int) -> None:
+        raise ModuleNotFoundError("No module named 'grpc'", name="grpc")
+
+    monkeypatch.setattr("mcuquant.compression.recipe_search.GrpcStorageProxy", missing)
+    what = Search.load(recipe(folder, 1, "grpc://localhost:13000"))
+    with pytest.raises(ToolError) as error:
+        what.storage()
+    assert str(error.value) == (
+        "Optuna's proxy needs the Python package grpc, which is not installed: pip install grpcio protobuf"
+    )
+
+
+def test_a_recipe_without_a_search(folder: Path) -> None:
+    path = folder / "recipe.toml"
+    path.write_text('model = "net.py:build"\n')
+    with pytest.raises(ConfigError) as error:
+        Search.load(path)
+    assert str(error.value) == f"{path}: table 'search' is missing: say what to try in [search.space]"

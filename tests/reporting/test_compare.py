@@ -1,0 +1,96 @@
+"""`mcuquant compare` as a gate: what is worse, what is not, and what cannot be compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mcuquant.cli import main
+from mcuquant.reporting.compare import Change
+
+COUNTER = "cycles (DWT CYCCNT)"
+
+
+def measurement(**changes: Any) -> dict[str, Any]:
+    layers = [{"name": "conv", "cycles": 600, "latency_us": 6.0}, {"name": "dense", "cycles": 400, "latency_us": 4.0}]
+    sizes = {"flash_bytes": 10_000, "ram_bytes": 5_000, "arena_bytes": 4_000, "stack_bytes": 500}
+    head = {"board": "nucleo-l4r5zi", "core": "cortex-m4", "counter": COUNTER, "cycles": 1000, "latency_us": 10.0}
+    return {**head, **sizes, "layers": layers, **changes}
+
+
+def gate(folder: Path, new: Any, *arguments: str, old: Any = None) -> Result:
+    """Of measurements, or of texts that are to stand in the files."""
+    for name, value in (("old.json", measurement() if old is None else old), ("new.json", new)):
+        (folder / name).write_text(value if isinstance(value, str) else json.dumps(value))
+    return CliRunner().invoke(main, ["compare", str(folder / "old.json"), str(folder / "new.json"), *arguments])
+
+
+def test_nothing_worse(tmp_path: Path) -> None:
+    result = gate(tmp_path, measurement(cycles=1020, flash_bytes=9_000))
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Nothing is more than 2% worse on nucleo-l4r5zi."
+    assert [line.split() for line in lines[3:]] == [
+        ["flash_bytes", "10,000", "9,000", "-10.00", "%"],
+        ["ram_bytes", "5,000", "5,000", "+0.00", "%"],
+        ["arena_bytes", "4,000", "4,000", "+0.00", "%"],
+        ["stack_bytes", "500", "500", "+0.00", "%"],
+        ["cycles", "1,000", "1,020", "+2.00", "%"],
+        ["latency_us", "10.0", "10.0", "+0.00", "%"],
+    ]
+
+
+def test_what_got_worse_and_in_which_layer(tmp_path: Path) -> None:
+    layers = [{"name": "conv", "cycles": 600}, {"name": "dense", "cycles": 421}]
+    result = gate(tmp_path, measurement(cycles=1021, layers=layers))
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Worse by more than 2% on nucleo-l4r5zi: cycles."
+    assert [line.split() for line in lines[3:]] == [
+        ["cycles", "1,000", "1,021", "+2.10", "%"],
+        ["1", "dense", "400", "421", "+5.25", "%"],
+    ]
+
+
+@pytest.mark.parametrize(("tolerance", "code"), [("2.1%", 0), ("2.0 %", 1), ("0%", 1)])
+def test_the_tolerance_decides(tolerance: str, code: int, tmp_path: Path) -> None:
+    assert gate(tmp_path, measurement(ram_bytes=5_105), "--tolerance", tolerance).exit_code == code
+
+
+@pytest.mark.parametrize("name", ["flash_bytes", "ram_bytes", "arena_bytes", "stack_bytes", "cycles", "latency_us"])
+def test_every_number_counts(name: str, tmp_path: Path) -> None:
+    result = gate(tmp_path, measurement(**{name: measurement()[name] * 2}))
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[0] == f"Worse by more than 2% on nucleo-l4r5zi: {name}."
+
+
+@pytest.mark.parametrize(("key", "value"), [("board", "pico"), ("core", "cortex-m7"), ("counter", "cycles (modelled)")])
+def test_unlike_measurements_are_refused(key: str, value: str, tmp_path: Path) -> None:
+    result = gate(tmp_path, measurement(**{key: value}))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"Error: the measurements differ in their {key}: {measurement()[key]!r} and {value!r}; nothing to compare\n"
+    )
+
+
+def test_files_that_are_no_measurements(tmp_path: Path) -> None:
+    new = tmp_path / "new.json"
+    assert gate(tmp_path, [1]).stderr == (
+        f"Error: {new} is not a measurement: it has no 'board'; make one: mcuquant bench DIR --json {new}\n"
+    )
+    assert gate(tmp_path, "{").stderr.startswith(f"Error: {new} is not JSON: Expecting property name")
+
+
+def test_a_tolerance_says_its_unit(tmp_path: Path) -> None:
+    assert gate(tmp_path, measurement(), "--tolerance", "2").stderr == (
+        "Error: tolerance '2' is not a percentage; write it like 2% or 0.5%\n"
+    )
+
+
+def test_growth_out_of_nothing() -> None:
+    assert Change("ram", 0, 0).growth == 0
+    assert Change("ram", 0, 1).is_worse(1e9)

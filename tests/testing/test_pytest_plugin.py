@@ -1,0 +1,241 @@
+"""The pytest plugin as a user meets it: pytest inside pytest, on an emulated board and on one that is a socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import graphs
+import numpy as np
+import pytest
+
+import mcuquant as mq
+from mcuquant.device.fake import FakeBoard, FakeFirmware
+from mcuquant.device.wire import TensorInfo
+from mcuquant.project.project import Project
+from mcuquant.testing.hil import difference
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.emulator
+
+TEST = """
+import numpy as np
+import pytest
+
+X, Y = np.load("x.npy"), np.load("y.npy")
+
+def test_answers(mq_dut):
+    mq_dut.expect_equal(X, Y)
+
+def test_latency(mq_dut):
+    mq_dut.expect_latency(max_us={max_us})
+
+@pytest.mark.hardware
+def test_on_the_desk(dut):
+    dut.reset()
+    assert not dut.is_emulated
+"""
+
+
+def compiled(board: str, folder: Path) -> Project:
+    graph = graphs.GENERATORS["conv2d"](np.random.default_rng(3))
+    x = np.concatenate([graphs.random_inputs(np.random.default_rng(i), graph)[0] for i in range(2)])
+    np.save(folder / "x.npy", x)
+    np.save(folder / "y.npy", np.concatenate([mq.run(graph, [sample[None]])[0] for sample in x]))
+    return mq.compile(graph, board=board, output=folder / "net")
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return compiled("qemu-mps2-an386", tmp_path_factory.mktemp("emulated"))
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return compiled("nucleo-f411re", tmp_path_factory.mktemp("desk"))
+
+
+def prepared(pytester: pytest.Pytester, project: Project, max_us: float = 1e6) -> None:
+    for name in ("x.npy", "y.npy"):
+        (pytester.path / name).write_bytes((project.directory.parent / name).read_bytes())
+    pytester.makepyfile(TEST.format(max_us=max_us))
+    pytester.makeini("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
+
+
+@pytest.fixture
+def port(desk: Project, tmp_path: Path) -> Iterator[str]:
+    """A socket that behind it has a board with the project's firmware, which gives the answers of the host."""
+    graph = mq.load(desk.directory / "model.tflite")
+    (x,), (y,) = desk.inputs, desk.outputs
+
+    def network(inputs: tuple[bytes, ...]) -> list[tuple[bytes, ...]]:
+        sample = np.frombuffer(inputs[0], x.dtype.numpy).reshape(x.shape)
+        return [(mq.run(graph, [sample])[0].tobytes(),)]
+
+    firmware = FakeFirmware(
+        (TensorInfo(x.dtype.value, x.nbytes),),
+        (TensorInfo(y.dtype.value, y.nbytes),),
+        1,
+        network,
+        digest=desk.firmware.digest,
+        ticks=8000,
+    )
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "port"))
+        listener.listen(4)
+        threading.Thread(target=serve, args=(listener, FakeBoard(firmware)), daemon=True).start()
+        yield f"unix:{tmp_path / 'port'}"
+
+
+def serve(listener: socket.socket, board: FakeBoard) -> None:
+    """One connection after the other, until the listener is closed."""
+    try:
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                while data := connection.recv(4096):
+                    board.write(data)
+                    connection.sendall(board.read(0))
+    except OSError:
+        return
+
+
+def run(pytester: pytest.Pytester, *arguments: object) -> pytest.RunResult:
+    return pytester.runpytest_subprocess("-rs", "-p", "no:cacheprovider", *map(str, arguments))
+
+
+def test_without_firmware_tests_are_skipped_with_a_reason(pytester: pytest.Pytester, emulated: Project) -> None:
+    prepared(pytester, emulated)
+    result = run(pytester)
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*no firmware to test: --mq-firmware DIR names a project made by mcuquant compile"])
+
+
+def test_on_an_emulated_board(pytester: pytest.Pytester, emulated: Project) -> None:
+    prepared(pytester, emulated)
+    result = run(pytester, "--mq-firmware", emulated.directory, "--mq-record", "r.json", "--junit-xml", "j.xml")
+    result.assert_outcomes(passed=2, skipped=1)
+    result.stdout.fnmatch_lines(["*needs a board on the desk, and qemu-mps2-an386 is emulated"])
+    answers, latency = json.loads((pytester.path / "r.json").read_text())["runs"]
+    assert (answers["board"], answers["port"], answers["selected_by"]) == ("qemu-mps2-an386", "emulated", "emulated")
+    assert (answers["digest"], answers["firmware"]) == (emulated.firmware.digest, str(emulated.directory))
+    assert (answers["outcome"], answers["measurements"]) == ("passed", [])
+    assert latency["test"].endswith("::test_latency")
+    (measured,) = latency["measurements"]
+    assert measured["digest"] == emulated.firmware.digest
+    cases = {case.get("name"): case for case in ET.parse(pytester.path / "j.xml").iter("testcase")}
+    properties = {p.get("name"): p.get("value") for p in cases["test_latency"].iter("property")}
+    assert properties["mcuquant.board"] == "qemu-mps2-an386"
+    assert properties["mcuquant.digest"] == emulated.firmware.digest
+    assert properties["mcuquant.counter"] == measured["counter"]
+    assert properties["mcuquant.latency_us"] == str(measured["latency_us"])
+
+
+def test_the_record_is_whole_under_xdist(pytester: pytest.Pytester, emulated: Project) -> None:
+    prepared(pytester, emulated)
+    run(pytester, "--mq-firmware", emulated.directory, "--mq-record", "r.json", "-n", "2").assert_outcomes(
+        passed=2, skipped=1
+    )
+    runs = json.loads((pytester.path / "r.json").read_text())["runs"]
+    assert sorted(entry["test"].partition("::")[2] for entry in runs) == ["test_answers", "test_latency"]
+
+
+def test_on_a_board_behind_a_port(pytester: pytest.Pytester, desk: Project, port: str) -> None:
+    prepared(pytester, desk)
+    result = run(pytester, "--mq-firmware", desk.directory, "--mq-port", port, "--mq-record", "r.json")
+    result.assert_outcomes(passed=3)
+    _, latency, last = json.loads((pytester.path / "r.json").read_text())["runs"]
+    assert (latency["port"], latency["selected_by"], last["flashed"]) == (port, "--mq-port", None)
+    (measured,) = latency["measurements"]
+    assert (measured["counter"], measured["cycles"], measured["latency_us"]) == ("cycles (DWT CYCCNT)", 8000, 100.0)
+
+
+def test_the_map_of_a_lab_leads_to_the_board(pytester: pytest.Pytester, desk: Project, port: str) -> None:
+    prepared(pytester, desk)
+    (pytester.path / "map.yml").write_text(f"- {{connected: true, platform: nucleo_f411re, serial: '{port}'}}\n")
+    run(pytester, "--mq-firmware", desk.directory, "--mq-hardware-map", "map.yml").assert_outcomes(passed=3)
+
+
+def test_failures_show_both_sides(pytester: pytest.Pytester, desk: Project, port: str) -> None:
+    prepared(pytester, desk, max_us=99.5)
+    wrong = np.load(pytester.path / "y.npy")
+    right = int(wrong[1].reshape(-1)[2])
+    wrong[1].reshape(-1)[2] ^= 1
+    np.save(pytester.path / "y.npy", wrong)
+    result = run(pytester, "--mq-firmware", desk.directory, "--mq-port", port)
+    result.assert_outcomes(failed=2, passed=1)
+    index = [1, *(int(i) for i in np.unravel_index(2, wrong.shape[1:]))]
+    told = f"{index}: {right} on the board, {right ^ 1} expected"
+    said = result.stdout.str()
+    assert f"AssertionError: nucleo-f411re, output 0: 1 of {wrong.size} elements differ: {told}" in said
+    assert (
+        "AssertionError: one inference takes 100.0 µs on nucleo-f411re (measured at 80 MHz), "
+        "at most 99.5 µs were expected"
+    ) in said
+
+
+def test_a_board_that_is_not_there_skips(pytester: pytest.Pytester, desk: Project) -> None:
+    prepared(pytester, desk)
+    pytester.makeconftest("import mcuquant.device.plugged as p\np.plugged = lambda: ()\n")
+    result = run(pytester, "--mq-firmware", desk.directory)
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines(["*no nucleo-f411re is plugged in, and no --mq-port or hardware map names one"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--mq-firmware", "."], "* is not a compiled project (no readable manifest.json); make one: *"),
+        (["--mq-hardware-map", "none.yml"], "none.yml: the hardware map cannot be read: No such file or directory"),
+        (["--mq-board", "pico"], "--mq-board says pico, but the firmware is for qemu-mps2-an386; compile it for pico"),
+        (["--mq-port", "unix:none"], "unix:none: cannot be opened: No such file or directory"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    arguments: list[str], sentence: str, pytester: pytest.Pytester, emulated: Project
+) -> None:
+    prepared(pytester, emulated)
+    result = run(pytester, "--mq-firmware", emulated.directory, *arguments, "-k", "answers")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([sentence])
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_the_variable_says_which_board(
+    pytester: pytest.Pytester, emulated: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MCUQUANT_BOARD", "pico")
+    prepared(pytester, emulated)
+    result = run(pytester, "--mq-firmware", emulated.directory, "-k", "answers")
+    result.stdout.fnmatch_lines(
+        ["MCUQUANT_BOARD says pico, but the firmware is for qemu-mps2-an386; compile it for pico"]
+    )
+    run(
+        pytester, "--mq-firmware", emulated.directory, "--mq-board", "qemu-mps2-an386", "-k", "answers"
+    ).assert_outcomes(passed=1)
+
+
+def test_another_plugins_dut_is_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(other="import pytest\n@pytest.fixture\ndef dut():\n    return 'theirs'\n")
+    pytester.makepyfile("def test_theirs(dut):\n    assert dut == 'theirs'\n")
+    pytester.syspathinsert()
+    run(pytester, "-p", "other").assert_outcomes(passed=1)
+
+
+def test_nothing_heavy_is_imported_where_no_test_asks(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import sys\ndef test_light():\n    assert not {'numpy', 'serial', 'click', 'tflite'} & set(sys.modules)\n"
+    )
+    run(pytester).assert_outcomes(passed=1)
+
+
+def test_both_sides_of_a_difference() -> None:
+    a = np.arange(12, dtype=np.int8).reshape(3, 4)
+    assert difference(a, a) == ""
+    assert difference(a, a.astype(np.int16)) == ("the board gave int8 of shape (3, 4), expected int16 of shape (3, 4)")
+    told = "; ".join(f"[{i // 4}, {i % 4}]: {i} on the board, {i + 1} expected" for i in range(5))
+    assert difference(a, a + np.int8(1)) == f"12 of 12 elements differ: {told}; ..."
