@@ -41,6 +41,10 @@ class ToolError(McuquantError):
     """A program mcuquant calls (compiler, emulator, flash tool) is missing or failed."""
 
 
+class BuildError(McuquantError):
+    """A compiler made another program of the C than what it says."""
+
+
 class OutputError(McuquantError):
     """The output folder cannot be written, or holds something that is not ours."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from .codegen.weight_coding import with_huffman
 from .errors import GraphError, ModelError, OutputError
 from .firmware_build import build
 from .firmware_build.linkmap import network_bytes
+from .firmware_build.step_calls import Steps
 from .ir import Array, Graph, Level, Tensor, serialize
 from .ir.metrics import parameters
 from .ir.verify import verify
@@ -27,6 +29,7 @@ from .passes.shrink import shrink as shrink_graph
 from .planner import Goal, Plan, Step, plan
 from .planner.objective import DEFAULT
 from .project.project import Project
+from .project.seeded import answer
 from .quantization import LayerSnr, Weights
 from .quantization import equalize as equalize
 from .quantization import quantize as quantize_graph
@@ -153,8 +156,11 @@ def compile(
         manifest = {**_manifest(expressed, steps, program, board, sources, chosen), "max_flash_bytes": max_flash}
         with build.output_folder(directory) as staging:
             if build_firmware and app != LIBRARY:
-                manifest["firmware"] = _built(build.build(sources, board, staging), program, board)
+                made = build.build(sources, board, staging, Steps.of_manifest(manifest))
+                manifest["firmware"] = _built(made, program, board)
                 check_built(program, steps, manifest["firmware"]["network_flash_bytes"], max_flash)
+            elif build_firmware and shutil.which(build.COMPILER):
+                build.try_library(sources, board, Steps.of_manifest(manifest))
             build.write({**sources.files, **model, **seen, build.MANIFEST: build.manifest_text(manifest)}, staging)
         return Project(directory, manifest, board)
 
@@ -233,6 +239,7 @@ def _manifest(
             "flash_bytes": steps.flash_bytes,
             "most_flash_bytes": steps.goal.limits.flash_bytes,
         },
+        "answer": answer(graph),
         "layers": [_layer(graph, steps.steps[i], call) for i, call in enumerate(program.calls)],
         "notes": list(graph.notes),
     }

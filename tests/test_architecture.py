@@ -58,9 +58,9 @@ PARTS = {
         ("lower", "application"),
         ("weight_coding", "emit", "budget"),
     ),
-    "project": (("folder",), ("dut",), ("project",)),
+    "project": (("folder", "seeded"), ("dut",), ("project",)),
     "boards": (("core",), ("board",)),
-    "firmware_build": (("linkmap", "symbols", "build"),),
+    "firmware_build": (("linkmap", "symbols", "step_calls"), ("build",)),
 }
 
 # Library: the modules that may import it, by the beginning of their path.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..boards.board import Board
 from ..errors import DeviceError
 from .cycle_model import Counts, CycleCounts
 from .link import Link
 from .measurement import Counter, Layer, LayerMeasurement, Measurement
-from .wire import DeviceInfo
+from .wire import DeviceInfo, Run
 
 
 def counter_of(board: Board, info: DeviceInfo, is_counting: bool) -> Counter:
@@ -49,16 +49,21 @@ def measure(
     flash_bytes: int,
     ram_bytes: int,
     runs: int = 3,
+    check: Callable[[Run], None] | None = None,
 ) -> Measurement:
     """Time the network over the input put last: `runs` times whole and step by step; medians.
 
+    `check` is told every whole run, and raises where its answer is not the right one.
     DeviceError when the board has other steps than `layers`, or ticks that mean nothing.
     """
     info = link.info
     counter = counter_of(board, info, is_counting)
     if info.steps != len(layers):
         raise DeviceError(f"{board.name}: the firmware has {info.steps} steps, the project {len(layers)} layers")
-    whole = [link.run(read=False).ticks for _ in range(runs)]
+    whole = [link.run(read=False) for _ in range(runs)]
+    if check is not None:
+        for one in whole:
+            check(one)
     steps = [[link.step(i, read=False).ticks for i in range(len(layers))] for _ in range(runs)]
     rows = zip(layers, zip(*steps, strict=True), strict=True) if layers else ()
     return Measurement(
@@ -67,7 +72,7 @@ def measure(
         digest=info.digest,
         counter=counter,
         clock_hz=info.clock_hz,
-        count=counts(int(statistics.median(whole)), counter, info),
+        count=counts(int(statistics.median(one.ticks for one in whole)), counter, info),
         layers=tuple(LayerMeasurement(y, counts(int(statistics.median(t)), counter, info)) for y, t in rows),
         flash_bytes=flash_bytes,
         ram_bytes=ram_bytes,

@@ -20,9 +20,11 @@ from elftools.elf.elffile import ELFFile
 from ..boards.board import Board
 from ..codegen.sources import Sources
 from ..errors import BudgetError, OutputError, ToolError
+from .step_calls import Steps, check_calls
 
 MANIFEST = "manifest.json"
 COMPILER = "arm-none-eabi-gcc"
+OBJDUMP = "arm-none-eabi-objdump"
 INSTALL = {
     COMPILER: "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "make": "apt-get install make",
@@ -137,15 +139,43 @@ def _tail(text: str, lines: int = 30) -> str:
     return "\n".join(kept[-lines:])
 
 
-def build(sources: Sources, board: Board, directory: Path) -> Firmware:
+def build(sources: Sources, board: Board, directory: Path, steps: Steps) -> Firmware:
     """Write `sources` to `directory` and compile them with the cross compiler."""
     write(sources.files, directory)
     make(directory, WERROR="-Werror")
-    return firmware(directory, board)
+    return firmware(directory, board, steps)
 
 
-def firmware(directory: Path, board: Board) -> Firmware:
+def build_host(directory: Path, steps: Steps, sanitize: bool = False) -> Path:
+    """The program of the project in `directory` for this computer."""
+    make(directory, "host", WERROR="-Werror", SANITIZE="1" if sanitize else "")
+    runner = directory / "build" / ("host_sanitized" if sanitize else "host") / "mq_host"
+    if runner.read_bytes()[:4] == b"\x7fELF":  # not on macOS
+        check_calls(runner, steps, "objdump", _compiler(runner.parent))
+    return runner
+
+
+def try_library(sources: Sources, board: Board, steps: Steps) -> None:
+    """Compile a library as its user's program would, to see that the cross compiler keeps all of it."""
+    need(COMPILER)
+    c_files = [name for name in sources.files if name.endswith(".c") and name.startswith("src/")]
+    flags = ["-std=c11", *board.compiler_flags, "-O2", "-ffunction-sections", "-fdata-sections"]
+    with tempfile.TemporaryDirectory() as folder:
+        write(sources.files, Path(folder))
+        elf = Path(folder, "library.elf")
+        # An executable that begins with the network: what it needs of the C library stays open.
+        ends = ["-nostdlib", f"-Wl,-e,{steps.prefix}_run,--unresolved-symbols=ignore-all", "-o", str(elf)]
+        command = [COMPILER, *flags, "-Isrc", *c_files, *ends]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ToolError(f"{COMPILER} failed:\n{_tail(done.stderr)}")
+        version = subprocess.run([COMPILER, "--version"], capture_output=True, text=True, check=False).stdout
+        check_calls(elf, steps, OBJDUMP, f"{version.partition(chr(10))[0]} with {' '.join(flags)}")
+
+
+def firmware(directory: Path, board: Board, steps: Steps) -> Firmware:
     """What stands built in `directory`. BudgetError when it is larger than the board."""
+    check_calls(directory / "firmware.elf", steps, OBJDUMP, _compiler(directory / "build"))
     sections = _sections(directory / "firmware.elf")
     flash, ram = _usage(sections, board)
     for what, used, there in (("flash", flash, board.flash.bytes), ("RAM", ram, board.ram.bytes)):
@@ -153,6 +183,12 @@ def firmware(directory: Path, board: Board) -> Firmware:
             raise BudgetError(f"the firmware takes {used:,} bytes of {what}, {board.name} has {there:,}")
     digest = (directory / "build" / "digest.txt").read_text().strip()
     return Firmware(directory / "firmware.elf", digest, flash, ram, sections)
+
+
+def _compiler(directory: Path) -> str:
+    """Version and flags, as the Makefile wrote them down."""
+    version, _, flags = (directory / "compiler.txt").read_text().strip().partition("\n")
+    return f"{version} with {flags}"
 
 
 def _sections(elf: Path) -> dict[str, tuple[int, int]]:

@@ -18,13 +18,11 @@ from ..device.link import Link
 from ..device.measure import measure, modelled
 from ..device.measurement import Layer, Measurement
 from ..device.transport import Transport, open_port
-from ..device.wire import DeviceInfo
+from ..device.wire import DeviceInfo, Run
 from ..errors import DeviceError, ToolError
 from ..ir import Array, DType
 from .folder import ProjectFolder, check_inputs, split_outputs
-
-BENCH_SEED = 1
-"""The input that is timed: made on the board. Kernels take the same time for every input, to within a few cycles."""
+from .seeded import BENCH_SEED
 
 
 class Dut:
@@ -112,7 +110,10 @@ class Dut:
         )
 
     def bench(self, runs: int = 3) -> Measurement:
-        """Time the whole inference and each layer; the counter says what kind of number it is."""
+        """Time the whole inference and each layer; the counter says what kind of number it is.
+
+        DeviceError where the inference that is timed has another answer than the interpreter's.
+        """
         self.link.seed(BENCH_SEED)
         if self._counts_file is not None:
             return self._modelled(self._counts_file)
@@ -120,7 +121,7 @@ class Dut:
 
     def _modelled(self, counts_file: Path) -> Measurement:
         project, firmware = self.project, self.project.firmware
-        self.link.run(read=False)
+        self._check_answer(self.link.run(read=False))
         layers = [_layer(row) for row in project.manifest["layers"]]
         return modelled(
             cycle_model.read(counts_file)[-1],
@@ -138,11 +139,22 @@ class Dut:
             self.link,
             self.project.board,
             [_layer(row) for row in self.project.manifest["layers"]],
+            check=self._check_answer,
             is_counting=self._is_counting,
             flash_bytes=firmware.flash_bytes,
             ram_bytes=firmware.ram_bytes,
             runs=runs,
         )
+
+    def _check_answer(self, found: Run) -> None:
+        expected = self.project.seeded_crc
+        if found.crc != expected:
+            project, port = self.project, "" if self._port is None else f" --port {self._port}"
+            raise DeviceError(
+                f"{project.board.name}: the outputs of the timed inference have CRC-32 {found.crc:08x}, the "
+                f"interpreter's {expected:08x}; a wrong answer has no time. The first layer that differs: "
+                f"mcuquant validate {project.directory} --layers{port}"
+            )
 
     def _transport(self, stack: ExitStack) -> Transport:
         project = self.project

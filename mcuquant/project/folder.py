@@ -16,6 +16,7 @@ from ..codegen.application import LIBRARY
 from ..codegen.sensor_node import Node, NodeRun
 from ..errors import CalibrationError, OutputError, ToolError
 from ..firmware_build import build
+from ..firmware_build.step_calls import Steps
 from ..ir import Array, DType
 
 HOST_TIMEOUT_S = 600
@@ -87,6 +88,18 @@ class ProjectFolder:
         return tuple(_port(p) for p in self.manifest["outputs"])
 
     @property
+    def steps(self) -> Steps:
+        """What a build of it has to call."""
+        return Steps.of_manifest(self.manifest)
+
+    @property
+    def seeded_crc(self) -> int:
+        """CRC-32 of the interpreter's outputs for the input that is timed."""
+        if "answer" not in self.manifest:
+            raise OutputError(f"{self.directory} has no answer to compare the board's with: compile it again")
+        return int(self.manifest["answer"]["outputs_crc"], 16)
+
+    @property
     def firmware(self) -> build.Firmware:
         """The built firmware. OutputError when it was compiled with --no-build and `make` was not run since."""
         if self.manifest.get("app") == LIBRARY:
@@ -95,7 +108,7 @@ class ProjectFolder:
             )
         if not (self.directory / "firmware.elf").is_file():
             raise OutputError(f"{self.directory} is not built: run make -C {self.directory}")
-        return build.firmware(self.directory, self.board)
+        return build.firmware(self.directory, self.board, self.steps)
 
     def run_host(self, *inputs: Array, sanitize: bool = False) -> tuple[Array, ...]:
         """The C of the project on this computer: stored values in, (N, ...) for each input; the outputs, (N, ...)."""
@@ -122,8 +135,7 @@ class ProjectFolder:
     def _host(self, data: bytes, sanitize: bool) -> bytes:
         if self.manifest.get("app") == LIBRARY:
             raise OutputError(f"{self.directory} is a library, without a program to run; compile it with --app dut too")
-        build.make(self.directory, "host", WERROR="-Werror", SANITIZE="1" if sanitize else "")
-        runner = self.directory / "build" / ("host_sanitized" if sanitize else "host") / "mq_host"
+        runner = build.build_host(self.directory, self.steps, sanitize)
         done = subprocess.run([runner], input=data, capture_output=True, timeout=HOST_TIMEOUT_S, check=False)
         if done.returncode:
             raise ToolError(f"{runner} failed: {done.stderr.decode(errors='replace').strip() or done.returncode}")

@@ -175,14 +175,8 @@ def link_device(sources: Sequence[Path], directory: Path, cpu: str, optimize: Co
     machine, flash, ram = MACHINES[cpu]
     script, elf = directory / "device.ld", directory / "device.elf"
     script.write_text(_LINKER_SCRIPT.format(flash=flash, ram=ram))
-    compiler = [
-        "arm-none-eabi-gcc",
-        *optimize,
-        *ARM[cpu],
-        "--specs=nano.specs",
-        "--specs=rdimon.specs",
-        "-nostartfiles",
-    ]
+    specs = ("--specs=nano.specs", "--specs=rdimon.specs", "-nostartfiles")
+    compiler = ["arm-none-eabi-gcc", *optimize, *ARM[cpu], *specs]
     flags = ("-T", str(script), "-Wl,--no-warn-rwx-segments", "-o", str(elf))
     compile_c(compiler, [*sources, _beside("device_start.c"), memory], directory, *flags)
     quiet = ("-display", "none", "-monitor", "none", "-serial", "none")

@@ -13,11 +13,11 @@ enum { MAGIC_CRASHED = 0x6D714661, MAGIC_KEPT = 0x6D716B70 }; /* the reset to co
 static mq_fault_t record __attribute__((section(".noinit")));
 static uint32_t activity __attribute__((section(".noinit")));
 /* The handler's own: the stack it interrupted may have none left. */
-uint32_t mq_fault_stack[STACK_WORDS] __attribute__((section(".noinit"), aligned(8)));
+uint32_t mq_fault_stack[STACK_WORDS] __attribute__((section(".noinit"), aligned(8), used));
 static bool crashed;
 static volatile uint32_t raised; /* a cause that the core did not find itself */
 
-_Noreturn void mq_fault_handle(const uint32_t *frame);
+__attribute__((used)) _Noreturn void mq_fault_handle(const uint32_t *frame);
 
 static uint32_t record_crc(void)
 {
