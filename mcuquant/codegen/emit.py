@@ -39,7 +39,7 @@ def emit(program: Program, board: Board, app: Application) -> Sources:
     `board` is at the rate of the application (`Application.board`).
     """
     files = {
-        **_model_files(program),
+        **model_files(program),
         **_kernel_files(program),
         **_runtime_files(board, app.wire),
         **_extra_files(program, app),
@@ -53,7 +53,7 @@ def emit(program: Program, board: Board, app: Application) -> Sources:
 
 def emit_library(program: Program, board: Board) -> Sources:
     """Model and kernels alone, for a program of the user's own: by CMake, Zephyr, Arduino or PlatformIO."""
-    files = {**_model_files(program), **_kernel_files(program), **_copy("", ("mq.h", "mq.c"))}
+    files = {**model_files(program), **_kernel_files(program), **_copy("", ("mq.h", "mq.c"))}
     _check_names(program, files)
     name = program.prefix.removeprefix("mq_")
     for path, template in LIBRARY_FILES.items():
@@ -77,11 +77,14 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _model_files(program: Program) -> dict[str, str]:
-    return {
-        f"src/{program.prefix}.h": render("model.h.j2", program=program),
-        f"src/{program.prefix}.c": render("model.c.j2", program=program),
-    }
+def model_files(program: Program) -> dict[str, str]:
+    """The network's own files below src/, by path: its interface, its steps and its constants."""
+    return {path: render(template, program=program) for path, template in _model_templates(program).items()}
+
+
+def _model_templates(program: Program) -> dict[str, str]:
+    constants = {f"src/{program.prefix}_weights.h": "model_weights.h.j2"} if program.arrays else {}
+    return {f"src/{program.prefix}.h": "model.h.j2", f"src/{program.prefix}.c": "model.c.j2", **constants}
 
 
 def kernel_headers() -> dict[str, Path]:
@@ -164,8 +167,8 @@ def _makefile(files: Mapping[str, str], board: Board, program: Program) -> dict[
 
 def _check_names(program: Program, files: Mapping[str, str]) -> None:
     """The model's names must not meet one of ours (`--name input` would make a second mq_input)."""
-    own = {f"src/{program.prefix}.h", f"src/{program.prefix}.c", "src/board.h"}
-    taken = re.compile(rf"\b{program.prefix}(_run|_step|_input|_output)?\b")
+    own = {*_model_templates(program), "src/board.h"}
+    taken = re.compile(rf"\b{program.prefix}(_run|_step|_input|_output|_weights)?\b")
     clash = next((path for path, text in files.items() if path not in own and taken.search(text)), None)
     if clash and program.prefix != "mq_model":
         raise ModelError(f"name {program.prefix[3:]!r} is taken: {clash} uses {program.prefix}; choose another name")

@@ -113,7 +113,7 @@ def test_compile_takes_a_recipe_for_the_weights(files: Files, tmp_path: Path) ->
     result = mcuquant("compile", files.pt2, *options)
     assert result.exit_code == 0, result.output
     assert "note: quantization: weights by double-linear, y = floor(w*s1 + 1/2)*s2\n" in result.stdout
-    assert " of 4 bits" in (tmp_path / "n" / "src" / "mq_model.c").read_text()
+    assert " of 4 bits" in (tmp_path / "n" / "src" / "mq_model_weights.h").read_text()
 
 
 def test_compile_finds_bits_for_a_budget(files: Files, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from nets import random_inputs
 from mcuquant._assets import folder
 from mcuquant.arithmetic import interpreter
 from mcuquant.boards.core import CORES, Core
-from mcuquant.codegen.emit import kernel_headers, render
+from mcuquant.codegen.emit import kernel_headers, model_files
 from mcuquant.codegen.lower import lower
 from mcuquant.codegen.program import Program
 from mcuquant.ir import Array, Graph, Tensor
@@ -128,10 +128,10 @@ def lowered(graph: Graph, index: int, core: Core = PLAIN, name: str = "", goal: 
 
 
 def model_sources(programs: Sequence[Program], directory: Path) -> list[Path]:
-    """The models' .c and .h, and a table of all; paths of the .c files."""
+    """The models' own files, and a table of all; paths of the .c files."""
     for program in programs:
-        for kind in ("h", "c"):
-            (directory / f"{program.prefix}.{kind}").write_text(render(f"model.{kind}.j2", program=program))
+        for path, text in model_files(program).items():
+            (directory / Path(path).name).write_text(text)
     includes = "\n".join(f'#include "{p.prefix}.h"' for p in programs)
     table = ", ".join(f"&{p.prefix}" for p in programs)
     (directory / "models.h").write_text(f"{includes}\nstatic const mq_model_t *const models[] = {{{table}}};\n")
