@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import mcuquant as mq
 from mcuquant import flow
 from mcuquant.boards.board import Region, load_board
 from mcuquant.demo.train import build as demo_network
-from mcuquant.errors import BudgetError, DeviceError, GraphError, McuquantError, ModelError, OutputError, ToolError
+from mcuquant.errors import BudgetError, GraphError, McuquantError, ModelError, OutputError, ToolError
 from mcuquant.firmware_build import build
 from mcuquant.ir import Array, Graph
 from mcuquant.project.project import Project
@@ -83,14 +84,45 @@ def test_steps_on_the_board_are_those_of_the_interpreter(demo_graph: Graph, tmp_
 
 
 @pytest.mark.emulator
-def test_a_board_that_runs_another_build_is_refused(tmp_path: Path) -> None:
+def test_firmware_of_another_project_is_refused(tmp_path: Path) -> None:
     one = mq.compile(conv_graph(3), output=tmp_path / "one")
     other = mq.compile(conv_graph(4), output=tmp_path / "other")
+    shutil.copytree(other.directory / "build", one.directory / "build", dirs_exist_ok=True)
     shutil.copy(other.directory / "firmware.elf", one.directory / "firmware.elf")
-    found, wanted = ((p.directory / "build" / "digest.txt").read_text()[:12] for p in (other, one))
-    assert message(DeviceError, one.connect().__enter__) == (
-        f"qemu-mps2-an386 (QEMU): the board runs another build: the digest of its firmware begins {found}, that of the "
-        f"project {wanted}; flash the project's firmware first"
+    assert message(OutputError, one.connect().__enter__) == (
+        f"{one.directory / 'src' / 'board.h'} has changed since the firmware was built; "
+        f"build it again: make -B -C {one.directory}"
+    )
+
+
+@pytest.mark.emulator
+def test_firmware_older_than_its_sources_is_refused(tmp_path: Path) -> None:
+    """Whatever of them changed, and whatever the clock of the files says."""
+    project = mq.compile(conv_graph(3), output=tmp_path / "net")
+    folder = project.directory
+    assert len(project.firmware.digest) == 64
+    for name in ("src/mq_model.c", "src/linker.ld", "Makefile"):
+        path, times = folder / name, (folder / name).stat()
+        text = path.read_text()
+        path.write_text(text + "\n")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert message(OutputError, lambda: project.firmware) == (
+            f"{path} has changed since the firmware was built; build it again: make -B -C {folder}"
+        )
+        path.write_text(text)
+    elf = folder / "firmware.elf"
+    elf.write_bytes(elf.read_bytes() + b"\0")
+    assert message(OutputError, lambda: project.firmware) == (
+        f"{elf} is not the result of the last build; build it again: make -B -C {folder}"
+    )
+    build.make(folder, "-B")
+    (folder / "src" / "mq_model.c").write_text((folder / "src" / "mq_model.c").read_text() + "\n")
+    build.make(folder)
+    assert len(project.firmware.digest) == 64
+    shutil.rmtree(folder / "build")
+    assert message(OutputError, lambda: project.firmware) == (
+        f"{folder} has no record of what its firmware was built from; compile the network again: "
+        f"mcuquant compile MODEL -o {folder}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -112,7 +113,7 @@ def make(directory: Path, *targets: str, **variables: str) -> None:
         region, excess = overflow[1].upper(), int(overflow[2])
         raise BudgetError(f"the firmware does not fit: {region} overflows by {excess:,} bytes")
     if done.returncode:
-        raise ToolError(f"make failed in {directory}:\n{_tail(done.stderr or done.stdout)}")
+        raise ToolError(f"make failed:\n{_tail(done.stderr or done.stdout)}")
 
 
 def need(tool: str) -> str:
@@ -174,14 +175,18 @@ def try_library(sources: Sources, board: Board, steps: Steps) -> None:
 
 
 def firmware(directory: Path, board: Board, steps: Steps) -> Firmware:
-    """What stands built in `directory`. BudgetError when it is larger than the board."""
+    """The firmware built in `directory`.
+
+    BudgetError when it is larger than the board, OutputError when it was not built from the files that are there now,
+    BuildError when the compiler dropped a step.
+    """
+    digest = _checked_digest(directory)
     check_calls(directory / "firmware.elf", steps, OBJDUMP, _compiler(directory / "build"))
     sections = _sections(directory / "firmware.elf")
     flash, ram = _usage(sections, board)
     for what, used, there in (("flash", flash, board.flash.bytes), ("RAM", ram, board.ram.bytes)):
         if used > there:
             raise BudgetError(f"the firmware takes {used:,} bytes of {what}, {board.name} has {there:,}")
-    digest = (directory / "build" / "digest.txt").read_text().strip()
     return Firmware(directory / "firmware.elf", digest, flash, ram, sections)
 
 
@@ -189,6 +194,31 @@ def _compiler(directory: Path) -> str:
     """Version and flags, as the Makefile wrote them down."""
     version, _, flags = (directory / "compiler.txt").read_text().strip().partition("\n")
     return f"{version} with {flags}"
+
+
+def _checked_digest(directory: Path) -> str:
+    """The digest of the firmware, if the sources, the Makefile and the ELF file are those of that build."""
+    out, again = directory / "build", f"build it again: make -B -C {directory}"
+    try:
+        listed = [line.split(maxsplit=1) for line in (out / "sources.sha256").read_text().splitlines()]
+        digest, elf_hash = (out / "firmware.id").read_text().split()
+        current = (out / "digest.txt").read_text().strip()
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{directory} has no record of what its firmware was built from; compile the network again: "
+            f"mcuquant compile MODEL -o {directory}"
+        ) from error
+    for expected, name in listed:
+        path = directory / name
+        if not path.is_file() or _sha256(path) != expected:
+            raise OutputError(f"{path} has changed since the firmware was built; {again}")
+    if digest != current or _sha256(directory / "firmware.elf") != elf_hash:
+        raise OutputError(f"{directory / 'firmware.elf'} is not the result of the last build; {again}")
+    return digest
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _sections(elf: Path) -> dict[str, tuple[int, int]]:
