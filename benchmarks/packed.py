@@ -103,7 +103,7 @@ class _Net:
         fields = self.weights(self.rng, w_shape)
         w = replace(Tensor(n, w_shape, DType.INT8, Role.CONSTANT, q=QParams.of(0.01)), **fields)  # type: ignore[arg-type]
         bias = self.rng.integers(-500, 500, w_shape[0]).astype(np.int32)
-        spread = float(np.sqrt((w.steps.astype(float) ** 2).sum() / w_shape[0])) * 80
+        spread = float(np.sqrt((w.integer_values.astype(float) ** 2).sum() / w_shape[0])) * 80
         y = QParams.of(0.02 * 0.01 * spread / 60, -128)
         self.tensors[n] = w
         self.tensors[n + 1] = Tensor(n + 1, bias.shape, DType.INT32, Role.CONSTANT, data=bias)

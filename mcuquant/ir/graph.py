@@ -174,17 +174,18 @@ class Tensor:
         return 0 if self.q is None else self.q.zero_point
 
     @property
-    def steps(self) -> Array:
-        """A constant's multipliers * (data - zero points) as int32: real = scale * steps."""
-        assert self.data is not None, f"tensor {self.id} ({self.name!r}) is no constant"
-        steps = self.data.astype(np.int32) - self.zero_point
+    def integer_values(self) -> Array:
+        """multiplier * (data - zero point) of a constant's elements, as int32: real = scale * integer_values."""
+        if self.data is None:
+            raise GraphError(f"tensor {self.id} ({self.name!r}) is {self.role}, expected a constant")
+        values = self.data.astype(np.int32) - self.zero_point
         if self.q is None or self.q.axis is None:
-            return np.asarray(steps)
+            return np.asarray(values)
         along = [-1 if i == self.q.axis else 1 for i in range(len(self.shape))]
         if self.q.zero_points:
-            steps = steps - np.array(self.q.zero_points, np.int32).reshape(along)
+            values = values - np.array(self.q.zero_points, np.int32).reshape(along)
         return np.asarray(
-            steps * np.array(self.q.multipliers or (1,), np.int32).reshape(along if self.q.multipliers else [1])
+            values * np.array(self.q.multipliers or (1,), np.int32).reshape(along if self.q.multipliers else [1])
         )
 
 

@@ -1,6 +1,6 @@
 """Kernels for weights of 8 bits, for layers whose packed weights are so few that flash does not matter: depthwise.
 
-Packed weights are then stored as their steps, one a byte, where these fit.
+Packed weights are then stored as their integer values, one a byte, where these fit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..ir import QParams, Tensor
 from .shared.packing import is_packed
-from .variant import Site, Variant, apart, has_steps
+from .variant import Site, Variant, apart, has_integer_values
 
 
 def expanded(variants: Sequence[Variant]) -> tuple[Variant, ...]:
@@ -23,7 +23,7 @@ def expanded(variants: Sequence[Variant]) -> tuple[Variant, ...]:
 
 def _expanded(variant: Variant) -> Variant:
     def takes(site: Site) -> bool:
-        plain = plain_site(site) if is_packed(site) or has_steps(site) else None
+        plain = plain_site(site) if is_packed(site) or has_integer_values(site) else None
         return plain is not None and variant.applies(plain)
 
     def plain(site: Site) -> Site:
@@ -45,7 +45,7 @@ def _expanded(variant: Variant) -> Variant:
 
 @lru_cache(maxsize=16)
 def plain_site(site: Site) -> Site | None:
-    """The operation with the steps of its weights for weights; None where they do not fit 8 bits."""
+    """The operation with the integer values of its weights as weights; None where they do not fit 8 bits."""
     w = _plain_weights(site.ins[1])
     if w is None:
         return None
@@ -54,9 +54,9 @@ def plain_site(site: Site) -> Site | None:
 
 
 def _plain_weights(w: Tensor) -> Tensor | None:
-    q, steps, (low, high) = w.q, w.steps, w.dtype.range()
+    q, values, (low, high) = w.q, w.integer_values, w.dtype.range()
     assert q is not None
-    if int(steps.min()) < low or int(steps.max()) > high:
+    if int(values.min()) < low or int(values.max()) > high:
         return None
     plain = QParams(q.scale, 0, q.axis if len(q.scale) > 1 else None)
-    return replace(w, bits=w.dtype.bits, q=plain, palette=None, data=steps.astype(np.int8))
+    return replace(w, bits=w.dtype.bits, q=plain, palette=None, data=values.astype(np.int8))

@@ -246,7 +246,7 @@ class Variant:
     """The call is one of several, of a strip of rows each, and this is what follows each; see `strips`."""
 
     def applies(self, site: Site) -> bool:
-        known = self.unpacks or not (has_steps(site) or has_palette(site))
+        known = self.unpacks or not (has_integer_values(site) or has_palette(site))
         return known and isinstance(site.op, self.op) and self.takes(site)
 
 
@@ -271,7 +271,7 @@ def has_palette(site: Site) -> bool:
     return isinstance(site.op, WEIGHTED) and site.ins[1].palette is not None
 
 
-def has_steps(site: Site) -> bool:
+def has_integer_values(site: Site) -> bool:
     """Whether the operation's weights mean something else than their stored values."""
     if not isinstance(site.op, WEIGHTED):
         return False

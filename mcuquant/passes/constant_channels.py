@@ -145,7 +145,7 @@ def _whole(graph: Graph) -> set[int]:
 
 def _wanted(graph: Graph, op: Op, x: Interval, kept_outputs: Array) -> Array:
     """Input channels with a weight for a kept output, but for those that go into the bias."""
-    w = graph[op.inputs[1]].steps
+    w = graph[op.inputs[1]].integer_values
     used = (w[kept_outputs].reshape(-1, w.shape[-1]) != 0).any(axis=0)
     fixed, value = always(x)
     return np.asarray(used & ~(fixed & foldable(graph, op, value)))

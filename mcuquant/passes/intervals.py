@@ -61,7 +61,7 @@ def _widened(graph: Graph, op: Weighted, x: Interval, y: Interval) -> Interval:
     """`y`, but anything where a weight that is not zero meets an input that varies."""
     w = graph[op.inputs[1]]
     moves = (x.low != x.high).astype(np.float64)
-    varies = products(graph, op, moves, (w.steps != 0).astype(np.float64)).reshape(y.low.shape) > 0
+    varies = products(graph, op, moves, (w.integer_values != 0).astype(np.float64)).reshape(y.low.shape) > 0
     whole = _anything(graph.out(op))
     return Interval(np.where(varies, whole.low, y.low), np.where(varies, whole.high, y.high))
 

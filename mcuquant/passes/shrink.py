@@ -89,7 +89,7 @@ def _folded_bias(graph: Graph, op: Op, x: Interval, dropped: Array, outs: Array)
 
 
 def _contribution(graph: Graph, op: Op, x: Interval, dropped: Array) -> Array:
-    w = graph[op.inputs[1]].steps
+    w = graph[op.inputs[1]].integer_values
     fixed, value = always(x)
     folded = dropped & fixed & foldable(graph, op, value)
     sums = w.astype(np.int64).reshape(w.shape[0], -1, w.shape[-1]).sum(axis=1)

@@ -99,7 +99,7 @@ class _Walk:
     def _with_bias(self, op: Op, bias: Tensor, values: Array, w: Tensor) -> Tensor:
         x = self.graph[op.inputs[0]]
         assert x.q is not None
-        limit = bias_limit(w, channel_axis(op), x.dtype, int(np.abs(w.steps).max(initial=0)))
+        limit = bias_limit(w, channel_axis(op), x.dtype, int(np.abs(w.integer_values).max(initial=0)))
         return stored_bias(bias, values, x.q, w, limit, x.dtype)
 
 

@@ -189,7 +189,7 @@ def real_values(t: Tensor) -> Array:
     scales = np.asarray(t.q.scale, np.float64)
     if t.q.axis is not None and len(scales) > 1:
         scales = scales.reshape([-1 if i == t.q.axis else 1 for i in range(len(t.shape))])
-    real: Array = t.steps * scales
+    real: Array = t.integer_values * scales
     return real.reshape(-1)
 
 

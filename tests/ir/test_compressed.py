@@ -38,7 +38,7 @@ def expanded(graph: Graph) -> Graph:
     def change(w: Tensor, axis: int) -> Tensor:
         assert w.q is not None
         q = QParams.of(w.q.scale, 0, axis if len(w.q.scale) > 1 else None)
-        return replace(w, q=q, bits=8, palette=None, data=w.steps.astype(np.int8))
+        return replace(w, q=q, bits=8, palette=None, data=w.integer_values.astype(np.int8))
 
     return with_weights(graph, change)
 
@@ -79,8 +79,8 @@ def test_a_palette_of_too_many_values_is_refused() -> None:
 def test_steps() -> None:
     q = QParams.of(0.5, 0, 0, zero_points=(1, -2), multipliers=(3, 255))
     w = replace(weights(conv()), shape=(2, 2), data=np.array([[1, -128], [127, 0]], np.int8), q=q)
-    assert w.steps.tolist() == [[0, -387], [129 * 255, 510]]
-    assert replace(w, q=QParams.of(0.5, 7)).steps.tolist() == [[-6, -135], [120, -7]]
+    assert w.integer_values.tolist() == [[0, -387], [129 * 255, 510]]
+    assert replace(w, q=QParams.of(0.5, 7)).integer_values.tolist() == [[-6, -135], [120, -7]]
 
 
 def test_they_are_shown() -> None:

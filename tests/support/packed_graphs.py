@@ -24,7 +24,7 @@ _WORTH = 40
 def _as_large(graph: Graph) -> Graph:
     def change(w: Tensor, _: int) -> Tensor:
         assert w.q is not None
-        up = _WORTH / max(1, int(np.abs(w.steps).max()))
+        up = _WORTH / max(1, int(np.abs(w.integer_values).max()))
         return replace(w, q=replace(w.q, scale=tuple(float(np.float32(s * up)) for s in w.q.scale)))
 
     return with_weights(graph, change)

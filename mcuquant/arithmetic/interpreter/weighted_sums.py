@@ -117,7 +117,7 @@ def operands(graph: Graph, op: Weighted, inputs: Sequence[Array]) -> tuple[Array
     if is_float(graph.out(op)):
         return inputs[0], inputs[1]
     p: ConvParams = params(graph, op)
-    return inputs[0].astype(np.float64) - p.x_zero, graph[op.inputs[1]].steps.astype(np.float64)
+    return inputs[0].astype(np.float64) - p.x_zero, graph[op.inputs[1]].integer_values.astype(np.float64)
 
 
 def finish(graph: Graph, op: Weighted, acc: Array, inputs: Sequence[Array]) -> Array:

@@ -13,9 +13,9 @@ Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
 
 @dataclass(frozen=True, slots=True)
 class ConvParams:
-    """acc = bias[o] + sum((x - x_zero) * w.steps); y = clamp(requantize(acc, multipliers[o]) + y_zero).
+    """acc = bias[o] + sum((x - x_zero) * w.integer_values); y = clamp(requantize(acc, multipliers[o]) + y_zero).
 
-    `w.steps` are the stored weights less their zero point, times their channel's multiplier where they have one.
+    `w.integer_values` are the stored weights minus their zero point, times their channel's multiplier if any.
     Padding adds nothing to acc.
     """
 

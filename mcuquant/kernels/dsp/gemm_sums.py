@@ -21,7 +21,7 @@ def pack(site: Site) -> Array:
 
 def folded_bias(site: Site) -> Array:
     """What is added to sum(w * x), modulo 2^32: the biases, less the input's zero point."""
-    sums = site.ins[1].steps.astype(np.int64).reshape(len(weights(site)), -1).sum(axis=1)
+    sums = site.ins[1].integer_values.astype(np.int64).reshape(len(weights(site)), -1).sum(axis=1)
     folded = bias(site).astype(np.int64) - conv_params(site).x_zero * sums
     return np.asarray(folded.astype(np.uint64).astype(np.uint32).view(np.int32))
 

@@ -11,7 +11,7 @@ from ..dsp.gemm_sums import folded_bias
 from ..shared.overlap import FREE
 from ..shared.packing import index_bits, is_packed
 from ..shared.weighted_layer import check, conv_params, requantize_blobs, weights
-from ..variant import CALL, Arg, Blob, In, Out, Record, Scratch, Site, Struct, Value, Variant, has_steps
+from ..variant import CALL, Arg, Blob, In, Out, Record, Scratch, Site, Struct, Value, Variant, has_integer_values
 
 OUTPUTS = 4
 """At a time."""
@@ -22,7 +22,7 @@ _MOST_INDEX_BITS = 4
 
 def takes(site: Site) -> bool:
     x, w = site.ins[:2]
-    typed = x.dtype is site.out.dtype is DType.INT8 and w.is_constant and (is_packed(site) or has_steps(site))
+    typed = x.dtype is site.out.dtype is DType.INT8 and w.is_constant and (is_packed(site) or has_integer_values(site))
     if not (site.core.dsp and typed):
         return False
     if w.palette is None:

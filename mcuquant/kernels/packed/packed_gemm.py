@@ -32,12 +32,12 @@ _BEHIND = 14
 
 
 @lru_cache(maxsize=16)
-def _steps(site: Site) -> Array | None:
-    """(outputs, inputs of whole words) of int8; None where steps do not fit, or a pair of them does not fit 16 bits."""
-    steps = site.ins[1].steps
-    if int(steps.min()) < -128 or int(steps.max()) > 127:
+def _integer_values(site: Site) -> Array | None:
+    """(outputs, inputs of whole words) of int8; None where a value does not fit, or a pair not 16 bits."""
+    values = site.ins[1].integer_values
+    if int(values.min()) < -128 or int(values.max()) > 127:
         return None
-    flat = padded(steps.astype(np.int8).reshape(len(steps), -1))
+    flat = padded(values.astype(np.int8).reshape(len(values), -1))
     return flat if pairs_fit(flat) else None
 
 
@@ -56,7 +56,7 @@ class Storage:
 
 def takes(site: Site, form: Form, storage: Storage) -> bool:
     """Steps of 8 bits, where the form is proven exact."""
-    fits = site.core.dsp and storage.takes(site) and _steps(site) is not None
+    fits = site.core.dsp and storage.takes(site) and _integer_values(site) is not None
     return fits and form.constants(site) is not None
 
 
@@ -81,7 +81,7 @@ def record(site: Site) -> Record:
 
 
 def _words(site: Site) -> int:
-    flat = _steps(site)
+    flat = _integer_values(site)
     assert flat is not None
     return int(flat.shape[1]) // 4
 
@@ -104,7 +104,7 @@ def _is_offered(site: Site, blocks: int) -> bool:
 
 def _constants(site: Site, form: Form) -> tuple[Array, Array]:
     """Starts, and a row an output of what `form` takes, or a single row where all are alike; int32."""
-    found, flat = form.constants(site), _steps(site)
+    found, flat = form.constants(site), _integer_values(site)
     assert found is not None
     assert flat is not None
     rows = found[1] if (found[1] != found[1][0]).any() else found[1][:1]

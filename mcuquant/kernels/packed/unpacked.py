@@ -30,7 +30,7 @@ from ..variant import (
     Struct,
     Value,
     Variant,
-    has_steps,
+    has_integer_values,
     image_fields,
     stride_fields,
 )
@@ -42,13 +42,13 @@ _SHARE, _LEAST_BYTES = 0.25, 2048
 def takes(site: Site) -> bool:
     """Of int8 all, no groups, weights packed or with zero points or multipliers."""
     x, w = site.ins[:2]
-    typed = x.dtype is site.out.dtype is DType.INT8 and w.is_constant and (is_packed(site) or has_steps(site))
+    typed = x.dtype is site.out.dtype is DType.INT8 and w.is_constant and (is_packed(site) or has_integer_values(site))
     return typed and (isinstance(site.op, FullyConnected) or w.shape[3] == x.shape[3])
 
 
 def _takes_plain(site: Site) -> bool:
     """Steps are unpacked to 16 bits."""
-    return takes(site) and int(np.abs(site.ins[1].steps).max(initial=0)) < 1 << 15
+    return takes(site) and int(np.abs(site.ins[1].integer_values).max(initial=0)) < 1 << 15
 
 
 def _takes_blocks(site: Site) -> bool:

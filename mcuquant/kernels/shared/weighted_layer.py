@@ -9,7 +9,7 @@ import numpy as np
 from ...arithmetic.parameters import ConvParams, params
 from ...ir import Array
 from ...ir.ops import DepthwiseConv2D, FullyConnected
-from ..variant import Blob, Site, Value, check_sums, has_steps, span
+from ..variant import Blob, Site, Value, check_sums, has_integer_values, span
 from .packing import is_packed
 
 ACCUMULATOR_BITS = {32: 32, 64: 48}
@@ -56,7 +56,7 @@ def sums(site: Site) -> tuple[Array, Array]:
     Not to be written to: every kernel asks, of the same layer one after the other.
     """
     p = conv_params(site)
-    w = site.ins[1].steps.astype(np.int64)
+    w = site.ins[1].integer_values.astype(np.int64)
     by_channel = w[0].reshape(-1, w.shape[3]).T if isinstance(site.op, DepthwiseConv2D) else w.reshape(w.shape[0], -1)
     low, high = span(site.ins[0], p.x_zero)
     start = np.clip(bias(site).astype(np.int64), -(1 << 62), 1 << 62)
@@ -73,7 +73,7 @@ def check(site: Site) -> None:
 
 def in_stream(site: Site) -> bool:
     """Whether the plain kernels read the weights from a packed stream: bits, codebooks, or a meaning of their own."""
-    return is_packed(site) or (has_steps(site) and not _is_fully_connected(site))
+    return is_packed(site) or (has_integer_values(site) and not _is_fully_connected(site))
 
 
 def _is_fully_connected(site: Site) -> bool:

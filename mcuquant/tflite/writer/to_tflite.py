@@ -43,8 +43,9 @@ def _expanded(graph: Graph) -> Graph:
 
 
 def _plain_weights(t: Tensor, takes_zero_point: bool) -> Tensor:
-    """`t` with steps for values where it has what .tflite has no word for. A fully connected layer's may have a zero
-    point.
+    """`t` with its integer values as data where .tflite cannot describe its storage.
+
+    The weights of a fully connected layer may have a zero point.
     """
     narrow = t.bits not in (4, t.dtype.bits)
     t = replace(t, palette=None, bits=0 if narrow else t.bits)
@@ -53,15 +54,15 @@ def _plain_weights(t: Tensor, takes_zero_point: bool) -> Tensor:
         return t
     if takes_zero_point and not (q.zero_points or q.multipliers):
         return t
-    steps, (low, high) = t.steps, t.dtype.range()
-    if int(steps.min()) < low or int(steps.max()) > high:
+    values, (low, high) = t.integer_values, t.dtype.range()
+    if int(values.min()) < low or int(values.max()) > high:
         what = "multipliers" if q.multipliers else "a zero point"
         raise refuse(
-            f"tensor {t.id} ({t.name!r}) has weights with {what} that make {steps.min()} to {steps.max()} of them",
+            f"tensor {t.id} ({t.name!r}) has weights with {what} that make {values.min()} to {values.max()} of them",
             "use symmetric weights, or fewer bits",
         )
     plain = QParams(q.scale, 0, q.axis if len(q.scale) > 1 else None)
-    return replace(t, bits=0, q=plain, data=steps.astype(t.dtype.numpy))
+    return replace(t, bits=0, q=plain, data=values.astype(t.dtype.numpy))
 
 
 def _check(tensor: Tensor) -> None:
