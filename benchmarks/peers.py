@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 SOURCE = """\
 TensorFlow Lite Micro (commit 90b983c2) with CMSIS-NN (commit 99f736a6), GCC 12.2 at -O2, one inference without the
-initialisation at boot. Cycles, on the emulated Cortex-M4, are those of the same instruction timings: Arm's manual, zero
-wait states, a taken branch 2 more. Instructions are counted in QEMU. The arena is what its interpreter reports to use.
-Flash is model, code and tables, with the kernels for int8 alone. The figures were recorded to the digits shown;
-`make bench` does not measure them anew."""
+initialization at boot. Cycles, on the emulated Cortex-M4, use the same instruction timings: Arm's manual, zero
+wait states, 2 more for a taken branch. Instructions are counted in QEMU. The arena is the size that its interpreter reports.
+Flash is model, code and tables, with int8 kernels only. The figures were recorded to the digits shown;
+`make bench` does not measure them again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from .peers import SOURCE, TFLM
 HEAD = """\
 # Results
 
-Written by `make bench`. The boards are emulated by QEMU: cycles are modelled from Arm's instruction timings at zero
-wait states ([the model](../docs/cycle-model.md)), instructions are counted. Neither is a board's time.
+`make bench` writes this file. The boards are emulated by QEMU: cycles are modelled from Arm's instruction timings at zero
+wait states ([cycle model](../docs/cycle-model.md)), instructions are counted. Neither is a board's time.
 """
 LEGEND = """\
-MACs are those of the model's file, also where fewer are computed. Flash in bytes: weights with biases, requantization
-and tables; code of the network alone; and the firmware with the application that speaks on the wire.
+MACs are those of the model's file, even where fewer are executed. Flash in bytes: weights including biases, requantization
+parameters and tables; code of the network alone; and the whole firmware including the serial application.
 """
 
 
@@ -44,7 +44,7 @@ def _equality(cases: Sequence[Case]) -> str:
     tflm = f", in {with_tflm} of {len(cases)} runs also TensorFlow Lite Micro's" if with_tflm else ""
     return f"""\
 In the same run, all {total:,} bytes of output for random inputs equalled the interpreter's{tflm}.
-Every count was taken twice, on boards booted anew, and was the same.
+Every count was taken twice, on freshly booted boards, and was the same.
 """
 
 
@@ -75,7 +75,7 @@ def _beside_tflm(cases: Sequence[Case]) -> str:
         if case := found.get((name, False, Objective.SPEED)):
             rows.append([name, "Cortex-M55: instructions", *_versus(TFLM[name].m55_instructions, [case.instructions])])
     head = ["model", "", "TFLM + CMSIS-NN", *(text for objective in Objective for text in (objective.value, "ratio"))]
-    return f"## Beside TensorFlow Lite Micro\n\n{table(head, rows, texts=2)}\n{SOURCE}\n" if rows else ""
+    return f"## Comparison with TensorFlow Lite Micro\n\n{table(head, rows, texts=2)}\n{SOURCE}\n" if rows else ""
 
 
 def _m4_rows(name: str, ours: Sequence[Case | None]) -> Iterable[list[str]]:
