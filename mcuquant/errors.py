@@ -53,5 +53,9 @@ class DeviceError(McuquantError):
     """The board does not answer, answers wrongly, or runs other firmware than expected."""
 
 
+class AbsentPortError(DeviceError):
+    """The port does not exist, or nothing listens there: the board is not connected."""
+
+
 class ConfigError(McuquantError):
     """A file of settings is misspelt, or says what cannot be."""

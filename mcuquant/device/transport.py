@@ -11,7 +11,7 @@ from typing import Protocol
 
 import serial
 
-from ..errors import DeviceError
+from ..errors import AbsentPortError, DeviceError
 
 _PORT_ERRORS: tuple[type[Exception], ...] = (serial.SerialException, OSError)
 """pyserial's own, and what it lets through of the system's."""
@@ -94,7 +94,7 @@ class SerialTransport:
         try:
             self._serial = _opened(port, baud)
         except _SETTING_ERRORS as error:
-            raise DeviceError(f"{port}: cannot be opened: {_reason(error)}") from error
+            raise _not_opened(port, error) from error
 
     def write(self, data: bytes) -> None:
         try:
@@ -135,16 +135,27 @@ def _opened(port: str, baud: int) -> serial.SerialBase:
     return serial.Serial(port, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, exclusive=True)
 
 
-def _reason(error: Exception) -> str:
-    """The system's word for it, and what helps."""
+def _errno(error: Exception) -> int | None:
     number = getattr(error, "errno", None)
     if number is None and error.args and isinstance(error.args[0], int):
         number = error.args[0]
+    return number
+
+
+def _reason(error: Exception) -> str:
+    """The system's word for it, and what helps."""
+    number = _errno(error)
     if number is None:
         return str(error)
     return os.strerror(number) + _HELP.get(number, "")
 
 
+def _not_opened(port: str, error: Exception) -> DeviceError:
+    kind = AbsentPortError if _errno(error) in _ABSENT else DeviceError
+    return kind(f"{port}: cannot be opened: {_reason(error)}")
+
+
+_ABSENT = (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.ECONNREFUSED)
 _HELP = {
     errno.EAGAIN: " (another program holds the port; close it)",
     errno.EBUSY: " (another program holds the port; close it)",
@@ -177,7 +188,7 @@ def _connected(name: str, connect: Callable[[socket.socket], None], family: sock
         connect(made)
     except OSError as error:
         made.close()
-        raise DeviceError(f"{name}: cannot be opened: {_reason(error)}") from error
+        raise _not_opened(name, error) from error
     return made
 
 

@@ -132,6 +132,7 @@ def select(board: Board, wish: Wish, found: Sequence[Plugged]) -> Selected:
     if wish.port:
         return Selected(wish.port, wish.probe, None, "--mq-port")
     if board.is_emulated:
+        _check_no_desk_is_named(board, wish)
         return Selected(None, None, None, "emulated")
     if (row := _mapped(board, wish)) is not None:
         return Selected(row.serial, row.id or wish.probe, row.baud, wish.map_name)
@@ -139,6 +140,18 @@ def select(board: Board, wish: Wish, found: Sequence[Plugged]) -> Selected:
     if one is None:
         raise NoBoardError(f"no {board.name} is plugged in, and no --mq-port or hardware map names one")
     return Selected(one.port, one.serial or None, None, "--mq-probe" if wish.probe else "the only one plugged in")
+
+
+def _check_no_desk_is_named(board: Board, wish: Wish) -> None:
+    """BoardError where the user named boards on a desk and the firmware is for an emulated one."""
+    connected = sorted({row.board for row in wish.rows if row.connected})
+    named = "--mq-probe" if wish.probe else wish.map_name if connected else ""
+    if named:
+        boards = f": {', '.join(connected)}" if connected else ""
+        raise BoardError(
+            f"{named} names a board on the desk, but the firmware is for {board.name}, which is emulated; "
+            f"compile it for the board on the desk{boards}"
+        )
 
 
 def _name(board: str) -> str:

@@ -66,6 +66,8 @@ class TestDut:
         found = self.run(*(inputs if isinstance(inputs, tuple) else (inputs,)))
         ours = found if isinstance(found, tuple) else (found,)
         theirs = expected if isinstance(expected, tuple) else (expected,)
+        if not all(len(x) for x in ours):
+            raise AssertionError("expect_equal was given 0 samples: nothing was compared")
         if len(ours) != len(theirs):
             raise AssertionError(f"the network has {len(ours)} outputs, {len(theirs)} were expected")
         for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
@@ -92,6 +94,35 @@ class TestDut:
                 f"at most {max_us:,.1f} µs were expected"
             )
         return made
+
+    def expect_cycles(self, max_cycles: int) -> Measurement:
+        """AssertionError with both sides when one inference takes more; else the measurement.
+
+        The count has the unit of the board's counter, which the message names: cycles of a board, modelled cycles or
+        instructions of an emulated one.
+        """
+        __tracebackhide__ = True
+        measurement = self.bench()
+        if measurement.count > max_cycles:
+            raise AssertionError(
+                f"one inference takes {measurement.count:,} {measurement.counter.value} on {measurement.board}, "
+                f"at most {max_cycles:,} were expected"
+            )
+        return measurement
+
+    def expect_ram(self, max_bytes: int) -> int:
+        """AssertionError with both sides when the firmware's static RAM (arena, stack, application) is larger.
+
+        Returns its size in bytes.
+        """
+        __tracebackhide__ = True
+        ram_bytes = self.project.firmware.ram_bytes
+        if ram_bytes > max_bytes:
+            raise AssertionError(
+                f"the firmware takes {ram_bytes:,} bytes of RAM on {self.project.board.name}, "
+                f"at most {max_bytes:,} were expected"
+            )
+        return ram_bytes
 
     def facts(self) -> dict[str, Any]:
         """What ran where, as plain values."""

@@ -1,6 +1,6 @@
 """Drivers for labgrid: the boards of a farm run the tests that a board on the desk runs. docs/farm.md shows how.
 
-imports: [mcuquant.labgrid]
+imports: [mcuquant.testing.labgrid]
 targets:
   main:
     resources:
@@ -11,8 +11,7 @@ targets:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +25,7 @@ from labgrid.step import step
 from labgrid.util.proxy import proxymanager
 
 from ..device.flash import flash
+from ..errors import BoardError
 from ..project.project import Project
 from .board_selection import Selected
 from .hil import TestDut, connected
@@ -100,15 +100,29 @@ def has_board(config: Any) -> bool:
     return target is not None and any(isinstance(driver, McuquantDriver) for driver in target.drivers)
 
 
-@contextmanager
-def target_board(config: Any) -> Iterator[TestDut]:
-    """The board of target "main" in the environment that labgrid's pytest plugin was given."""
-    target = config.stash[LABGRID_ENV_KEY].get_target()
-    driver = target.get_driver(McuquantDriver)
-    try:
-        yield driver.connection
-    finally:
-        target.deactivate(driver)
+def target_directory(config: Any) -> Path:
+    """The folder of the project that the driver of target "main" names."""
+    return _project(_driver(config, activate=False)).directory
+
+
+def target_board(config: Any, directory: Path) -> TestDut:
+    """The board of target "main" in the environment that labgrid's pytest plugin was given.
+
+    BoardError when the test is of another project than the one that the environment names.
+    """
+    named = target_directory(config)
+    if directory.resolve() != named.resolve():
+        raise BoardError(
+            f"labgrid's target runs the project {named}, but the test is of {directory}; "
+            f"name it in the environment: McuquantDriver: {{project: {directory}}}"
+        )
+    shared: TestDut = _driver(config).connection
+    return TestDut(shared.dut, shared.selected, shared.flashed)
+
+
+def _driver(config: Any, activate: bool = True) -> McuquantDriver:
+    driver: McuquantDriver = config.stash[LABGRID_ENV_KEY].get_target().get_driver(McuquantDriver, activate=activate)
+    return driver
 
 
 def _project(driver: Any) -> Project:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
+    from .board_pool import BoardPool
     from .board_selection import Wish
     from .hil import TestDut
 
@@ -27,15 +28,19 @@ _OPTIONS = (
     ("--mq-hardware-map", "FILE", "boards of this desk, in the format of Zephyr's Twister"),
     ("--mq-record", "FILE", "write what ran where, and what was measured, as JSON"),
 )
+_MEASURED = ("counter", "cycles", "instructions", "latency_us", "flash_bytes", "ram_bytes")
 _FACTS = ("board", "core", "digest", "firmware", "port", "probe", "selected_by", "flashed")
-_RAN = pytest.StashKey[dict[str, Any]]()
+_RAN = pytest.StashKey[Callable[[], dict[str, Any]]]()
 _OUTCOME = pytest.StashKey[str]()
+_REASON = pytest.StashKey[str]()
+_POOL: pytest.StashKey[BoardPool] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("mcuquant", "boards that run networks (mcuquant)")
     for name, metavar, text in _OPTIONS:
         group.addoption(name, metavar=metavar, help=text)
+    group.addoption("--mq-require", action="store_true", help="fail tests whose board or firmware is absent")
 
 
 @pytest.hookimpl(trylast=True)
@@ -70,49 +75,80 @@ def mq_board_name(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def mq_firmware(pytestconfig: pytest.Config) -> Path:
-    """The folder of the project; a conftest.py may override it with one that compiles."""
+    """The folder of the project under test: --mq-firmware, or that of labgrid's target.
+
+    A conftest.py, a test module or a class may override it with one that compiles, of any scope, parametrized too.
+    """
     directory = pytestconfig.getoption("--mq-firmware")
-    if directory is None:
-        pytest.skip("no firmware to test: --mq-firmware DIR names a project made by mcuquant compile")
-    return Path(directory)
+    if directory is not None:
+        return Path(directory)
+    if _has_labgrid(pytestconfig):
+        from .labgrid import target_directory
 
-
-@pytest.fixture(scope="session")
-def mq_device(request: pytest.FixtureRequest) -> Iterator[TestDut]:
-    """The connected board, for the whole session: labgrid's target where there is one, else as the options say."""
-    with ExitStack() as stack:
         with _told():
-            device = stack.enter_context(_connection(request))
-        yield device
-
-
-def _connection(request: pytest.FixtureRequest) -> AbstractContextManager[TestDut]:
-    if request.config.pluginmanager.hasplugin("labgrid"):
-        from .labgrid import has_board, target_board
-
-        if has_board(request.config):
-            return target_board(request.config)
-    from ..device.plugged import plugged
-    from ..project.project import Project
-    from .board_selection import NoBoardError, select
-    from .hil import connected
-
-    project = Project.open(request.getfixturevalue("mq_firmware"))
-    try:
-        return connected(project, select(project.board, _wish(request.config), plugged()))
-    except NoBoardError as error:
-        pytest.skip(str(error))
+            return target_directory(pytestconfig)
+    return _absent(pytestconfig, "no firmware to test: --mq-firmware DIR names a project made by mcuquant compile")
 
 
 @pytest.fixture
-def mq_dut(request: pytest.FixtureRequest) -> Iterator[TestDut]:
-    """A board that runs the project: run(x), bench(), expect_equal(x, y), expect_latency(max_us=...), reset()."""
-    device: TestDut = request.getfixturevalue("mq_device")
+def mq_dut(request: pytest.FixtureRequest, mq_firmware: Path) -> Iterator[TestDut]:
+    """A board that runs the project in `mq_firmware`, as this test sees it.
+
+    run(x), bench(), expect_equal(x, y), expect_latency(max_us=...), expect_cycles(max_cycles=...),
+    expect_ram(max_bytes=...), expect_node(raw), reset().
+    """
+    with _told():
+        device = _device(request.config, Path(mq_firmware))
     if device.is_emulated and request.node.get_closest_marker("hardware"):
         pytest.skip(f"needs a board on the desk, and {device.project.board.name} is emulated")
-    device.measurements.clear()
+    facts = device.facts()
+    request.node.stash[_RAN] = lambda: {**facts, "measurements": [m.to_json() for m in device.measurements]}
     yield device
-    request.node.stash[_RAN] = device.facts()
+    if request.node.stash.get(_OUTCOME, "failed") == "failed":
+        _pool(request.config).drop(device)
+
+
+def _device(config: pytest.Config, directory: Path) -> TestDut:
+    """The connected board that runs what `directory` holds."""
+    if _has_labgrid(config):
+        from .labgrid import target_board
+
+        return target_board(config, directory)
+    from ..device.plugged import plugged
+    from ..errors import AbsentPortError
+    from ..project.project import Project
+    from .board_selection import NoBoardError, select
+
+    project = Project.open(directory)
+    try:
+        return _pool(config).device(project, select(project.board, _wish(config), plugged()))
+    except (NoBoardError, AbsentPortError) as error:
+        return _absent(config, str(error))
+
+
+def _pool(config: pytest.Config) -> BoardPool:
+    if _POOL not in config.stash:
+        from .board_pool import BoardPool
+
+        config.stash[_POOL] = BoardPool()
+        config.add_cleanup(config.stash[_POOL].close)
+    return config.stash[_POOL]
+
+
+def _absent(config: pytest.Config, reason: str) -> NoReturn:
+    """Without its board or its firmware a test is skipped; with --mq-require it fails."""
+    if config.getoption("--mq-require"):
+        raise pytest.fail.Exception(f"{reason} (--mq-require)", pytrace=False) from None
+    pytest.skip(reason)
+
+
+def _has_labgrid(config: pytest.Config) -> bool:
+    """Whether labgrid's plugin was given an environment whose main target is a board of ours."""
+    if not config.pluginmanager.hasplugin("labgrid"):
+        return False
+    from .labgrid import has_board
+
+    return has_board(config)
 
 
 @contextmanager
@@ -123,7 +159,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except McuquantError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _wish(config: pytest.Config) -> Wish:
@@ -144,22 +180,57 @@ def _wish(config: pytest.Config) -> Wish:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With a test's last report goes what it ran on: to JUnit as properties, to the record as a whole."""
+    """With a test's last report goes what it ran on: to JUnit as properties, to the record as a whole.
+
+    A report of a failure names the board and the firmware.
+    """
     report = yield
-    facts = item.stash.get(_RAN, None)
-    if report.when == "call":
-        item.stash[_OUTCOME] = report.outcome
-    if facts is not None and report.when == "teardown":
-        report.user_properties += [(f"mcuquant.{name}", facts[name]) for name in _FACTS if facts[name] is not None]
-        for made in facts["measurements"]:
-            names = ("counter", "cycles", "instructions", "latency_us", "flash_bytes", "ram_bytes")
-            report.user_properties += [(f"mcuquant.{name}", made[name]) for name in names if name in made]
-        report.__dict__["mcuquant"] = {"test": item.nodeid, "outcome": item.stash.get(_OUTCOME, "error"), **facts}
+    if "mq_dut" not in getattr(item, "fixturenames", ()):
+        return report
+    facts_of = item.stash.get(_RAN, None)
+    if report.when == "call" or not report.passed:
+        item.stash[_OUTCOME] = _outcome(report)
+    if report.failed and facts_of is not None:
+        report.sections.append(("mcuquant", _ran_on(facts_of())))
+    if report.when == "teardown":
+        _add_record(item, report, {} if facts_of is None else facts_of())
+    elif report.when == "setup" and not report.passed:
+        item.stash[_REASON] = _reason(report)
     return report
 
 
+def _outcome(report: pytest.TestReport) -> str:
+    return "error" if report.failed and report.when != "call" else report.outcome
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Why a test did not run."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+    return text.removeprefix("Skipped: ").strip()
+
+
+def _ran_on(facts: Mapping[str, Any]) -> str:
+    return (
+        f"ran on {facts['board']} ({facts['port']}, selected by {facts['selected_by']}), firmware {facts['firmware']}, "
+        f"digest {facts['digest'][:12]}"
+    )
+
+
+def _add_record(item: pytest.Item, report: pytest.TestReport, facts: Mapping[str, Any]) -> None:
+    report.user_properties += [(f"mcuquant.{name}", facts[name]) for name in _FACTS if facts.get(name) is not None]
+    for measurement in facts.get("measurements", ()):
+        report.user_properties += [(f"mcuquant.{name}", measurement[name]) for name in _MEASURED if name in measurement]
+    reason = {"reason": item.stash[_REASON]} if _REASON in item.stash else {}
+    report.__dict__["mcuquant"] = {
+        "test": item.nodeid,
+        "outcome": item.stash.get(_OUTCOME, "error"),
+        **reason,
+        **facts,
+    }
+
+
 class _Recorder:
-    """Hears of every test, those of xdist's workers too, and writes the record at the end."""
+    """Receives the report of every test, those of xdist's workers too, and writes the record at the end."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path

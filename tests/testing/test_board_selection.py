@@ -65,7 +65,15 @@ def test_then_the_only_board_plugged_in() -> None:
 
 
 def test_emulated_boards_need_nothing() -> None:
-    assert select(EMULATED, wish(rows=(ROW,)), [ONE, TWO]) == Selected(None, None, None, "emulated")
+    assert select(EMULATED, wish(), [ONE, TWO]) == Selected(None, None, None, "emulated")
+    unplugged = Row(False, "", "nucleo_f411re", "", "", "/dev/ttyACM9", None)
+    assert select(EMULATED, wish(rows=(unplugged,)), []) == Selected(None, None, None, "emulated")
+
+
+def test_a_board_on_the_desk_is_not_taken_for_an_emulated_one() -> None:
+    end = f"names a board on the desk, but the firmware is for {EMULATED.name}, which is emulated; compile it for the"
+    assert message(lambda: select(EMULATED, wish(probe="02"), [ONE])) == f"--mq-probe {end} board on the desk"
+    assert message(lambda: select(EMULATED, wish(rows=(ROW,)), [])) == f"map.yml {end} board on the desk: nucleo-f411re"
 
 
 def test_none_is_there() -> None:

@@ -120,7 +120,9 @@ def test_on_an_emulated_board(pytester: pytest.Pytester, emulated: Project) -> N
     result = run(pytester, "--mq-firmware", emulated.directory, "--mq-record", "r.json", "--junit-xml", "j.xml")
     result.assert_outcomes(passed=2, skipped=1)
     result.stdout.fnmatch_lines(["*needs a board on the desk, and qemu-mps2-an386 is emulated"])
-    answers, latency = json.loads((pytester.path / "r.json").read_text())["runs"]
+    answers, latency, skipped = json.loads((pytester.path / "r.json").read_text())["runs"]
+    reason = "needs a board on the desk, and qemu-mps2-an386 is emulated"
+    assert (skipped["outcome"], skipped["reason"]) == ("skipped", reason)
     assert (answers["board"], answers["port"], answers["selected_by"]) == ("qemu-mps2-an386", "emulated", "emulated")
     assert (answers["digest"], answers["firmware"]) == (emulated.firmware.digest, str(emulated.directory))
     assert (answers["outcome"], answers["measurements"]) == ("passed", [])
@@ -141,7 +143,11 @@ def test_the_record_is_whole_under_xdist(pytester: pytest.Pytester, emulated: Pr
         passed=2, skipped=1
     )
     runs = json.loads((pytester.path / "r.json").read_text())["runs"]
-    assert sorted(entry["test"].partition("::")[2] for entry in runs) == ["test_answers", "test_latency"]
+    assert sorted(entry["test"].partition("::")[2] for entry in runs) == [
+        "test_answers",
+        "test_latency",
+        "test_on_the_desk",
+    ]
 
 
 def test_on_a_board_behind_a_port(pytester: pytest.Pytester, desk: Project, port: str) -> None:
@@ -186,13 +192,82 @@ def test_a_board_that_is_not_there_skips(pytester: pytest.Pytester, desk: Projec
     result.stdout.fnmatch_lines(["*no nucleo-f411re is plugged in, and no --mq-port or hardware map names one"])
 
 
+def test_a_port_that_is_not_there_skips(pytester: pytest.Pytester, emulated: Project) -> None:
+    prepared(pytester, emulated)
+    options = ("--mq-firmware", emulated.directory, "--mq-port", "unix:none")
+    result = run(pytester, *options, "--mq-record", "r.json")
+    result.assert_outcomes(skipped=3)
+    reason = "unix:none: cannot be opened: No such file or directory"
+    result.stdout.fnmatch_lines([f"*{reason}"])
+    runs = json.loads((pytester.path / "r.json").read_text())["runs"]
+    assert [(entry["outcome"], entry["reason"]) for entry in runs] == [("skipped", reason)] * 3
+    demanded = run(pytester, *options, "--mq-require", "--mq-record", "r.json")
+    demanded.assert_outcomes(errors=3)
+    demanded.stdout.fnmatch_lines([f"{reason} (--mq-require)"])
+    runs = json.loads((pytester.path / "r.json").read_text())["runs"]
+    assert [(entry["outcome"], entry["reason"]) for entry in runs] == [("error", f"{reason} (--mq-require)")] * 3
+
+
+def test_firmware_can_be_demanded(pytester: pytest.Pytester, emulated: Project) -> None:
+    prepared(pytester, emulated)
+    result = run(pytester, "--mq-require")
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(["no firmware to test: --mq-firmware DIR names a project * (--mq-require)"])
+
+
+def test_failures_name_what_they_ran_on(pytester: pytest.Pytester, emulated: Project) -> None:
+    prepared(pytester, emulated, max_us=0.001)
+    result = run(pytester, "--mq-firmware", emulated.directory)
+    result.assert_outcomes(passed=1, failed=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        [
+            f"ran on qemu-mps2-an386 (emulated, selected by emulated), firmware {emulated.directory}, "
+            f"digest {emulated.firmware.digest[:12]}"
+        ]
+    )
+
+
+EXPECTATIONS = """
+import numpy as np
+import pytest
+
+def test_limits(mq_dut):
+    m = mq_dut.bench()
+    assert mq_dut.expect_cycles(m.count).count == m.count
+    assert mq_dut.expect_ram(m.ram_bytes) == m.ram_bytes
+    with pytest.raises(AssertionError) as caught:
+        mq_dut.expect_cycles(m.count - 1)
+    assert str(caught.value) == (
+        f"one inference takes {m.count:,} {m.counter.value} on qemu-mps2-an386, at most {m.count - 1:,} were expected")
+    with pytest.raises(AssertionError) as caught:
+        mq_dut.expect_ram(m.ram_bytes - 1)
+    assert str(caught.value) == (
+        f"the firmware takes {m.ram_bytes:,} bytes of RAM on qemu-mps2-an386, "
+        f"at most {m.ram_bytes - 1:,} were expected")
+
+def test_nothing_is_compared(mq_dut):
+    with pytest.raises(AssertionError) as caught:
+        mq_dut.expect_equal(np.load("x.npy")[:0], np.load("y.npy")[:0])
+    assert str(caught.value) == "expect_equal was given 0 samples: nothing was compared"
+"""
+
+
+def test_expectations(pytester: pytest.Pytester, emulated: Project) -> None:
+    prepared(pytester, emulated)
+    pytester.makepyfile(EXPECTATIONS)
+    run(pytester, "--mq-firmware", emulated.directory).assert_outcomes(passed=2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--mq-firmware", "."], "* is not a compiled project (no readable manifest.json); make one: *"),
         (["--mq-hardware-map", "none.yml"], "none.yml: the hardware map cannot be read: No such file or directory"),
         (["--mq-board", "pico"], "--mq-board says pico, but the firmware is for qemu-mps2-an386; compile it for pico"),
-        (["--mq-port", "unix:none"], "unix:none: cannot be opened: No such file or directory"),
+        (
+            ["--mq-probe", "0661"],
+            "--mq-probe names a board on the desk, but the firmware is for qemu-mps2-an386, which is *",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -202,6 +277,7 @@ def test_mistakes_are_one_sentence(
     result = run(pytester, "--mq-firmware", emulated.directory, *arguments, "-k", "answers")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([sentence])
+    assert result.stdout.str().count(sentence.strip("* ").split(";")[0].replace("*", "")) == 1
     assert "Traceback" not in result.stdout.str()
 
 
