@@ -1,12 +1,13 @@
 """Convolutions joined with the pooling behind them, where that makes a plan better.
 
-It saves memory, for the image between the two never exists whole, and takes a little more time and code. So it is tried
-where memory is what a plan is about, or where the limits are not kept without.
+It saves memory, for the image between the two never exists whole. Most often it takes a little more time and code; rows
+that the pooling leaves out are not computed at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..boards.core import Core
 from ..ir import Graph, Level
@@ -18,28 +19,45 @@ from .arena import Plan, live_at
 from .goal import Goal
 from .objective import Objective
 from .options import Filter
-from .plan_search import rank, search
+from .plan_search import Candidates, candidates, rank
 
 _MOST_PAIRS = 8
 """In a network for which this is tried: those that have more pool nothing to speak of."""
 
 
-def joined(graph: Graph, core: Core, goal: Goal, only: Filter, plain: Plan) -> Plan:
-    """The best of `plain`, all pairs joined, and only those joined that are too wide for the arena so reached."""
-    if goal.objective is not Objective.BALANCED and not _excess(plain, goal):
-        return plain
-    fused = fuse_pool(graph, _is_computed(graph, core, only))
+def best_plan(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan:
+    """The best plan of the graph with no pair joined, all of them, those that are faster so, or need most memory.
+
+    No plan for another objective is faster than the one for speed: slowness is measured by the quickest of all graphs.
+    """
+    separate = candidates(graph, core, goal, only)
+    fused = fuse_pool(graph, _is_computed(graph, core, only)) if separate.ceilings else graph
     if fused is graph or sum(isinstance(op, ConvPool) for op in fused.ops) > _MOST_PAIRS:
-        return plain
+        return separate.best(goal, separate.quickest.cycles)
 
-    def planned(network: Graph) -> Plan:
-        return search(verify(network, Level.LOWERABLE), core, goal, only, plain.quickest_cycles)
+    def joined(network: Graph) -> Candidates:
+        return candidates(verify(network, Level.LOWERABLE), core, goal, only)
 
-    plans = [plain, planned(fused)]
+    graphs = [separate, joined(fused)]
+    faster = fuse_pool(graph, lambda op: op in fused.ops and _is_faster(graph, op, *graphs))
+    if graph.ops != faster.ops != fused.ops:
+        graphs.append(joined(faster))
+    quickest = min(
+        (g.quickest for g in graphs), key=lambda plan: rank(plan, replace(goal, objective=Objective.SPEED), 0)
+    )
+    plans = [g.best(goal, quickest.cycles) for g in graphs]
+    if goal.objective is Objective.SPEED and not _excess(separate.quickest, goal):
+        return quickest
     wide = fuse_pool(graph, lambda op: op in fused.ops and _is_wide(graph, op, plans[1].arena_bytes))
-    if graph.ops != wide.ops != fused.ops:
-        plans.append(planned(wide))
-    return min(plans, key=lambda plan: rank(plan, goal, plain.quickest_cycles))
+    if wide.ops not in (graph.ops, fused.ops, faster.ops):
+        plans.append(joined(wide).best(goal, quickest.cycles))
+    return min(plans, key=lambda plan: rank(plan, goal, quickest.cycles))
+
+
+def _is_faster(graph: Graph, op: ConvPool, separate: Candidates, together: Candidates) -> bool:
+    """The joined operation takes fewer cycles than its two parts."""
+    parts = sum(separate.cycles(graph.ops.index(part)) for part in (op.conv, op.pool))
+    return together.cycles(together.layout.graph.ops.index(op)) < parts
 
 
 def _excess(plan: Plan, goal: Goal) -> int:

@@ -38,24 +38,45 @@ _ARENA_WEIGHT, _CYCLES_WEIGHT = 10, 5
 Rank = tuple[float, ...]
 
 
-def search(graph: Graph, core: Core, goal: Goal, only: Filter, quickest_cycles: int = 0) -> Plan:
-    """The best plan; it may be above the goal's limits where all are.
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a plan of one graph is chosen from, and its plan for speed."""
 
-    `quickest_cycles` are what slowness is measured by; where they are not given, those of this graph's plan for speed.
-    """
+    layout: Layout
+    options: Mapping[int, tuple[Option, ...]]
+    footprints: Mapping[Option, int]
+    """Bytes of each option's own footprint: no arena of a plan with it is smaller."""
+    ceilings: Sequence[int]
+    """Arenas in bytes that are tried, the lowest first."""
+    quickest: Plan
+
+    def cycles(self, op_index: int) -> int:
+        """Of the fastest option of an operation."""
+        return self.options[op_index][0].cost.cycles
+
+    def best(self, goal: Goal, quickest_cycles: int) -> Plan:
+        """The best plan; it may be above the goal's limits where all are.
+
+        `quickest_cycles` are what slowness is measured by.
+        """
+        if goal.objective is Objective.SPEED or not self.ceilings:
+            return self.quickest
+        judge = _Judge(goal, goal.objective, quickest_cycles)
+        search = _Search(self.layout, self.options, self.footprints, judge)
+        return replace(search.better(search.best(self.ceilings), self.quickest), quickest_cycles=quickest_cycles)
+
+
+def candidates(graph: Graph, core: Core, goal: Goal, only: Filter) -> Candidates:
+    """All options of every operation, priced; of a network that is too large to weigh them, the first ones alone."""
     layout = Layout.of(graph, core)
     if sum(not t.is_constant for t in graph.tensors.values()) > _MOST_TENSORS:
-        return _first(graph, core, layout, only)
-    found = {i: options(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)}
-    floors = {option: layout.footprint(i, option) for i, some in found.items() for option in some}
-    lowest = max((min(floors[option] for option in some) for some in found.values()), default=0)
-    heights = _spread(sorted({floor for floor in floors.values() if floor >= lowest} or {0}))
-    fastest = _Search(layout, found, floors, _Judge(goal, Objective.SPEED, 0))
-    quickest = fastest.best(heights[::-1])
-    if goal.objective is Objective.SPEED:
-        return quickest
-    aimed = _Search(layout, found, floors, _Judge(goal, goal.objective, quickest_cycles or quickest.cycles))
-    return replace(aimed.better(aimed.best(heights), quickest), quickest_cycles=aimed.judge.quickest)
+        return Candidates(layout, {}, {}, (), _first(graph, core, layout, only))
+    by_op = {i: options(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)}
+    footprints = {option: layout.footprint(i, option) for i, some in by_op.items() for option in some}
+    lowest = max((min(footprints[option] for option in some) for some in by_op.values()), default=0)
+    ceilings = _spread(sorted({nbytes for nbytes in footprints.values() if nbytes >= lowest} or {0}))
+    search = _Search(layout, by_op, footprints, _Judge(goal, Objective.SPEED, 0))
+    return Candidates(layout, by_op, footprints, ceilings, search.best(ceilings[::-1]))
 
 
 def rank(plan: Plan, goal: Goal, quickest_cycles: int) -> Rank:

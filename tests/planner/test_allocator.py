@@ -112,6 +112,7 @@ def test_the_plan_is_whole(seed: int) -> None:
     """Every operation but reshapes has a step; every tensor lies inside the arena, aligned as its elements need."""
     graph = random_network(np.random.default_rng(seed))
     planned = plan(graph, CORES["cortex-m0plus"])
+    graph = planned.graph
     assert [s.op_index for s in planned.steps] == [i for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)]
     assert planned.arena_bytes % ARENA_ALIGNMENT == 0
     for i, t in graph.tensors.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from graphs import random_inputs
+from graphs import random_inputs, random_network
 from harness import assert_equal, compile_host
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +28,7 @@ from mcuquant.passes.fuse_pool import fuse_pool
 from mcuquant.planner import Goal, Limits, Plan, plan
 from mcuquant.planner.objective import Objective
 from mcuquant.planner.options import every
-from mcuquant.planner.plan_search import search
+from mcuquant.planner.plan_search import candidates
 from mcuquant.reporting.describe import describe
 from mcuquant.reporting.details import details_of
 from mcuquant.testing.differ import Oracle
@@ -41,13 +41,20 @@ def network(*outputs: int) -> Graph:
     return classic(np.random.default_rng(1), outputs=outputs or (16, 32))
 
 
+def separate(graph: Graph) -> Plan:
+    """The plan without joined pairs."""
+    goal = Goal(Objective.BALANCED)
+    choice = candidates(graph, M4, goal, every)
+    return choice.best(goal, choice.quickest.cycles)
+
+
 def kinds(found: Plan) -> list[str]:
     return [found.graph.ops[step.op_index].kind for step in found.steps]
 
 
 def test_a_classic_network_takes_less_than_half_the_arena() -> None:
     graph = network()
-    plain, found = search(graph, M4, Goal(Objective.BALANCED), every), plan(graph, M4, Goal(Objective.BALANCED))
+    plain, found = separate(graph), plan(graph, M4, Goal(Objective.BALANCED))
     speed = plan(graph, M4)
     assert kinds(found) == ["Conv2D+MaxPool2D", "Conv2D+MaxPool2D", "FullyConnected"]
     assert found.arena_bytes < 0.45 * plain.arena_bytes
@@ -65,6 +72,14 @@ def test_speed_joins_nothing_unless_memory_is_short() -> None:
     roomy = plan(graph, M4, Goal(Objective.SPEED, room=Limits(ram_bytes=10_000)))
     assert roomy.arena_bytes <= 10_000
     assert roomy.cycles < plan(graph, M4, Goal(Objective.SPEED, Limits(ram_bytes=6000))).cycles
+
+
+def test_speed_joins_what_is_faster_joined() -> None:
+    """Rows that the pooling leaves out are not computed."""
+    graph = random_network(np.random.default_rng(124))
+    speed, balanced = plan(graph, M4), plan(graph, M4, Goal(Objective.BALANCED))
+    assert kinds(speed)[0] == "DepthwiseConv2D+AvgPool2D"
+    assert speed.cycles <= balanced.cycles
 
 
 def test_pairs_that_fit_below_the_arena_stay_two_steps() -> None:
