@@ -8,8 +8,8 @@ from dataclasses import dataclass
 SOURCE = """\
 TensorFlow Lite Micro (commit 90b983c2) with CMSIS-NN (commit 99f736a6), GCC 12.2 at -O2, one inference without the
 initialization at boot. Cycles, on the emulated Cortex-M4, use the same instruction timings: Arm's manual, zero
-wait states, 2 more for a taken branch. Instructions are counted in QEMU. The arena is the size that its interpreter reports.
-Flash is model, code and tables, with int8 kernels only. The figures were recorded to the digits shown;
+wait states, 2 more for a taken branch. Instructions are counted in QEMU. The arena is the size that its interpreter
+reports. Flash is model, code and tables, with int8 kernels only. The figures were recorded to the digits shown;
 `make bench` does not measure them again."""
 
 

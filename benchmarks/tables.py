@@ -13,12 +13,12 @@ from .peers import SOURCE, TFLM
 HEAD = """\
 # Results
 
-`make bench` writes this file. The boards are emulated by QEMU: cycles are modelled from Arm's instruction timings at zero
-wait states ([cycle model](../docs/cycle-model.md)), instructions are counted. Neither is a board's time.
+`make bench` writes this file. The boards are emulated by QEMU: cycles are modelled from Arm's instruction timings at
+zero wait states ([cycle model](../docs/cycle-model.md)), instructions are counted. Neither is a board's time.
 """
 LEGEND = """\
-MACs are those of the model's file, even where fewer are executed. Flash in bytes: weights including biases, requantization
-parameters and tables; code of the network alone; and the whole firmware including the serial application.
+MACs are those of the model's file, even where fewer are executed. Flash in bytes: weights including biases,
+requantization parameters and tables; code of the network alone; and the firmware including the serial application.
 """
 
 
