@@ -68,7 +68,7 @@ HOMES = {
     "torch": ("torch_import/", "demo/", "compression/"),
     "torchao": ("compression/",),
     "torch_pruning": ("compression/",),
-    "optuna": ("compression/recipe_search.py",),
+    "optuna": ("compression/recipe_search.py", "compression/trial_sampler.py"),
     "tflite": ("tflite/",),
     "flatbuffers": ("tflite/",),
     "tflite_micro": ("demo/",),

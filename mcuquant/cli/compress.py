@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ToolError
+from ..errors import BudgetError, ToolError
 from ..firmware_build import build
 from ..reporting import tables
 from .console import next_step, say, show, stages
@@ -28,7 +28,8 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to make.  [the recipe's]")
 @click.option("--trial", type=int, metavar="N", help="With the settings of a trial of `mcuquant search`.")
 @click.option("--fresh", is_flag=True, help="Make every step anew, whatever an earlier run had finished.")
-def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool) -> None:
+@click.option("--best-effort", is_flag=True, help="Exit with 0 where a target of the recipe is missed.")
+def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool, best_effort: bool) -> None:
     """Prune, sparsify, share and quantize a PyTorch network as RECIPE.toml says, and compile what is left.
 
     The recipe names a Python function that returns the network, files of samples, a board, and the steps; each step
@@ -79,6 +80,11 @@ def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool) 
         say(line)
     say(f"Wrote {project.directory}: C project, manifest.json, records.json, firmware.elf.")
     next_step(f"mcuquant bench {project.directory}", f"mcuquant inspect {project.directory}")
+    if made.missed:
+        missed = "; ".join(made.missed)
+        if not best_effort:
+            raise BudgetError(f"{missed}; the table shows what each step costs (--best-effort accepts it)")
+        say(f"Missed: {missed}.")
 
 
 def _of_trial(recipe: Path, trial: int) -> Recipe:

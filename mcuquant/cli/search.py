@@ -26,6 +26,8 @@ AXES = {
     "ram_bytes": "bytes of arena",
 }
 PICTURE = "front.svg"
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl-C ended, by the convention of shells."""
 
 
 @click.command()
@@ -56,8 +58,12 @@ def search(recipe: Path) -> None:
     with needed():
         from ..compression import recipe_search as searching
     what = searching.Search.load(recipe)
-    with progress("trials", what.settings.trials) as done:
-        found = searching.search(recipe, lambda n, _: done(n))
+    try:
+        with progress("trials", what.settings.trials) as done:
+            found = searching.search(recipe, lambda n, _: done(n))
+    except KeyboardInterrupt:
+        say(f"Interrupted. The trials that ended are kept; go on with: mcuquant search {recipe}")
+        raise SystemExit(INTERRUPTED) from None
     costs = what.settings.costs
     say(f"{len(found.trials)} trials; {len(found.front)} are beaten by none:")
     show(_table(found.front, costs))

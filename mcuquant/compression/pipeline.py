@@ -24,12 +24,13 @@ from ..quantization.sample_layout import to_graph_layout
 from ..quantization.snr import quantized_inputs
 from ..reporting.record import RECORDS, Record, records_text
 from . import training
-from .costs import Cost, cost, cost_of
+from .checks import check_is_trained, check_samples, check_targets, first_batch, short
+from .costs import UNITS, Cost, Target, cost, cost_of
 from .folding import folded
 from .inputs import Data, load_augment, load_data, load_net
 from .masks import Masks, hold, sparsify
 from .prune import batches_of, prune
-from .recipe import Recipe, Stride, load_recipe, targets_of
+from .recipe import Prune, Recipe, Stride, load_recipe, targets_of
 from .reinitialize import Together, anew
 from .steps import Steps, folder_of
 from .stride_search import Strides, strides_for
@@ -58,6 +59,8 @@ class Compressed:
     """The float network, the same in int8, and what each step made of it; the last is `graph`."""
     reused: tuple[str, ...] = ()
     """Steps that an earlier run had finished."""
+    missed: tuple[str, ...] = ()
+    """A sentence for each target of the recipe that the integer network misses."""
 
 
 def compress(
@@ -70,24 +73,29 @@ def compress(
 ) -> Compressed:
     """A trained network made smaller as the recipe says (its paths are not looked at), and quantized.
 
-    `steps` keeps what each step made, and knows what an earlier run left.
+    `steps` keeps what each step made, and knows what an earlier run left. Before the first epoch the samples are
+    checked, and every step is run on one batch.
 
     BudgetError for targets out of reach, CalibrationError for samples that do not do, UnsupportedOpError for networks
     that mcuquant cannot take.
     """
-    run = _Run(data, recipe, load_board(recipe.board), augment, progress or (lambda *_: None), steps or Steps())
+    board = load_board(recipe.board)
+    check_samples(data, net)
     with training.alone(recipe.seed):
-        small = run.begun(net)
-        for label, how, make in (
-            ("strided", recipe.stride, run.strided),
-            ("pruned", recipe.prune, run.pruned),
-            ("sparse", recipe.sparsify, run.sparse),
-            ("shared", recipe.share, run.shared),
-        ):
-            small = run.step(label, (how, recipe.fine_tune), small, make) if how is not None else small
-        torch.manual_seed(recipe.seed)
-        graph = run.quantized(small)
-    return Compressed(small, graph, cost_of(graph, run.board), tuple(run.records), tuple(run.steps.reused))
+        check_targets(net, data, recipe, board)
+        rehearsal = _Run(first_batch(data), short(recipe), board, augment, lambda *_: None, Steps())
+        rehearsal.whole(copy.deepcopy(net))
+    run = _Run(data, recipe, board, augment, progress or (lambda *_: None), steps or Steps())
+    with training.alone(recipe.seed):
+        small, graph, targets = run.whole(net)
+    reached = cost_of(graph, board)
+    missed = tuple(_missed(target, reached, board) for target in targets if not target.is_met(reached))
+    return Compressed(small, graph, reached, tuple(run.records), tuple(run.steps.reused), missed)
+
+
+def _missed(target: Target, reached: Cost, board: Board) -> str:
+    number = UNITS[target.metric].format(getattr(reached, target.metric))
+    return f"the compressed network takes {number} on {board.name}, the recipe's target is {target}"
 
 
 def compress_file(
@@ -110,6 +118,8 @@ def compress_file(
     directory = output or recipe.output
     with training.alone(recipe.seed):
         net = load_net(recipe, file)
+        if not recipe.weights and recipe.train is None:
+            check_is_trained(lambda: load_net(recipe, file), net, str(file))
     steps = Steps.of(folder_of(directory), recipe, file, net, data, load_board(recipe.board))
     steps.is_fresh = fresh
     made = compress(net, data, recipe, augment, progress, steps)
@@ -132,6 +142,24 @@ class _Run:
     steps: Steps
     records: list[Record] = field(default_factory=list)
     teacher: nn.Module | None = None
+
+    def whole(self, net: nn.Module) -> tuple[nn.Module, Graph, list[Target]]:
+        """The float and the integer network at the end, and the targets that hold for it."""
+        recipe, targets = self.recipe, list[Target]()
+        small = self.begun(net)
+        for label, how, make in (
+            ("strided", recipe.stride, self.strided),
+            ("pruned", recipe.prune, self.pruned),
+            ("sparse", recipe.sparsify, self.sparse),
+            ("shared", recipe.share, self.shared),
+        ):
+            if how is None:
+                continue
+            if isinstance(how, Stride | Prune) and how.target:
+                targets += targets_of(how.target, cost(small, self.data.example, self.board))
+            small = self.step(label, (how, recipe.fine_tune), small, make)
+        torch.manual_seed(recipe.seed)
+        return small, self.quantized(small), targets
 
     def step(self, label: str, settings: object, net: nn.Module, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
         """Begins with the same random numbers whatever was drawn before: steps before it may not have been made."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -99,6 +99,17 @@ def prune(
     return Pruned(
         current, {n: (had, layers.get(n, 1)) for n, had in names.items()}, before, cost(current, example, board)
     )
+
+
+def check_reachable(net: nn.Module, example: Tensor, board: Board, pruning: Pruning) -> None:
+    """BudgetError when the thinnest network there is misses a target: sizes do not depend on how training ends."""
+    search = _Search.of(
+        net, example, board, replace(pruning, importance=Importance.L2), (), nn.functional.cross_entropy
+    )
+    thinnest = search.cost(search.choice(_MOST, pruning.multiple or MULTIPLES[-1]))
+    for target in pruning.targets:
+        if not target.is_met(thinnest):
+            raise BudgetError(_missed(target, thinnest, board))
 
 
 @dataclass(frozen=True, slots=True)

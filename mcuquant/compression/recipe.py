@@ -9,6 +9,9 @@ from pathlib import Path
 
 from ..boards.board import DEFAULT_BOARD
 from ..errors import CalibrationError
+from ..quantization import ACTIVATIONS
+from ..quantization.methods import METHODS
+from ..quantization.quantizers import BITS, QUANTIZERS
 from .costs import UNITS, Cost, Target
 from .importance import Importance
 from .masks import Sparsity
@@ -128,6 +131,21 @@ class Quantize:
     """Training samples that calibrate."""
     epochs: int = 0
     """Of quantization-aware training (see `qat`), which takes `bits` alone of the settings above; 0: none."""
+
+    def __post_init__(self) -> None:
+        for key, choices in (
+            ("bits", BITS),
+            ("quantizer", QUANTIZERS),
+            ("method", ("auto", *METHODS)),
+            ("activations", ACTIVATIONS),
+        ):
+            if (value := getattr(self, key)) not in choices:
+                expected = ", ".join(map(str, choices))
+                raise CalibrationError(f"{key} must be one of {expected}, found {value!r}")
+        if self.samples < 1 or self.epochs < 0:
+            raise CalibrationError(
+                f"samples must be at least 1 and epochs at least 0, found {self.samples}, {self.epochs}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,20 +20,26 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..errors import BudgetError, ConfigError, ToolError
 from ..reporting.record import Record
+from ..version import __version__
+from .checks import check_is_trained, check_samples
 from .costs import UNITS
 from .inputs import Data, load_augment, load_data, load_net
 from .pipeline import compress
 from .recipe import Recipe, load_recipe, recipe_of
 from .settings import Reader, read_table
-from .training import fit
+from .steps import digest_of
+from .training import alone, fit
+from .trial_sampler import TrialSampler
 
 COSTS = tuple(UNITS)
 """What a search may weigh against accuracy: numbers of the compiler's plan, see `compression.costs.Cost`."""
 Value = str | int | float | bool
 _RECORD, _COSTS = "record", "costs"
+_DIGEST, _VERSION = "digest", "mcuquant"
 _WHOLE = (TrialState.COMPLETE,)
-_ENDED = (TrialState.COMPLETE, TrialState.FAIL)
-"""Trials that count: those whose targets were out of reach too, or a search for the impossible would never end."""
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""Trials that count: those whose targets were out of reach too, or a search for the impossible would never end. A trial
+that was interrupted does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +91,31 @@ class Settings:
     study: str = "mcuquant"
 
     def __post_init__(self) -> None:
+        check_storage(self.storage)
         for cost in self.costs:
             if cost not in COSTS:
                 raise ConfigError(f"cost {cost!r} is not known, expected of: {', '.join(COSTS)}")
         if not self.space or not self.costs or self.trials < 1:
             raise ConfigError("a search needs a space of settings, at least one cost, and at least one trial")
+
+
+def check_storage(text: str) -> None:
+    """ConfigError for a storage that is none of the three kinds."""
+    kind, colon, rest = text.partition(":")
+    if not text or (kind == "journal" and rest):
+        return
+    host, _, port = rest.removeprefix("//").rpartition(":")
+    if kind == "grpc" and host and port.isdecimal():
+        return
+    if colon and kind != "grpc" and rest.startswith("//") and kind.partition("+")[0] in _DATABASES:
+        return
+    raise ConfigError(
+        f"storage {text!r} is not known, expected journal:FILE, grpc://HOST:PORT, or the URL of a database that "
+        f"SQLAlchemy opens ({', '.join(_DATABASES)})"
+    )
+
+
+_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +165,19 @@ class Search:
             return JournalStorage(JournalFileBackend(rest))
         if kind == "grpc":
             host, _, port = rest.removeprefix("//").rpartition(":")
-            if not host or not port.isdecimal():
-                raise ConfigError(f"{self.path}: 'search.storage' must be like grpc://HOST:PORT, found {text!r}")
             return _proxy(host, int(port))
-        return RDBStorage(text)
+        try:
+            return RDBStorage(text)
+        except Exception as error:  # SQLAlchemy's own types, and those of the database's driver
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConfigError(f"{self.path}: 'search.storage': {text} cannot be opened: {reason}") from error
 
-    def study(self) -> optuna.Study:
-        """The study in the storage, made where it is not there yet. Workers draw different numbers from one seed."""
-        logging.getLogger("optuna").setLevel(logging.WARNING)
+    def study(self, digest: str | None = None) -> optuna.Study:
+        """The study in the storage, made where it is not there yet.
+
+        `digest` is that of recipe and data: ConfigError where the study was made for others, or by another version.
+        """
+        logging.getLogger("optuna").setLevel(logging.ERROR)
         up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
         storage = self.storage()
         study = optuna.create_study(
@@ -155,8 +186,35 @@ class Search:
             directions=[up, *[down] * len(self.settings.costs)],
             load_if_exists=True,
         )
-        study.sampler = optuna.samplers.TPESampler(seed=self.recipe.seed + len(study.trials), n_startup_trials=8)
+        study.sampler = TrialSampler(self.recipe.seed)
+        if digest is not None:
+            self._check_digest(study, digest)
         return study
+
+    def digest(self, data: Data) -> str:
+        """Of all that trials depend on: the recipe without how many trials there are and where they are kept, the code
+        it names, the samples.
+        """
+        table = copy.deepcopy(dict(self.table))
+        table["search"] = {k: v for k, v in table["search"].items() if k in ("space", "costs")}
+        table.pop("output", None)
+        weights = self.path.parent / self.recipe.weights
+        files = [weights.read_bytes()] if self.recipe.weights and weights.is_file() else []
+        return digest_of(repr(sorted(table.items())), self.recipe, self.path, data, files)
+
+    def _check_digest(self, study: optuna.Study, digest: str) -> None:
+        had = study.user_attrs
+        if _DIGEST not in had and not study.get_trials(deepcopy=False):
+            study.set_user_attr(_DIGEST, digest)
+            study.set_user_attr(_VERSION, __version__)
+            return
+        if (had.get(_DIGEST), had.get(_VERSION)) != (digest, __version__):
+            is_other_version = had.get(_VERSION, __version__) != __version__
+            origin = f"mcuquant {had[_VERSION]}" if is_other_version else "another recipe or data"
+            raise ConfigError(
+                f"{self.path}: the study {self.settings.study!r} holds {len(study.trials)} trials of {origin}; "
+                "name a new one in 'search.study', or change the recipe back"
+            )
 
 
 def _proxy(host: str, port: int) -> BaseStorage:
@@ -200,8 +258,7 @@ def search(path: str | Path, progress: Callable[[int, int], None] | None = None)
     data = load_data(what.recipe.data, what.path)
     if data.valid is None or data.valid.y is None:
         raise ConfigError(f"{what.path}: key 'data.valid' is missing: a search is judged on validation samples")
-    objective = _Objective.of(what, replace(data, test=None))
-    study = what.study()
+    study = what.study(what.digest(data))
     count = MaxTrialsCallback(what.settings.trials, states=_ENDED)
 
     def told(current: optuna.Study, _: FrozenTrial) -> None:
@@ -209,7 +266,7 @@ def search(path: str | Path, progress: Callable[[int, int], None] | None = None)
             progress(len(current.get_trials(deepcopy=False, states=_ENDED)), what.settings.trials)
 
     if len(study.get_trials(deepcopy=False, states=_ENDED)) < what.settings.trials:
-        study.optimize(objective, callbacks=[told, count], catch=(BudgetError,))
+        study.optimize(_Objective.of(what, replace(data, test=None)), callbacks=[told, count])
     found = found_in(study)
     if not found.trials:
         raise BudgetError(
@@ -229,7 +286,11 @@ class _Objective:
     @classmethod
     def of(cls, what: Search, data: Data) -> _Objective:
         """The float network is trained once, by every worker alike."""
-        net, augment = load_net(what.recipe, what.path), load_augment(what.recipe, what.path)
+        with alone(what.recipe.seed):
+            net, augment = load_net(what.recipe, what.path), load_augment(what.recipe, what.path)
+            if not what.recipe.weights and what.recipe.train is None:
+                check_is_trained(lambda: load_net(what.recipe, what.path), net, str(what.path))
+        check_samples(data, net)
         if what.recipe.train is not None:
             how = replace(what.recipe.train, seed=what.recipe.seed)
             fit(net, data.train, how, valid=data.valid, augment=augment)
@@ -238,7 +299,12 @@ class _Objective:
     def __call__(self, trial: Trial) -> tuple[float, ...]:
         values = {name: values.suggest(trial, name) for name, values in self.what.settings.space.items()}
         recipe = replace(self.what.with_values(values), train=None)
-        made = compress(copy.deepcopy(self.net), self.data, recipe, self.augment)
+        try:
+            made = compress(copy.deepcopy(self.net), self.data, recipe, self.augment)
+        except BudgetError as error:
+            raise optuna.TrialPruned(str(error)) from error
+        if made.missed:
+            raise optuna.TrialPruned(made.missed[0])
         record, costs = replace(made.records[-1], label=f"trial {trial.number}"), asdict(made.cost)
         trial.set_user_attr(_RECORD, record.to_json())
         trial.set_user_attr(_COSTS, costs)
@@ -262,7 +328,8 @@ def _tried(trial: FrozenTrial) -> Tried:
 def trial_recipe(path: str | Path, number: int) -> Recipe:
     """The recipe of one completed trial. ConfigError where there is none of that number."""
     what = Search.load(path)
-    found = {tried.number: tried for tried in found_in(what.study()).trials}
+    study = what.study(what.digest(load_data(what.recipe.data, what.path)))
+    found = {tried.number: tried for tried in found_in(study).trials}
     if number not in found:
         raise ConfigError(f"{what.path}: the search has no completed trial {number}; it has {len(found)}")
     return what.with_values(found[number].values)

@@ -100,6 +100,12 @@ class Steps:
         partial.replace(file)
 
 
+def digest_of(table: str, recipe: Recipe, file: Path, data: Data, files: Iterable[bytes]) -> str:
+    """Of the text of a recipe in `file`, the code and files that it names, and its samples."""
+    code = [_source(text, file).encode() for text in (recipe.model, recipe.augment) if text]
+    return _hash(table.encode(), *code, *map(_bytes, _samples(data)), *files)
+
+
 def _hash(*parts: bytes) -> str:
     found = hashlib.sha256()
     for part in parts:

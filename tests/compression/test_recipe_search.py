@@ -8,16 +8,19 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+import torch
 from click.testing import CliRunner
 from small_nets import clusters
 
 from mcuquant.cli import main
-from mcuquant.compression.recipe_search import Search, search, trial_recipe
+from mcuquant.compression.pipeline import compress_file
+from mcuquant.compression.recipe_search import Range, Search, Settings, search, trial_recipe
 from mcuquant.errors import BudgetError, ConfigError, ToolError
 from mcuquant.reporting.record import load_records
 
@@ -115,6 +118,73 @@ def test_three_processes_work_on_one_search(folder: Path) -> None:
     assert json.loads((folder / "out" / "records.json").read_text())["records"][0]["label"] == "trial 0"
 
 
+UNSEEDED = NET.replace("    torch.manual_seed(0)\n", "")
+
+
+def outcomes(path: Path) -> list[object]:
+    return [(t.number, t.values, t.costs, t.record) for t in search(path).trials]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_search_repeats_and_compress_makes_the_network_it_reported(folder: Path) -> None:
+    """With a network whose function draws random weights, in one run or two, and in a process of its own."""
+    (folder / "net.py").write_text(UNSEEDED)
+    first = outcomes(recipe(folder, 3, f"journal:{folder / 'a.journal'}"))
+    search(recipe(folder, 1, f"journal:{folder / 'b.journal'}"))
+    torch.manual_seed(77)
+    path = recipe(folder, 3, f"journal:{folder / 'b.journal'}")
+    assert outcomes(path) == first
+    made, _ = compress_file(path, folder / "one", trial_recipe(path, 1))
+    record = search(path).trials[1].record
+    assert replace(made.records[-1], label=record.label, flash_bytes=None, ram_bytes=None) == record
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("change", ["recipe", "data", "code"])
+def test_a_study_is_of_one_recipe(folder: Path, change: str) -> None:
+    path = recipe(folder, 1)
+    search(path)
+    if change == "recipe":
+        path.write_text(path.read_text().replace("epochs = 4", "epochs = 5"))
+    elif change == "code":
+        (folder / "net.py").write_text(NET + "\n")
+    else:
+        part = clusters(60, seed=3)
+        assert part.y is not None
+        np.savez(folder / "valid.npz", x=part.x.numpy(), y=part.y.numpy())
+    for action in (lambda: search(path), lambda: trial_recipe(path, 0)):
+        with pytest.raises(ConfigError) as error:
+            action()
+        assert str(error.value) == (
+            f"{path}: the study 'mcuquant' holds 1 trials of another recipe or data; "
+            "name a new one in 'search.study', or change the recipe back"
+        )
+    path.write_text(path.read_text().replace("[search.space]", 'study = "second"\n[search.space]'))
+    assert len(search(path).trials) == 1
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_an_interrupted_trial_does_not_count(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = recipe(folder, 2)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mcuquant.compression.recipe_search.compress", interrupted)
+    result = CliRunner().invoke(main, ["search", str(path)])
+    assert result.exit_code == 130
+    assert result.output == (f"Interrupted. The trials that ended are kept; go on with: mcuquant search {path}\n")
+    monkeypatch.undo()
+    assert [t.number for t in search(path).trials] == [1, 2]
+
+
+@pytest.mark.parametrize("text", ["foo:bar", "foo", "grpc://host", "journal:", "sqlite:file.db", "://", "ftp://a/b"])
+def test_storages_that_are_none(text: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Settings(space={"prune.ratio": Range(low=0.2, high=0.8)}, storage=text)
+    assert str(error.value).startswith(f"storage {text!r} is not known, expected journal:FILE, ")
+
+
 @pytest.fixture
 def proxy(tmp_path: Path) -> Iterator[int]:
     """Optuna's gRPC proxy before an SQLite file, on a free port."""
@@ -173,7 +243,11 @@ def test_other_storages(folder: Path, kind: str, request: pytest.FixtureRequest)
         ('"prune.ratio"', '"prune.rato"', "unknown key 'prune.rato' (did you mean 'prune.ratio'?)"),
         ("choices = [4, 8]", 'choices = ["four"]', "'quantize.bits' must be an integer, found the string 'four'"),
         ('valid = "valid.npz"', "", "key 'data.valid' is missing: a search is judged on validation samples"),
-        ('storage = ""', 'storage = "grpc:host"', "'search.storage' must be like grpc://HOST:PORT, found 'grpc:host'"),
+        (
+            'storage = ""',
+            'storage = "grpc:host"',
+            "[search]: storage 'grpc:host' is not known, expected journal:FILE, grpc://HOST:PORT, or",
+        ),
     ],
 )
 def test_what_a_search_cannot_be(folder: Path, old: str, new: str, message: str) -> None:

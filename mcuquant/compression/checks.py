@@ -1,0 +1,150 @@
+"""What must hold before the first epoch: the samples, the labels, the weights, and every step on one batch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from ..boards.board import Board
+from ..errors import CalibrationError, ConfigError
+from .costs import cost
+from .inputs import Data
+from .prune import check_reachable
+from .recipe import Prune, Recipe
+from .training import Samples
+
+_SETS = ("train", "valid", "test")
+BATCH = 4
+"""Samples of the dry run."""
+
+
+def check_samples(data: Data, net: nn.Module) -> None:
+    """CalibrationError for samples that cannot be trained on: none, not finite, of another shape than the network's, or
+    with labels that are no classes of its.
+    """
+    for name in _SETS:
+        samples: Samples | None = getattr(data, name)
+        if samples is None:
+            continue
+        _check_values(name, samples)
+        if samples.x.shape[1:] != data.train.x.shape[1:]:
+            raise CalibrationError(
+                f"{name} samples are of shape {_shape(samples.x)}, the train samples of {_shape(data.train.x)}; "
+                "all sets must have the same"
+            )
+    classes = _answer(net, data.train.x[:BATCH]).shape
+    if len(classes) != 2:
+        raise CalibrationError(
+            f"the network's output is of shape {tuple(classes)} for {BATCH} samples, expected (samples, classes)"
+        )
+    for name in _SETS:
+        _check_labels(name, getattr(data, name), int(classes[1]))
+
+
+def _check_values(name: str, samples: Samples) -> None:
+    if not len(samples):
+        raise CalibrationError(f"there are no {name} samples: array 'x' is of shape {tuple(samples.x.shape)}")
+    bad = ~torch.isfinite(samples.x).flatten(1).all(dim=1)
+    if bad.any():
+        raise CalibrationError(
+            f"{int(bad.sum()):,} of {len(samples):,} {name} samples hold NaN or infinity, the first is sample "
+            f"{int(bad.nonzero()[0])}; leave them out"
+        )
+
+
+def _check_labels(name: str, samples: Samples | None, classes: int) -> None:
+    if samples is None or samples.y is None or not len(samples.y):
+        return
+    low, high = int(samples.y.min()), int(samples.y.max())
+    if low < 0 or high >= classes:
+        hint = "; labels that begin at 1 need 1 subtracted" if (low, high) == (1, classes) else ""
+        raise CalibrationError(
+            f"labels of the {name} samples are from {low} to {high}, but the network has {classes} outputs: "
+            f"expected 0 to {classes - 1}{hint}"
+        )
+
+
+def _answer(net: nn.Module, x: Tensor) -> Tensor:
+    """Outputs for some samples. CalibrationError where the network does not take their shape."""
+    try:
+        with torch.no_grad():
+            y = copy.deepcopy(net).eval()(x)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:  # what layers raise for another shape
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        channels_last = x.dim() == 4 and x.shape[3] in (1, 3) and x.shape[1] not in (1, 3)
+        hint = "; PyTorch's layout is channels first: x.transpose(0, 3, 1, 2)" if channels_last else ""
+        raise CalibrationError(f"the network does not take samples of shape {_shape(x)}{hint}: {reason}") from error
+    if not isinstance(y, Tensor):
+        raise CalibrationError(f"the network returns {type(y).__name__}, expected one tensor (samples, classes)")
+    return y
+
+
+def _shape(x: Tensor) -> tuple[int, ...]:
+    return tuple(x.shape[1:])
+
+
+def check_is_trained(build: Callable[[], nn.Module], net: nn.Module, where: str) -> None:
+    """ConfigError where the recipe names no weights, does not train, and the function's weights are random ones.
+
+    Weights are random where two calls with different seeds give different ones.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch.initial_seed() + 1)
+        other = build()
+    first, second = net.state_dict(), other.state_dict()
+    if any(not torch.equal(first[key], second[key]) for key in first if key in second):
+        raise ConfigError(
+            f"{where}: the network's weights are random: name those of a trained one in 'weights', or train it here "
+            "with a table [train]"
+        )
+
+
+def check_targets(net: nn.Module, data: Data, recipe: Recipe, board: Board) -> None:
+    """BudgetError where pruning could not reach its targets, however training ends.
+
+    Where longer strides come before, what is left to prune is known only then.
+    """
+    how = recipe.prune
+    if how is not None and how.target and recipe.stride is None:
+        check_reachable(net, data.example, board, how.pruning(cost(net, data.example, board)))
+
+
+def short(recipe: Recipe) -> Recipe:
+    """The recipe with one epoch a step, and without the searches that take long: for a dry run."""
+    once = replace(recipe.fine_tune, epochs=1)
+    how = recipe.quantize
+    quantize = replace(how, epochs=min(1, how.epochs), samples=BATCH, method="minmax", adaptive_rounding=False)
+    return replace(
+        recipe,
+        train=None if recipe.train is None else replace(recipe.train, epochs=1),
+        teach=None if recipe.teach is None else replace(recipe.teach, epochs=1, networks=1),
+        stride=None if recipe.stride is None or recipe.stride.target else replace(recipe.stride, epochs=1),
+        prune=None if recipe.prune is None else _short_prune(recipe.prune),
+        sparsify=None if recipe.sparsify is None else replace(recipe.sparsify, epochs=1),
+        share=None if recipe.share is None else replace(recipe.share, epochs=1),
+        quantize=quantize,
+        fine_tune=once,
+    )
+
+
+def _short_prune(how: Prune) -> Prune:
+    if how.target:
+        return replace(how, target={}, ratio=0.5, steps=1, epochs=1)
+    return replace(how, steps=1, epochs=1)
+
+
+def first_batch(data: Data) -> Data:
+    """The first samples of every set, with all that each of them holds."""
+
+    def first(samples: Samples | None) -> Samples | None:
+        if samples is None:
+            return None
+        return replace(samples, x=samples.x[:BATCH], y=None if samples.y is None else samples.y[:BATCH])
+
+    train = first(data.train)
+    assert train is not None
+    return Data(train, first(data.valid), first(data.test))
