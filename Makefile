@@ -5,7 +5,7 @@ WORKERS ?= 2
 py := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench test test-full lint format clean
+.PHONY: help setup demo bench test test-full lint format docs clean
 
 help:
 	@echo 'make demo       train, quantize, compile, run under emulation and measure a network on real sensor data'
@@ -14,6 +14,7 @@ help:
 	@echo 'make test-full  the same with the slow tests'
 	@echo 'make lint       ruff, ruff format and mypy alone'
 	@echo 'make format     let ruff put the sources in order'
+	@echo 'make docs       the documents as a site, in build/site (installs mkdocs-material and mkdocstrings first)'
 	@echo 'make setup      only what the others do first: Debian packages, .venv, Python packages'
 	@echo 'make clean      remove what was built (.venv stays)'
 	@echo
@@ -42,6 +43,10 @@ test: lint
 
 test-full: lint
 	$(py) -m pytest -n $(WORKERS)
+
+docs: setup
+	$(py) -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(py) -m mkdocs build --strict
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

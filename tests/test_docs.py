@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from documents import DOCS, ROOT, anchors, blocks, documents, missing_targets, name_of, prose, spans
 
 import mcuquant
@@ -117,6 +118,21 @@ def test_chip_keys_of_every_family_are_described() -> None:
 @EVERY
 def test_links_lead_somewhere(path: Path) -> None:
     assert missing_targets(path) == []
+
+
+def test_every_page_is_in_the_site() -> None:
+    """mkdocs.yml lists each document once; pages from outside of docs/ are those that its hook adds."""
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    listed = [page for section in site["nav"] for pages in section.values() for page in _pages(pages)]
+    (line,) = re.findall(r"^OUTSIDE = \((.*)\)$", (DOCS / "site" / "hooks.py").read_text(), re.M)
+    outside = re.findall(r'"(.+?)"', line)
+    pages = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")]
+    assert sorted(listed) == sorted([*pages, *outside])
+    assert site["theme"]["font"] is False
+
+
+def _pages(entry: str | list[dict[str, str]]) -> list[str]:
+    return [entry] if isinstance(entry, str) else [page for item in entry for page in item.values()]
 
 
 NO_ATTRIBUTES = {"mq.c", "mcuquant.digest", "mcuquant.board", "mcuquant.latency_us"}
