@@ -135,6 +135,13 @@ def _pages(entry: str | list[dict[str, str]]) -> list[str]:
     return [entry] if isinstance(entry, str) else [page for item in entry for page in item.values()]
 
 
+def test_the_changelog_has_each_section_once() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    for version in text.split("\n## ")[1:]:
+        sections = re.findall(r"^### (\w+)", version, re.M)
+        assert len(sections) == len(set(sections)), f"merge the sections of one name: {', '.join(sections)}"
+
+
 NO_ATTRIBUTES = {"mq.c", "mcuquant.digest", "mcuquant.board", "mcuquant.latency_us"}
 """A file's name, and properties in JUnit reports."""
 
