@@ -181,6 +181,28 @@ def reciprocal(x: Ints, integer_bits: int) -> tuple[IntArray, IntArray]:
     return reciprocal_one_plus(fraction), integer_bits - headroom
 
 
+_HALF_SQRT_2 = 1518500250  # sqrt(2) / 2, Q0.31
+_INVERSE_SQRT_STEPS = 5
+
+
+def inverse_sqrt(x: int) -> tuple[int, int]:
+    """1 / sqrt(x) for an integer x from 1 as (mantissa, left shift); TFLite's GetInvSqrtQuantizedMultiplierExp."""
+    if x <= 1:
+        return INT32_MAX, 0
+    shift = 11
+    while x >= 1 << 29:
+        x, shift = x // 4, shift + 1
+    pairs = (int(leading_zeros32(x)) - 1) // 2 - 1
+    x, shift = x << 2 * pairs, shift - pairs
+    mul, half = rounding_doubling_high_mul, rounding_shift_right(x >> 1, 1)
+    root: Ints = 1 << 28  # 1 as Q3.28
+    for _ in range(_INVERSE_SQRT_STEPS):
+        cube = multiply_by_pot(mul(mul(root, root), root), 6)
+        root = multiply_by_pot(mul((1 << 28) + (1 << 27), root) - mul(half, cube), 3)
+    mantissa = int(mul(root, _HALF_SQRT_2))
+    return (mantissa << -shift, 0) if shift < 0 else (mantissa, -shift)
+
+
 def leading_zeros32(x: Ints) -> IntArray:
     """Leading zeros of a number in [1, 2^32) as 32 bits."""
     _, bits = np.frexp(np.asarray(x, np.float64))

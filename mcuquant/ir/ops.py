@@ -1,17 +1,52 @@
-"""The operations of a graph: what each reads, writes and is told. `interp` says what each computes.
+"""The operations of a graph: inputs, outputs and attributes of each. `arithmetic.interpreter` says what each computes.
 
 Names and meanings are TFLite's. Attributes are plain values, so that two operations are equal when they look equal.
 """
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
+from .functions import (
+    Abs,
+    Add,
+    Binary,
+    Ceil,
+    Cos,
+    Dequantize,
+    Elu,
+    Exp,
+    Floor,
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Log,
+    Logistic,
+    Lookup,
+    Maximum,
+    Minimum,
+    Mish,
+    Mul,
+    Neg,
+    Quantize,
+    Reciprocal,
+    Relu,
+    Round,
+    Rsqrt,
+    Silu,
+    Sin,
+    Softplus,
+    Sqrt,
+    Square,
+    Sub,
+    Tanh,
+    Unary,
+)
+from .operation import NO_PADDING, Activation, Op, Padding, Pair
 
 __all__ = [
+    "Abs",
     "Activation",
     "Add",
     "ArgMax",
@@ -19,101 +54,57 @@ __all__ = [
     "BatchMatMul",
     "BatchNorm",
     "Binary",
+    "Ceil",
     "Concat",
     "Conv2D",
+    "Cos",
     "DepthwiseConv2D",
     "Dequantize",
+    "Elu",
+    "Exp",
+    "Floor",
     "FullyConnected",
+    "Gelu",
+    "HardSigmoid",
     "HardSwish",
     "LeakyRelu",
+    "Log",
     "Logistic",
+    "Lookup",
     "MaxPool2D",
     "Maximum",
     "Mean",
     "Minimum",
+    "Mish",
     "Mul",
+    "Neg",
     "Op",
     "Pad",
     "Padding",
     "Pair",
     "Pool",
     "Quantize",
+    "Reciprocal",
     "Reduce",
     "ReduceMax",
     "Relu",
     "Reshape",
     "ResizeNearest",
+    "Round",
+    "Rsqrt",
+    "Silu",
+    "Sin",
     "Slice",
     "Softmax",
+    "Softplus",
+    "Sqrt",
+    "Square",
     "Sub",
     "Tanh",
     "Transpose",
     "TransposeConv",
     "Unary",
 ]
-
-Pair = tuple[int, int]
-"""(along the height, along the width)."""
-
-
-class Activation(enum.StrEnum):
-    """Clamp fused into the operation before it; the bounds are real values."""
-
-    NONE = "none"
-    RELU = "relu"
-    RELU6 = "relu6"
-    RELU_N1_TO_1 = "relu_n1_to_1"
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return _BOUNDS[self]
-
-
-_BOUNDS = {
-    Activation.NONE: (-np.inf, np.inf),
-    Activation.RELU: (0.0, np.inf),
-    Activation.RELU6: (0.0, 6.0),
-    Activation.RELU_N1_TO_1: (-1.0, 1.0),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Padding:
-    """Rows and columns added around the image; they count as real zero (average pooling leaves them out)."""
-
-    top: int = 0
-    bottom: int = 0
-    left: int = 0
-    right: int = 0
-
-    @property
-    def any(self) -> bool:
-        return bool(self.top or self.bottom or self.left or self.right)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Op:
-    """Base of all operations. `inputs` and `outputs` are tensor ids; output shapes are those of the output tensors."""
-
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-    @property
-    def kind(self) -> str:
-        return type(self).__name__
-
-    @property
-    def output(self) -> int:
-        return self.outputs[0]
-
-    @property
-    def inner(self) -> tuple[int, ...]:
-        """Tensors of the table that exist inside of it alone."""
-        return ()
-
-    def attributes(self) -> dict[str, Any]:
-        """What distinguishes two operations of a kind, in declaration order."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("inputs", "outputs")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +113,7 @@ class Conv2D(Op):
 
     stride: Pair = (1, 1)
     dilation: Pair = (1, 1)
-    padding: Padding = Padding()
+    padding: Padding = NO_PADDING
     activation: Activation = Activation.NONE
 
 
@@ -132,7 +123,7 @@ class DepthwiseConv2D(Op):
 
     stride: Pair = (1, 1)
     dilation: Pair = (1, 1)
-    padding: Padding = Padding()
+    padding: Padding = NO_PADDING
     activation: Activation = Activation.NONE
 
 
@@ -144,7 +135,7 @@ class TransposeConv(Op):
     """
 
     stride: Pair = (1, 1)
-    padding: Padding = Padding()
+    padding: Padding = NO_PADDING
     activation: Activation = Activation.NONE
 
 
@@ -169,7 +160,7 @@ class Pool(Op):
 
     window: Pair
     stride: Pair
-    padding: Padding = Padding()
+    padding: Padding = NO_PADDING
     activation: Activation = Activation.NONE
 
 
@@ -201,78 +192,6 @@ class ConvPool(Op):
     @property
     def inner(self) -> tuple[int, ...]:
         return self.conv.outputs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binary(Op):
-    """inputs: a, b, broadcast against each other as numpy does."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Add(Binary):
-    activation: Activation = Activation.NONE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sub(Binary):
-    activation: Activation = Activation.NONE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mul(Binary):
-    activation: Activation = Activation.NONE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maximum(Binary):
-    pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Minimum(Binary):
-    pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unary(Op):
-    """inputs: x; output of the same shape, element by element."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relu(Unary):
-    """A clamp that stands alone: RELU, RELU6 or RELU_N1_TO_1 by `activation`."""
-
-    activation: Activation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeakyRelu(Unary):
-    alpha: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Logistic(Unary):
-    pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tanh(Unary):
-    pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HardSwish(Unary):
-    pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantize(Unary):
-    """float32 to an integer type, or one integer type, scale or zero point to another."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dequantize(Unary):
-    """An integer type to float32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

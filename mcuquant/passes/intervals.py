@@ -16,6 +16,7 @@ import numpy as np
 from ..arithmetic.interpreter import evaluate
 from ..arithmetic.interpreter.weighted_sums import Weighted, finish, operands, products
 from ..arithmetic.parameters import LutParams, params
+from ..errors import GraphError
 from ..ir import Array, Graph, Op, Tensor, ops
 
 
@@ -113,5 +114,6 @@ def _table(graph: Graph, op: ops.Unary, x: Interval) -> Interval:
 
 def _results(graph: Graph, op: ops.Unary) -> Array:
     p = params(graph, op)
-    assert isinstance(p, LutParams)
+    if not isinstance(p, LutParams):
+        raise GraphError(f"{op.kind} of {graph.out(op).name!r} has no table of results")
     return np.array(p.table, np.int8)

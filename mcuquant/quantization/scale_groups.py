@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..ir import DType, Graph, Op, QParams, Tensor, ops
+from ..ir.elementwise_table import ELEMENTWISE
 from .methods import Range
 
 Edge = tuple[int, int]
@@ -22,22 +23,18 @@ SHARES_SCALE = (
     ops.AvgPool2D,
     ops.Concat,
     ops.MaxPool2D,
-    ops.Maximum,
-    ops.Minimum,
     ops.Pad,
     ops.ReduceMax,
     ops.Reshape,
     ops.ResizeNearest,
     ops.Slice,
     ops.Transpose,
+    *(op for op, row in ELEMENTWISE.items() if row.shares_scale),
 )
 FIXED: Mapping[tuple[type[Op], DType], QParams] = {
     (ops.Softmax, DType.INT8): QParams((1 / 256,), -128),
-    (ops.Logistic, DType.INT8): QParams((1 / 256,), -128),
-    (ops.Tanh, DType.INT8): QParams((1 / 128,), 0),
     (ops.Softmax, DType.INT16): QParams((1 / 32768,), 0),
-    (ops.Logistic, DType.INT16): QParams((1 / 32768,), 0),
-    (ops.Tanh, DType.INT16): QParams((1 / 32768,), 0),
+    **{(op, dtype): q for op, row in ELEMENTWISE.items() for dtype, q in row.output.items()},
 }
 """Output scales that the specification prescribes."""
 

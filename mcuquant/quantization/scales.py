@@ -83,7 +83,7 @@ class _Solver:
             case ops.HardSwish():
                 x = self._scale(op, 0)
                 yield op.output, x / 128 if self.dtype is DType.INT8 else x * x / 6
-            case ops.LeakyRelu() | ops.Relu() if not shares_scale(op):
+            case ops.LeakyRelu() | ops.Relu() | ops.Abs() if not shares_scale(op):
                 yield op.output, self._scale(op, 0) / _MAX_GAIN
             case ops.Softmax():
                 yield op.inputs[0], 2.0**-26 / op.beta

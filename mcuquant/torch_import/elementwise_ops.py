@@ -10,19 +10,13 @@ from typing import Any
 import numpy as np
 
 from .. import ir
+from ..ir.elementwise_table import ELEMENTWISE, Row
 from .axis_order import Value, canonical_order, physical_shape, spread, squeezed
 from .net_builder import Array, Call, RefusalError, axis_of
 
+_SELU_ALPHA, _SELU_FACTOR = 1.6732632423543772, 1.0507009873554805
 Item = Any
 """Value, array (constant) or number."""
-
-_NUMPY: Mapping[type[ir.Binary], Callable[[Array, Array], Array]] = {
-    ir.Add: np.add,
-    ir.Sub: np.subtract,
-    ir.Mul: np.multiply,
-    ir.Maximum: np.maximum,
-    ir.Minimum: np.minimum,
-}
 
 
 def unary(call: Call, kind: type[ir.Op], x: Value, **attributes: Any) -> Value:
@@ -34,7 +28,7 @@ def binary(call: Call, kind: type[ir.Binary], a: Item, b: Item, key: str = "othe
     sides = [side if isinstance(side, Value) else np.asarray(side, np.float32) for side in (a, b)]
     values = [side for side in sides if isinstance(side, Value)]
     if not values:
-        return _NUMPY[kind](sides[0], sides[1])  # type: ignore[arg-type]
+        return _of_constants(kind(inputs=(), outputs=()), *sides)
     shape = np.broadcast_shapes(*(side.shape for side in sides))
     leader = next((v for v in values if math.prod(v.shape) == math.prod(shape)), None)
     found = [] if leader is None else [_follow(call, side, leader, shape, key) for side in sides]
@@ -43,6 +37,14 @@ def binary(call: Call, kind: type[ir.Binary], a: Item, b: Item, key: str = "othe
         return _outer(call, kind, sides, shape, key)
     output = call.emit(kind, tensors, call.net.shape(leader.tensor))
     return Value(output, leader.where.reshape(shape))
+
+
+def _of_constants(op: ir.Op, *constants: Item) -> Array:
+    """An element-wise operation on constants alone."""
+    real = ELEMENTWISE[type(op)].real
+    if real is None:
+        raise RefusalError(f"{op.kind} of constants alone is not translated; compute it when the module is built")
+    return real(op, *(np.asarray(c, np.float32) for c in constants))
 
 
 def _follow(call: Call, side: Item, leader: Value, shape: tuple[int, ...], key: str) -> int | None:
@@ -130,8 +132,29 @@ def fixed_clamp(call: Call, low: float, high: float) -> Value:
     return clamped(call, low, high)
 
 
-def plain(call: Call, kind: type[ir.Unary]) -> Value:
-    return unary(call, kind, call.value())
+def by_row(call: Call, row: Row) -> Item:
+    """A function of one variable whose attributes are PyTorch's arguments."""
+    given = {name: call.args.get(key) for name, key in row.torch_attributes.items()}
+    attributes = {name: float(value) for name, value in given.items() if value is not None}
+    item = call.args.get("self", call.args.get("input"))
+    if isinstance(item, np.ndarray):
+        return _of_constants(row.op(inputs=(), outputs=(), **attributes), item)
+    return unary(call, row.op, call.value("self" if "self" in call.args else "input"), **attributes)
+
+
+def selu(call: Call) -> Value:
+    """Klambauer et al. (2017): ELU with two constants."""
+    return unary(call, ir.Elu, call.value(), alpha=_SELU_ALPHA, factor=_SELU_FACTOR)
+
+
+def celu(call: Call) -> Value:
+    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
+    alpha = float(call.get("alpha", 1.0))
+    return unary(call, ir.Elu, call.value(), alpha=alpha, exponent_factor=1 / alpha)
+
+
+def gelu(call: Call) -> Value:
+    return unary(call, ir.Gelu, call.value(), approximate=call.get("approximate", "none") == "tanh")
 
 
 def leaky_relu(call: Call) -> Value:
@@ -143,17 +166,6 @@ def prelu(call: Call) -> Value:
     if slope is None or slope.size != 1:
         raise RefusalError("it has a slope for each channel; use one slope (num_parameters=1) or LeakyReLU")
     return unary(call, ir.LeakyRelu, call.value(), alpha=float(slope.ravel()[0]))
-
-
-def silu(call: Call) -> Item:
-    x = call.value()
-    return binary(call, ir.Mul, x, unary(call, ir.Logistic, x))
-
-
-def hardsigmoid(call: Call) -> Item:
-    """min(max(x + 3, 0), 6) / 6."""
-    shifted = binary(call, ir.Add, call.value(), 3.0)
-    return binary(call, ir.Mul, unary(call, ir.Relu, shifted, activation=ir.Activation.RELU6), 1 / 6)
 
 
 def softmax(call: Call) -> Value:
@@ -185,11 +197,10 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.relu6": functools.partial(fixed_clamp, low=0.0, high=6.0),
     "aten.leaky_relu": leaky_relu,
     "aten.prelu": prelu,
-    "aten.sigmoid": functools.partial(plain, kind=ir.Logistic),
-    "aten.tanh": functools.partial(plain, kind=ir.Tanh),
-    "aten.hardswish": functools.partial(plain, kind=ir.HardSwish),
-    "aten.hardsigmoid": hardsigmoid,
-    "aten.silu": silu,
+    **{name: functools.partial(by_row, row=row) for row in ELEMENTWISE.values() for name in row.torch},
+    "aten.gelu": gelu,
+    "aten.selu": selu,
+    "aten.celu": celu,
     "aten.softmax": softmax,
     "aten._softmax": softmax,
 }

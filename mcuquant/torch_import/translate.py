@@ -33,13 +33,10 @@ _SIZES: Mapping[str, Callable[[Any, Any], Any]] = {
 
 _NO_EFFECT = ("aten._assert", "aten.sym_constrain_range")
 
-_SMOOTH = "use ReLU, LeakyReLU, Hardswish or SiLU"
 _NORM = "use BatchNorm, which costs nothing after folding"
 _RECURRENT = "use 1-D convolutions over a window of time"
 _INSTEAD: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("aten.gelu", "aten.elu", "aten.selu", "aten.celu", "aten.softplus", "aten.mish", "aten.rrelu"), _SMOOTH
-    ),
+    "aten.rrelu": "use ReLU, LeakyReLU, ELU or SiLU",
     **dict.fromkeys(("aten.layer_norm", "aten.group_norm", "aten.instance_norm", "aten.rms_norm"), _NORM),
     **dict.fromkeys(("aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu"), _RECURRENT),
     "aten.log_softmax": "leave it out (the largest output stays the largest) or use Softmax",
@@ -52,7 +49,6 @@ _INSTEAD: Mapping[str, str] = {
     "aten.upsample_bilinear2d": "keep the resolution; resizing is not translated",
     "aten.copy": "build the result with cat or where it is made; writing into a slice is not translated",
     "aten.bmm": "use Linear, whose weight is constant; a product of two computed tensors is not translated",
-    "aten.abs": "use torch.maximum(x, -x)",
     "aten.sum": "use mean, times a constant",
     **pt2e_ops.INSTEAD,
 }

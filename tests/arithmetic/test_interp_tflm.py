@@ -71,6 +71,19 @@ def test_one_float_operation(name: str) -> None:
         np.testing.assert_allclose(run(graph, inputs)[0], tflm.run(inputs)[0], rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("op", [ops.Log, ops.Reciprocal])
+def test_functions_with_a_pole_elsewhere(op: type[ops.Unary]) -> None:
+    """At the pole TensorFlow Lite Micro converts infinity to an integer, which C leaves open."""
+    net = Net(np.random.default_rng(0))
+    x = net.input((1, 256), scale=0.03)
+    net.tensors[x] = replace(net.tensors[x], q=QParams.of(0.03, -128))
+    graph = net.graph(net.apply(op, (x,), (1, 256), QParams.of(0.05, 3)))
+    every = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
+    ours, theirs = run(graph, [every])[0], Tflm(graph).run([every])[0]
+    assert np.array_equal(ours[:, 1:], theirs[:, 1:])
+    assert ours[0, 0] == (-128 if op is ops.Log else 127)
+
+
 def test_batch_norm_is_an_affine_map() -> None:
     net = Net(np.random.default_rng(0), FLOAT32)
     x = net.input((1, 3, 4))

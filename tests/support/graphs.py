@@ -6,6 +6,7 @@ inputs = random_inputs(rng, graph)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from nets import Net, random_inputs
 
 from mcuquant.ir import DType, Graph, Shape, ops
+from mcuquant.ir.elementwise_table import ELEMENTWISE
 
 __all__ = ["FLOAT_GENERATORS", "GENERATORS", "OUTSIDE_TFLM", "random_inputs", "random_network"]
 
@@ -52,6 +54,28 @@ def matrices(net: Net) -> Shape:
     return (*net.pick((), (1,), (1, 2)), net.size(1, 6), net.size(1, 12))
 
 
+BINARIES = tuple(op for op, row in ELEMENTWISE.items() if row.arity == 2)
+SPECIAL = (ops.Relu, ops.LeakyRelu, ops.Logistic, ops.Tanh, ops.HardSwish, ops.Quantize, ops.Dequantize, ops.Lookup)
+"""Operations whose random graphs are written out: they have attributes or prescribed scales."""
+FUNCTIONS = tuple(op for op, row in ELEMENTWISE.items() if row.arity == 1 and op not in SPECIAL)
+
+
+def snake(name: str) -> str:
+    """'HardSigmoid' to 'hard_sigmoid'."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+POLES = {"log", "reciprocal"}
+"""Forms whose real function is infinite at 0, which TensorFlow Lite Micro turns into any integer."""
+
+
+def _outside_tflm() -> set[str]:
+    """Forms of functions that the interpreter of TensorFlow Lite Micro does not have."""
+    rows = {snake(op.__name__): ELEMENTWISE[op] for op in FUNCTIONS}
+    int8 = {name for name, row in rows.items() if not row.tflm}
+    return {"lookup", *int8, *POLES, *(f"{name}_int16" for name, row in rows.items() if INT16 not in row.tflm)}
+
+
 def _one(layer: Layer, shape: Callable[[Net], Shape], dtype: DType, rng: np.random.Generator, **form: Any) -> Graph:
     net = Net(rng, dtype)
     x = net.input(shape(net), form.pop("source", dtype))
@@ -66,49 +90,54 @@ def _forms(dtype: DType) -> dict[str, Generator]:
 
     binaries = {
         f"{kind.__name__.lower()}{'_broadcast' if wide else ''}": of(layers.binary, any_rank, kind=kind, broadcast=wide)
-        for kind in (ops.Add, ops.Sub, ops.Mul, ops.Maximum, ops.Minimum)
+        for kind in BINARIES
         for wide in (False, True)
     }
-    return binaries | {
-        "conv2d": of(layers.conv2d, image),
-        "conv2d_dilated": of(layers.conv2d, image, dilate=True),
-        "conv2d_groups": of(layers.conv2d, deep_image, groups=4),
-        "conv2d_no_bias": of(layers.conv2d, image, bias=False),
-        "conv2d_pointwise": of(layers.conv2d, image, pointwise=True),
-        "conv2d_signal": of(layers.conv2d, signal, tallest=7),
-        "depthwise": of(layers.depthwise, image),
-        "depthwise_dilated": of(layers.depthwise, image, dilate=True),
-        "depthwise_multiplier": of(layers.depthwise, image, multiplier=3),
-        "depthwise_signal": of(layers.depthwise, signal, tallest=7),
-        "transpose_conv": of(layers.transpose_conv, image),
-        "transpose_conv_no_bias": of(layers.transpose_conv, image, bias=False),
-        "fully_connected": of(layers.fully_connected, row),
-        "fully_connected_no_bias": of(layers.fully_connected, row, bias=False),
-        "fully_connected_rows": of(layers.fully_connected, rows, rows=True),
-        "batch_matmul": of(layers.batch_matmul, matrices),
-        "avg_pool": of(layers.pool, image, kind=ops.AvgPool2D),
-        "avg_pool_padded": of(layers.pool, image, kind=ops.AvgPool2D, words_only=False),
-        "max_pool": of(layers.pool, image, kind=ops.MaxPool2D),
-        "max_pool_padded": of(layers.pool, image, kind=ops.MaxPool2D, words_only=False),
-        "relu": of(layers.relu, any_rank, activation=RELU),
-        "relu6": of(layers.relu, any_rank, activation=RELU6),
-        "relu_n1_to_1": of(layers.relu, any_rank, activation=RELU_N1),
-        "leaky_relu": of(layers.leaky_relu, any_rank),
-        "logistic": of(layers.curve, any_rank, kind=ops.Logistic),
-        "tanh": of(layers.curve, any_rank, kind=ops.Tanh),
-        "hard_swish": of(layers.hard_swish, any_rank),
-        "softmax": of(layers.softmax, rows),
-        "pad": of(layers.pad, any_rank),
-        "pad_value": of(layers.pad, any_rank, with_value=True),
-        "mean": of(layers.mean, image),
-        "reduce_max": of(layers.reduce_max, image),
-        "arg_max": of(layers.arg_max, any_rank),
-        "concat": of(layers.concat, any_rank),
-        "slice": of(layers.slice_, any_rank),
-        "reshape": of(layers.reshape, any_rank),
-        "transpose": of(layers.transpose, any_rank),
-        "resize_nearest": of(layers.resize_nearest, image),
-    }
+    functions = {snake(kind.__name__): of(layers.function, any_rank, kind=kind) for kind in FUNCTIONS}
+    return (
+        binaries
+        | functions
+        | {
+            "conv2d": of(layers.conv2d, image),
+            "conv2d_dilated": of(layers.conv2d, image, dilate=True),
+            "conv2d_groups": of(layers.conv2d, deep_image, groups=4),
+            "conv2d_no_bias": of(layers.conv2d, image, bias=False),
+            "conv2d_pointwise": of(layers.conv2d, image, pointwise=True),
+            "conv2d_signal": of(layers.conv2d, signal, tallest=7),
+            "depthwise": of(layers.depthwise, image),
+            "depthwise_dilated": of(layers.depthwise, image, dilate=True),
+            "depthwise_multiplier": of(layers.depthwise, image, multiplier=3),
+            "depthwise_signal": of(layers.depthwise, signal, tallest=7),
+            "transpose_conv": of(layers.transpose_conv, image),
+            "transpose_conv_no_bias": of(layers.transpose_conv, image, bias=False),
+            "fully_connected": of(layers.fully_connected, row),
+            "fully_connected_no_bias": of(layers.fully_connected, row, bias=False),
+            "fully_connected_rows": of(layers.fully_connected, rows, rows=True),
+            "batch_matmul": of(layers.batch_matmul, matrices),
+            "avg_pool": of(layers.pool, image, kind=ops.AvgPool2D),
+            "avg_pool_padded": of(layers.pool, image, kind=ops.AvgPool2D, words_only=False),
+            "max_pool": of(layers.pool, image, kind=ops.MaxPool2D),
+            "max_pool_padded": of(layers.pool, image, kind=ops.MaxPool2D, words_only=False),
+            "relu": of(layers.relu, any_rank, activation=RELU),
+            "relu6": of(layers.relu, any_rank, activation=RELU6),
+            "relu_n1_to_1": of(layers.relu, any_rank, activation=RELU_N1),
+            "leaky_relu": of(layers.leaky_relu, any_rank),
+            "logistic": of(layers.curve, any_rank, kind=ops.Logistic),
+            "tanh": of(layers.curve, any_rank, kind=ops.Tanh),
+            "hard_swish": of(layers.hard_swish, any_rank),
+            "softmax": of(layers.softmax, rows),
+            "pad": of(layers.pad, any_rank),
+            "pad_value": of(layers.pad, any_rank, with_value=True),
+            "mean": of(layers.mean, image),
+            "reduce_max": of(layers.reduce_max, image),
+            "arg_max": of(layers.arg_max, any_rank),
+            "concat": of(layers.concat, any_rank),
+            "slice": of(layers.slice_, any_rank),
+            "reshape": of(layers.reshape, any_rank),
+            "transpose": of(layers.transpose, any_rank),
+            "resize_nearest": of(layers.resize_nearest, image),
+        }
+    )
 
 
 def _int8_only() -> dict[str, Generator]:
@@ -130,6 +159,7 @@ def _int8_only() -> dict[str, Generator]:
         "max_pool_rescaled": of(layers.pool, image, kind=ops.MaxPool2D, rescale=True),
         "reduce_max_rescaled": of(layers.reduce_max, image, rescale=True),
         "concat_rescaled": of(layers.concat, any_rank, differing=True),
+        "lookup": of(layers.lookup, any_rank),
         "quantize": of(layers.quantize, any_rank, to=INT8),
         "quantize_float": of(layers.quantize, any_rank, to=INT8, source=FLOAT32),
         "dequantize": of(layers.dequantize, any_rank),
@@ -166,6 +196,7 @@ FLOAT_GENERATORS: dict[str, Generator] = _forms(FLOAT32)
 
 OUTSIDE_TFLM = frozenset(
     {
+        *_outside_tflm(),
         *("avg_pool_padded", "avg_pool_padded_int16", "avg_pool_rescaled", "max_pool_rescaled", "reduce_max_rescaled"),
         *("concat_rescaled", "relu_n1_to_1", "relu_n1_to_1_int16", "hard_swish_int16", "reduce_max_int16"),
         *("arg_max_int16", "transpose_conv_int4", "fully_connected_int4_per_channel", "conv2d_int4_int16"),

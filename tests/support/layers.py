@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from nets import Net, padded_length, padding, same_padding
 
 from mcuquant.ir import DType, Pair, QParams, Shape, ops
+from mcuquant.ir.elementwise_table import ELEMENTWISE
 
 Windows = tuple[Pair, Pair, Pair, ops.Padding, Pair]
 
@@ -174,6 +176,35 @@ def curve(net: Net, x: int, kind: type[ops.Unary]) -> int:
     logistic8 = kind is ops.Logistic and net.dtype is DType.INT8
     y = net.quant(net.dtype, 1 / (2 * limit if logistic8 else limit), -128 if logistic8 else 0)
     return net.apply(kind, (x,), net.shape(x), y)
+
+
+def function(net: Net, x: int, kind: type[ops.Unary]) -> int:
+    """A function of one variable that has no attributes set; where it is defined from 0 on, the input is."""
+    row = ELEMENTWISE[kind]
+    if row.least is not None and net.tensors[x].q is not None and net.dtype is DType.INT8:
+        net.tensors[x] = replace(net.tensors[x], q=QParams.of(net.scale(x), -128))
+    y = None
+    if net.dtype.is_integer:
+        most = net.dtype.range()[1]
+        y = net.quant(net.dtype, _REACH.get(kind, lambda reach: reach)(net.scale(x) * most) / most)
+    return net.apply(kind, (x,), net.shape(x), y)
+
+
+_REACH: Mapping[type[ops.Op], Callable[[float], float]] = {
+    ops.Exp: lambda most: float(np.exp(min(most, 8.0))),
+    ops.Log: lambda _: 6.0,
+    ops.Rsqrt: lambda most: float((most / 20) ** -0.5),
+    ops.Reciprocal: lambda most: 20 / most,
+    ops.Square: lambda most: most * most,
+    ops.Sqrt: lambda most: float(most**0.5),
+    **dict.fromkeys((ops.Sin, ops.Cos, ops.HardSigmoid), lambda _: 1.0),
+}
+"""About the largest result for inputs up to so much."""
+
+
+def lookup(net: Net, x: int) -> int:
+    table = tuple(int(v) for v in net.rng.integers(-128, 128, 256))
+    return net.apply(ops.Lookup, (x,), net.shape(x), table=table)
 
 
 def hard_swish(net: Net, x: int) -> int:

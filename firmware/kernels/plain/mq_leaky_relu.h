@@ -7,7 +7,7 @@
 typedef struct {
     int32_t x_zero, y_zero;
     int32_t above_m, above_shift; /* x scale / y scale; 31 bits, -31..31 to the left */
-    int32_t below_m, below_shift; /* |slope| times that */
+    int32_t below_m, below_shift; /* |slope| times that; m < 0: the factor of the absolute value of x */
     int32_t below_sign;           /* -1 where the slope is negative, else 1 */
     int32_t act_min, act_max;     /* clamp of the stored output */
 } mq_leaky_relu_t;

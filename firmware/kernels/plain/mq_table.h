@@ -1,4 +1,4 @@
-/* Any function of one int8 value, by its 256 results. */
+/* Any function of one value: of int8 by its 256 results, of int16 by samples with linear interpolation. */
 #ifndef MQ_TABLE_H
 #define MQ_TABLE_H
 
@@ -9,6 +9,17 @@ MQ_KERNEL void mq_table_s8(int32_t count, const int8_t *x, const int8_t *table, 
 {
     for (int32_t i = 0; i < count; i++) {
         y[i] = table[x[i] + 128];
+    }
+}
+
+/* table[256 + v / 128] is the result for v, 513 samples in all; the lower seven bits of v choose a place between two.
+   x and y may be the same. */
+MQ_KERNEL void mq_interpolate_s16(int32_t count, const int16_t *x, const int16_t *table, int16_t *y)
+{
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t index = 256 + (x[i] >> 7);
+        const int32_t slope = table[index + 1] - table[index];
+        y[i] = (int16_t)mq_clamp(table[index] + ((slope * (x[i] & 0x7F) + 64) >> 7), INT16_MIN, INT16_MAX);
     }
 }
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from ...errors import CalibrationError
 from ...ir import Array, Graph, Op, Tensor, ops
-from .binary_ops import add, batch_norm, maximum, minimum, mul, sub
+from ...ir.elementwise_table import ELEMENTWISE
+from .binary_ops import batch_norm, binary
 from .movement_ops import concat, pad, reshape, resize_nearest, slice_, transpose
 from .pooling_ops import average_pool, max_pool
 from .reduction_ops import arg_max, mean, reduce_max
@@ -37,19 +38,8 @@ KERNELS: Mapping[type[Op], Kernel] = {
     ops.ConvPool: _both,
     ops.AvgPool2D: average_pool,
     ops.MaxPool2D: max_pool,
-    ops.Add: add,
-    ops.Sub: sub,
-    ops.Mul: mul,
-    ops.Maximum: maximum,
-    ops.Minimum: minimum,
+    **{row.op: unary if row.arity == 1 else binary for row in ELEMENTWISE.values()},
     ops.BatchNorm: batch_norm,
-    ops.Relu: unary,
-    ops.LeakyRelu: unary,
-    ops.Logistic: unary,
-    ops.Tanh: unary,
-    ops.HardSwish: unary,
-    ops.Quantize: unary,
-    ops.Dequantize: unary,
     ops.Softmax: softmax,
     ops.Pad: pad,
     ops.Concat: concat,

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from ...ir import Add, Array, BatchNorm, Graph, Maximum, Minimum, Mul, Sub
+from ...errors import GraphError
+from ...ir import Add, Array, BatchNorm, Binary, Graph, Maximum, Minimum, Mul, Op, Sub
+from ...ir.elementwise_table import ELEMENTWISE
 from .. import fixedpoint as fx
 from ..parameters import AddParams, MulParams, params
-from .values import activate, clamp, is_float
+from .values import clamp, is_float
 
 
-def add(graph: Graph, op: Add, inputs: Sequence[Array]) -> Array:
-    if is_float(graph.out(op)):
-        return activate(inputs[0] + inputs[1], op.activation)
-    return _weighted_sum(params(graph, op), inputs, sign=1)
-
-
-def sub(graph: Graph, op: Sub, inputs: Sequence[Array]) -> Array:
-    if is_float(graph.out(op)):
-        return activate(inputs[0] - inputs[1], op.activation)
-    return _weighted_sum(params(graph, op), inputs, sign=-1)
+def binary(graph: Graph, op: Binary, inputs: Sequence[Array]) -> Array:
+    real = ELEMENTWISE[type(op)].real
+    if is_float(graph.out(op)) and real is not None:
+        return real(op, *inputs)
+    if type(op) not in INTEGER:
+        raise GraphError(f"{op.kind} has no integer form in the interpreter")
+    return INTEGER[type(op)](graph, op, *inputs)
 
 
 def _weighted_sum(p: AddParams, inputs: Sequence[Array], sign: int) -> Array:
@@ -32,22 +32,20 @@ def _weighted_sum(p: AddParams, inputs: Sequence[Array], sign: int) -> Array:
     return clamp(total + p.y_zero, p.act_min, p.act_max)
 
 
-def mul(graph: Graph, op: Mul, inputs: Sequence[Array]) -> Array:
-    if is_float(graph.out(op)):
-        return activate(inputs[0] * inputs[1], op.activation)
+def _product(graph: Graph, op: Mul, a: Array, b: Array) -> Array:
     p: MulParams = params(graph, op)
-    product = (fx.as_int64(inputs[0]) - p.a_zero) * (fx.as_int64(inputs[1]) - p.b_zero)
+    product = (fx.as_int64(a) - p.a_zero) * (fx.as_int64(b) - p.b_zero)
     return clamp(fx.requantize(product, p.multiplier.m, p.multiplier.shift) + p.y_zero, p.act_min, p.act_max)
 
 
-def maximum(graph: Graph, op: Maximum, inputs: Sequence[Array]) -> Array:
-    """Stored values are compared as they are, at every level."""
-    return np.maximum(inputs[0], inputs[1])
-
-
-def minimum(graph: Graph, op: Minimum, inputs: Sequence[Array]) -> Array:
-    """Stored values are compared as they are, at every level."""
-    return np.minimum(inputs[0], inputs[1])
+INTEGER: Mapping[type[Op], Callable[[Graph, Any, Array, Array], Array]] = {
+    Add: lambda graph, op, a, b: _weighted_sum(params(graph, op), (a, b), sign=1),
+    Sub: lambda graph, op, a, b: _weighted_sum(params(graph, op), (a, b), sign=-1),
+    Mul: _product,
+    Maximum: lambda graph, op, a, b: np.maximum(a, b),
+    Minimum: lambda graph, op, a, b: np.minimum(a, b),
+}
+"""Integer forms. Maximum and minimum compare stored values as they are."""
 
 
 def batch_norm(graph: Graph, op: BatchNorm, inputs: Sequence[Array]) -> Array:

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ...ir import Array, Graph, HardSwish, LeakyRelu, Logistic, Relu, Tanh, Unary
+from ...errors import GraphError
+from ...ir import Array, Graph, Logistic, Unary
+from ...ir.elementwise_table import ELEMENTWISE
 from .. import fixedpoint as fx
 from ..parameters import (
     DequantizeParams,
     HardSwish16Params,
+    InterpolationParams,
     LeakyReluParams,
     LutParams,
     QuantizeParams,
@@ -20,45 +23,33 @@ from ..parameters import (
     curves,
     params,
 )
+from ..parameters.conversions import dequantized, quantized
 from ..parameters.elementwise_parameters import leaky_relu, rescaled
-from .values import activate, clamp, is_float, round_half_away
+from .values import clamp, is_float
 
 
 def unary(graph: Graph, op: Unary, inputs: Sequence[Array]) -> Array:
+    real = ELEMENTWISE[type(op)].real
     if is_float(graph[op.inputs[0]]) and is_float(graph.out(op)):
-        return _FLOAT[type(op)](op, inputs[0])
+        if real is None:
+            raise GraphError(f"{op.kind} converts between types, its input and output are both float32")
+        return real(op, inputs[0])
     p = params(graph, op)
     if isinstance(p, SigmoidParams):
         return _logistic16(inputs[0], p) if isinstance(op, Logistic) else _tanh16(inputs[0], p)
     return _INTEGER[type(p)](p, inputs[0])
 
 
-def _float_hard_swish(op: Any, x: Array) -> Array:
-    return x * np.clip(x + np.float32(3), 0, 6) / np.float32(6)
-
-
-_FLOAT: dict[type[Unary], Callable[[Any, Array], Array]] = {
-    Relu: lambda op, x: activate(x, op.activation),
-    LeakyRelu: lambda op, x: np.where(x > 0, x, x * np.float32(op.alpha)),
-    Logistic: lambda op, x: np.float32(1) / (np.float32(1) + np.exp(-np.clip(x, -87, None))),
-    Tanh: lambda op, x: np.tanh(x),
-    HardSwish: _float_hard_swish,
-}
-
-
 def _look_up(p: LutParams, x: Array) -> Array:
     return np.array(p.table, np.int8)[fx.as_int64(x) + 128]
 
 
-def _quantize(p: QuantizeParams, x: Array) -> Array:
-    with np.errstate(over="ignore"):
-        steps = np.clip(x / np.float32(p.scale), -(2.0**31), 2.0**31)
-    return clamp(fx.as_int64(round_half_away(steps)) + p.y_zero, p.act_min, p.act_max)
-
-
-def _dequantize(p: DequantizeParams, x: Array) -> Array:
-    with np.errstate(over="ignore"):
-        return (p.scale * (fx.as_int64(x) - p.x_zero)).astype(np.float32)
+def _interpolated(p: InterpolationParams, x: Array) -> Array:
+    """TFLite's LUTLookup: nine bits choose a sample, seven the place between it and the next."""
+    table, wide = np.array(p.table, np.int64), fx.as_int64(x)
+    index = 256 + (wide >> 7)
+    slope = table[index + 1] - table[index]
+    return clamp(table[index] + ((slope * (wide & 0x7F) + 64) >> 7), -32768, 32767)
 
 
 def _hard_swish16(p: HardSwish16Params, x: Array) -> Array:
@@ -71,8 +62,9 @@ _INTEGER: dict[type, Callable[[Any, Array], Array]] = {
     LutParams: _look_up,
     RescaleParams: lambda p, x: rescaled(x, p),
     LeakyReluParams: lambda p, x: leaky_relu(x, p),
-    QuantizeParams: _quantize,
-    DequantizeParams: _dequantize,
+    QuantizeParams: lambda p, x: quantized(x, p),
+    DequantizeParams: lambda p, x: dequantized(x, p),
+    InterpolationParams: _interpolated,
     HardSwish16Params: _hard_swish16,
 }
 

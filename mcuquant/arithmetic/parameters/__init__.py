@@ -14,6 +14,7 @@ from typing import Any
 
 from ...errors import GraphError
 from ...ir import Graph, Op, ops
+from ...ir.elementwise_table import ELEMENTWISE
 from .elementwise_parameters import AddParams as AddParams
 from .elementwise_parameters import ConcatParams as ConcatParams
 from .elementwise_parameters import LeakyReluParams as LeakyReluParams
@@ -26,6 +27,7 @@ from .reduce_parameters import SoftmaxParams as SoftmaxParams
 from .reduce_parameters import mean_params, softmax_params
 from .unary_parameters import DequantizeParams as DequantizeParams
 from .unary_parameters import HardSwish16Params as HardSwish16Params
+from .unary_parameters import InterpolationParams as InterpolationParams
 from .unary_parameters import LutParams as LutParams
 from .unary_parameters import QuantizeParams as QuantizeParams
 from .unary_parameters import SigmoidParams as SigmoidParams
@@ -34,7 +36,7 @@ from .weighted_parameters import ConvParams as ConvParams
 from .weighted_parameters import MatMulParams as MatMulParams
 from .weighted_parameters import conv_params, matmul_params
 
-_DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
+DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
     ops.Conv2D: conv_params,
     ops.DepthwiseConv2D: conv_params,
     ops.TransposeConv: conv_params,
@@ -47,13 +49,7 @@ _DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
     ops.MaxPool2D: pool_params,
     ops.ReduceMax: pool_params,
     ops.Concat: concat_params,
-    ops.Relu: unary_params,
-    ops.LeakyRelu: unary_params,
-    ops.Logistic: unary_params,
-    ops.Tanh: unary_params,
-    ops.HardSwish: unary_params,
-    ops.Quantize: unary_params,
-    ops.Dequantize: unary_params,
+    **{row.op: unary_params for row in ELEMENTWISE.values() if row.arity == 1},
     ops.Softmax: softmax_params,
     ops.Mean: mean_params,
 }
@@ -61,7 +57,7 @@ _DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
 
 def params(graph: Graph, op: Op) -> Any:
     """The frozen dataclass of integers for `op` of a quantised graph. GraphError where the op has none."""
-    derive = _DERIVATIONS.get(type(op))
+    derive = DERIVATIONS.get(type(op))
     if derive is None:
         raise GraphError(f"{op.kind} has no integer parameters: it only moves or compares stored values")
     return derive(graph, op)

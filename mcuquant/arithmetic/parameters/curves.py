@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..fixedpoint import round_half_away
+from ...ir import Array
+from .. import fixedpoint as fx
+from .conversions import round_half_away
 
 SIGMOID_STEPS_PER_UNIT = 24
 
@@ -19,7 +21,7 @@ SIGMOID_STEPS_PER_UNIT = 24
 def sigmoid_table() -> tuple[int, ...]:
     """256 samples of 2^16 / (1 + exp(-x)) at x = i / 24; the last stands for everything beyond."""
     samples = [_sigmoid_sample(i) for i in range(255)]
-    return (*(round_half_away(s) for s in samples), 0xFFFF)
+    return (*(fx.round_half_away(s) for s in samples), 0xFFFF)
 
 
 def _sigmoid_sample(i: int) -> float:
@@ -29,34 +31,44 @@ def _sigmoid_sample(i: int) -> float:
 
 def exp_table() -> tuple[int, ...]:
     """513 samples of exp(x) as Q0.15 for x in [-10, 0]."""
-    return _interpolated(np.float32(10) / np.float32(65535), 32767, math.exp)
+    return interpolated(lambda x: np.exp(np.asarray(x, np.float64)), np.float32(10) / np.float32(65535), 32767, _UNIT)
 
 
 def reciprocal_table() -> tuple[int, ...]:
     """513 samples of 1 / (1 + x) as Q0.15 for x in [0, 1]."""
-    return _interpolated(
-        np.float32(1) / np.float32(65535), -32768, lambda x: float(1 / (np.float32(1) + np.float32(x)))
-    )
+    one = np.float32(1)
+    return interpolated(lambda x: one / (one + x), one / np.float32(65535), -32768, _UNIT)
 
 
-def _interpolated(scale: np.float32, zero_point: int, curve: Callable[[float], float]) -> tuple[int, ...]:
-    """The int16 curve over scale * (i - zero_point), i in the int16 range; every value in single precision."""
+_UNIT = np.float32(2) / np.float32(65535)
+"""Scale of Q0.15 as TFLite's tables have it: -1 to 1 over all 65536 values."""
+
+
+def interpolated(
+    curve: Callable[[Array], Array], scale: float | np.float32, zero_point: int, unit: float | np.float32
+) -> tuple[int, ...]:
+    """513 samples of `curve` over scale * (i - zero_point), i in the int16 range, in units of `unit`.
+
+    Every value is in single precision, as in TFLite's LUTPopulate.
+    """
+    scale = np.float32(scale)
     low, high = scale * np.float32(-32768 - zero_point), scale * np.float32(32767 - zero_point)
     step = (high - low) / np.float32(512)
-    per_unit = np.float32(65536) / (np.float32(2) / np.float32(65535) * np.float32(65535))
+    per_unit = np.float32(65536) / (np.float32(unit) * np.float32(65535))
 
-    def at(x: np.float32) -> np.float32:
-        return np.float32(curve(float(x))) * per_unit
+    def at(x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            values = np.asarray(curve(x), np.float32) * per_unit
+        limited: Array = np.clip(np.nan_to_num(values, nan=-(2.0**31)), -(2.0**31), 2.0**31)
+        return limited.astype(np.float32)
 
-    samples = [_sample(at, low + np.float32(i) * step, low + np.float32(i + 1) * step, step) for i in range(512)]
-    return (*(max(-32768, min(32767, s)) for s in samples), min(32767, round_half_away(float(at(high)))))
-
-
-def _sample(at: Callable[[np.float32], np.float32], x: np.float32, x_next: np.float32, step: np.float32) -> int:
-    value = round_half_away(float(at(x)))
-    interpolated = round_half_away(float((at(x_next) + np.float32(value)) / np.float32(2)))
-    error = interpolated - round_half_away(float(at(x + step / np.float32(2))))
-    return value - round_half_away(error / 2)
+    places = low + np.arange(513, dtype=np.float32) * step
+    value = round_half_away(at(places))
+    middle = round_half_away(at(places[:-1] + step / np.float32(2)))
+    halfway = round_half_away((at(places[1:]) + value[:-1].astype(np.float32)) / np.float32(2))
+    samples = value[:-1] - round_half_away((halfway - middle) / 2)
+    last = round_half_away(at(np.array([high], np.float32)))
+    return tuple(int(v) for v in np.clip(np.concatenate([samples, last]), -32768, 32767))
 
 
 SIGMOID = sigmoid_table()

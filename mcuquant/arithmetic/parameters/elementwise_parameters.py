@@ -6,7 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir import Activation, Add, Concat, DType, Graph, LeakyRelu, Mul, Pool, Quantize, ReduceMax, Relu, Sub, Tensor
+from ...ir import (
+    Abs,
+    Activation,
+    Add,
+    Concat,
+    DType,
+    Graph,
+    LeakyRelu,
+    Mul,
+    Pool,
+    Quantize,
+    ReduceMax,
+    Relu,
+    Sub,
+    Tensor,
+)
 from .. import fixedpoint as fx
 from .factors import act_bounds, f32, multiplier, same_values
 
@@ -65,7 +80,7 @@ class LeakyReluParams:
     identity: fx.Multiplier
     """x scale / y scale."""
     slope: fx.Multiplier
-    """|alpha| * x scale / y scale."""
+    """|alpha| * x scale / y scale. Its mantissa is negative for an absolute value."""
     negative: bool
     """alpha < 0: the requantized value is negated."""
     act_min: int
@@ -146,6 +161,15 @@ def leaky_relu_params(graph: Graph, op: LeakyRelu) -> LeakyReluParams:
     identity = multiplier(op.kind, y, x.scale / y.scale)
     slope = multiplier(op.kind, y, x.scale * abs(f32(op.alpha)) / y.scale)
     return LeakyReluParams(x.zero_point, y.zero_point, identity, slope, op.alpha < 0, low, high)
+
+
+def abs_params(graph: Graph, op: Abs) -> LeakyReluParams:
+    """A slope of -1 below zero, as a negative mantissa: |v| is rescaled, with its ties. TFLM divides in float32."""
+    x, y = graph[op.inputs[0]], graph.out(op)
+    low, high = y.dtype.range()
+    factor = multiplier(op.kind, y, float(np.float32(x.scale) / np.float32(y.scale)))
+    slope = fx.Multiplier(-factor.m, factor.shift)
+    return LeakyReluParams(x.zero_point, y.zero_point, factor, slope, False, low, high)
 
 
 def pool_params(graph: Graph, op: Pool | ReduceMax) -> PoolParams:

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from ...errors import GraphError
-from ...ir import DType, Graph, HardSwish, LeakyRelu, Logistic, Quantize, Relu, Tanh, Tensor, Unary
+from ...errors import GraphError, UnsupportedOpError
+from ...ir import (
+    Abs,
+    Array,
+    DType,
+    Graph,
+    HardSwish,
+    LeakyRelu,
+    Logistic,
+    Lookup,
+    Op,
+    Quantize,
+    Relu,
+    Rsqrt,
+    Tanh,
+    Tensor,
+    Unary,
+)
+from ...ir.elementwise_table import ELEMENTWISE, Rule
 from .. import fixedpoint as fx
+from .conversions import DequantizeParams as DequantizeParams
+from .conversions import QuantizeParams as QuantizeParams
+from .conversions import dequantized, quantized, quantized_by_reciprocal
+from .curves import interpolated
 from .elementwise_parameters import (
     LeakyReluParams,
     RescaleParams,
+    abs_params,
     leaky_relu,
     leaky_relu_params,
     rescale_params,
@@ -20,8 +45,10 @@ from .elementwise_parameters import (
 )
 from .factors import LARGEST_FACTOR64, multiplier
 
+Form = Callable[[Graph, Any], Any]
 _INT8 = np.arange(-128, 128, dtype=np.int64)
 _CURVE_INTEGER_BITS = 4  # int8 Logistic and Tanh compute in Q4.27
+_RSQRT_SHIFT = 20  # int8 Rsqrt: fraction bits of the root
 LARGEST_CURVE16_SCALE = 5  # int16 Logistic and Tanh: the scaled input keeps within 32 bits
 
 
@@ -58,56 +85,68 @@ class HardSwish16Params:
 
 
 @dataclass(frozen=True, slots=True)
-class QuantizeParams:
-    """float32 to integer: y = clamp(round(x / scale) + y_zero), the division in single precision, ties away from 0."""
+class InterpolationParams:
+    """int16 to int16: 513 samples of the function over the range of the input, linear between them."""
 
-    scale: float
-    y_zero: int
-    act_min: int
-    act_max: int
-
-
-@dataclass(frozen=True, slots=True)
-class DequantizeParams:
-    """Integer to float32: y = float32(scale * (x - x_zero)), the product in double precision."""
-
-    scale: float
-    x_zero: int
+    table: tuple[int, ...]
 
 
 UnaryParams = (
-    LutParams | SigmoidParams | HardSwish16Params | RescaleParams | LeakyReluParams | QuantizeParams | DequantizeParams
+    LutParams
+    | SigmoidParams
+    | HardSwish16Params
+    | InterpolationParams
+    | RescaleParams
+    | LeakyReluParams
+    | QuantizeParams
+    | DequantizeParams
 )
 
 
 def unary_params(graph: Graph, op: Unary) -> UnaryParams:
-    """int8 to int8: the table. Other types: what the kernel computes with."""
+    """int8 to int8: the table. Other types: the numbers that the kernel computes with."""
     x, y = graph[op.inputs[0]], graph.out(op)
     if x.dtype is DType.FLOAT32:
-        return QuantizeParams(y.scale, y.zero_point, *y.dtype.range())
+        return _to_stored(y)
     if y.dtype is DType.FLOAT32:
-        return DequantizeParams(x.scale, x.zero_point)
+        return _to_real(x)
     if x.dtype is y.dtype is DType.INT8:
         return LutParams(tuple(int(v) for v in _all_results(graph, op)))
-    if isinstance(op, Logistic | Tanh):
-        return _sigmoid_params(x.scale, shifts=1 if isinstance(op, Logistic) else 2)
-    return _hard_swish16_params(x, y) if isinstance(op, HardSwish) else _linear_params(graph, op)
+    if ELEMENTWISE[type(op)].int16 is Rule.TABLE:
+        return InterpolationParams(interpolated(partial(_real, op), x.scale, x.zero_point, y.scale))
+    derived: UnaryParams = _form(INTEGER16, "int16", op)(graph, op)
+    return derived
 
 
-def _linear_params(graph: Graph, op: Unary) -> RescaleParams | LeakyReluParams:
-    if isinstance(op, LeakyRelu):
-        return leaky_relu_params(graph, op)
-    assert isinstance(op, Quantize | Relu)
-    return rescale_params(graph, op)
+def _to_stored(y: Tensor) -> QuantizeParams:
+    return QuantizeParams(y.scale, y.zero_point, *y.dtype.range())
+
+
+def _to_real(x: Tensor) -> DequantizeParams:
+    return DequantizeParams(x.scale, x.zero_point)
+
+
+def _real(op: Unary, x: Array) -> Array:
+    function = ELEMENTWISE[type(op)].real
+    if function is None:
+        raise GraphError(f"{op.kind} is a conversion and has no function of real numbers")
+    return function(op, x)
+
+
+def _form(forms: Mapping[type[Op], Form], dtype: str, op: Unary) -> Form:
+    if type(op) not in forms:
+        raise UnsupportedOpError(f"{op.kind} has no {dtype} form; use another operation or another type")
+    return forms[type(op)]
 
 
 def _all_results(graph: Graph, op: Unary) -> fx.IntArray:
-    if isinstance(op, Logistic | Tanh):
-        return _curve8(graph[op.inputs[0]], op)
-    if isinstance(op, HardSwish):
-        return _hard_swish8(graph, op)
-    p = _linear_params(graph, op)
-    return leaky_relu(_INT8, p) if isinstance(p, LeakyReluParams) else rescaled(_INT8, p)
+    """For -128 to 127."""
+    rule = ELEMENTWISE[type(op)].int8
+    if rule not in (Rule.CONVERTED, Rule.TABLE):
+        return fx.as_int64(_form(INTEGER8, "int8", op)(graph, op))
+    real = _real(op, dequantized(_INT8, _to_real(graph[op.inputs[0]])))
+    store = quantized if rule is Rule.CONVERTED else quantized_by_reciprocal
+    return store(real, _to_stored(graph.out(op)))
 
 
 def input_radius(integer_bits: int, left_shift: int) -> int:
@@ -115,8 +154,9 @@ def input_radius(integer_bits: int, left_shift: int) -> int:
     return math.floor(math.ldexp((1 << integer_bits) - 1, 31 - integer_bits - left_shift))
 
 
-def _curve8(x: Tensor, op: Logistic | Tanh) -> fx.IntArray:
+def _curve8(graph: Graph, op: Logistic | Tanh) -> fx.IntArray:
     """int8 Logistic and Tanh: gemmlowp's curve in Q4.27; inputs beyond its range give the type's limits."""
+    x = graph[op.inputs[0]]
     factor = fx.quantize_multiplier(math.ldexp(x.scale, 31 - _CURVE_INTEGER_BITS))
     radius = input_radius(_CURVE_INTEGER_BITS, factor.shift)
     centred = _INT8 - x.zero_point
@@ -164,7 +204,8 @@ def _reluish(fine: fx.IntArray, m: int, shift: int) -> fx.IntArray:
     return fx.rounding_shift_right(_high_mul16(fine, m), -shift)
 
 
-def _hard_swish16_params(x: Tensor, y: Tensor) -> HardSwish16Params:
+def _hard_swish16_params(graph: Graph, op: HardSwish) -> HardSwish16Params:
+    x, y = graph[op.inputs[0]], graph.out(op)
     three, six = (fx.round_half_away(256 * real / x.scale) for real in (3.0, 6.0))
     if three >= 1 << 31:
         raise GraphError(
@@ -175,8 +216,9 @@ def _hard_swish16_params(x: Tensor, y: Tensor) -> HardSwish16Params:
     return HardSwish16Params(three, six, factor)
 
 
-def _sigmoid_params(scale: float, shifts: int) -> SigmoidParams:
-    """`shifts`: how many powers of two from 2^-12 up need no multiplication but by 3."""
+def _sigmoid_params(graph: Graph, op: Logistic | Tanh) -> SigmoidParams:
+    scale = graph[op.inputs[0]].scale
+    shifts = 1 if isinstance(op, Logistic) else 2  # so many powers of two from 2^-12 up need no product but by 3
     if scale >= LARGEST_CURVE16_SCALE:
         raise GraphError(
             f"an int16 Logistic or Tanh has input scale {scale:.6g}, expected below {LARGEST_CURVE16_SCALE}; "
@@ -196,3 +238,52 @@ def _checked_log2(scale: float) -> int | None:
     exponent = math.log2(scale)
     nearest = fx.round_half_away(exponent)
     return nearest if abs(exponent - nearest) < 1e-3 else None
+
+
+def _abs8(graph: Graph, op: Abs) -> fx.IntArray:
+    return leaky_relu(_INT8, abs_params(graph, op))
+
+
+def _rsqrt8(graph: Graph, op: Rsqrt) -> fx.IntArray:
+    """int8 RSQRT by Newton's method in fixed point; zero, and what is below, gives the highest value."""
+    x, y = graph[op.inputs[0]], graph.out(op)
+    product = float(np.sqrt(np.float32(x.scale)) * np.float32(y.scale))
+    factor = fx.quantize_multiplier(1 / product)
+    values = np.maximum(_INT8 - x.zero_point, 0)
+    roots = [fx.inverse_sqrt(max(int(v), 1)) for v in values]
+    data = fx.as_int64([int(fx.requantize(1, m, shift + _RSQRT_SHIFT)) for m, shift in roots])
+    limited = np.clip(fx.requantize(data, factor.m, factor.shift - _RSQRT_SHIFT) + y.zero_point, -128, 127)
+    return np.where(values == 0, 127, limited)
+
+
+def _rescaled8(graph: Graph, op: Quantize | Relu) -> fx.IntArray:
+    return rescaled(_INT8, rescale_params(graph, op))
+
+
+def _leaky_relu8(graph: Graph, op: LeakyRelu) -> fx.IntArray:
+    return leaky_relu(_INT8, leaky_relu_params(graph, op))
+
+
+INTEGER8: Mapping[type[Op], Form] = {
+    Abs: _abs8,
+    HardSwish: _hard_swish8,
+    LeakyRelu: _leaky_relu8,
+    Logistic: _curve8,
+    Lookup: lambda graph, op: np.array(op.table),
+    Quantize: _rescaled8,
+    Relu: _rescaled8,
+    Rsqrt: _rsqrt8,
+    Tanh: _curve8,
+}
+"""All results of the functions whose int8 form is an integer arithmetic of its own."""
+
+INTEGER16: Mapping[type[Op], Form] = {
+    Abs: abs_params,
+    HardSwish: _hard_swish16_params,
+    LeakyRelu: leaky_relu_params,
+    Logistic: _sigmoid_params,
+    Quantize: rescale_params,
+    Relu: rescale_params,
+    Tanh: _sigmoid_params,
+}
+"""Parameters of the functions whose int16 form is an integer arithmetic of its own, and of changes of type."""

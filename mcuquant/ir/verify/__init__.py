@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ...errors import GraphError
 from .. import Graph, Level, Op, Role, Tensor
+from ..elementwise_table import ELEMENTWISE
 from ..ops import ConvPool
 from .shapes import shape_problems
 from .tensors import tensor_problems
@@ -91,7 +92,8 @@ def _joint_problems(graph: Graph, op: ConvPool, level: Level) -> Iterator[str]:
 _MANY = 1 << 16
 _INPUT_COUNTS = {
     **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "TransposeConv", "FullyConnected"), (2, 3)),
-    **dict.fromkeys(("BatchMatMul", "Add", "Sub", "Mul", "Maximum", "Minimum"), (2, 2)),
+    **{op.__name__: (row.arity, row.arity) for op, row in ELEMENTWISE.items()},
+    "BatchMatMul": (2, 2),
     "BatchNorm": (3, 3),
     "Concat": (1, _MANY),
 }

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from .. import Graph, Op, Padding, Pair, Shape, ops
+from ..elementwise_table import ELEMENTWISE
 
 Shapes = tuple[Shape, ...]
 Rule = Callable[[Any, Shapes, Shape], Iterator[str]]
 
 
 def shape_problems(graph: Graph, op: Op) -> Iterator[str]:
-    yield from _RULES[type(op)](op, tuple(t.shape for t in graph.ins(op)), graph.out(op).shape)
+    yield from RULES[type(op)](op, tuple(t.shape for t in graph.ins(op)), graph.out(op).shape)
 
 
 def _expect(y: Shape, expected: Shape) -> Iterator[str]:
@@ -247,16 +248,14 @@ def _batch_norm(op: ops.BatchNorm, ins: Shapes, y: Shape) -> Iterator[str]:
     yield from _expect(y, ins[0])
 
 
-_RULES: dict[type[Op], Rule] = {
+RULES: dict[type[Op], Rule] = {
     ops.Conv2D: _conv,
     ops.DepthwiseConv2D: _depthwise,
     ops.TransposeConv: _transpose_conv,
     ops.FullyConnected: _fully_connected,
     ops.BatchMatMul: _batch_matmul,
     **dict.fromkeys((ops.AvgPool2D, ops.MaxPool2D), _pool),
-    **dict.fromkeys((ops.Add, ops.Sub, ops.Mul, ops.Maximum, ops.Minimum), _binary),
-    **dict.fromkeys((ops.Relu, ops.LeakyRelu, ops.Logistic, ops.Tanh, ops.HardSwish), _same),
-    **dict.fromkeys((ops.Quantize, ops.Dequantize), _same),
+    **{row.op: _binary if row.arity == 2 else _same for row in ELEMENTWISE.values()},
     ops.Softmax: _softmax,
     ops.Pad: _pad,
     **dict.fromkeys((ops.Mean, ops.ReduceMax), _reduce),

@@ -6,9 +6,13 @@ import math
 from collections.abc import Iterator
 
 from .. import DType, Graph, Level, Op, Role, Tensor, ops
+from ..elementwise_table import ELEMENTWISE, Rule
 
 _WEIGHTED = (ops.Conv2D, ops.DepthwiseConv2D, ops.TransposeConv, ops.FullyConnected)
-_SYMMETRIC_INT16 = (*_WEIGHTED, ops.BatchMatMul, ops.Mul, ops.Relu, ops.Logistic, ops.Tanh, ops.HardSwish, ops.Concat)
+_SYMMETRIC_INT16 = (
+    *(*_WEIGHTED, ops.BatchMatMul, ops.Concat),
+    *(op for op, row in ELEMENTWISE.items() if row.int16_is_symmetric),
+)
 """Operations whose int16 kernels take every zero point to be 0."""
 
 _BIAS_TOLERANCE = 1e-3
@@ -28,6 +32,7 @@ def type_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
         yield from _weight_problems(graph, op)
     yield from _compressed_problems(graph, op)
     yield from _fixed_output_problems(graph, op)
+    yield from _form_problems(graph, op)
     if level is Level.LOWERABLE:
         yield from _state_problems(graph, op)
 
@@ -36,8 +41,14 @@ def attribute_problems(graph: Graph, op: Op) -> Iterator[str]:
     """Rules of the numbers an operation carries, whatever the types."""
     if isinstance(op, ops.Softmax) and not 0 < op.beta < math.inf:
         yield f"its beta is {op.beta}, expected a positive number"
-    if isinstance(op, ops.LeakyRelu) and not math.isfinite(op.alpha):
-        yield f"its alpha is {op.alpha}, expected a finite number"
+    if type(op) in ELEMENTWISE:
+        for name, value in op.attributes().items():
+            if isinstance(value, float) and not math.isfinite(value):
+                yield f"its {name} is {value}, expected a finite number"
+    if isinstance(op, ops.Lookup) and not (len(op.table) == 256 and all(-128 <= v <= 127 for v in op.table)):
+        yield f"its table has {len(op.table)} entries, expected 256 from -128 to 127"
+    if isinstance(op, ops.Softplus) and op.beta == 0:
+        yield "its beta is 0, expected another number"
     if isinstance(op, ops.Relu) and op.activation is ops.Activation.NONE:
         yield "its activation is none, expected one that clamps"
     if isinstance(op, ops.Pad) and op.value is not None:
@@ -181,11 +192,19 @@ def _fixed_output_problems(graph: Graph, op: Op) -> Iterator[str]:
 
 def _fixed_unit(op: Op, x: Tensor, y: Tensor) -> tuple[float, int] | None:
     int8 = x.dtype is DType.INT8
-    if isinstance(op, ops.Softmax) and int8 and y.dtype is DType.INT16:
-        return 1 / 65536, -32768
-    if isinstance(op, ops.Softmax | ops.Logistic):
+    if isinstance(op, ops.Softmax):
+        if int8 and y.dtype is DType.INT16:
+            return 1 / 65536, -32768
         return (1 / 256, -128) if int8 else (1 / 32768, 0)
-    return (1 / 32768, 0) if isinstance(op, ops.Tanh) and not int8 else None
+    row = ELEMENTWISE.get(type(op))
+    q = None if row is None or (isinstance(op, ops.Tanh) and int8) else row.output.get(x.dtype)
+    return None if q is None else (q.scale[0], q.zero_point)
+
+
+def _form_problems(graph: Graph, op: Op) -> Iterator[str]:
+    row, x = ELEMENTWISE.get(type(op)), graph[op.inputs[0]]
+    if row is not None and x.dtype in (DType.INT8, DType.INT16) and row.rule(x.dtype) is Rule.NONE:
+        yield f"has no {x.dtype} form; expected another type or operation"
 
 
 def _state_problems(graph: Graph, op: Op) -> Iterator[str]:

@@ -7,6 +7,7 @@ import numpy as np
 from ...arithmetic.parameters import (
     DequantizeParams,
     HardSwish16Params,
+    InterpolationParams,
     LeakyReluParams,
     LutParams,
     QuantizeParams,
@@ -16,7 +17,8 @@ from ...arithmetic.parameters import (
     params,
 )
 from ...ir import DType
-from ...ir.ops import Dequantize, HardSwish, LeakyRelu, Logistic, Op, Quantize, Relu, Tanh, Unary
+from ...ir.elementwise_table import ELEMENTWISE, Rule
+from ...ir.ops import Abs, Dequantize, HardSwish, LeakyRelu, Logistic, Op, Quantize, Relu, Tanh, Unary
 from ..shared.overlap import elementwise
 from ..shared.rescale import rescale_fields
 from ..variant import Arg, Args, Blob, In, Number, Out, Site, Struct, Value, Variant, multiplier_fields
@@ -53,6 +55,12 @@ def _hard_swish(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_hard_swish_t", fields), Number(site.out.elements), In(), Out()
 
 
+def _interpolate(site: Site) -> tuple[Arg, ...]:
+    p: InterpolationParams = params(site.graph, site.op)
+    table = Blob("table", np.array(p.table, np.int16), "result for -32768, -32640, ..., 32640, and one step beyond")
+    return Number(site.out.elements), In(), table, Out()
+
+
 def _sigmoid(site: Site) -> tuple[Arg, ...]:
     p: SigmoidParams = params(site.graph, site.op)
     fields = {"multiplier": p.multiplier, "shift": p.shift}
@@ -72,6 +80,7 @@ def _dequantize(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_affine_t", fields), Number(site.out.elements), In(), Out()
 
 
+_INTERPOLATED = tuple(op for op, row in ELEMENTWISE.items() if row.arity == 1 and row.int16 is Rule.TABLE)
 _F32, _S8, _S16 = DType.FLOAT32, DType.INT8, DType.INT16
 
 
@@ -87,7 +96,8 @@ VARIANTS = (
     _unary("logistic_s16", "mq_sigmoid.h", Logistic, _S16, _S16, _sigmoid),
     _unary("tanh_s16", "mq_sigmoid.h", Tanh, _S16, _S16, _sigmoid),
     _unary("hard_swish_s16", "mq_hard_swish.h", HardSwish, _S16, _S16, _hard_swish),
-    _unary("leaky_relu_s16", "mq_leaky_relu.h", LeakyRelu, _S16, _S16, _leaky_relu),
+    _unary("leaky_relu_s16", "mq_leaky_relu.h", (LeakyRelu, Abs), _S16, _S16, _leaky_relu),
+    _unary("interpolate_s16", "mq_table.h", _INTERPOLATED, _S16, _S16, _interpolate),
     _unary("rescale_s16_s16", "mq_rescale.h", (Quantize, Relu), _S16, _S16, _rescale),
     _unary("rescale_s16_s8", "mq_rescale.h", Quantize, _S16, _S8, _rescale),
     _unary("rescale_s8_s16", "mq_rescale.h", Quantize, _S8, _S16, _rescale),

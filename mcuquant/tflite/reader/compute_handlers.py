@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ...ir import Activation, DType, Padding, Pair, Shape, Tensor, ops
+from ...ir.elementwise_table import ELEMENTWISE, Row
 from ..schema import window_geometry
 from .operator_node import MAX_WINDOW, Node
 from .weight_reader import bias, weights
@@ -176,16 +178,29 @@ def _broadcast(node: Node, a: Shape, b: Shape) -> Shape:
     return tuple(max(pair) for pair in pairs)
 
 
-def _binary(node: Node, kind: type[ops.Binary]) -> None:
+def _elementwise(node: Node, row: Row) -> None:
+    attributes: dict[str, Any] = {name: _attribute(node, option) for name, option in row.attributes.items()}
+    kind = functools.partial(row.op, **attributes)
+    if row.arity == 1:
+        _unary(node, kind)
+    else:
+        _binary(node, kind)
+
+
+def _attribute(node: Node, option: str) -> Activation | float | bool:
+    """An attribute of an element-wise operation, by the field of the options that holds it."""
+    if option == "fused_activation_function":
+        return node.activation
+    value = node.option(option)
+    return value if isinstance(value, bool) else node.real(option)
+
+
+def _binary(node: Node, kind: Callable[..., ops.Op]) -> None:
     node.expect(range(2, 3))
     a, b = node.input(0), node.input(1)
     y = node.shaped(node.output(), _broadcast(node, a.shape, b.shape))
     _typed(node, a, b, y)
     node.emit(kind(inputs=(a.id, b.id), outputs=(y.id,)))
-
-
-def _activated_binary(node: Node, kind: Callable[..., ops.Binary]) -> None:
-    _binary(node, functools.partial(kind, activation=node.activation))  # type: ignore[arg-type]
 
 
 def _unary(node: Node, kind: Callable[..., ops.Op]) -> None:
@@ -198,10 +213,6 @@ def _unary(node: Node, kind: Callable[..., ops.Op]) -> None:
 
 def _relu(node: Node, activation: Activation) -> None:
     _unary(node, functools.partial(ops.Relu, activation=activation))
-
-
-def _leaky_relu(node: Node) -> None:
-    _unary(node, functools.partial(ops.LeakyRelu, alpha=node.real("alpha")))
 
 
 def _softmax(node: Node) -> None:
@@ -279,18 +290,10 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "MAX_POOL_2D": functools.partial(_pool, kind=ops.MaxPool2D),
     "FULLY_CONNECTED": _fully_connected,
     "BATCH_MATMUL": _batch_matmul,
-    "ADD": functools.partial(_activated_binary, kind=ops.Add),
-    "SUB": functools.partial(_activated_binary, kind=ops.Sub),
-    "MUL": functools.partial(_activated_binary, kind=ops.Mul),
-    "MAXIMUM": functools.partial(_binary, kind=ops.Maximum),
-    "MINIMUM": functools.partial(_binary, kind=ops.Minimum),
-    "LOGISTIC": functools.partial(_unary, kind=ops.Logistic),
-    "TANH": functools.partial(_unary, kind=ops.Tanh),
-    "HARD_SWISH": functools.partial(_unary, kind=ops.HardSwish),
+    **{row.tflite: functools.partial(_elementwise, row=row) for row in ELEMENTWISE.values() if row.tflite},
     "RELU": functools.partial(_relu, activation=Activation.RELU),
     "RELU6": functools.partial(_relu, activation=Activation.RELU6),
     "RELU_N1_TO_1": functools.partial(_relu, activation=Activation.RELU_N1_TO_1),
-    "LEAKY_RELU": _leaky_relu,
     "SOFTMAX": _softmax,
     "QUANTIZE": _quantize,
     "DEQUANTIZE": _dequantize,

@@ -15,6 +15,7 @@ from ...ir.metrics import effort
 from ...ir.verify import verify
 from ..schema import MAX_FILE_BYTES, ModelFile, printable, read
 from . import compute_handlers, movement_handlers
+from .float_parts import join_float_parts
 from .operator_node import MAX_ENDS, Node, Translation
 from .unsupported import refuse_unsupported
 
@@ -62,7 +63,7 @@ def _translate(file: ModelFile, name: str, title: str) -> Graph:
     translation.open_inputs()
     for index, row in enumerate(file.operators):
         HANDLERS[row.code](Node(translation, index, row))
-    graph = translation.finish(title)
+    graph = join_float_parts(translation.finish(title))
     if (asked := sum(effort(graph, op) for op in graph.ops)) > MAX_EFFORT:
         raise ModelError(
             f"{name} goes through {asked:,} products and elements for one inference, more than {MAX_EFFORT:,}"

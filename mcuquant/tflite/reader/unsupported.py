@@ -16,8 +16,6 @@ _INSTEAD = {
     "RESIZE_BILINEAR": "use RESIZE_NEAREST_NEIGHBOR",
     "DIV": "multiply by the reciprocal, MUL",
     "PRELU": "use LEAKY_RELU",
-    "ELU": "use RELU, LEAKY_RELU or HARD_SWISH",
-    "GELU": "use HARD_SWISH",
     "LOG_SOFTMAX": "end with SOFTMAX and take logarithms where the result is read",
     "MIRROR_PAD": "use PAD",
     "SUM": "use MEAN and scale",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...ir.elementwise_table import ELEMENTWISE
+
 Option = int | float | bool | tuple[int, ...]
 
 PADDING_SAME, PADDING_VALID = 0, 1
@@ -79,14 +81,11 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "BATCH_MATMUL": ("BatchMatMulOptions", ("adj_x", "adj_y")),
     "AVERAGE_POOL_2D": ("Pool2DOptions", (*_WINDOW, "filter_width", "filter_height")),
     "MAX_POOL_2D": ("Pool2DOptions", (*_WINDOW, "filter_width", "filter_height")),
+    **{row.tflite: (row.options, tuple(row.attributes.values())) for row in ELEMENTWISE.values() if row.options},
     "ADD": ("AddOptions", (*_ACTIVATION, "pot_scale_int16")),
     "SUB": ("SubOptions", (*_ACTIVATION, "pot_scale_int16")),
-    "MUL": ("MulOptions", _ACTIVATION),
-    "MAXIMUM": ("MaximumMinimumOptions", ()),
-    "MINIMUM": ("MaximumMinimumOptions", ()),
+    "DIV": ("DivOptions", _ACTIVATION),
     "SOFTMAX": ("SoftmaxOptions", ("beta",)),
-    "LEAKY_RELU": ("LeakyReluOptions", ("alpha",)),
-    "HARD_SWISH": ("HardSwishOptions", ()),
     "PAD": ("PadOptions", ()),
     "PADV2": ("PadV2Options", ()),
     "MEAN": ("ReducerOptions", ("keep_dims",)),
@@ -107,8 +106,6 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "EXPAND_DIMS": ("ExpandDimsOptions", ()),
     "TRANSPOSE": ("TransposeOptions", ()),
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", ("align_corners", "half_pixel_centers")),
-    "QUANTIZE": ("QuantizeOptions", ()),
-    "DEQUANTIZE": ("DequantizeOptions", ()),
 }
 """Options table of each operator that has one, and the fields read and written."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ...ir.elementwise_table import ELEMENTWISE
+
 _BY_TYPE: Mapping[str, tuple[int, int, int]] = {
     "CONV_2D": (1, 3, 4),
     "DEPTHWISE_CONV_2D": (1, 3, 5),
@@ -12,17 +14,10 @@ _BY_TYPE: Mapping[str, tuple[int, int, int]] = {
     "BATCH_MATMUL": (1, 2, 3),
     "AVERAGE_POOL_2D": (1, 2, 3),
     "MAX_POOL_2D": (1, 2, 3),
-    "ADD": (1, 2, 3),
-    "SUB": (1, 2, 5),
-    "MUL": (1, 2, 4),
-    "MAXIMUM": (1, 2, 4),
-    "MINIMUM": (1, 2, 4),
+    **{row.tflite: row.versions for row in ELEMENTWISE.values() if row.tflite},
     "SOFTMAX": (1, 2, 3),
-    "LOGISTIC": (1, 2, 3),
-    "TANH": (1, 2, 3),
     "RELU": (1, 2, 3),
     "RELU6": (1, 2, 3),
-    "LEAKY_RELU": (1, 2, 2),
     "PAD": (1, 2, 3),
     "PADV2": (1, 2, 3),
     "MEAN": (1, 2, 3),
@@ -32,8 +27,6 @@ _BY_TYPE: Mapping[str, tuple[int, int, int]] = {
     "STRIDED_SLICE": (1, 2, 4),
     "TRANSPOSE": (1, 2, 2),
     "RESIZE_NEAREST_NEIGHBOR": (3, 3, 4),
-    "QUANTIZE": (1, 1, 2),
-    "DEQUANTIZE": (1, 2, 3),
 }
 """For float32, int8 and int16 activations; 1 where nothing is listed."""
 

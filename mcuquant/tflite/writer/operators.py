@@ -7,31 +7,22 @@ from functools import singledispatch
 import numpy as np
 
 from ...ir import Activation, DType, Op, Shape, Tensor, ops
+from ...ir.elementwise_table import ELEMENTWISE
 from ..schema import window_geometry
 from ..schema.rows import ABSENT, PADDING_SAME, PADDING_VALID
 from .draft import Draft, refuse
+from .elementwise_writer import ACTIVATION_NUMBER, export_elementwise
 
-_ACTIVATION = {Activation.NONE: 0, Activation.RELU: 1, Activation.RELU_N1_TO_1: 2, Activation.RELU6: 3}
-_RELU = {Activation.RELU: "RELU", Activation.RELU6: "RELU6", Activation.RELU_N1_TO_1: "RELU_N1_TO_1"}
 _TYPE_NUMBER = {DType.INT32: 2, DType.INT64: 4}
 """Schema numbers of the element types that ARG_MAX names in its options."""
-
-_PLAIN: dict[type[Op], str] = {
-    ops.Maximum: "MAXIMUM",
-    ops.Minimum: "MINIMUM",
-    ops.Logistic: "LOGISTIC",
-    ops.Tanh: "TANH",
-    ops.HardSwish: "HARD_SWISH",
-    ops.Quantize: "QUANTIZE",
-    ops.Dequantize: "DEQUANTIZE",
-}
-"""Operations that map one to one and carry nothing."""
 
 
 @singledispatch
 def export(op: Op, draft: Draft) -> None:
-    """Append `op` to `draft`."""
-    draft.emit(_PLAIN[type(op)], _inputs(op, draft), draft.index[op.output])
+    """Append `op` to `draft`. ModelError for an operation that .tflite has no word for."""
+    if type(op) not in ELEMENTWISE:
+        raise refuse(f"{_where(op, draft)} has no operator", "replace it by other operations")
+    export_elementwise(op, draft)
 
 
 def _inputs(op: Op, draft: Draft) -> list[int]:
@@ -109,7 +100,7 @@ def _window_options(padding: int, stride: ops.Pair, activation: Activation) -> d
         "padding": padding,
         "stride_h": stride[0],
         "stride_w": stride[1],
-        "fused_activation_function": _ACTIVATION[activation],
+        "fused_activation_function": ACTIVATION_NUMBER[activation],
     }
 
 
@@ -185,7 +176,11 @@ def _fully_connected(op: ops.FullyConnected, draft: Draft) -> None:
     x, y = draft.graph.ins(op)[0], draft.graph.out(op)
     keep = len(y.shape) > 2 and y.shape[:-1] == x.shape[:-1]
     inputs = _inputs(op, draft) if len(op.inputs) == 3 else [*_inputs(op, draft), ABSENT]
-    options = {"fused_activation_function": _ACTIVATION[op.activation], "weights_format": 0, "keep_num_dims": keep}
+    options = {
+        "fused_activation_function": ACTIVATION_NUMBER[op.activation],
+        "weights_format": 0,
+        "keep_num_dims": keep,
+    }
     draft.emit("FULLY_CONNECTED", inputs, draft.index[op.output], **options)
 
 
@@ -194,36 +189,12 @@ def _batch_matmul(op: ops.BatchMatMul, draft: Draft) -> None:
     draft.emit("BATCH_MATMUL", _inputs(op, draft), draft.index[op.output], adj_x=op.adj_a, adj_y=op.adj_b)
 
 
-@export.register(ops.Add)
-@export.register(ops.Sub)
-def _sum(op: ops.Add | ops.Sub, draft: Draft) -> None:
-    # Scales are free; the power-of-two ones of old int16 models are another arithmetic.
-    options = {"fused_activation_function": _ACTIVATION[op.activation], "pot_scale_int16": False}
-    draft.emit(op.kind.upper(), _inputs(op, draft), draft.index[op.output], **options)
-
-
-@export.register
-def _mul(op: ops.Mul, draft: Draft) -> None:
-    activation = _ACTIVATION[op.activation]
-    draft.emit("MUL", _inputs(op, draft), draft.index[op.output], fused_activation_function=activation)
-
-
 @export.register
 def _batch_norm(op: ops.BatchNorm, draft: Draft) -> None:
     x, scale, offset = _inputs(op, draft)
     product = draft.temporary(draft.graph.out(op), draft.graph.out(op).shape)
     draft.emit("MUL", [x, scale], product, fused_activation_function=0)
     draft.emit("ADD", [product, offset], draft.index[op.output], fused_activation_function=0, pot_scale_int16=False)
-
-
-@export.register
-def _relu(op: ops.Relu, draft: Draft) -> None:
-    draft.emit(_RELU[op.activation], _inputs(op, draft), draft.index[op.output])
-
-
-@export.register
-def _leaky_relu(op: ops.LeakyRelu, draft: Draft) -> None:
-    draft.emit("LEAKY_RELU", _inputs(op, draft), draft.index[op.output], alpha=op.alpha)
 
 
 @export.register
