@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import dot_graphs
 import layers
 import numpy as np
 import product_graphs
@@ -182,4 +183,5 @@ GENERATORS: dict[str, Generator] = {
     "depthwise_planes_large": partial(_depthwise, pads=_SAME, size=(30, 40), channels=5),
     "depthwise_planes_large_by_two": partial(_depthwise, pads=_SAME, size=(30, 41), channels=4, stride=(2, 2)),
     **product_graphs.GENERATORS,
+    **dot_graphs.GENERATORS,
 }

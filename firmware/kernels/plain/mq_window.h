@@ -4,6 +4,21 @@
 
 #include "mq_common.h"
 
+/* A convolution of images, which lie as [height][width][channel]. Sizes are in elements, strides and dilations in pixels,
+   and 1 or more unless said otherwise. */
+typedef struct {
+    int32_t batch;
+    int32_t in_h, in_w, in_c;
+    int32_t out_h, out_w, out_c; /* out_c of a depthwise convolution is a multiple of in_c */
+    int32_t k_h, k_w;
+    int32_t stride_h, stride_w;
+    int32_t dilation_h, dilation_w;
+    int32_t pad_top, pad_left; /* 0 or more; less than 0 where the rows of a strip begin inside the image */
+    int32_t groups;            /* in_c and out_c are multiples of it; a depthwise convolution has in_c groups */
+    int32_t x_zero, y_zero;    /* of the activations' type */
+    int32_t act_min, act_max;  /* clamp of the stored output, of the activations' type */
+} mq_window_t;
+
 /* Where a window starts (row and column of its tap 0, maybe negative), and its taps that are inside the image. */
 typedef struct {
     int32_t row, column;

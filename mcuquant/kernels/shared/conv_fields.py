@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...ir.ops import Conv2D
-from ..variant import Site, Value, image_fields, stride_fields
+from ...ir.ops import Conv2D, DepthwiseConv2D
+from ..variant import Site, Struct, Value, image_fields, stride_fields
 from . import overlap
 from .folded import clamp_fields
 from .weighted_layer import conv_params
@@ -12,6 +12,48 @@ from .weighted_layer import conv_params
 def is_ungrouped(site: Site) -> bool:
     """All input channels go to every output."""
     return site.ins[1].shape[3] == site.ins[0].shape[3]
+
+
+def window(site: Site) -> Struct:
+    """`mq_window_t` of a convolution or depthwise convolution."""
+    return Struct("mq_window_t", window_fields(site))
+
+
+def window_fields(site: Site) -> dict[str, Value]:
+    """The shape, zero points and clamp of a convolution, as `mq_window_t` names them."""
+    op, (x, w), y, p = site.op, site.ins[:2], site.out, conv_params(site)
+    assert isinstance(op, Conv2D | DepthwiseConv2D)
+    return {
+        **image_fields(x, y),
+        "in_c": x.shape[3],
+        "out_c": y.shape[3],
+        "k_h": w.shape[1],
+        "k_w": w.shape[2],
+        **stride_fields(op.stride, op.padding),
+        "dilation_h": op.dilation[0],
+        "dilation_w": op.dilation[1],
+        "groups": x.shape[3] if isinstance(op, DepthwiseConv2D) else x.shape[3] // w.shape[3],
+        "x_zero": p.x_zero,
+        "y_zero": p.y_zero,
+        "act_min": p.act_min,
+        "act_max": p.act_max,
+    }
+
+
+def is_line(site: Site) -> bool:
+    """Images, windows and outputs are one pixel wide."""
+    return site.ins[0].shape[2] == site.ins[1].shape[2] == site.out.shape[2] == 1
+
+
+def line_window(site: Site) -> Struct:
+    """`mq_window_t`, with the axes exchanged where images are one pixel wide: a window is then one run of bytes."""
+    fields = window_fields(site)
+    if not is_line(site):
+        return Struct("mq_window_t", fields)
+    names = ("in_h", "in_w"), ("out_h", "out_w"), ("k_h", "k_w"), ("stride_h", "stride_w")
+    others = ("dilation_h", "dilation_w"), ("pad_top", "pad_left")
+    exchanged = {n: fields[m] for pair in (*names, *others) for n, m in (pair, pair[::-1])}
+    return Struct("mq_window_t", {**fields, **exchanged})
 
 
 def conv2d_fields(site: Site) -> dict[str, Value]:

@@ -1,0 +1,146 @@
+"""Few outputs, groups and sums of any length on cores with SMLAD; firmware/kernels/dsp/mq_dot.h."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from ...ir import Array
+from ...ir.ops import Conv2D, FullyConnected
+from ..shared.conv_fields import is_line, is_ungrouped, line_window
+from ..shared.folded import folded_bias, is_int8
+from ..shared.overlap import windows
+from ..shared.weighted_layer import weights
+from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Variant
+from .gemm import padded, twice
+
+SUM_UNIT = 2
+"""Multiple of the sums that must fit 32 bits: the requantization doubles them."""
+_DOT = (Shared("mq_dot", 560),)
+
+
+def takes(site: Site) -> bool:
+    """Weights of 8 bits, and a requantization by TFLite's two roundings within 32 bits."""
+    return site.core.dsp and is_int8(site) and twice(SUM_UNIT)(site) is not None
+
+
+def _takes_rows(site: Site) -> bool:
+    """Rows begin at words."""
+    x, w = site.ins[:2]
+    return (w.shape[1] % 4 == 0 or x.elements == w.shape[1]) and takes(site)
+
+
+def scale_blob(site: Site, groups: int = 1) -> Blob:
+    """Of each block the starts, then m, rounding and shift of each output."""
+    constants = twice(SUM_UNIT)(site)
+    assert constants is not None
+    starts, factors = folded_bias(site).reshape(groups, -1), constants[1].reshape(groups, -1, 3)
+    parts = [
+        np.concatenate([starts[group, block], factors[group, block].ravel()])
+        for group in range(groups)
+        for block in _blocks(starts.shape[1])
+    ]
+    return Blob("scale", np.concatenate(parts).astype(np.int32), "starts, then m, rounding, shift of every output")
+
+
+def pack(rows: Array, groups: int = 1) -> Array:
+    """Words of (outputs, bytes of whole words): of each block the outputs in turn."""
+    words = np.ascontiguousarray(rows).view(np.int32).reshape(groups, -1, rows.shape[1] // 4)
+    return np.concatenate([group[block].T.ravel() for group in words for block in _blocks(words.shape[1])])
+
+
+def _blocks(outputs: int) -> list[slice]:
+    """Outputs that go together: four, then two, then one."""
+    ends = list(range(4, outputs + 1, 4))
+    ends += [last + 2 for last in ends[-1:] or [0] if outputs & 2]
+    ends += [outputs] if outputs & 1 else []
+    return [slice(begin, end) for begin, end in pairwise([0, *ends])]
+
+
+def _has_row_runs(site: Site) -> bool:
+    """Whether the windows' rows are runs of neighbouring bytes; else their taps are."""
+    op, w = site.op, site.ins[1]
+    assert isinstance(op, Conv2D)
+    k_w, dilation_w = (w.shape[1], op.dilation[0]) if is_line(site) else (w.shape[2], op.dilation[1])
+    return is_ungrouped(site) and (dilation_w == 1 or k_w == 1)
+
+
+def _runs(site: Site) -> Array:
+    """Weights as (outputs, runs, bytes of a run)."""
+    outputs, k_h, k_w, depth = weights(site).shape
+    if not _has_row_runs(site):
+        return weights(site).reshape(outputs, k_h * k_w, depth)
+    return weights(site).reshape(outputs, 1, -1) if is_line(site) else weights(site).reshape(outputs, k_h, -1)
+
+
+def _rows(site: Site) -> Array:
+    """Weights as (outputs, bytes of all runs), each of which is filled up to words."""
+    runs = _runs(site)
+    return np.pad(runs, ((0, 0), (0, 0), (0, -runs.shape[2] % 4))).reshape(len(runs), -1)
+
+
+def _conv2d(site: Site) -> tuple[Arg, ...]:
+    groups = site.ins[0].shape[3] // site.ins[1].shape[3]
+    w = Blob("weights", pack(_rows(site), groups), "four, two and one outputs in turn, see mq_dot.h")
+    return line_window(site), In(), w, scale_blob(site, groups), Scratch("int32_t"), Out()
+
+
+def _connected(site: Site) -> tuple[Arg, ...]:
+    outputs, depth = weights(site).shape
+    size = {"rows": site.ins[0].elements // depth, "depth": depth, "outputs": outputs}
+    w = Blob("weights", pack(padded(weights(site))), "four, two and one outputs in turn, see mq_dot.h")
+    return Struct("mq_fully_connected_dot_t", size), In(), w, scale_blob(site), Out()
+
+
+def _leads(site: Site) -> tuple[int | None, ...]:
+    """A group's window is gathered before its outputs are written, but the next group's is not."""
+    return windows(site, buffered=is_ungrouped(site))
+
+
+def _dot_cycles(words: int, outputs: int) -> int:
+    """Of all outputs of one window."""
+    fours, two, one = outputs // 4, outputs // 2 % 2, outputs % 2
+    loops = (words + 3) // 4 * 4
+    return 40 + fours * (25 * words + loops + 85) + two * (15 * words + loops + 55) + one * (9 * words + loops + 40)
+
+
+def _connected_cycles(site: Site) -> int:
+    outputs, depth = site.ins[1].shape
+    return CALL + site.ins[0].elements // depth * _dot_cycles(-(-depth // 4), outputs)
+
+
+def _conv2d_cycles(site: Site) -> int:
+    (_, runs, run_bytes), outputs = (int(n) for n in _runs(site).shape), site.out.shape[3]
+    groups = site.ins[0].shape[3] // site.ins[1].shape[3]
+    pixels, words = site.out.elements // outputs, -(-run_bytes // 4)
+    gather = runs * (25 + 9 * words)
+    return CALL + pixels * (60 + groups * (gather + _dot_cycles(words * runs, outputs // groups)))
+
+
+VARIANTS = (
+    Variant(
+        "fully_connected_dot_s8",
+        "mq_fully_connected_dot.h",
+        FullyConnected,
+        _takes_rows,
+        _connected,
+        cycles=_connected_cycles,
+        step_bytes=40,
+        shared_bytes=60,
+        shared=_DOT,
+    ),
+    Variant(
+        "conv2d_dot_s8",
+        "mq_conv2d_dot.h",
+        Conv2D,
+        takes,
+        _conv2d,
+        lambda site: _rows(site).shape[1],
+        leads=_leads,
+        cycles=_conv2d_cycles,
+        step_bytes=500,
+        shared_bytes=700,
+        shared=_DOT,
+    ),
+)

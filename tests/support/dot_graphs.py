@@ -1,0 +1,63 @@
+"""Random layers of few outputs, groups and long sums, for `fast_graphs`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import layers
+import numpy as np
+from graphs import Generator
+from nets import Net
+from product_graphs import NONE, extreme_weights
+
+from mcuquant.ir import Graph, QParams, ops
+
+
+def _grouped(rng: np.random.Generator, **form: Any) -> Graph:
+    """A convolution of `groups` groups of `depth` channels each to `outputs` each, all random unless `form` says."""
+    net = Net(rng)
+    groups, depth = form.get("groups") or net.size(1, 4), form.get("depth") or net.size(1, 9)
+    outputs = groups * (form.get("outputs") or net.size(1, 8))
+    width = 1 if form.get("line") else net.size(1, 8)
+    x = net.input((form.get("batch", 1), net.size(1, 12), width, groups * depth))
+    shape = net.shape(x)
+    geometry = layers.window_geometry(net, shape, form.get("tallest", 5), form.get("dilate", False))
+    window, stride, dilation, pad, out = geometry
+    w = extreme_weights(net, (outputs, *window, depth), 0)
+    terms = window[0] * window[1] * depth
+    q = net.sum_quant(x, w, terms)
+    assert q is not None
+    attributes = {"stride": stride, "dilation": dilation, "padding": pad, "activation": NONE}
+    y = QParams(q.scale, form.get("zero_point", q.zero_point))
+    inputs = (x, w, net.bias(x, w, outputs, terms))
+    return net.graph(net.apply(ops.Conv2D, inputs, (shape[0], *out, outputs), y, **attributes))
+
+
+def _long(rng: np.random.Generator, **form: Any) -> Graph:
+    """A fully connected layer; `depth` inputs, else more than sums of 23 bits hold."""
+    net = Net(rng)
+    depth, outputs = form.get("depth") or net.size(1000, 1400), form.get("outputs") or net.size(1, 11)
+    x = net.input((form.get("rows", 1), depth))
+    w = extreme_weights(net, (outputs, depth), 0)
+    q = net.sum_quant(x, w, depth)
+    assert q is not None
+    inputs = (x, w, net.bias(x, w, outputs, depth))
+    return net.graph(net.apply(ops.FullyConnected, inputs, (form.get("rows", 1), outputs), q, activation=NONE))
+
+
+GENERATORS: dict[str, Generator] = {
+    "fully_connected_dot": _long,
+    "fully_connected_dot_one_output": partial(_long, outputs=1),
+    "fully_connected_dot_short": lambda rng: _long(rng, depth=int(rng.integers(1, 40))),
+    "fully_connected_dot_rows": partial(_long, rows=3, depth=36),
+    "conv2d_dot": partial(_grouped, groups=1),
+    "conv2d_dot_groups": _grouped,
+    "conv2d_dot_groups_of_words": partial(_grouped, groups=3, depth=8),
+    "conv2d_dot_groups_dilated": partial(_grouped, groups=2, dilate=True),
+    "conv2d_dot_words": partial(_grouped, groups=1, depth=12, tallest=3),
+    "conv2d_dot_dilated": partial(_grouped, groups=1, dilate=True),
+    "conv2d_dot_line": partial(_grouped, groups=1, line=True, tallest=9),
+    "conv2d_dot_line_dilated": partial(_grouped, groups=1, line=True, dilate=True),
+    "conv2d_dot_batch": partial(_grouped, batch=3),
+}
