@@ -46,6 +46,23 @@ def _long(rng: np.random.Generator, **form: Any) -> Graph:
     return net.graph(net.apply(ops.FullyConnected, inputs, (form.get("rows", 1), outputs), q, activation=NONE))
 
 
+def _taps(rng: np.random.Generator, **form: Any) -> Graph:
+    """A depthwise convolution with a window of any shape; `zero_point` of the output."""
+    net = Net(rng)
+    channels, width = form.get("channels") or net.size(1, 13), 1 if form.get("line") else net.size(1, 9)
+    x = net.input((form.get("batch", 1), net.size(1, 14), width, channels))
+    shape = net.shape(x)
+    geometry = layers.window_geometry(net, shape, form.get("tallest", 6), form.get("dilate", False))
+    window, stride, dilation, pad, out = geometry
+    w = extreme_weights(net, (1, *window, channels), 3)
+    q = net.sum_quant(x, w, window[0] * window[1])
+    assert q is not None
+    attributes = {"stride": stride, "dilation": dilation, "padding": pad, "activation": NONE}
+    y = QParams(q.scale, form.get("zero_point", -128))
+    inputs = (x, w, net.bias(x, w, channels, window[0] * window[1]))
+    return net.graph(net.apply(ops.DepthwiseConv2D, inputs, (shape[0], *out, channels), y, **attributes))
+
+
 GENERATORS: dict[str, Generator] = {
     "fully_connected_dot": _long,
     "fully_connected_dot_one_output": partial(_long, outputs=1),
@@ -60,4 +77,12 @@ GENERATORS: dict[str, Generator] = {
     "conv2d_dot_line": partial(_grouped, groups=1, line=True, tallest=9),
     "conv2d_dot_line_dilated": partial(_grouped, groups=1, line=True, dilate=True),
     "conv2d_dot_batch": partial(_grouped, batch=3),
+    "depthwise_taps_8": _taps,
+    "depthwise_taps_12": partial(_taps, dilate=True),
+    "depthwise_taps_12_line": partial(_taps, line=True, tallest=9),
+    "depthwise_taps_twice": partial(_taps, zero_point=5),
+    "depthwise_taps_twice_words": partial(_taps, zero_point=5, channels=8),
+    "depthwise_taps_twice_dilated": partial(_taps, zero_point=-20, dilate=True),
+    "depthwise_taps_twice_line": partial(_taps, zero_point=0, line=True, dilate=True),
+    "depthwise_taps_twice_batch": partial(_taps, zero_point=0, batch=3),
 }

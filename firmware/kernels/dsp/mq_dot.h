@@ -16,6 +16,13 @@
 /* Words of scale an output. */
 #define MQ_DOT_SCALE 4
 
+/* An output of its sum; `scale` begins with m. */
+MQ_KERNEL int8_t mq_dot_requantize(int32_t sum, const int32_t *scale)
+{
+    const int32_t high = mq_smmulr((int32_t)(2 * (uint32_t)sum), scale[0]);
+    return (int8_t)mq_ssat8((high + (high >> 31) + scale[1]) >> scale[2]);
+}
+
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
 /* Four inputs of one output: the bytes 0 and 2 of x in lr, 1 and 3 in r8. */
@@ -106,12 +113,6 @@ static __attribute__((naked, noinline, unused)) const uint32_t *mq_dot(
 #undef MQ_DOT_ONE
 
 #else
-
-MQ_KERNEL int8_t mq_dot_requantize(int32_t sum, const int32_t *scale)
-{
-    const int32_t high = mq_smmulr((int32_t)(2 * (uint32_t)sum), scale[0]);
-    return (int8_t)mq_clamp((high + (high >> 31) + scale[1]) >> scale[2], -128, 127);
-}
 
 MQ_KERNEL int32_t mq_dot_sum(const uint32_t *x, int32_t words, const uint32_t *w, int32_t step, int32_t sum)
 {
