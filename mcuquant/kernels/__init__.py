@@ -17,7 +17,7 @@ from .dsp import (
     pointwise_eight,
     winograd,
 )
-from .mve import depthwise_mve, product_mve
+from .mve import depthwise_mve, product_mve, transpose_mve
 from .packed import fully_connected_fields, packed_gemm, unpacked
 from .plain import conv, elementwise, matmul, movement, pool, reduce, softmax, unary
 from .scalar import depthwise_scalar, product_scalar
@@ -49,6 +49,7 @@ _OF_ONE: tuple[Variant, ...] = (
     *unpacked.VARIANTS,
     *product_mve.VARIANTS,
     *depthwise_mve.VARIANTS,
+    *transpose_mve.VARIANTS,
     *add_words.VARIANTS,
     *conv_few_channels.VARIANTS,
     *depthwise_planes.VARIANTS,

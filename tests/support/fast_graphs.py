@@ -17,7 +17,7 @@ from graphs import Generator
 from nets import Net, padded_length, padding
 from product_graphs import extreme_weights
 
-from mcuquant.ir import DType, Graph, Pair, QParams, ops
+from mcuquant.ir import DType, Graph, Pair, QParams, Shape, ops
 
 NONE, RELU = ops.Activation.NONE, ops.Activation.RELU
 
@@ -126,6 +126,15 @@ def _global(rng: np.random.Generator, kind: type[ops.Op], size: Pair) -> Graph:
 
 _SAME = ((1, 1), (1, 1))
 
+
+def transposed(rng: np.random.Generator, shape: Shape) -> Graph:
+    """A matrix with its rows as columns."""
+    net = Net(rng)
+    x = net.input(shape)
+    y = net.apply(ops.Transpose, (x,), (shape[0], shape[2], shape[1]), net.tensors[x].q, perm=(0, 2, 1))
+    return net.graph(y)
+
+
 GENERATORS: dict[str, Generator] = {
     "depthwise_planes_shared": lambda rng: shared(_depthwise(rng, pads=_SAME, channels=8), rng, 16),
     "depthwise_planes": _depthwise,
@@ -184,4 +193,7 @@ GENERATORS: dict[str, Generator] = {
     "depthwise_planes_large_by_two": partial(_depthwise, pads=_SAME, size=(30, 41), channels=4, stride=(2, 2)),
     **product_graphs.GENERATORS,
     **dot_graphs.GENERATORS,
+    "transpose_words": partial(transposed, shape=(1, 8, 12)),
+    "transpose_bytes": partial(transposed, shape=(2, 7, 16)),
+    "transpose_few": partial(transposed, shape=(1, 3, 20)),
 }

@@ -109,4 +109,6 @@ GENERATORS: dict[str, Generator] = {
     "conv2d_mve_above_tall": partial(
         _products, zero_point=-128, window=(10, 4), stride=(2, 2), channels=1, size=(19, 9)
     ),
+    "transpose_mve_words": partial(fast_graphs.transposed, shape=(1, 12, 37)),
+    "transpose_mve_bytes": partial(fast_graphs.transposed, shape=(2, 7, 19)),
 }

@@ -2,6 +2,7 @@
 #ifndef MQ_CONCAT_H
 #define MQ_CONCAT_H
 
+#include "mq_copy.h"
 #include "mq_rescale.h"
 
 typedef struct {
@@ -23,7 +24,7 @@ MQ_KERNEL void mq_concat(const mq_concat_t *p, const mq_concat_part_t *parts, co
     for (int32_t row = 0; row < p->rows; row++) {
         for (int32_t k = 0; k < p->inputs; k++) {
             const int32_t bytes = parts[k].width * p->bytes;
-            memcpy(to, (const uint8_t *)x[k] + row * bytes, (size_t)bytes);
+            mq_copy_dense((const uint8_t *)x[k] + row * bytes, to, bytes, 1);
             to += bytes;
         }
     }

@@ -6,7 +6,7 @@
 
 #define MQ_COPY_RANK 6
 
-/* Element sizes in bytes, the rest in elements. Step i of an axis moves x_step[axis] in the input and y_step[axis] in
+/* Element size in bytes, the rest in elements, which may be several of the tensors' where they stay together. Step i of an axis moves x_step[axis] in the input and y_step[axis] in
    the output; steps may be negative. The compiler merges axes; unused leading ones have size 1. */
 typedef struct {
     int32_t bytes; /* 1, 2, 4 or 8 */
@@ -20,22 +20,61 @@ typedef uint16_t __attribute__((may_alias)) mq_half_t;
 typedef uint32_t __attribute__((may_alias)) mq_word_t;
 typedef uint64_t __attribute__((may_alias)) mq_double_t;
 
-/* One element; both addresses are multiples of its size. */
-MQ_KERNEL void mq_move(void *y, const void *x, int32_t bytes)
+/* `count` elements of a type, four at a time: loads follow each other. Steps are in elements. */
+#define MQ_DEFINE_MOVE(type)                                                                                           \
+    MQ_KERNEL void mq_move_##type(const void *x, int32_t x_step, void *y, int32_t y_step, int32_t count)               \
+    {                                                                                                                  \
+        const type *from = x;                                                                                          \
+        type *to = y;                                                                                                  \
+        for (; count >= 4; count -= 4, from += 4 * x_step, to += 4 * y_step) {                                         \
+            const type a = from[0], b = from[x_step], c = from[2 * x_step], d = from[3 * x_step];                      \
+            to[0] = a;                                                                                                 \
+            to[y_step] = b;                                                                                            \
+            to[2 * y_step] = c;                                                                                        \
+            to[3 * y_step] = d;                                                                                        \
+        }                                                                                                              \
+        if (count & 2) {                                                                                               \
+            const type a = from[0], b = from[x_step];                                                                  \
+            to[0] = a;                                                                                                 \
+            to[y_step] = b;                                                                                            \
+            from += 2 * x_step;                                                                                        \
+            to += 2 * y_step;                                                                                          \
+        }                                                                                                              \
+        if (count & 1) {                                                                                               \
+            *to = *from;                                                                                               \
+        }                                                                                                              \
+    }
+MQ_DEFINE_MOVE(uint8_t)
+MQ_DEFINE_MOVE(mq_half_t)
+MQ_DEFINE_MOVE(mq_word_t)
+MQ_DEFINE_MOVE(mq_double_t)
+
+/* Elements of `bytes` bytes; all addresses are multiples of it. */
+MQ_KERNEL void mq_move(const void *x, int32_t x_step, void *y, int32_t y_step, int32_t count, int32_t bytes)
 {
     switch (bytes) {
     case 1:
-        *(uint8_t *)y = *(const uint8_t *)x;
+        mq_move_uint8_t(x, x_step, y, y_step, count);
         break;
     case 2:
-        *(mq_half_t *)y = *(const mq_half_t *)x;
+        mq_move_mq_half_t(x, x_step, y, y_step, count);
         break;
     case 4:
-        *(mq_word_t *)y = *(const mq_word_t *)x;
+        mq_move_mq_word_t(x, x_step, y, y_step, count);
         break;
     default:
-        *(mq_double_t *)y = *(const mq_double_t *)x;
+        mq_move_mq_double_t(x, x_step, y, y_step, count);
         break;
+    }
+}
+
+/* Neighbours. For bytes in a row memcpy pays from some length on; units of more bytes are moved here as fast. */
+MQ_KERNEL void mq_copy_dense(const void *x, void *y, int32_t count, int32_t bytes)
+{
+    if (bytes == 1 && count > 24) {
+        memcpy(y, x, (size_t)count);
+    } else {
+        mq_move(x, 1, y, 1, count, bytes);
     }
 }
 
@@ -46,11 +85,9 @@ MQ_KERNEL void mq_copy_run(const mq_copy_t *p, const uint8_t *x, uint8_t *y)
     const int32_t y_step = p->y_step[MQ_COPY_RANK - 1];
     const int32_t size = p->size[MQ_COPY_RANK - 1];
     if (x_step == 1 && y_step == 1) {
-        memcpy(y, x, (size_t)(size * p->bytes));
-        return;
-    }
-    for (int32_t i = 0; i < size; i++) {
-        mq_move(y + i * y_step * p->bytes, x + i * x_step * p->bytes, p->bytes);
+        mq_copy_dense(x, y, size, p->bytes);
+    } else {
+        mq_move(x, x_step, y, y_step, size, p->bytes);
     }
 }
 

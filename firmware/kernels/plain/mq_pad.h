@@ -4,11 +4,13 @@
 
 #include "mq_copy.h"
 
-/* `inside` says where the input goes; y has `count` elements. `value` is one element. */
-MQ_KERNEL void mq_pad(const mq_copy_t *inside, int32_t count, const void *x, const void *value, void *y)
+/* `inside` says where the input goes; y has `count` elements of `bytes` bytes. `value` is one element. */
+MQ_KERNEL void mq_pad(const mq_copy_t *inside, int32_t count, int32_t bytes, const void *x, const void *value, void *y)
 {
-    for (int32_t i = 0; i < count; i++) {
-        mq_move((uint8_t *)y + i * inside->bytes, value, inside->bytes);
+    if (bytes == 1) {
+        memset(y, *(const uint8_t *)value, (size_t)count);
+    } else {
+        mq_move(value, 0, y, 1, count, bytes);
     }
     mq_copy(inside, x, y);
 }

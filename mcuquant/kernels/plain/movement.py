@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import starmap
-from operator import mul
 
 import numpy as np
 
@@ -12,58 +10,48 @@ from ...arithmetic.interpreter.movement_ops import nearest_indices
 from ...arithmetic.parameters import ConcatParams, RescaleParams, params
 from ...ir import DType, Tensor
 from ...ir.ops import Concat, Pad, ResizeNearest, Slice, Transpose
-from ..shared.axes import Axis, columns, merged, strides
+from ..shared import moving_estimates as estimates
+from ..shared.moving import COPY_RANK, copy_axes, element_bytes, matrices, moved, transpose_args
 from ..shared.rescale import identity_fields, rescale_fields
 from ..variant import Arg, Blob, In, Ins, Number, Out, Parts, Site, Struct, Value, Variant
 
-COPY_RANK = 6
 LARGEST_IMAGE = 1 << 16
 """Rows and columns of an image that can be resized: places in it are uint16."""
 
 
-def _element_bytes(tensor: Tensor) -> int:
-    return tensor.dtype.bits // 8
-
-
-def _copy_axes(site: Site) -> list[Axis]:
-    """(size, input step, output step) of everything that is moved."""
-    op, x, y = site.op, site.ins[0].shape, site.out.shape
-    match op:
-        case Slice():
-            return merged(y, list(map(mul, strides(x), op.step)), strides(y))
-        case Transpose():
-            return merged(y, [strides(x)[axis] for axis in op.perm], strides(y))
-        case _:
-            return merged(x, strides(x), strides(y))
-
-
-def _copy_struct(site: Site, x_start: int, y_start: int) -> Struct:
-    fields: dict[str, Value] = {
-        "bytes": _element_bytes(site.out),
-        "x_start": x_start,
-        "y_start": y_start,
-        **columns(_copy_axes(site), COPY_RANK, "size", "x_step", "y_step"),
-    }
-    return Struct("mq_copy_t", fields)
-
-
 def _copy(site: Site) -> tuple[Arg, ...]:
-    begin = site.op.begin if isinstance(site.op, Slice) else ()
-    start = sum(map(mul, begin, strides(site.ins[0].shape)))
-    return _copy_struct(site, start, 0), In(), Out()
+    return moved(site).struct, In(), Out()
 
 
 def _pad(site: Site) -> tuple[Arg, ...]:
     op, y = site.op, site.out
     assert isinstance(op, Pad)
-    before = [pair[0] for pair in op.pads]
-    start = sum(starmap(mul, zip(before, strides(y.shape), strict=True)))
     value = Blob("value", np.array([y.zero_point if op.value is None else op.value], y.dtype.numpy), "what is around")
-    return _copy_struct(site, 0, start), Number(y.elements), In(), value, Out()
+    return moved(site).struct, Number(y.elements), Number(element_bytes(y)), In(), value, Out()
+
+
+def _copy_cycles(site: Site) -> int:
+    return estimates.STEP + round(estimates.copy(moved(site), site.core))
+
+
+def _pad_cycles(site: Site) -> int:
+    filled = estimates.fill(site.out.elements, element_bytes(site.out), site.core)
+    return _copy_cycles(site) + round(filled)
 
 
 def _copy_fits(site: Site) -> bool:
-    return len(_copy_axes(site)) <= COPY_RANK
+    return len(copy_axes(site)) <= COPY_RANK
+
+
+def _transposes(site: Site) -> bool:
+    found = matrices(site)
+    return found is not None and found.x_words
+
+
+def _transpose_cycles(site: Site) -> int:
+    found = matrices(site)
+    assert found is not None
+    return estimates.STEP + round(estimates.transpose(found, site.core))
 
 
 def _concat_params(site: Site) -> ConcatParams:
@@ -77,8 +65,15 @@ def _concat(site: Site) -> tuple[Arg, ...]:
     assert isinstance(op, Concat)
     rescales = _concat_params(site).rescales
     parts = tuple(_concat_part(site, op.axis, x, r) for x, r in zip(site.ins, rescales, strict=True))
-    fields = {"rows": math.prod(y.shape[: op.axis]), "inputs": len(parts), "bytes": _element_bytes(y)}
+    fields = {"rows": math.prod(y.shape[: op.axis]), "inputs": len(parts), "bytes": element_bytes(y)}
     return Struct("mq_concat_t", fields), Parts("mq_concat_part_t", parts), Ins(), Out()
+
+
+def _concat_cycles(site: Site) -> int:
+    op, y = site.op, site.out
+    assert isinstance(op, Concat)
+    widths = [math.prod(x.shape[op.axis :]) * element_bytes(y) for x in site.ins]
+    return estimates.STEP + round(estimates.joined(math.prod(y.shape[: op.axis]), widths, site.core))
 
 
 def _concat_part(site: Site, axis: int, x: Tensor, rescale: RescaleParams | None) -> dict[str, Value]:
@@ -104,7 +99,7 @@ def _resize(site: Site) -> tuple[Arg, ...]:
         "in_w": x.shape[2],
         "out_h": y.shape[1],
         "out_w": y.shape[2],
-        "pixel_bytes": x.shape[3] * _element_bytes(x),
+        "pixel_bytes": x.shape[3] * element_bytes(x),
     }
     places = [nearest_indices(op, x.shape[axis], y.shape[axis]).astype(np.uint16) for axis in (1, 2)]
     rows, columns_ = Blob("rows", places[0], "input row of each"), Blob("columns", places[1], "input column of each")
@@ -116,9 +111,10 @@ def _resize_fits(site: Site) -> bool:
 
 
 VARIANTS = (
-    Variant("copy", "mq_copy.h", (Slice, Transpose), _copy_fits, _copy),
-    Variant("pad", "mq_pad.h", Pad, _copy_fits, _pad),
-    Variant("concat", "mq_concat.h", Concat, _copies_all, _concat),
+    Variant("transpose", "mq_transpose.h", Transpose, _transposes, transpose_args, cycles=_transpose_cycles),
+    Variant("copy", "mq_copy.h", (Slice, Transpose), _copy_fits, _copy, cycles=_copy_cycles),
+    Variant("pad", "mq_pad.h", Pad, _copy_fits, _pad, cycles=_pad_cycles),
+    Variant("concat", "mq_concat.h", Concat, _copies_all, _concat, cycles=_concat_cycles),
     Variant("concat_rescale_s8", "mq_concat.h", Concat, _rescales_int8, _concat),
     Variant("resize_nearest", "mq_resize_nearest.h", ResizeNearest, _resize_fits, _resize),
 )

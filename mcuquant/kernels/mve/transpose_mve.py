@@ -1,0 +1,28 @@
+"""Transpositions with MVE; firmware/kernels/mve/mq_transpose_mve.h."""
+
+from __future__ import annotations
+
+from ...ir.ops import Transpose
+from ..shared import moving_estimates as estimates
+from ..shared.moving import matrices, transpose_args
+from ..variant import Site, Variant
+
+_FARTHEST = (1 << 16) - 1
+"""Offsets of a scatter of bytes have 16 bits; the eighth row's is the largest."""
+_LEAST_ROWS = 4
+
+
+def takes(site: Site) -> bool:
+    found = matrices(site)
+    if not site.core.mve or found is None or found.rows < _LEAST_ROWS:
+        return False
+    return found.y_words or 7 * found.y_row <= _FARTHEST
+
+
+def _cycles(site: Site) -> int:
+    found = matrices(site)
+    assert found is not None
+    return estimates.STEP + round(estimates.transpose_mve(found))
+
+
+VARIANTS = (Variant("transpose_mve", "mq_transpose_mve.h", Transpose, takes, transpose_args, cycles=_cycles),)
