@@ -114,10 +114,10 @@ def _pool(rng: np.random.Generator, kind: type[ops.Pool], **form: Any) -> Graph:
     return net.graph(layers.pool(net, x, kind, form.get("rescale", False)))
 
 
-def _global(rng: np.random.Generator, kind: type[ops.Op], size: Pair) -> Graph:
-    """Over all of an image: a pool, or a mean."""
+def _global(rng: np.random.Generator, kind: type[ops.Op], size: Pair, channels: int = 0) -> Graph:
+    """Over all of an image: a pool, or a mean; channels are whole words unless they are given."""
     net = Net(rng)
-    x = net.input((1, *size, 4 * net.size(1, 3)))
+    x = net.input((1, *size, channels or 4 * net.size(1, 3)))
     shape = (1, 1, 1, net.shape(x)[3])
     if kind is ops.Mean:
         return net.graph(net.apply(ops.Mean, (x,), shape, layers.near(net, x), axes=(1, 2)))
@@ -178,6 +178,9 @@ GENERATORS: dict[str, Generator] = {
     "max_pool_words_rescale": partial(_pool, kind=ops.MaxPool2D, rescale=True),
     "mean_words": partial(_global, kind=ops.Mean, size=(7, 5)),
     "mean_words_many": partial(_global, kind=ops.Mean, size=(31, 25)),
+    "mean_flat": partial(_global, kind=ops.Mean, size=(7, 5), channels=5),
+    "mean_flat_few": partial(_global, kind=ops.Mean, size=(1, 3), channels=13),
+    "mean_flat_many": partial(_global, kind=ops.Mean, size=(35, 31), channels=2),
     "fully_connected_eight": _dense,
     "fully_connected_eight_by_channel": partial(_dense, per_channel=True),
     "fully_connected_eight_rows": partial(_dense, rows=3, depth=20, outputs=12),

@@ -93,6 +93,33 @@ MQ_DEFINE_POOL_WORDS(mq_max_pool_words_s8, mq_max_pool_words_four)
 
 #undef MQ_DEFINE_POOL_WORDS
 
+/* Means over all but the last axis: kept[2] channels, gone[2] pixels. Four pixels are as many words as a pixel has
+   channels: words that lie so far apart are added up first, then the sums of each channel. scratch: a word a channel. */
+MQ_KERNEL void mq_mean_flat_s8(const mq_mean_t *p, const int8_t *x, int32_t *scratch, int8_t *y)
+{
+    const int32_t channels = p->shape.kept[2], count = p->shape.gone[2], fours = count / 4;
+    for (int32_t c = 0; c < channels; c++) {
+        scratch[c] = -count * p->x_zero;
+    }
+    int32_t channel = 0;
+    for (int32_t word = 0; word < channels; word++) {
+        int32_t sums[4] = {0, 0, 0, 0};
+        mq_pool_words_add((const uint32_t *)(const void *)x + word, fours, channels, sums);
+        for (int32_t i = 0; i < 4; i++) {
+            scratch[channel] += sums[i];
+            channel = channel + 1 == channels ? 0 : channel + 1;
+        }
+    }
+    for (int32_t i = 4 * fours; i < count; i++) {
+        for (int32_t c = 0; c < channels; c++) {
+            scratch[c] += x[i * channels + c];
+        }
+    }
+    for (int32_t c = 0; c < channels; c++) {
+        *y++ = (int8_t)mq_stored(mq_requantize(scratch[c], p->m, p->shift), p->y_zero, p->act_min, p->act_max);
+    }
+}
+
 /* Means over all but the last axis: kept[2] channels, gone[2] pixels. */
 MQ_KERNEL void mq_mean_words_s8(const mq_mean_t *p, const int8_t *x, int8_t *y)
 {

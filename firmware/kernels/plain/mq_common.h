@@ -37,6 +37,13 @@
 #define MQ_SHARED __attribute__((noinline, noclone, optimize("O2")))
 #endif
 
+/* A loop of constant length up to 4 is written out; not in a program made small. */
+#if defined(__OPTIMIZE_SIZE__) || defined(__clang__)
+#define MQ_UNROLL_SMALL
+#else
+#define MQ_UNROLL_SMALL _Pragma("GCC unroll 4")
+#endif
+
 /* True by construction of the program: the compiler relies on it. */
 #define MQ_KNOWN(condition)                                                                                            \
     do {                                                                                                               \

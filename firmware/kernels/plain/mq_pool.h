@@ -34,60 +34,81 @@ MQ_KERNEL mq_box_t mq_pool_box(const mq_pool_t *p, int32_t oy, int32_t ox)
     };
 }
 
-/* The largest value of one channel in a box; x starts at the channel. */
-#define MQ_DEFINE_MAX_WINDOW(name, x_t, lowest)                                                                        \
-    MQ_KERNEL int32_t name(const mq_pool_t *p, const x_t *x, mq_box_t box)                                             \
-    {                                                                                                                  \
-        int32_t best = lowest;                                                                                         \
-        for (int32_t iy = box.top; iy < box.bottom; iy++) {                                                            \
-            for (int32_t ix = box.left; ix < box.right; ix++) {                                                        \
-                best = mq_max(best, x[(iy * p->in_w + ix) * p->channels]);                                             \
-            }                                                                                                          \
-        }                                                                                                              \
-        return best;                                                                                                   \
-    }
+MQ_KERNEL int32_t mq_pool_max(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
 
-/* Mean rounded to nearest, halves away from zero. The box is not empty. */
-#define MQ_DEFINE_AVG_WINDOW(name, x_t)                                                                                \
-    MQ_KERNEL int32_t name(const mq_pool_t *p, const x_t *x, mq_box_t box)                                             \
+MQ_KERNEL int32_t mq_pool_add(int32_t a, int32_t b)
+{
+    return a + b;
+}
+
+MQ_KERNEL int32_t mq_pool_largest(int32_t x, int32_t count)
+{
+    (void)count;
+    return x;
+}
+
+/* Rounded to nearest, halves away from zero. */
+MQ_KERNEL int32_t mq_pool_mean(int32_t sum, int32_t count)
+{
+    return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
+}
+
+/* All channels of the window whose part inside the image is not empty; x starts at the image. `_box`: of any part;
+   `_whole`: of a window that lies inside, whose loops have a constant length. */
+#define MQ_DEFINE_POOL(name, x_t, start, join, result)                                                                 \
+    MQ_KERNEL void name##_box(const mq_pool_t *p, const x_t *x, mq_box_t box, x_t *y)                                  \
     {                                                                                                                  \
         const int32_t count = (box.bottom - box.top) * (box.right - box.left);                                         \
-        int32_t sum = 0;                                                                                               \
-        for (int32_t iy = box.top; iy < box.bottom; iy++) {                                                            \
-            for (int32_t ix = box.left; ix < box.right; ix++) {                                                        \
-                sum += x[(iy * p->in_w + ix) * p->channels];                                                           \
+        for (int32_t c = 0; c < p->channels; c++, x++) {                                                               \
+            int32_t all = start;                                                                                       \
+            for (int32_t iy = box.top; iy < box.bottom; iy++) {                                                        \
+                for (int32_t ix = box.left; ix < box.right; ix++) {                                                    \
+                    all = join(all, x[(iy * p->in_w + ix) * p->channels]);                                             \
+                }                                                                                                      \
             }                                                                                                          \
+            y[c] = (x_t)mq_rescale(&p->rescale, result(all, count));                                                   \
         }                                                                                                              \
-        return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;                                                  \
-    }
-
-#define MQ_DEFINE_POOL(name, x_t, window)                                                                              \
+    }                                                                                                                  \
+                                                                                                                       \
+    MQ_KERNEL void name##_whole(const mq_pool_t *p, const x_t *x, x_t *y)                                              \
+    {                                                                                                                  \
+        for (int32_t c = 0; c < p->channels; c++, x++) {                                                               \
+            int32_t all = start;                                                                                       \
+            MQ_UNROLL_SMALL                                                                                            \
+            for (int32_t ky = 0; ky < p->k_h; ky++) {                                                                  \
+                MQ_UNROLL_SMALL                                                                                        \
+                for (int32_t kx = 0; kx < p->k_w; kx++) {                                                              \
+                    all = join(all, x[(ky * p->in_w + kx) * p->channels]);                                             \
+                }                                                                                                      \
+            }                                                                                                          \
+            y[c] = (x_t)mq_rescale(&p->rescale, result(all, p->k_h * p->k_w));                                         \
+        }                                                                                                              \
+    }                                                                                                                  \
+                                                                                                                       \
     MQ_KERNEL void name(const mq_pool_t *p, const x_t *x, x_t *y)                                                      \
     {                                                                                                                  \
         for (int32_t n = 0; n < p->batch; n++, x += p->in_h * p->in_w * p->channels) {                                 \
             for (int32_t oy = 0; oy < p->out_h; oy++) {                                                                \
-                for (int32_t ox = 0; ox < p->out_w; ox++) {                                                            \
+                for (int32_t ox = 0; ox < p->out_w; ox++, y += p->channels) {                                          \
                     const mq_box_t box = mq_pool_box(p, oy, ox);                                                       \
-                    for (int32_t c = 0; c < p->channels; c++) {                                                        \
-                        *y++ = (x_t)mq_rescale(&p->rescale, window(p, x + c, box));                                    \
+                    if (box.bottom - box.top == p->k_h && box.right - box.left == p->k_w) {                            \
+                        name##_whole(p, x + (box.top * p->in_w + box.left) * p->channels, y);                          \
+                    } else {                                                                                           \
+                        name##_box(p, x, box, y);                                                                      \
                     }                                                                                                  \
                 }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \
     }
 
-MQ_DEFINE_MAX_WINDOW(mq_max_pool_window_s8, int8_t, INT8_MIN)
-MQ_DEFINE_MAX_WINDOW(mq_max_pool_window_s16, int16_t, INT16_MIN)
-MQ_DEFINE_AVG_WINDOW(mq_avg_pool_window_s8, int8_t)
-MQ_DEFINE_AVG_WINDOW(mq_avg_pool_window_s16, int16_t)
+MQ_DEFINE_POOL(mq_max_pool_s8, int8_t, INT8_MIN, mq_pool_max, mq_pool_largest)
+MQ_DEFINE_POOL(mq_max_pool_s16, int16_t, INT16_MIN, mq_pool_max, mq_pool_largest)
+MQ_DEFINE_POOL(mq_avg_pool_s8, int8_t, 0, mq_pool_add, mq_pool_mean)
+MQ_DEFINE_POOL(mq_avg_pool_s16, int16_t, 0, mq_pool_add, mq_pool_mean)
 
-MQ_DEFINE_POOL(mq_max_pool_s8, int8_t, mq_max_pool_window_s8)
-MQ_DEFINE_POOL(mq_max_pool_s16, int16_t, mq_max_pool_window_s16)
-MQ_DEFINE_POOL(mq_avg_pool_s8, int8_t, mq_avg_pool_window_s8)
-MQ_DEFINE_POOL(mq_avg_pool_s16, int16_t, mq_avg_pool_window_s16)
-
-#undef MQ_DEFINE_MAX_WINDOW
-#undef MQ_DEFINE_AVG_WINDOW
 #undef MQ_DEFINE_POOL
 
 #endif

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from ...arithmetic.parameters import PoolParams, params
 from ...ir import DType
 from ...ir.ops import AvgPool2D, MaxPool2D, Pool
@@ -73,6 +75,34 @@ def _average_words(site: Site) -> int:
     return CALL + round(site.out.elements * (1.05 * k_h * k_w + 7 * runs + 25 + 6 * _rescales(site)))
 
 
+_SHORT = 4
+"""Taps of a loop that is written out."""
+
+
+def _windows_inside(site: Site) -> float:
+    """The share of windows that hold no padding."""
+    op, share = site.op, 1.0
+    assert isinstance(op, Pool)
+    for axis, before in ((0, op.padding.top), (1, op.padding.left)):
+        starts = np.arange(site.out.shape[axis + 1]) * op.stride[axis] - before
+        share *= float(((starts >= 0) & (starts + op.window[axis] <= site.ins[0].shape[axis + 1])).mean())
+    return share
+
+
+def _plain_cycles(site: Site, tap: float, long_tap: float, output: float) -> int:
+    """Plain C: loops of constant length over windows inside the image, others over those at its edges."""
+    op, inside = site.op, _windows_inside(site)
+    assert isinstance(op, Pool)
+    taps = op.window[0] * op.window[1]
+    whole = (tap if max(op.window) <= _SHORT else long_tap) * taps + output
+    each = inside * whole + (1 - inside) * (7 * taps + 15 + output) + 10 * _rescales(site)
+    return CALL + round(each * site.out.elements)
+
+
+_max_plain = partial(_plain_cycles, tap=4.3, long_tap=7, output=3)
+_average_plain = partial(_plain_cycles, tap=3, long_tap=5.5, output=9.5)
+
+
 def _rescales(site: Site) -> bool:
     p = params(site.graph, site.op)
     assert isinstance(p, PoolParams)
@@ -102,8 +132,40 @@ VARIANTS = (
         cycles=_average_words,
         step_bytes=_WORDS_BYTES,
     ),
-    Variant("max_pool_s8", "mq_pool.h", MaxPool2D, activations_are(DType.INT8), _pool, leads=_leads),
-    Variant("max_pool_s16", "mq_pool.h", MaxPool2D, activations_are(DType.INT16), _pool, leads=_leads),
-    Variant("avg_pool_s8", "mq_pool.h", AvgPool2D, activations_are(DType.INT8), _average, leads=_leads),
-    Variant("avg_pool_s16", "mq_pool.h", AvgPool2D, activations_are(DType.INT16), _average, leads=_leads),
+    Variant(
+        "max_pool_s8",
+        "mq_pool.h",
+        MaxPool2D,
+        activations_are(DType.INT8),
+        _pool,
+        leads=_leads,
+        cycles=_max_plain,
+    ),
+    Variant(
+        "max_pool_s16",
+        "mq_pool.h",
+        MaxPool2D,
+        activations_are(DType.INT16),
+        _pool,
+        leads=_leads,
+        cycles=_max_plain,
+    ),
+    Variant(
+        "avg_pool_s8",
+        "mq_pool.h",
+        AvgPool2D,
+        activations_are(DType.INT8),
+        _average,
+        leads=_leads,
+        cycles=_average_plain,
+    ),
+    Variant(
+        "avg_pool_s16",
+        "mq_pool.h",
+        AvgPool2D,
+        activations_are(DType.INT16),
+        _average,
+        leads=_leads,
+        cycles=_average_plain,
+    ),
 )

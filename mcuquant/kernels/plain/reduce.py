@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from ...arithmetic.parameters import MeanParams, PoolParams, params
 from ...ir import DType
 from ...ir.ops import ArgMax, Mean, Reduce, ReduceMax
 from ..shared.axes import columns, merged, strides
+from ..shared.overlap import FREE
 from ..shared.rescale import pooled_fields
 from ..variant import (
+    CALL,
     Arg,
     In,
     Out,
+    Scratch,
     Site,
     Struct,
     Takes,
@@ -79,11 +83,22 @@ def _reduces(dtype: DType) -> Takes:
     return takes
 
 
-def _whole_words(site: Site) -> bool:
-    """Means over all but the last axis, whose entries are whole words."""
+def _over_pixels(site: Site, is_whole_words: bool) -> bool:
+    """Means over all but the last axis, whose entries are whole words or are not."""
     kept, gone = _axes(site, gone=False), _axes(site, gone=True)
     typed = site.core.dsp and site.ins[0].dtype is site.out.dtype is DType.INT8
-    return typed and len(kept) == len(gone) == 1 and kept[0][1] == 1 and kept[0][0] % 4 == 0
+    return typed and len(kept) == len(gone) == 1 and kept[0][1] == 1 and (kept[0][0] % 4 == 0) is is_whole_words
+
+
+def _flat_mean(site: Site) -> tuple[Arg, ...]:
+    struct, x, y = _mean(site)
+    return struct, x, Scratch("int32_t"), y
+
+
+def _flat_cycles(site: Site) -> int:
+    """Four pixels at a time."""
+    channels, pixels = site.out.elements, site.ins[0].elements // site.out.elements
+    return CALL + round(channels * (95 + 4.8 * (pixels // 4) + 7 * (pixels % 4)))
 
 
 def _types(x: DType, y: DType) -> Takes:
@@ -91,7 +106,24 @@ def _types(x: DType, y: DType) -> Takes:
 
 
 VARIANTS = (
-    Variant("mean_words_s8", "mq_pool_words.h", Mean, _whole_words, _mean, cycles=per_element(1.4, 9)),
+    Variant(
+        "mean_words_s8",
+        "mq_pool_words.h",
+        Mean,
+        partial(_over_pixels, is_whole_words=True),
+        _mean,
+        cycles=per_element(1.4, 9),
+    ),
+    Variant(
+        "mean_flat_s8",
+        "mq_pool_words.h",
+        Mean,
+        partial(_over_pixels, is_whole_words=False),
+        _flat_mean,
+        lambda site: 4 * site.out.elements,
+        lambda _: (FREE,),
+        cycles=_flat_cycles,
+    ),
     Variant("mean_s8", "mq_mean.h", Mean, _reduces(DType.INT8), _mean),
     Variant("mean_s16", "mq_mean.h", Mean, _reduces(DType.INT16), _mean),
     Variant("reduce_max_s8", "mq_reduce_max.h", ReduceMax, _reduces(DType.INT8), _reduce_max),
