@@ -22,7 +22,7 @@ from .firmware_build import build
 from .firmware_build.linkmap import network_bytes
 from .firmware_build.step_calls import Steps
 from .ir import Array, Graph, Level, Tensor, serialize
-from .ir.metrics import parameters
+from .ir.metrics import parameters, structure_digest
 from .ir.verify import verify
 from .passes import run_passes
 from .passes.shrink import shrink as shrink_graph
@@ -227,6 +227,7 @@ def _manifest(
         "sources_digest": sources.digest,
         "optimize": steps.goal.objective.value,
         "max_ram_bytes": steps.goal.limits.ram_bytes,
+        "structure_digest": structure_digest(graph),
         "macs": program.macs,
         "parameters": parameters(graph),
         "arena_bytes": program.arena_bytes,

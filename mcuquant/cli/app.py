@@ -1,4 +1,4 @@
-"""The group of commands, and what becomes of errors: one sentence on stderr and an exit code."""
+"""The group of commands. An error is one sentence on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .boards import boards
 from .compare import compare_
 from .compile import compile_
 from .compress import compress
+from .console import INTERRUPTED
 from .demo import demo
 from .doctor import doctor
 from .flash import flash_
@@ -22,12 +23,9 @@ from .report import report_
 from .search import search
 from .validate import validate
 
-INTERRUPTED = 130
-"""What a shell expects of a program ended by Ctrl-C: 128 + SIGINT."""
-
 
 class Commands(click.Group):
-    """Commands in the order in which a person needs them; errors of ours become one sentence."""
+    """Commands in the order of use. A McuquantError is printed as one sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -43,19 +41,19 @@ class Commands(click.Group):
             raise click.exceptions.Exit(INTERRUPTED) from None
 
 
-HELP = """From a small neural network to bit-exact int8 firmware for a Cortex-M, and to its number on that core.
+HELP = """Compile a small neural network to bit-exact int8 firmware for a Cortex-M core, and measure it there.
 
 \b
 A first run, on an emulated board:
-  mcuquant doctor                                   what is missing on this machine
-  mcuquant demo                                     all of it once, on real sensor data
+  mcuquant doctor                                   list what is missing on this machine
+  mcuquant demo                                     run all steps on real sensor data
 \b
 Your own network, saved with torch.export.save(torch.export.export(net.eval(), (x,)), "net.pt2"):
   mcuquant compile net.pt2 --calibration x.npz --board qemu-mps2-an386 -o build/net
-  mcuquant bench build/net                          what each layer costs on that core
-  mcuquant validate build/net --data test.npz       accuracy of what the board answers
+  mcuquant bench build/net                          measure each layer on that core
+  mcuquant validate build/net --data test.npz       measure accuracy on the board
 \b
-Exit codes: 0 done, 1 an error said in one sentence, 2 wrong usage.
+Exit codes: 0 success, 1 an error (one sentence on stderr), 2 wrong usage.
 """
 
 

@@ -28,7 +28,7 @@ PORT = click.option("--port", metavar="P", help="Serial port of a board, /dev/tt
 @click.option("--as", "onto", metavar="B", help="Project the modelled cycles onto a board: a name, or a TOML file.")
 @click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write it as JSON; - is stdout.")
 def bench(directory: Path, port: str | None, onto: str | None, json_path: Path | None) -> None:
-    """Run the firmware of DIR and say what each layer costs.
+    """Run the firmware of DIR and measure each layer.
 
     DIR is a folder made by `mcuquant compile`. The board of its profile is booted under emulation, or driven through
     --port. Under emulation the numbers are counts, not a board's time; the last line says which.
@@ -77,7 +77,7 @@ def _target(project: Project, onto: str | None, port: str | None) -> Board | Non
 @click.option("--host", is_flag=True, help="Run the same C compiled for this machine instead of the board.")
 @PORT
 def run(directory: Path, inputs: Path, outputs: Path, host: bool, port: str | None) -> None:
-    """Run samples through the firmware of DIR, stored integers in and out.
+    """Run stored integers through the firmware of DIR.
 
     A network with several inputs takes an .npz file with an array for each, by its name in manifest.json; one with
     several outputs writes such a file.

@@ -14,7 +14,7 @@ from .console import next_step, say, show
 @click.argument("name", required=False)
 @click.option("--connected", is_flag=True, help="What is plugged in, and which profiles it matches.")
 def boards(name: str | None, connected: bool) -> None:
-    """List the boards, or all that is known about one.
+    """List the boards, or the profile of one.
 
     NAME is a board of the list, or the path of a profile of your own (a TOML file).
 

@@ -19,9 +19,10 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("old", metavar="OLD.json", type=FILE)
 @click.argument("new", metavar="NEW.json", type=FILE)
 @click.option("--tolerance", metavar="T%", default="2%", show_default=True, help="How much more is still no worse.")
+@click.option("--any-network", is_flag=True, help="Compare measurements of different networks too.")
 @click.pass_context
-def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str) -> None:
-    """Say what got worse between two measurements: flash, RAM, cycles, latency.
+def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_network: bool) -> None:
+    """Compare flash, RAM, cycles and latency of two measurements.
 
     Both are files that `mcuquant bench --json` wrote, of the same board, core and counter. Exits with 1 when any number
     grew by more than the tolerance, so that it can stand in continuous integration.
@@ -33,7 +34,7 @@ def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str) -> None:
     """
     limit = tolerance_of(tolerance)
     before, after = load_measurement(old), load_measurement(new)
-    changes = compare(before, after)
+    changes = compare(before, after, any_network)
     bad = worse(changes, limit)
     if not bad:
         say(f"Nothing is more than {tolerance} worse on {after['board']}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,9 @@ from ..reporting import tables
 from .array_files import named
 from .console import next_step, say, show, working
 from .node import node_options, read_node
-from .objective_options import aim_options
+from .objective_options import objective_options
+from .option_groups import GroupedCommand, option
+from .quantization_options import GROUP as QUANTIZATION
 from .quantization_options import Recipe, read_recipe, recipe_options
 
 if TYPE_CHECKING:
@@ -26,29 +29,33 @@ if TYPE_CHECKING:
 
 SNR_SAMPLES = 16
 """Enough for a ratio to settle within a fraction of a dB."""
+OUTPUT = "Output"
 MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("compile")
+@click.command("compile", cls=GroupedCommand)
 @click.argument("model", type=MODEL)
-@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="A name of `mcuquant boards`, or a TOML file.")
-@click.option("--calibration", type=MODEL, metavar="X.npz", help="Sample inputs of a float model: array x, (N, ...).")
-@recipe_options
-@click.option("--snr", is_flag=True, help="Show what each layer loses to quantization.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to make.  [build/NAME]")
-@click.option("--name", default="model", show_default=True, help="Prefix of the C names: kws gives mq_kws_run.")
-@click.option(
+@option(
+    OUTPUT, "--board", default=DEFAULT_BOARD, show_default=True, help="A name of `mcuquant boards`, or a TOML file."
+)
+@option(OUTPUT, "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to write.  [build/NAME]")
+@option(OUTPUT, "--name", default="model", show_default=True, help="Prefix of the C names: kws gives mq_kws_run.")
+@option(
+    OUTPUT,
     "--app",
     type=click.Choice(APPLICATIONS),
     default=DUT,
     show_default=True,
-    help="Firmware that takes stored integers, MLPerf Tiny's runner, a sensor's samples; or the network alone.",
+    help="dut: serial test firmware; mlperf: MLPerf Tiny's runner; node: a sensor node; library: the network alone.",
 )
-@click.option("--model-id", metavar="ID", help="How the firmware names its model: kws01.  [by its input, or NAME]")
+@option(OUTPUT, "--model-id", metavar="ID", help="Name of the model in the firmware: kws01.  [by its input, or NAME]")
+@option(OUTPUT, "--huffman", is_flag=True, help="Huffman-code the weights in flash; unpack them into RAM at start.")
+@option(OUTPUT, "--no-build", is_flag=True, help="Write the C project without compiling it.")
+@option(QUANTIZATION, "--calibration", type=MODEL, metavar="X.npz", help="Sample inputs: array x of shape (N, ...).")
+@recipe_options
+@option(QUANTIZATION, "--snr", is_flag=True, help="Show the signal-to-noise ratio of each layer.")
+@objective_options
 @node_options
-@aim_options
-@click.option("--huffman", is_flag=True, help="Code weights in flash; unpack them into RAM before the first inference.")
-@click.option("--no-build", is_flag=True, help="Write the C project and leave compiling it to you.")
 def compile_(
     model: Path,
     board: str,
@@ -65,7 +72,7 @@ def compile_(
     no_build: bool,
     **options: Any,
 ) -> None:
-    """Turn MODEL into a C project, quantized and built for a board.
+    """Quantize MODEL and build it for a board.
 
     MODEL is a .pt2 file of torch.export.save, a .tflite file, or a .mq file of mcuquant.save. A float one needs
     --calibration: an .npz file whose array x holds a few hundred typical inputs, in the model's own layout. DIR then
@@ -144,6 +151,8 @@ def _report(project: Project) -> None:
     )
     for note in manifest["notes"]:
         say(f"note: {note}")
+    if "node" in manifest:
+        say(_node_line(manifest["node"]))
     where = project.directory
     if manifest["app"] == LIBRARY:
         say(f"Wrote {where}: a library for CMake, Zephyr, Arduino and PlatformIO, and {_networks(project)}.")
@@ -156,8 +165,23 @@ def _report(project: Project) -> None:
     built = manifest["firmware"]
     show(tables.memory_table(project.board, built["flash_bytes"], built["ram_bytes"], manifest["arena_bytes"]))
     say(f"Wrote {where}: C project, {_networks(project)}, manifest.json, firmware.elf.")
-    in_the_loop = "node" if "node" in manifest else "validate"
-    next_step(f"mcuquant bench {where}", f"mcuquant {in_the_loop} {where} --data X.npz")
+    next_step(f"mcuquant bench {where}", *_in_the_loop(manifest, where))
+
+
+def _node_line(node: Mapping[str, Any]) -> str:
+    """What the node reads and how often it infers; stride and channels may follow from the network alone."""
+    rate = "" if node["rate_hz"] is None else f" at {node['rate_hz']:g} Hz"
+    return (
+        f"Node: windows of {node['window']:,} samples of {node['channels']} channels{rate}, an inference every "
+        f"{node['stride']:,} samples, a decision after {node['debounce']} that agree."
+    )
+
+
+def _in_the_loop(manifest: Mapping[str, Any], where: Path) -> tuple[str, ...]:
+    """The command that checks answers; a node that reads a sensor of its own takes no recording."""
+    if "node" not in manifest:
+        return (f"mcuquant validate {where} --data X.npz",)
+    return (f"mcuquant node {where} --data X.npz",) if manifest["sensor"] == "replay" else ()
 
 
 def _networks(project: Project) -> str:

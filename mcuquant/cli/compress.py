@@ -30,7 +30,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--fresh", is_flag=True, help="Make every step anew, whatever an earlier run had finished.")
 @click.option("--best-effort", is_flag=True, help="Exit with 0 where a target of the recipe is missed.")
 def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool, best_effort: bool) -> None:
-    """Prune, sparsify, share and quantize a PyTorch network as RECIPE.toml says, and compile what is left.
+    """Prune, sparsify, share and quantize a PyTorch network.
+
+    RECIPE.toml names the steps; the result is compiled.
 
     The recipe names a Python function that returns the network, files of samples, a board, and the steps; each step
     is followed by training with the float network as teacher. The folder then holds what `mcuquant compile` makes,

@@ -20,6 +20,9 @@ from ..errors import OutputError
 WIDTH = 100
 """Columns no table exceeds."""
 
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl-C ended: 128 + SIGINT."""
+
 
 def show(renderable: RenderableType) -> None:
     """Print a table, at most WIDTH columns wide."""

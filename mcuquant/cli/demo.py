@@ -32,7 +32,7 @@ EVERY = 4
 @click.option("--seed", default=0, show_default=True, help="Of training: another seed, another network.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("build/demo"), show_default=True)
 def demo(board: str, seed: int, output: Path) -> None:
-    """Train, quantize, compile, run and measure a small network on real sensor data.
+    """Train, compile and measure a network on real sensor data.
 
     Ten people wore a smartwatch during seven shoulder exercises. A network learns from seven of them to tell the
     exercises apart, becomes int8 firmware, and is asked about the other three through the board's serial port.

@@ -15,7 +15,7 @@ from .system_checks import Check, checks, missing
 @click.command()
 @click.pass_context
 def doctor(ctx: click.Context) -> None:
-    """Say what is installed, what is missing, and how to get it.
+    """List what is installed and what is missing.
 
     Exits with 1 when something is missing that every user needs; what only some need is listed as optional.
     """

@@ -19,7 +19,7 @@ from .console import next_step, say, working
 @click.option("--board", metavar="B", help="Its profile, where that says another way of flashing than the shipped one.")
 @click.option("--probe", metavar="UID", help="Serial number of the debug probe, or the folder of a UF2 drive.")
 def flash_(directory: Path, board: str | None, probe: str | None) -> None:
-    """Write the firmware of DIR to its board, and verify it.
+    """Write the firmware of DIR to its board and verify it.
 
     The profile says by what: pyOCD, OpenOCD, st-flash, J-Link Commander, bossac, or the drive of a UF2 boot loader; the
     first of them that is installed is taken. An emulated board is booted afresh. With several boards plugged in,

@@ -12,7 +12,7 @@ from ..boards.board import DEFAULT_BOARD, load_board
 from ..planner.objective import DEFAULT
 from ..reporting import tables
 from .console import next_step, say, show, working, write_json
-from .objective_options import aim_options
+from .objective_options import objective_options
 
 if TYPE_CHECKING:
     from ..ir import Graph
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("what", metavar="MODEL|DIR", type=click.Path(exists=True, path_type=Path))
 @click.option("--board", metavar="B", help=f"Board a MODEL is planned for.  [default: {DEFAULT_BOARD}]")
-@aim_options
+@objective_options
 @click.option("--graph", is_flag=True, help="Print the whole graph: every tensor and operation.")
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path), metavar="F", help="Write it as JSON; - is stdout."
 )
 def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None, **aim: Any) -> None:
-    """Show the layers of a model file or a compiled project, and what they take.
+    """Show the layers of a model file or a compiled project.
 
     Of each layer the kernel that was chosen (*) is shown, and those that would have been better in something.
 

@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from ..codegen.sensor_node import Node, NodeSettings, difference
+from ..device.measurement import Measurement
 from ..errors import CalibrationError, DeviceError
 from ..ir import Array
 from ..project.project import Project
@@ -18,15 +19,18 @@ from ..reporting import tables
 from .array_files import load_arrays
 from .bench import DIRECTORY, FILE, PORT
 from .console import next_step, say, show, working
+from .option_groups import add_options, option
 
 _NEEDED = ("mean", "std")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+GROUP = "Sensor node (--app node)"
 _OPTIONS = (
-    click.option("--normalise", type=FILE, metavar="STATS", help="Of a node: JSON or .npz with mean, std, lsb."),
-    click.option("--stride", type=int, metavar="N", help="Of a node: samples between inferences.  [half a window]"),
-    click.option("--threshold", type=float, metavar="P", help="Of a node: the least score that counts.  [any]"),
-    click.option("--debounce", type=int, metavar="N", help="Of a node: inferences that must agree.  [1]"),
-    click.option("--sensor", type=FILE, metavar="FILE.c", help="Of a node: your node_sensor.c.  [replays over serial]"),
+    option(GROUP, "--normalise", type=FILE, metavar="STATS", help="JSON or .npz file with mean, std and lsb."),
+    option(GROUP, "--stride", type=int, metavar="N", help="Samples between inferences.  [half a window]"),
+    option(GROUP, "--threshold", type=float, metavar="P", help="Smallest score that counts.  [any]"),
+    option(GROUP, "--debounce", type=int, metavar="N", help="Inferences that must agree.  [1]"),
+    option(GROUP, "--rate", "rate_hz", type=float, metavar="HZ", help="Samples a second, for the duty cycle."),
+    option(GROUP, "--sensor", type=FILE, metavar="FILE.c", help="Your node_sensor.c.  [replays over serial]"),
 )
 
 
@@ -35,7 +39,9 @@ _OPTIONS = (
 @click.option("--data", type=FILE, required=True, metavar="X.npz", help="Array raw, int16 counts; or x, real values.")
 @PORT
 def node_(directory: Path, data: Path, port: str | None) -> None:
-    """Stream a recording through a sensor node and check its decisions.
+    """Stream a recording through a sensor node.
+
+    The decisions of the board must be those of this machine.
 
     DIR is a folder made by `mcuquant compile --app node` with the sensor that replays. The file holds one recording,
     (samples, channels): array raw, the sensor's own int16 counts, or array x, values in the unit that the network was
@@ -47,13 +53,17 @@ def node_(directory: Path, data: Path, port: str | None) -> None:
       mcuquant node build/watch --data recording.npz --port /dev/ttyACM0
     """
     project = Project.open(directory)
-    raw = recording(project.node, data)
+    node = project.node
+    raw = recording(node, data)
     with working("running on this machine"):
         expected = project.run_node(raw)
     with working(f"running on {project.board.name}"), project.connect(port) as dut:
         made = dut.run_node(raw)
+        measurement = dut.bench() if node.rate_hz is not None else None
     show(tables.decision_table(made.decisions))
     say(f"Samples: {made.samples:,}; inferences: {made.inferences:,}; decisions: {len(made.decisions):,}.")
+    if measurement is not None:
+        say(duty_cycle(node, measurement))
     told = difference(made, expected)
     if told:
         raise DeviceError(f"{project.board.name} decides otherwise than this machine: {told}")
@@ -61,9 +71,25 @@ def node_(directory: Path, data: Path, port: str | None) -> None:
     next_step(f"mcuquant bench {directory}")
 
 
+def duty_cycle(node: Node, measurement: Measurement) -> str:
+    """The share of time that the core computes, and where the time of an inference comes from."""
+    rate = node.inferences_per_s
+    assert rate is not None
+    share = measurement.latency_us * rate / 1e6
+    return (
+        f"Duty cycle: {100 * share:.2f} % at {node.rate_hz:g} samples a second, {rate:.3g} inferences a second of "
+        f"{measurement.latency_us:,.1f} µs ({measurement.latency_source})."
+    )
+
+
 def recording(node: Node, path: Path) -> Array:
-    """(T, channels) raw counts of a file: its array `raw`, or `x` in units. CalibrationError when it has neither."""
+    """(T, channels) raw counts of a file: its array `raw`, or `x` in units.
+
+    CalibrationError when it has neither, holds values that are not finite or less than a window, or states (as a number
+    `rate_hz`) another rate than the node's.
+    """
     arrays = load_arrays(path)
+    _check_rate(node, arrays, path)
     if "raw" in arrays:
         return node.check(arrays["raw"], f"array 'raw' of {path}")
     if "x" not in arrays:
@@ -74,21 +100,49 @@ def recording(node: Node, path: Path) -> Array:
         raise CalibrationError(
             f"array 'x' of {path} has shape {x.shape}; expected one recording, (samples, {node.channels})"
         )
+    _check_finite(x, path)
+    if count := node.limited(x):
+        say(
+            f"warning: {count:,} of {x.size:,} values of {path} exceed the sensor's 16 bits and are limited; "
+            f"lsb is {', '.join(f'{n:g}' for n in node.lsb)}"
+        )
     return node.check(node.raw(x), f"array 'x' of {path}")
+
+
+def _check_finite(x: Array, path: Path) -> None:
+    if x.dtype.kind not in "fiu":
+        raise CalibrationError(f"array 'x' of {path} is {x.dtype}; expected numbers")
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        sample, channel = map(int, bad[0])
+        raise CalibrationError(
+            f"array 'x' of {path} holds {len(bad):,} values of NaN or infinity, the first at sample {sample}, "
+            f"channel {channel}; leave these samples out"
+        )
+
+
+def _check_rate(node: Node, arrays: Mapping[str, Array], path: Path) -> None:
+    if "rate_hz" not in arrays or node.rate_hz is None:
+        return
+    rate = arrays["rate_hz"]
+    if rate.size != 1 or rate.dtype.kind not in "fiu" or float(rate.reshape(-1)[0]) != node.rate_hz:
+        found = ", ".join(map(str, rate.reshape(-1).tolist()[:3]))
+        raise CalibrationError(
+            f"{path} states a rate of {found} samples a second, the node was compiled for {node.rate_hz:g}; "
+            "resample the recording, or compile with its rate"
+        )
 
 
 def node_options(command: _Command) -> _Command:
     """Gives a command the options, which it hands to `read_node`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return add_options(command, _OPTIONS)
 
 
 def read_node(options: Mapping[str, Any], is_node: bool, calibration: Path | None) -> NodeSettings | None:
     """None where no node is meant. The constants are those of --normalise, else of the calibration file."""
-    chosen = {name: options[name] for name in ("stride", "threshold", "debounce", "sensor")}
+    chosen = {name: options[name] for name in ("stride", "threshold", "debounce", "rate_hz", "sensor")}
     if not is_node:
-        given = [f"--{name}" for name in ("normalise", *chosen) if options[name] is not None]
+        given = [f"--{name.removesuffix('_hz')}" for name in ("normalise", *chosen) if options[name] is not None]
         if given:
             raise click.UsageError(f"{given[0]} belongs to --app node")
         return None

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ..planner.objective import DEFAULT, Objective
+from .option_groups import add_options, option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
@@ -28,19 +29,25 @@ class Size(click.ParamType[int]):
         return int(found[1]) * _UNITS[found[2]]
 
 
+GROUP = "Choice of kernels"
 _OPTIONS = (
-    click.option(
+    option(
+        GROUP,
         "--optimize",
         type=click.Choice([objective.value for objective in Objective]),
-        help=f"What kernels are chosen for: docs/planner.md.  [default: {DEFAULT}]",
+        help=f"Objective of the choice of kernels (docs/planner.md).  [default: {DEFAULT}]",
     ),
-    click.option("--max-ram", type=Size(), metavar="N", help="Most bytes of arena, as 20000 or 20K."),
-    click.option("--max-flash", type=Size(), metavar="N", help="Most bytes of flash for the network: constants, code."),
+    option(GROUP, "--max-ram", type=Size(), metavar="N", help="Maximum arena in bytes: 20000 or 20K."),
+    option(
+        GROUP,
+        "--max-flash",
+        type=Size(),
+        metavar="N",
+        help="Maximum flash in bytes for constants and code of the network.",
+    ),
 )
 
 
-def aim_options(command: _Command) -> _Command:
+def objective_options(command: _Command) -> _Command:
     """--optimize, --max-ram and --max-flash: arguments optimize, max_ram and max_flash."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return add_options(command, _OPTIONS)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .option_groups import add_options, option
+
 if TYPE_CHECKING:
     from ..ir import Array, Graph
 
@@ -18,30 +20,51 @@ QUANTIZERS = (
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+GROUP = "Quantization of a float model"
 _OPTIONS = (
-    click.option("--method", type=click.Choice(METHODS), default="auto", show_default=True, help="How to find ranges."),
-    click.option(
+    option(
+        GROUP,
+        "--method",
+        type=click.Choice(METHODS),
+        default="auto",
+        show_default=True,
+        help="Method that sets the ranges of activations.",
+    ),
+    option(
+        GROUP,
         "--activations",
         type=click.Choice(("int8", "int16", "mixed")),
         default="int8",
         show_default=True,
-        help="int16 where int8 loses too much; mixed: only in the layers that need it.",
+        help="Type of activations; mixed: int16 in the layers that need it.",
     ),
-    click.option(
+    option(
+        GROUP,
         "--weights",
         type=click.Choice(QUANTIZERS),
         metavar="QUANTIZER",
         default="nearest",
         show_default=True,
-        help="How weights become integers; `mcuquant quantizers` compares the ways.",
+        help="Formula for weights; `mcuquant quantizers` compares them.",
     ),
-    click.option("--weight-bits", type=click.Choice(("8", "4", "2")), default="8", show_default=True),
-    click.option(
-        "--weight-bytes", type=click.IntRange(min=1), metavar="N", help="Bits by layer: all weights in N bytes."
+    option(
+        GROUP,
+        "--weight-bits",
+        type=click.Choice(("8", "4", "2")),
+        default="8",
+        show_default=True,
+        help="Bits of weights.",
     ),
-    click.option("--equalize", is_flag=True, help="First even out the channels of consecutive layers."),
-    click.option("--adaptive-rounding", is_flag=True, help="Round weights so that each layer's error is least."),
-    click.option("--correct-bias", is_flag=True, help="Take each layer's mean error into its bias."),
+    option(
+        GROUP,
+        "--weight-bytes",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Select the bits of each layer; all weights fit in N bytes.",
+    ),
+    option(GROUP, "--equalize", is_flag=True, help="Equalize the channels of consecutive layers first."),
+    option(GROUP, "--adaptive-rounding", is_flag=True, help="Round weights to minimize the error of each layer."),
+    option(GROUP, "--correct-bias", is_flag=True, help="Add the mean error of each layer to its bias."),
 )
 
 
@@ -67,9 +90,7 @@ class Recipe:
 
 def recipe_options(command: _Command) -> _Command:
     """Gives a command the options, which it hands to `read_recipe`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return add_options(command, _OPTIONS)
 
 
 def read_recipe(options: Mapping[str, Any]) -> Recipe:

@@ -22,7 +22,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--board", default=DEFAULT_BOARD, show_default=True, help="Whose kernels are counted.")
 @click.option("--bits", type=click.Choice(("8", "4", "2")), multiple=True, help="Of the weights.  [8, 4 and 2]")
 def quantizers_(model: Path, calibration: Path, data: Path | None, board: str, bits: tuple[str, ...]) -> None:
-    """Compare the ways to turn the weights of MODEL, a float network, into integers.
+    """Compare formulas for the weights of MODEL, a float network.
 
     One line a quantizer and number of bits: the part of right answers over --data (at most 200 samples), how far the
     outputs are from the float network's, the constants in flash, and the cycles that the cost model estimates.

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [DIR/report.html]"
 )
 def report_(directory: Path, others: tuple[Path, ...], output: Path | None) -> None:
-    """Draw one HTML page about DIR: cycles by layer, the arena over time, weights, sensitivity, and accuracy.
+    """Write an HTML report about DIR.
+
+    It shows cycles by layer, the arena over time, weights, sensitivity and accuracy.
 
     DIR is a folder made by `mcuquant compile`. More folders, and files of records that compression and search wrote,
     are set beside it: accuracy against size and cycles. The page needs nothing else, no network and no script.

@@ -13,7 +13,7 @@ from rich.table import Table
 from ..reporting import tables
 from ..reporting.record import RECORDS, Record, records_text
 from .compress import FILE, needed
-from .console import next_step, progress, say, show, write_whole
+from .console import INTERRUPTED, next_step, progress, say, show, write_whole
 
 if TYPE_CHECKING:
     from ..compression.recipe_search import Found, Tried
@@ -26,14 +26,12 @@ AXES = {
     "ram_bytes": "bytes of arena",
 }
 PICTURE = "front.svg"
-INTERRUPTED = 130
-"""Exit code of a program that Ctrl-C ended, by the convention of shells."""
 
 
 @click.command()
 @click.argument("recipe", metavar="RECIPE.toml", type=FILE)
 def search(recipe: Path) -> None:
-    """Try settings of RECIPE.toml, and show those that no others beat.
+    """Search settings of a recipe for Pareto-optimal networks.
 
     The recipe's table [search] says which settings, and what they are weighed by: accuracy on the validation samples,
     against costs that the compiler's plan gives. Trials are kept in a storage: run the command again after an

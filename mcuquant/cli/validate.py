@@ -27,7 +27,7 @@ from .console import next_step, progress, say, working, write_json
 @click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write the accuracy as JSON; - is stdout.")
 @PORT
 def validate(directory: Path, data: Path | None, layers: bool, json_path: Path | None, port: str | None) -> None:
-    """Measure accuracy on the board, over labelled data.
+    """Measure accuracy on the board with labelled data.
 
     x holds inputs (N, ...), real numbers in the model's own layout or stored integers as in model.tflite; y holds N
     class numbers, told by the first output. A network with several inputs takes, in place of x, an array for each by
@@ -53,7 +53,8 @@ def validate(directory: Path, data: Path | None, layers: bool, json_path: Path |
     if data is None:
         raise click.UsageError("add --data X.npz, or --layers")
     stored = _stored(project, data)
-    classes = _classes(data, named(data, "y")[0], len(stored[0]))
+    outputs = int(np.prod(project.outputs[0].shape[1:], dtype=np.int64))
+    classes = _classes(data, named(data, "y")[0], len(stored[0]), outputs)
     with working("running on this machine"):
         expected = project.run_host(*stored)
     answers = on_board(project, stored, port)
@@ -122,10 +123,18 @@ def ordered(port: Port, path: Path, x: Array, name: str = "x") -> Array:
     return to_graph_layout(x, port.shape, name=f"array {name!r} of {path}", channels_first=not as_stored)
 
 
-def _classes(path: Path, y: Array, count: int) -> Array:
+def _classes(path: Path, y: Array, count: int, outputs: int) -> Array:
+    """`y`, if it is a class number for each sample. CalibrationError where one is none of the network's classes."""
     if y.shape != (count,) or y.dtype.kind not in "iu":
         raise CalibrationError(
             f"array 'y' of {path} is {y.dtype} of shape {y.shape}; expected {count} class numbers, one a sample"
+        )
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= outputs:
+        hint = "; labels that begin at 1 need 1 subtracted" if (low, high) == (1, outputs) else ""
+        raise CalibrationError(
+            f"array 'y' of {path} holds labels from {low} to {high}, but the network has {outputs} classes: "
+            f"expected 0 to {outputs - 1}{hint}"
         )
     return y
 

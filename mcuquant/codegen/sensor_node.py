@@ -34,7 +34,9 @@ class NodeSettings:
 
     The network was trained on (value - mean) / std, and a value is a raw count times `lsb`: for an accelerometer of
     +-8 g with 16 bits and a network trained on g, lsb is 8 / 32768. `stride` is in samples, half a window where it is
-    None. Without `threshold`, a real score, every class counts. `sensor` is the text of a node_sensor.c.
+    None. Without `threshold`, a real score, every class counts. `sensor` is the text of a node_sensor.c. `rate_hz` is
+    the rate of samples that the network was trained with: recordings of another rate are refused, and the duty cycle
+    follows from it.
     """
 
     mean: Sequence[float] | float
@@ -44,6 +46,7 @@ class NodeSettings:
     threshold: float | None = None
     debounce: int = 1
     sensor: str | None = None
+    rate_hz: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ class Node:
     score_zero_point: int
     lsb: tuple[float, ...]
     normals: tuple[Normal, ...]
+    rate_hz: float | None = None
+    """Samples a second; None where nobody said."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -117,16 +122,34 @@ class Node:
 
     def raw(self, values: Array) -> Array:
         """(T, channels) real values as raw counts: nearest, limited to 16 bits."""
-        counts = np.rint(np.asarray(values, np.float64) / np.array(self.lsb))
         info = np.iinfo(RAW)
-        limited: Array = np.clip(counts, info.min, info.max).astype(RAW)
+        limited: Array = np.clip(self._counts(values), info.min, info.max).astype(RAW)
         return limited
 
+    def limited(self, values: Array) -> int:
+        """Real values whose raw counts exceed 16 bits, and which `raw` limits."""
+        counts, info = self._counts(values), np.iinfo(RAW)
+        return int(((counts < info.min) | (counts > info.max)).sum())
+
+    def _counts(self, values: Array) -> Array:
+        counts: Array = np.rint(np.asarray(values, np.float64) / np.array(self.lsb))
+        return counts
+
+    @property
+    def inferences_per_s(self) -> float | None:
+        """At the rate of the samples."""
+        return None if self.rate_hz is None else self.rate_hz / self.stride
+
     def check(self, raw: Array, name: str = "raw samples") -> Array:
-        """CalibrationError unless it is (T, channels) int16."""
+        """CalibrationError unless it is (T, channels) int16, and a window at least."""
         if raw.ndim != 2 or raw.shape[1] != self.channels or raw.dtype != RAW or not len(raw):
             raise CalibrationError(
                 f"{name}: found {raw.dtype} of shape {raw.shape}; expected int16 of shape (samples, {self.channels})"
+            )
+        if len(raw) < self.window:
+            raise CalibrationError(
+                f"{name}: found {len(raw):,} samples, expected at least one window of {self.window:,}: "
+                "the node would make no inference"
             )
         return np.ascontiguousarray(raw)
 
@@ -147,8 +170,6 @@ class Node:
     def windows(self, raw: Array) -> Array:
         """(N, window, channels) stored values: what each inference sees, oldest sample first."""
         stored = self.normalise(self.check(raw))
-        if len(stored) < self.window:
-            return np.empty((0, self.window, self.channels), stored.dtype)
         views = np.lib.stride_tricks.sliding_window_view(stored, self.window, axis=0)[:: self.stride]
         return np.ascontiguousarray(views.transpose(0, 2, 1))
 
@@ -202,6 +223,7 @@ def configure(settings: NodeSettings, inputs: Sequence[Tensor], outputs: Sequenc
     window, channels = _axes(x)
     stride = max(1, window // 2) if settings.stride is None else settings.stride
     _check_counts(stride, settings.debounce)
+    _check_rate(settings.rate_hz)
     mean, std, lsb = (
         _per_channel(name, value, channels)
         for name, value in (("mean", settings.mean), ("std", settings.std), ("lsb", settings.lsb))
@@ -218,6 +240,7 @@ def configure(settings: NodeSettings, inputs: Sequence[Tensor], outputs: Sequenc
         score_zero_point=y.zero_point,
         lsb=lsb,
         normals=tuple(_normal(i, mean[i], std[i], lsb[i], x) for i in range(channels)),
+        rate_hz=settings.rate_hz,
     )
 
 
@@ -258,6 +281,11 @@ def _check_counts(stride: int, debounce: int) -> None:
         raise ModelError(f"a debounce of {debounce} inferences cannot be: expected 1 to {DEBOUNCE_MAX}")
 
 
+def _check_rate(rate_hz: float | None) -> None:
+    if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0):
+        raise ModelError(f"a rate of {rate_hz:g} samples a second cannot be: expected more than 0")
+
+
 def _per_channel(name: str, value: Sequence[float] | float, channels: int) -> tuple[float, ...]:
     numbers = np.atleast_1d(np.asarray(value, np.float64)).reshape(-1)
     if numbers.size not in (1, channels):
@@ -275,6 +303,8 @@ def _threshold(real: float | None, y: Tensor) -> int:
     low, high = y.dtype.range()
     if real is None:
         return low
+    if not math.isfinite(real):
+        raise ModelError(f"a threshold of {real:g} is not a number: expected a score")
     stored = max(low, math.ceil(real / y.scale + y.zero_point))
     if stored > high:
         most = (high - y.zero_point) * y.scale

@@ -71,6 +71,10 @@ class Measurement:
     counts: Counts | None = None
     """Of the whole inference: instructions, loads, stores and bytes read from flash, where QEMU's plugin counted."""
     notes: tuple[str, ...] = ()
+    network: str = ""
+    """The network's title."""
+    structure_digest: str = ""
+    """Of the network without weights and widths, see `ir.metrics.structure_digest`."""
 
     def __str__(self) -> str:
         return measurement_text(self)
@@ -101,6 +105,8 @@ class Measurement:
             "board": self.board,
             "core": self.core,
             "digest": self.digest,
+            "network": self.network,
+            "structure_digest": self.structure_digest,
             "counter": self.counter.value,
             "clock_hz": self.clock_hz,
             **_known(self.counts),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from . import Graph, Tensor
 from .ops import BatchMatMul, Conv2D, ConvPool, DepthwiseConv2D, FullyConnected, Op, Pool, TransposeConv
 
@@ -83,3 +85,11 @@ def _constant_bytes(t: Tensor) -> int:
     if t.palette is None:
         return -(-t.elements * t.bits // 8)
     return -(-t.elements * t.palette.bits // 8) + int(t.palette.centroids.size) + len(t.palette.groups)
+
+
+def structure_digest(graph: Graph) -> str:
+    """SHA-256 of what a network is without its weights and widths: the types and shapes of inputs and outputs, and the
+    kinds of its operations in order.
+    """
+    ends = [f"{graph[i].dtype} {graph[i].shape}" for i in (*graph.inputs, *graph.outputs)]
+    return hashlib.sha256("\n".join([*ends, *(op.kind for op in graph.ops)]).encode()).hexdigest()

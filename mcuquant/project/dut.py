@@ -115,9 +115,12 @@ class Dut:
         DeviceError where the inference that is timed has another answer than the interpreter's.
         """
         self.link.seed(BENCH_SEED)
+        manifest = self.project.manifest
+        network = {"network": manifest["title"], "structure_digest": manifest.get("structure_digest", "")}
         if self._counts_file is not None:
-            return self._modelled(self._counts_file)
-        return replace(self._measured(runs), notes=(self._why_not_modelled,) if self._why_not_modelled else ())
+            return replace(self._modelled(self._counts_file), **network)
+        notes = (self._why_not_modelled,) if self._why_not_modelled else ()
+        return replace(self._measured(runs), notes=notes, **network)
 
     def _modelled(self, counts_file: Path) -> Measurement:
         project, firmware = self.project, self.project.firmware

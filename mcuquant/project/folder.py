@@ -128,8 +128,6 @@ class ProjectFolder:
         """What the node makes of raw counts (T, channels), int16, on this computer."""
         windows = self.node.windows(raw)
         (port,) = self.inputs
-        if not len(windows):
-            return self.node.run(raw, np.empty((0, 1)))
         return self.node.run(raw, self.run_host(windows.reshape(-1, *port.shape[1:]))[0])
 
     def _host(self, data: bytes, sanitize: bool) -> bytes:
@@ -150,6 +148,8 @@ def check_inputs(ports: Sequence[Port], inputs: Sequence[Array]) -> tuple[Array,
     """Inputs as contiguous arrays of the declared types. CalibrationError says what was expected."""
     if len(inputs) != len(ports):
         raise CalibrationError(f"the network has {len(ports)} inputs, {len(inputs)} arrays were given")
+    if not all(map(len, inputs)):
+        raise CalibrationError("the inputs hold 0 samples: there is nothing to run")
     counts = {len(x) for x in inputs}
     if len(counts) != 1:
         raise CalibrationError(f"the inputs hold different numbers of samples: {sorted(counts)}")

@@ -61,15 +61,22 @@ def load_measurement(path: Path) -> Mapping[str, Any]:
     return found
 
 
-def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
+def compare(old: Mapping[str, Any], new: Mapping[str, Any], any_network: bool = False) -> tuple[Change, ...]:
     """Every number that both have: flash, RAM, cycles or instructions, latency; then the layers' counts.
 
-    OutputError when they are of different boards, cores or counters, whose numbers say nothing of each other.
+    OutputError when they are of different boards, cores or counters, or, unless `any_network`, of different networks
+    (see `ir.metrics.structure_digest`).
     """
     for key in _SAME:
         if old[key] != new[key]:
             found = f"{old[key]!r} and {new[key]!r}"
             raise OutputError(f"the measurements differ in their {key}: {found}; nothing to compare")
+    structures = {m["structure_digest"] for m in (old, new) if m.get("structure_digest")}
+    if not any_network and len(structures) == 2:
+        raise OutputError(
+            f"the measurements are of different networks, {old['network']!r} and {new['network']!r}: their inputs, "
+            "outputs or operations differ; --any-network compares them anyway"
+        )
     names = [*_SIZES, *(unit for unit in _COUNTS if unit in old and unit in new), "latency_us"]
     return tuple(Change(name, old[name], new[name]) for name in names)
 

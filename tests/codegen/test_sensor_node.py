@@ -10,6 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import layers
 import numpy as np
@@ -20,6 +21,7 @@ from nets import Net
 
 from mcuquant import flow
 from mcuquant._assets import folder
+from mcuquant.cli.node import recording
 from mcuquant.codegen.sensor_node import Decision, Node, NodeRun, NodeSettings, configure, difference
 from mcuquant.demo import data
 from mcuquant.errors import CalibrationError, ModelError, OutputError
@@ -98,7 +100,11 @@ def test_windows_are_those_the_network_was_trained_on() -> None:
     raw = made.raw(signal)
     expected = data.cut({"X": [made.normalise(raw)], "y": [0], "subject": [1]}, 128, 64).x
     assert np.array_equal(made.windows(raw), expected.transpose(0, 2, 1))
-    assert made.windows(raw[:127]).shape == (0, 128, 6)
+    with pytest.raises(CalibrationError) as caught:
+        made.windows(raw[:127])
+    assert str(caught.value) == (
+        "raw samples: found 127 samples, expected at least one window of 128: the node would make no inference"
+    )
 
 
 def test_values_become_the_nearest_counts() -> None:
@@ -246,3 +252,76 @@ def test_settings_and_application_belong_together(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as refused:
         _ = Project.open(plain.directory).node
     assert str(refused.value) == f"{plain.directory} is no sensor node; compile it with --app node"
+
+
+def recorded(folder: Path, **arrays: object) -> Path:
+    path = folder / "r.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arrays", "text"),
+    [
+        (
+            {"x": np.full((200, 6), np.nan)},
+            "array 'x' of {path} holds 1,200 values of NaN or infinity, the first at sample 0, "
+            "channel 0; leave these samples out",
+        ),
+        (
+            {"x": np.zeros((100, 6))},
+            "array 'x' of {path}: found 100 samples, expected at least one window of 128: the node "
+            "would make no inference",
+        ),
+        (
+            {"raw": np.zeros((0, 6), np.int16)},
+            "array 'raw' of {path}: found int16 of shape (0, 6); expected int16 of shape (samples, 6)",
+        ),
+        ({"x": np.zeros((200, 3))}, "array 'x' of {path} has shape (200, 3); expected one recording, (samples, 6)"),
+        ({"x": np.full((200, 6), "a")}, "array 'x' of {path} is <U1; expected numbers"),
+        (
+            {"x": np.zeros((200, 6)), "rate_hz": 100},
+            "{path} states a rate of 100 samples a second, the node was compiled "
+            "for 50; resample the recording, or compile with its rate",
+        ),
+    ],
+)
+def test_recordings_that_a_node_cannot_take(arrays: dict[str, Any], text: str, tmp_path: Path) -> None:
+    path = recorded(tmp_path, **arrays)
+    with pytest.raises(CalibrationError) as caught:
+        recording(node(rate_hz=50.0), path)
+    assert str(caught.value) == text.format(path=path)
+
+
+def test_limited_values_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.zeros((200, 6))
+    x[3, 1], x[4, 2] = 40.0, -40.0
+    path = recorded(tmp_path, x=x, rate_hz=50.0)
+    raw = recording(node(lsb=0.001, rate_hz=50.0), path)
+    assert (raw[3, 1], raw[4, 2]) == (32767, -32768)
+    assert capsys.readouterr().out == (
+        f"warning: 2 of 1,200 values of {path} exceed the sensor's 16 bits and are limited; "
+        "lsb is 0.001, 0.001, 0.001, 0.001, 0.001, 0.001\n"
+    )
+
+
+def test_the_duty_cycle_follows_from_the_rate() -> None:
+    made = node(stride=64, rate_hz=100.0)
+    assert made.inferences_per_s == 100 / 64
+    assert node(stride=64).inferences_per_s is None
+    assert Node.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"threshold": float("nan")}, "a threshold of nan is not a number: expected a score"),
+        ({"threshold": float("inf")}, "a threshold of inf is not a number: expected a score"),
+        ({"rate_hz": 0.0}, "a rate of 0 samples a second cannot be: expected more than 0"),
+        ({"rate_hz": float("nan")}, "a rate of nan samples a second cannot be: expected more than 0"),
+    ],
+)
+def test_numbers_that_a_node_cannot_have(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        node(**settings)
+    assert str(caught.value) == text

@@ -43,6 +43,8 @@ def test_a_measurement_says_what_it_counts() -> None:
         "board": "qemu-mps2-an386",
         "core": "cortex-m4",
         "digest": tinyfw.DIGEST,
+        "network": "",
+        "structure_digest": "",
         "counter": "cycles (DWT CYCCNT)",
         "clock_hz": 80_000_000,
         "cycles": 4000,

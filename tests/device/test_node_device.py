@@ -174,21 +174,21 @@ def send(transport: Transport, sent: bytes) -> list[str]:
 
 def test_a_bad_line_changes_no_decision(project: Project) -> None:
     raw, expected = movements(200), project.run_node(movements(200))
-    right = errors = 0
+    right = rounds = 0
     with Emulator(project.board, project.firmware.elf) as emulator:
         line = FaultyTransport(emulator.transport, 3, 0.004)
         link = Link(line, timing=Timing(reply_s=2.0, run_s=5.0, ping_s=0.3))
-        for _ in range(3):
+        while not (right and line.faults) and rounds < 20:  # how often a line is read depends on the machine's load
+            rounds += 1
             try:
                 made = link.stream([row.tobytes() for row in raw], 20)
             except DeviceError:
-                errors += 1
                 continue
             assert tuple(map(Decision.of, made.lines)) == expected.decisions
             assert (made.inferences, made.outputs_crc) == (expected.inferences, expected.outputs_crc)
             right += 1
     assert line.faults > 0
-    assert right > 0  # how many depends on the time that this machine has for it; none is wrong
+    assert right > 0
 
 
 def test_a_reset_in_the_middle_begins_the_stream_again(project: Project) -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import layers
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from graphs import random_network
+from nets import Net
 
 from mcuquant.cli import main
+from mcuquant.ir import Graph
+from mcuquant.ir.metrics import structure_digest
 from mcuquant.reporting.compare import Change
 
 COUNTER = "cycles (DWT CYCCNT)"
@@ -66,6 +73,35 @@ def test_every_number_counts(name: str, tmp_path: Path) -> None:
     result = gate(tmp_path, measurement(**{name: measurement()[name] * 2}))
     assert result.exit_code == 1
     assert result.stdout.splitlines()[0] == f"Worse by more than 2% on nucleo-l4r5zi: {name}."
+
+
+def test_different_networks_are_refused(tmp_path: Path) -> None:
+    old = measurement(network="kws", structure_digest="1" * 64)
+    new = measurement(network="ad", structure_digest="2" * 64)
+    result = gate(tmp_path, new, old=old)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "Error: the measurements are of different networks, 'kws' and 'ad': their inputs, outputs or operations "
+        "differ; --any-network compares them anyway\n"
+    )
+    assert gate(tmp_path, new, "--any-network", old=old).exit_code == 0
+    assert gate(tmp_path, measurement(network="ad", structure_digest="1" * 64), old=old).exit_code == 0
+    assert gate(tmp_path, measurement(), old=old).exit_code == 0  # written by an earlier version
+
+
+def test_the_structure_of_a_network_is_not_its_weights_or_widths() -> None:
+    graphs = [random_network(np.random.default_rng(seed)) for seed in range(12)]
+    kinds = [[*(g[i].shape for i in (*g.inputs, *g.outputs)), *(op.kind for op in g.ops)] for g in graphs]
+    for a, b in product(range(12), repeat=2):
+        assert (structure_digest(graphs[a]) == structure_digest(graphs[b])) == (kinds[a] == kinds[b])
+    one, two = (narrow(width) for width in (5, 7))
+    assert structure_digest(one) == structure_digest(two)
+
+
+def narrow(width: int) -> Graph:
+    net = Net(np.random.default_rng(width))
+    hidden = layers.fully_connected(net, net.input((1, 8)), outputs=width)
+    return net.graph(layers.fully_connected(net, hidden, outputs=3))
 
 
 @pytest.mark.parametrize(("key", "value"), [("board", "pico"), ("core", "cortex-m7"), ("counter", "cycles (modelled)")])
