@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from contributing import apply, commands, copy_project, recipe, run
+from contributing import apply, commands, copy_project, recipe, run, titled
 from documents import ROOT
 
 import mcuquant as mq
 from mcuquant.boards.board import load_board
 from mcuquant.codegen.emit import port_files
 
-RECIPES = ("Add a board", "Add a kernel variant")
+RECIPES = ("Add an operation", "Add a board", "Add a kernel variant")
 
 
 @pytest.mark.parametrize("heading", RECIPES)
@@ -24,6 +24,19 @@ def test_the_blocks_apply_and_the_project_still_imports(heading: str, tmp_path: 
     assert touched
     done = run([sys.executable, "-c", "import mcuquant.cli, mcuquant.flow; print(mcuquant.__file__)"], project)
     assert (done.stdout.strip(), done.stderr) == (str(project / "mcuquant" / "__init__.py"), "")
+
+
+def test_an_operation_has_five_places_and_its_document_and_tests() -> None:
+    """The table of element-wise operations is what keeps this short; without a chain of operators it is four."""
+    names = dict.fromkeys(titled(block) for block in recipe("Add an operation"))
+    places = [name for name in names if name is not None and name.startswith("mcuquant/")]
+    assert places == [
+        "mcuquant/ir/functions.py",
+        "mcuquant/ir/ops.py",
+        "mcuquant/ir/real_functions.py",
+        "mcuquant/ir/elementwise_table.py",
+        "mcuquant/tflite/writer/elementwise_writer.py",
+    ]
 
 
 def test_the_board_of_the_recipe_is_a_board(tmp_path: Path) -> None:

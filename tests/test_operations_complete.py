@@ -82,6 +82,18 @@ def test_every_function_of_one_variable_has_a_row() -> None:
     assert not missing, f"ELEMENTWISE of mcuquant/ir/elementwise_table.py does not know {', '.join(missing)}: add a row"
 
 
+def test_every_row_is_of_an_operation_that_ops_lists() -> None:
+    missing = [kind.__name__ for kind in ELEMENTWISE if kind not in CONCRETE]
+    assert not missing, f"mcuquant/ir/ops.py does not know {', '.join(missing)}: import it and add it to __all__"
+
+
+def test_every_operator_of_pytorch_has_a_module() -> None:
+    text = (ROOT / "tests/support/torch_modules.py").read_text().replace("_", "").lower()
+    names = [name for row in ELEMENTWISE.values() for name in row.torch]
+    missing = [name for name in names if name.removeprefix("aten.").replace("_", "") not in text]
+    assert not missing, f"no module of tests/support/torch_modules.py has {', '.join(missing)}: add one"
+
+
 @pytest.mark.parametrize("op", ELEMENTWISE, ids=lambda op: op.__name__)
 def test_a_row_with_a_real_function_needs_no_arithmetic_of_its_own(op: type[Op]) -> None:
     row = ELEMENTWISE[op]

@@ -34,7 +34,7 @@ def apply(steps: list[Block], project: Path) -> list[str]:
     """Writes the files and changes that the blocks show; paths of those, in order and once."""
     touched = []
     for block in steps:
-        if (name := _title(block)) is None:
+        if (name := titled(block)) is None:
             continue
         path = project / name
         touched.append(name)
@@ -46,7 +46,7 @@ def apply(steps: list[Block], project: Path) -> list[str]:
     return list(dict.fromkeys(touched))
 
 
-def _title(block: Block) -> str | None:
+def titled(block: Block) -> str | None:
     words = dict(w.split("=", 1) for w in shlex.split(block.info) if "=" in w)
     return words.get("title")
 
