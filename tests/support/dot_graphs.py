@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,8 @@ def _grouped(rng: np.random.Generator, **form: Any) -> Graph:
     geometry = layers.window_geometry(net, shape, form.get("tallest", 5), form.get("dilate", False))
     window, stride, dilation, pad, out = geometry
     w = extreme_weights(net, (outputs, *window, depth), 0)
+    if form.get("pairs"):
+        without_odd_extremes(net, w)
     terms = window[0] * window[1] * depth
     q = net.sum_quant(x, w, terms)
     assert q is not None
@@ -32,6 +35,21 @@ def _grouped(rng: np.random.Generator, **form: Any) -> Graph:
     y = QParams(q.scale, form.get("zero_point", q.zero_point))
     inputs = (x, w, net.bias(x, w, outputs, terms))
     return net.graph(net.apply(ops.Conv2D, inputs, (shape[0], *out, outputs), y, **attributes))
+
+
+def without_odd_extremes(net: Net, w: int) -> None:
+    """No weight of -128: every pair of weights fits 16 bits, wherever a run begins."""
+    t = net.tensors[w]
+    assert t.data is not None
+    net.tensors[w] = replace(t, data=np.maximum(t.data, -127))
+
+
+def _product_rows(rng: np.random.Generator, **form: Any) -> Graph:
+    """What matrix products take: two outputs a group at least, and pixels that are no whole words, or groups."""
+    outputs = form.get("outputs") or int(rng.integers(2, 9))
+    depth, groups = form.get("depth") or int(rng.integers(1, 4)), form.get("groups") or int(rng.integers(1, 4))
+    groups = groups if groups * depth % 4 else 3
+    return _grouped(rng, **{**form, "outputs": outputs, "depth": depth, "groups": groups, "pairs": True})
 
 
 def _long(rng: np.random.Generator, **form: Any) -> Graph:
@@ -77,6 +95,19 @@ GENERATORS: dict[str, Generator] = {
     "conv2d_dot_line": partial(_grouped, groups=1, line=True, tallest=9),
     "conv2d_dot_line_dilated": partial(_grouped, groups=1, line=True, dilate=True),
     "conv2d_dot_batch": partial(_grouped, batch=3),
+    "conv2d_rows_12": partial(_product_rows, zero_point=-128),
+    "conv2d_rows_8": partial(_product_rows, zero_point=-128, tallest=2),
+    "conv2d_rows_twice": _product_rows,
+    "conv2d_rows_twice_odd": partial(_product_rows, groups=1, depth=7, outputs=5),
+    "conv2d_rows_twice_line": partial(_product_rows, groups=1, depth=5, line=True, tallest=9),
+    "conv2d_rows_twice_dilated": partial(_product_rows, groups=2, depth=4, dilate=True),
+    "conv2d_rows_twice_batch": partial(_product_rows, groups=3, depth=2, batch=2),
+    "conv2d_ring": partial(_grouped, groups=1),
+    "conv2d_ring_words": partial(_grouped, groups=1, depth=8),
+    "conv2d_ring_line": partial(_grouped, groups=1, line=True, tallest=9),
+    "conv2d_ring_dilated": partial(_grouped, groups=1, dilate=True),
+    "conv2d_ring_line_dilated": partial(_grouped, groups=1, line=True, dilate=True),
+    "conv2d_ring_batch": partial(_grouped, groups=1, batch=3),
     "depthwise_taps_8": _taps,
     "depthwise_taps_12": partial(_taps, dilate=True),
     "depthwise_taps_12_line": partial(_taps, line=True, tallest=9),

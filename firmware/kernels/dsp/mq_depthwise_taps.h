@@ -1,64 +1,20 @@
 /* Depthwise convolution of int8 images with windows of any shape, on cores with SMLAD.
  *
- * The rows that a row of windows reaches lie in a ring in scratch, as pixels of whole words, with the padding beside them:
- * no window needs a special case, nor do channels that are no multiple of four. A window is a list of pairs of taps; two
+ * Rows lie in the ring of mq_ring.h. A window is a list of pairs of taps; two
  * inputs of four channels are paired, and multiplied by two weights each, in one instruction a channel: 24 cycles for
  * 8 MACs on Cortex-M4, and 10 to 20 an output.
  */
 #ifndef MQ_DEPTHWISE_TAPS_H
 #define MQ_DEPTHWISE_TAPS_H
 
-#include "mq_dot.h"
-#include "mq_window.h"
-
-MQ_KERNEL int32_t mq_taps_pixel_words(const mq_window_t *p)
-{
-    return (p->in_c + 3) / 4;
-}
-
-/* Rows of the ring. */
-MQ_KERNEL int32_t mq_taps_rows(const mq_window_t *p)
-{
-    return (p->k_h - 1) * p->dilation_h + 1;
-}
-
-/* Pixels of a row in the ring, padding on both sides included. */
-MQ_KERNEL int32_t mq_taps_row_pixels(const mq_window_t *p)
-{
-    return (p->out_w - 1) * p->stride_w + (p->k_w - 1) * p->dilation_w + 1;
-}
-
-/* Row `iy` of the image, which may lie outside it, into the ring. */
-MQ_KERNEL void mq_taps_load_row(const mq_window_t *p, const int8_t *x, int32_t iy, uint32_t *to)
-{
-    const int32_t words = mq_taps_pixel_words(p), pixels = mq_taps_row_pixels(p);
-    const uint32_t zeros = ((uint32_t)p->x_zero & 0xFFu) * 0x01010101u;
-    const int inside = iy >= 0 && iy < p->in_h;
-    const int32_t first = inside ? mq_min(p->pad_left, pixels) : pixels;
-    const int32_t end = inside ? mq_min(p->pad_left + p->in_w, pixels) : pixels;
-    for (int32_t i = 0; i < first * words; i++) {
-        *to++ = zeros;
-    }
-    const int8_t *from = x + iy * p->in_w * p->in_c;
-    if (p->in_c % 4 == 0) {
-        mq_dot_copy_words(from, (end - first) * words, to);
-        to += (end - first) * words;
-    } else {
-        for (int32_t i = first; i < end; i++, from += p->in_c, to += words) {
-            mq_dot_copy(from, p->in_c, to);
-        }
-    }
-    for (int32_t i = end * words; i < pixels * words; i++) {
-        *to++ = zeros;
-    }
-}
+#include "mq_ring.h"
 
 /* Bytes from the first pixel of the ring to each tap of the first window of output row `oy`; an odd number of taps ends
    with one whose weight is 0. */
 MQ_KERNEL void mq_taps_list(const mq_window_t *p, int32_t oy, int32_t *list)
 {
-    const int32_t words = mq_taps_pixel_words(p), rows = mq_taps_rows(p);
-    const int32_t row_bytes = 4 * words * mq_taps_row_pixels(p);
+    const int32_t words = mq_ring_pixel_words(p), rows = mq_ring_rows(p);
+    const int32_t row_bytes = 4 * words * mq_ring_row_pixels(p);
     int32_t slot = oy * p->stride_h % rows;
     for (int32_t ky = 0; ky < p->k_h; ky++) {
         for (int32_t kx = 0; kx < p->k_w; kx++) {
@@ -244,16 +200,13 @@ MQ_TAPS_DEFINE(mq_taps_twice, MQ_TAPS_TWICE, 3, mq_dot_requantize)
 MQ_KERNEL void mq_depthwise_taps(const mq_window_t *p, const int8_t *x, const int32_t *weights, const int32_t *scale,
                                  int32_t *scratch, int8_t *y, mq_taps_kernel_t *kernel)
 {
-    const int32_t words = mq_taps_pixel_words(p), rows = mq_taps_rows(p), row_words = words * mq_taps_row_pixels(p);
+    const int32_t words = mq_ring_pixel_words(p);
     int32_t *const list = scratch, *const list_end = list + (p->k_h * p->k_w + 1) / 2 * 2;
     uint32_t *const ring = (uint32_t *)list_end;
     for (int32_t n = 0; n < p->batch; n++, x += p->in_h * p->in_w * p->in_c) {
-        int32_t loaded = 0; /* rows, from the first one that any window reaches */
+        int32_t loaded = 0;
         for (int32_t oy = 0; oy < p->out_h; oy++) {
-            const int32_t needed = oy * p->stride_h + rows;
-            for (loaded = mq_max(loaded, needed - rows); loaded < needed; loaded++) {
-                mq_taps_load_row(p, x, loaded - p->pad_top, ring + loaded % rows * row_words);
-            }
+            loaded = mq_ring_load(p, x, oy, loaded, ring);
             mq_taps_list(p, oy, list);
             mq_taps_call_t call = {(const int8_t *)ring, list, list_end, (const uint32_t *)weights, scale, y, p->in_c};
             for (int32_t ox = 0; ox < p->out_w; ox++, call.x += 4 * words * p->stride_w, call.y += p->in_c) {

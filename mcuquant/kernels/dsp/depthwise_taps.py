@@ -10,16 +10,12 @@ from ...ir import Array
 from ...ir.ops import DepthwiseConv2D
 from ..shared.conv_fields import line_window
 from ..shared.folded import folded_bias, is_int8
-from ..shared.overlap import lead
 from ..shared.requantize import UNIT
 from ..shared.weighted_layer import weights
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Variant
 from .dot_products import SUM_UNIT
 from .gemm import Form, once, twice
-
-_CHANNELS = 4
-"""Channels of a word."""
-
+from .ring import CHANNELS, load_cycles, ring_fields, ring_leads, ring_row_words, ring_rows
 
 FORMS = (Form("8", 1, once(8)), Form("12", 1, once(12)), Form("twice", 3, twice(SUM_UNIT)))
 """The requantization in two instructions with one of two shifts, where that is exact, or by TFLite's two roundings."""
@@ -34,8 +30,8 @@ def takes(site: Site, form: Form) -> bool:
 def pack(site: Site, unit: int) -> Array:
     """For each four channels, of each pair of taps the two weights of the channels 0, 2, 1, 3, as int16."""
     w = weights(site).reshape(-1, weights(site).shape[3]).astype(np.int16)
-    w = np.pad(w, ((0, len(w) % 2), (0, -w.shape[1] % _CHANNELS))) * np.int16(unit)
-    pairs = w.reshape(len(w) // 2, 2, -1, _CHANNELS)[..., [0, 2, 1, 3]]
+    w = np.pad(w, ((0, len(w) % 2), (0, -w.shape[1] % CHANNELS))) * np.int16(unit)
+    pairs = w.reshape(len(w) // 2, 2, -1, CHANNELS)[..., [0, 2, 1, 3]]
     return np.ascontiguousarray(pairs.transpose(2, 0, 3, 1)).view(np.int32)
 
 
@@ -43,8 +39,8 @@ def _scale(site: Site, form: Form, unit: int) -> Array:
     """Of each four channels the starts, then the constants of each; channels that are missing repeat the last."""
     constants = form.constants(site)
     assert constants is not None
-    missing = -site.out.shape[3] % _CHANNELS
-    starts = np.pad(folded_bias(site) * unit + constants[0], (0, missing), "edge").reshape(-1, _CHANNELS)
+    missing = -site.out.shape[3] % CHANNELS
+    starts = np.pad(folded_bias(site) * unit + constants[0], (0, missing), "edge").reshape(-1, CHANNELS)
     factors = np.pad(constants[1], ((0, missing), (0, 0)), "edge").reshape(len(starts), -1)
     table = np.concatenate([starts, factors], axis=1)
     return table.astype(np.uint64).astype(np.uint32).view(np.int32)
@@ -57,21 +53,6 @@ def _args(site: Site, form: Form) -> tuple[Arg, ...]:
     return line_window(site), In(), w, scale, Scratch("int32_t"), Out()
 
 
-def _fields(site: Site) -> dict[str, int]:
-    return {name: value for name, value in line_window(site).fields.items() if isinstance(value, int)}
-
-
-def _rows(site: Site) -> int:
-    """Rows of the ring."""
-    f = _fields(site)
-    return (f["k_h"] - 1) * f["dilation_h"] + 1
-
-
-def _row_words(site: Site) -> int:
-    f = _fields(site)
-    return ((f["out_w"] - 1) * f["stride_w"] + (f["k_w"] - 1) * f["dilation_w"] + 1) * -(-f["in_c"] // _CHANNELS)
-
-
 def _taps(site: Site) -> int:
     """Taps of a window, rounded up to pairs."""
     _, k_h, k_w, _ = site.ins[1].shape
@@ -79,30 +60,16 @@ def _taps(site: Site) -> int:
 
 
 def _scratch_bytes(site: Site) -> int:
-    return 4 * (_taps(site) + _rows(site) * _row_words(site))
-
-
-def _leads(site: Site) -> tuple[int | None, ...]:
-    """Rows of the image are copied before a row of outputs is written."""
-    f, x, y = _fields(site), site.ins[0], site.out
-    sample, row = np.indices((f["batch"], f["out_h"])).reshape(2, -1)
-    needed = np.clip(row * f["stride_h"] - f["pad_top"] + _rows(site), 0, f["in_h"]) + sample * f["in_h"]
-    is_last = row == f["out_h"] - 1
-    needed = np.where(is_last, (sample + 1) * f["in_h"], needed)
-    written = (sample * f["out_h"] + row + 1) * (y.nbytes // (f["batch"] * f["out_h"]))
-    return (lead(written, needed * (x.nbytes // (f["batch"] * f["in_h"])), x.nbytes),)
+    return 4 * (_taps(site) + ring_rows(site) * ring_row_words(site))
 
 
 def _cycles(site: Site, form: Form) -> int:
-    f = _fields(site)
-    groups = -(-f["in_c"] // _CHANNELS)
+    f = ring_fields(site)
+    groups = -(-f["in_c"] // CHANNELS)
     windows = f["batch"] * f["out_h"] * f["out_w"]
-    rows = f["batch"] * min((f["out_h"] - 1) * f["stride_h"] + _rows(site), f["out_h"] * _rows(site))
-    load = rows * (40 + (3 if f["in_c"] % 4 == 0 else 16) * _row_words(site))
     taps = f["batch"] * f["out_h"] * 9 * _taps(site)
-    return (
-        CALL + load + taps + round(windows * (70 + groups * (56 + 12.5 * _taps(site) + (40 if form.words > 1 else 0))))
-    )
+    requantize = 40 if form.words > 1 else 0
+    return CALL + load_cycles(site) + taps + round(windows * (70 + groups * (56 + 12.5 * _taps(site) + requantize)))
 
 
 VARIANTS = tuple(
@@ -113,7 +80,7 @@ VARIANTS = tuple(
         partial(takes, form=form),
         partial(_args, form=form),
         _scratch_bytes,
-        leads=_leads,
+        leads=ring_leads,
         cycles=partial(_cycles, form=form),
         step_bytes=420,
         shared_bytes=640,

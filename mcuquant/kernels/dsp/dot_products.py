@@ -9,11 +9,13 @@ import numpy as np
 from ...ir import Array
 from ...ir.ops import Conv2D, FullyConnected
 from ..shared.conv_fields import is_line, is_ungrouped, line_window
+from ..shared.estimates import windows_inside
 from ..shared.folded import folded_bias, is_int8
 from ..shared.overlap import windows
 from ..shared.weighted_layer import weights
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Variant
 from .gemm import padded, twice
+from .ring import CHANNELS, load_cycles, ring_fields, ring_leads, ring_row_words, ring_rows
 
 SUM_UNIT = 2
 """Multiple of the sums that must fit 32 bits: the requantization doubles them."""
@@ -58,7 +60,7 @@ def _blocks(outputs: int) -> list[slice]:
     return [slice(begin, end) for begin, end in pairwise([0, *ends])]
 
 
-def _has_row_runs(site: Site) -> bool:
+def has_row_runs(site: Site) -> bool:
     """Whether the windows' rows are runs of neighbouring bytes; else their taps are."""
     op, w = site.op, site.ins[1]
     assert isinstance(op, Conv2D)
@@ -66,23 +68,23 @@ def _has_row_runs(site: Site) -> bool:
     return is_ungrouped(site) and (dilation_w == 1 or k_w == 1)
 
 
-def _runs(site: Site) -> Array:
+def weight_runs(site: Site) -> Array:
     """Weights as (outputs, runs, bytes of a run)."""
     outputs, k_h, k_w, depth = weights(site).shape
-    if not _has_row_runs(site):
+    if not has_row_runs(site):
         return weights(site).reshape(outputs, k_h * k_w, depth)
     return weights(site).reshape(outputs, 1, -1) if is_line(site) else weights(site).reshape(outputs, k_h, -1)
 
 
-def _rows(site: Site) -> Array:
+def weight_rows(site: Site) -> Array:
     """Weights as (outputs, bytes of all runs), each of which is filled up to words."""
-    runs = _runs(site)
+    runs = weight_runs(site)
     return np.pad(runs, ((0, 0), (0, 0), (0, -runs.shape[2] % 4))).reshape(len(runs), -1)
 
 
 def _conv2d(site: Site) -> tuple[Arg, ...]:
     groups = site.ins[0].shape[3] // site.ins[1].shape[3]
-    w = Blob("weights", pack(_rows(site), groups), "four, two and one outputs in turn, see mq_dot.h")
+    w = Blob("weights", pack(weight_rows(site), groups), "four, two and one outputs in turn, see mq_dot.h")
     return line_window(site), In(), w, scale_blob(site, groups), Scratch("int32_t"), Out()
 
 
@@ -110,15 +112,72 @@ def _connected_cycles(site: Site) -> int:
     return CALL + site.ins[0].elements // depth * _dot_cycles(-(-depth // 4), outputs)
 
 
+def gather_cycles(site: Site) -> float:
+    """Of one window of a group."""
+    _, runs, run_bytes = (int(n) for n in weight_runs(site).shape)
+    is_words = site.ins[0].shape[3] % 4 == 0 and site.ins[1].shape[3] % 4 == 0
+    words = -(-run_bytes // 4)
+    inside = windows_inside(site) / (site.out.elements // site.out.shape[3])
+    whole = 8 + 3 * words if is_words else 30 + 6.5 * words
+    return runs * (inside * whole + (1 - inside) * (20 + 3 * words + (3 * words if is_words else 5 * run_bytes)))
+
+
+def _ring_rows(site: Site) -> Array:
+    """Weights as (outputs, bytes of taps), each tap filled up to words."""
+    w = weights(site)
+    return np.pad(w, ((0, 0), (0, 0), (0, 0), (0, -w.shape[3] % CHANNELS))).reshape(len(w), -1)
+
+
+def _ring(site: Site) -> tuple[Arg, ...]:
+    w = Blob("weights", pack(_ring_rows(site)), "four, two and one outputs in turn, see mq_dot.h")
+    return line_window(site), In(), w, scale_blob(site), Scratch("int32_t"), Out()
+
+
+def _is_one_run(site: Site) -> bool:
+    """Windows lie in the ring as they are."""
+    f = ring_fields(site)
+    return f["k_h"] == 1 and (f["dilation_w"] == 1 or f["k_w"] == 1)
+
+
+def _ring_bytes(site: Site) -> int:
+    window = 0 if _is_one_run(site) else int(_ring_rows(site).shape[1])
+    return 4 * ring_rows(site) * ring_row_words(site) + window
+
+
+def _ring_cycles(site: Site) -> int:
+    f, words = ring_fields(site), int(_ring_rows(site).shape[1]) // 4
+    runs = f["k_h"] * (1 if f["dilation_w"] == 1 else f["k_w"])
+    gather = 0 if _is_one_run(site) else 12 * runs + (2.75 if f["dilation_w"] == 1 else 5) * words
+    pixels = site.out.elements // f["out_c"]
+    return CALL + load_cycles(site) + round(pixels * (30 + gather + _dot_cycles(words, f["out_c"])))
+
+
 def _conv2d_cycles(site: Site) -> int:
-    (_, runs, run_bytes), outputs = (int(n) for n in _runs(site).shape), site.out.shape[3]
+    (_, runs, run_bytes), outputs = (int(n) for n in weight_runs(site).shape), site.out.shape[3]
     groups = site.ins[0].shape[3] // site.ins[1].shape[3]
     pixels, words = site.out.elements // outputs, -(-run_bytes // 4)
-    gather = runs * (25 + 9 * words)
-    return CALL + pixels * (60 + groups * (gather + _dot_cycles(words * runs, outputs // groups)))
+    gather = gather_cycles(site)
+    return CALL + round(pixels * (60 + groups * (gather + _dot_cycles(words * runs, outputs // groups))))
+
+
+def _takes_ring(site: Site) -> bool:
+    return is_ungrouped(site) and takes(site)
 
 
 VARIANTS = (
+    Variant(
+        "conv2d_ring_s8",
+        "mq_conv2d_ring.h",
+        Conv2D,
+        _takes_ring,
+        _ring,
+        _ring_bytes,
+        leads=ring_leads,
+        cycles=_ring_cycles,
+        step_bytes=520,
+        shared_bytes=720,
+        shared=_DOT,
+    ),
     Variant(
         "fully_connected_dot_s8",
         "mq_fully_connected_dot.h",
@@ -136,7 +195,7 @@ VARIANTS = (
         Conv2D,
         takes,
         _conv2d,
-        lambda site: _rows(site).shape[1],
+        lambda site: weight_rows(site).shape[1],
         leads=_leads,
         cycles=_conv2d_cycles,
         step_bytes=500,

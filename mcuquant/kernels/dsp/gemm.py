@@ -76,12 +76,20 @@ FORMS = (Form("12", 1, once(12)), Form("8", 1, once(8)), Form("twice", 3, twice(
 
 def pack(site: Site, form: Form) -> Array:
     """The stream of mq_gemm.h as int32: for each pair of outputs its starts, weight words in turn and constants."""
+    return pack_rows(site, form, _flat(site), groups=1)
+
+
+def pack_rows(site: Site, form: Form, w: Array, groups: int) -> Array:
+    """The stream for weights (outputs, inputs of whole words); of the groups one after the other."""
     found = form.constants(site)
     assert found is not None
-    w = _flat(site)
     start = starts(site, w, found[0])
     words = (256 * w[:, 1::2].astype(np.int64) + w[:, 0::2]).astype(np.int16).view(np.int32)
-    stream = np.concatenate([_pair(start, words, found[1], i) for i in range(0, len(w), 2)])
+    outputs = len(w) // groups
+    parts = [slice(i, i + outputs) for i in range(0, len(w), outputs)]
+    stream = np.concatenate(
+        [_pair(start[part], words[part], found[1][part], i) for part in parts for i in range(0, outputs, 2)]
+    )
     return stream.astype(np.uint64).astype(np.uint32).view(np.int32)
 
 

@@ -74,7 +74,7 @@ def _gather(taps: int, channels: int, of_word: int) -> int:
     words = -(-taps * channels // 4)
     if channels % 4 == 0:
         return 30 + of_word * words + 20 * taps
-    return 40 + of_word * words + taps * min(18 * channels, 45 + 2 * channels)
+    return 40 + of_word * words + round(taps * (8 + 7.5 * channels))
 
 
 def gemm_sums(site: Site) -> int:
