@@ -14,7 +14,7 @@ from ...ir import Graph, Level
 from ...ir.metrics import effort
 from ...ir.verify import verify
 from ..schema import MAX_FILE_BYTES, ModelFile, printable, read
-from . import compute_handlers, movement_handlers
+from . import compute_handlers, movement_handlers, rearrange_handlers
 from .float_parts import join_float_parts
 from .operator_node import MAX_ENDS, Node, Translation
 from .unsupported import refuse_unsupported
@@ -22,7 +22,11 @@ from .unsupported import refuse_unsupported
 MAX_EFFORT = 1 << 33
 """Products and elements of one inference: minutes on a microcontroller, and for whoever calibrates or compares."""
 
-HANDLERS: Mapping[str, Callable[[Node], None]] = {**compute_handlers.HANDLERS, **movement_handlers.HANDLERS}
+HANDLERS: Mapping[str, Callable[[Node], None]] = {
+    **compute_handlers.HANDLERS,
+    **movement_handlers.HANDLERS,
+    **rearrange_handlers.HANDLERS,
+}
 
 
 def load(source: str | Path | bytes) -> Graph:

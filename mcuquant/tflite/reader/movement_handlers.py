@@ -12,7 +12,7 @@ from .operator_node import Node
 from .strided_slice import Selection, strided
 
 
-def _same_type(node: Node, *tensors: Tensor) -> None:
+def same_type(node: Node, *tensors: Tensor) -> None:
     if len({t.dtype for t in tensors}) > 1:
         raise node.error(f"has operands of types {', '.join(t.dtype for t in tensors)}, expected one type")
 
@@ -46,7 +46,7 @@ def _resolved(node: Node, target: tuple[int, ...], x: Tensor) -> Shape:
 
 
 def _emit_reshape(node: Node, x: Tensor, y: Tensor) -> None:
-    _same_type(node, x, y)
+    same_type(node, x, y)
     if x.elements != y.elements:
         raise node.error(f"gives {x.elements} elements the shape {list(y.shape)}")
     node.emit(ops.Reshape(inputs=(x.id,), outputs=(y.id,)))
@@ -80,7 +80,7 @@ def _transpose(node: Node) -> None:
     if sorted(perm) != list(range(len(x.shape))):
         raise node.error(f"permutes axes {list(perm)} of shape {list(x.shape)}")
     y = node.shaped(node.output(), tuple(x.shape[a] for a in perm))
-    _same_type(node, x, y)
+    same_type(node, x, y)
     node.emit(ops.Transpose(inputs=(x.id,), outputs=(y.id,), perm=perm))
 
 
@@ -95,7 +95,7 @@ def _pad(node: Node) -> None:
         raise node.error(f"pads {list(x.shape)} by {list(flat)}, expected two non-negative numbers for each axis")
     pads = tuple(zip(flat[::2], flat[1::2], strict=True))
     y = node.shaped(node.output(), tuple(n + before + after for n, (before, after) in zip(x.shape, pads, strict=True)))
-    _same_type(node, x, y)
+    same_type(node, x, y)
     value = _fill(node, x) if with_value else None
     node.emit(ops.Pad(inputs=(x.id,), outputs=(y.id,), pads=pads, value=value))
 
@@ -121,7 +121,7 @@ def _resize_nearest(node: Node) -> None:
     if len(size) != 2:
         raise node.error(f"has a size of {len(size)} numbers, expected 2")
     y = node.shaped(node.output(), (x.shape[0], *size, x.shape[3]))
-    _same_type(node, x, y)
+    same_type(node, x, y)
     align, half = bool(node.option("align_corners")), bool(node.option("half_pixel_centers"))
     node.emit(ops.ResizeNearest(inputs=(x.id,), outputs=(y.id,), align_corners=align, half_pixel_centers=half))
 
@@ -143,7 +143,7 @@ def _concatenation(node: Node) -> None:
 
 
 def _emit_concat(node: Node, parts: Sequence[Tensor], y: Tensor, axis: int) -> None:
-    _same_type(node, *parts, y)
+    same_type(node, *parts, y)
     node.emit(ops.Concat(inputs=tuple(p.id for p in parts), outputs=(y.id,), axis=axis))
 
 
@@ -208,7 +208,7 @@ def _at(x: Tensor, axis: int, start: int) -> tuple[int, ...]:
 
 
 def _emit_slice(node: Node, x: Tensor, y: Tensor, begin: tuple[int, ...], step: tuple[int, ...] | None = None) -> None:
-    _same_type(node, x, y)
+    same_type(node, x, y)
     node.emit(ops.Slice(inputs=(x.id,), outputs=(y.id,), begin=begin, step=step or (1,) * len(begin)))
 
 
