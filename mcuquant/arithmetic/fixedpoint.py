@@ -209,6 +209,12 @@ def leading_zeros32(x: Ints) -> IntArray:
     return 32 - np.asarray(bits, np.int64)
 
 
+def leading_sign_bits32(x: Ints) -> IntArray:
+    """How far a 32-bit number can be shifted left and keep its value; TFLite's CountLeadingSignBits."""
+    x = as_int64(x)
+    return leading_zeros32(np.where(x < 0, -2 * x - 1, 2 * x + 1))
+
+
 def as_int64(x: Any) -> IntArray:
     """Any integers as an int64 array, which holds intermediate values without overflow."""
     return np.asarray(x, np.int64)

@@ -28,6 +28,21 @@ class Mul(Binary):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Div(Binary):
+    activation: Activation = Activation.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SquaredDifference(Binary):
+    """(a - b)^2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prelu(Binary):
+    """inputs: x, slope: x above 0, slope * x below; the slope is broadcast to x."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Maximum(Binary):
     pass
 

@@ -14,6 +14,7 @@ from .functions import (
     Ceil,
     Cos,
     Dequantize,
+    Div,
     Elu,
     Exp,
     Floor,
@@ -29,6 +30,7 @@ from .functions import (
     Mish,
     Mul,
     Neg,
+    Prelu,
     Quantize,
     Reciprocal,
     Relu,
@@ -39,6 +41,7 @@ from .functions import (
     Softplus,
     Sqrt,
     Square,
+    SquaredDifference,
     Sub,
     Tanh,
     Unary,
@@ -60,6 +63,7 @@ __all__ = [
     "Cos",
     "DepthwiseConv2D",
     "Dequantize",
+    "Div",
     "Elu",
     "Exp",
     "Floor",
@@ -83,12 +87,15 @@ __all__ = [
     "Padding",
     "Pair",
     "Pool",
+    "Prelu",
     "Quantize",
     "Reciprocal",
     "Reduce",
     "ReduceMax",
+    "ReduceMin",
     "Relu",
     "Reshape",
+    "ResizeBilinear",
     "ResizeNearest",
     "Round",
     "Rsqrt",
@@ -99,7 +106,9 @@ __all__ = [
     "Softplus",
     "Sqrt",
     "Square",
+    "SquaredDifference",
     "Sub",
+    "Sum",
     "Tanh",
     "Transpose",
     "TransposeConv",
@@ -231,6 +240,16 @@ class ReduceMax(Reduce):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceMin(Reduce):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum(Reduce):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArgMax(Op):
     """inputs: x; index of the first largest along `axis`, as int32 or int64; the axis is dropped."""
 
@@ -267,6 +286,14 @@ class Transpose(Op):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResizeNearest(Op):
     """inputs: x (N,H,W,C); nearest neighbour, TFLite's two coordinate options."""
+
+    align_corners: bool = False
+    half_pixel_centers: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResizeBilinear(Op):
+    """inputs: x (N,H,W,C); each output pixel is interpolated between four, TFLite's two coordinate options."""
 
     align_corners: bool = False
     half_pixel_centers: bool = False

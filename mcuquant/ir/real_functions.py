@@ -51,6 +51,21 @@ def mul(op: Any, a: Array, b: Array) -> Array:
     return activate(a * b, op.activation)
 
 
+def div(op: Any, a: Array, b: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return activate(np.asarray(a / b, np.float32), op.activation)
+
+
+def squared_difference(_: Any, a: Array, b: Array) -> Array:
+    difference: Array = a - b
+    return difference * difference
+
+
+def prelu(_: Any, x: Array, slope: Array) -> Array:
+    result: Array = np.where(x >= 0, x, x * slope)
+    return result
+
+
 def maximum(_: Any, a: Array, b: Array) -> Array:
     return np.maximum(a, b)
 

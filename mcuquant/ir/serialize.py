@@ -57,7 +57,8 @@ def from_bytes(data: bytes, where: str) -> Graph:
         if text["format"] != FORMAT:
             raise ModelError(f"{where}: format {text['format']} of a graph file, expected {FORMAT}")
         graph = _graph(text, arrays)
-        return verify(graph, Level.FLOAT if graph.is_float else Level.QUANTISED)
+        scaled = any(t.q is not None for t in graph.tensors.values() if not t.is_constant)
+        return verify(graph, Level.QUANTISED if scaled and not graph.is_float else Level.FLOAT)
     except GraphError as error:
         raise ModelError(f"{where}: {error}") from error
     except _DAMAGES as error:

@@ -16,7 +16,7 @@ import numpy as np
 from ..ir import Array, Graph, Op, Tensor, ops
 from .intervals import Interval
 
-_TIED = (ops.Unary, ops.Pool, ops.Binary, ops.Pad, ops.ResizeNearest)
+_TIED = (ops.Unary, ops.Pool, ops.Binary, ops.Pad, ops.ResizeNearest, ops.ResizeBilinear)
 
 
 @dataclass(slots=True)

@@ -30,7 +30,10 @@ class Interval(NamedTuple):
 _NEVER_FALLING = (
     ops.Pool,
     ops.Mean,
+    ops.Sum,
     ops.ReduceMax,
+    ops.ReduceMin,
+    ops.ResizeBilinear,
     ops.Add,
     ops.Maximum,
     ops.Minimum,

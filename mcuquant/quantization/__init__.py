@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arithmetic.interpreter import trace
-from ..errors import CalibrationError, GraphError
+from ..errors import CalibrationError, GraphError, UnsupportedOpError
 from ..ir import Array, DType, Graph, Tensor, ops
+from ..ir.elementwise_table import ELEMENTWISE, Rule
 from . import quantizers
 from .equalize import equalize as equalize
 from .integer_graph import rewritten
@@ -77,6 +78,7 @@ def quantize(
     """
     check_float(graph)
     dtype = _activation_type(activations)
+    _check_forms(graph, dtype)
     options = Weights(quantizer=weights) if isinstance(weights, str) else weights
     samples = read_samples(graph, calibration, channels_first)
     if method != "auto" and method not in METHODS:
@@ -106,6 +108,16 @@ def _fitted(graph: Graph, samples: tuple[Array, ...], options: Weights) -> tuple
     if chosen.name != quantizers.DEFAULT:
         notes.append(f"weights by {chosen.name}, {chosen.formula}")
     return fit_weights(graph, chosen, bits), notes
+
+
+def _check_forms(graph: Graph, dtype: DType) -> None:
+    for op in graph.ops:
+        row = ELEMENTWISE.get(type(op))
+        if row is not None and row.rule(dtype) is Rule.NONE:
+            raise UnsupportedOpError(
+                f"{graph.name}: {op.kind} {graph.out(op).name!r} has no {dtype} form; use other activations, or "
+                "another operation"
+            )
 
 
 def _activation_type(name: str) -> DType:

@@ -25,6 +25,8 @@ SHARES_SCALE = (
     ops.MaxPool2D,
     ops.Pad,
     ops.ReduceMax,
+    ops.ReduceMin,
+    ops.ResizeBilinear,
     ops.Reshape,
     ops.ResizeNearest,
     ops.Slice,

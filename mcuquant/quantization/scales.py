@@ -14,6 +14,7 @@ _ABOVE = 1 + 2.0**-16
 """Keeps a rescale factor below one after the roundings on the way to it."""
 _MAX_GAIN = 2.0**15
 """A stored difference of 16 bits times this still fits 32 bits."""
+_MAX_QUOTIENT_FACTOR = 2.0**22
 _PASSES = 8
 """Raising a scale may raise the next one's bound; a chain settles in one pass, a loop of shared scales in few."""
 
@@ -83,6 +84,16 @@ class _Solver:
             case ops.HardSwish():
                 x = self._scale(op, 0)
                 yield op.output, x / 128 if self.dtype is DType.INT8 else x * x / 6
+            case ops.SquaredDifference():
+                left_shift = 14 if self.dtype is DType.INT8 else 0
+                yield op.output, (2 * max(self._scale(op, 0), self._scale(op, 1))) ** 2 / (1 << left_shift)
+            case ops.Div():
+                yield op.output, self._scale(op, 0) / self._scale(op, 1) / _MAX_QUOTIENT_FACTOR
+            case ops.Prelu():
+                yield op.output, self._scale(op, 0) / _MAX_GAIN
+                yield op.output, self._scale(op, 0) * self._scale(op, 1)
+            case ops.Sum():
+                yield op.output, self._scale(op, 0) / _MAX_GAIN
             case ops.LeakyRelu() | ops.Relu() | ops.Abs() if not shares_scale(op):
                 yield op.output, self._scale(op, 0) / _MAX_GAIN
             case ops.Softmax():

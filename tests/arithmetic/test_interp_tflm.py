@@ -71,6 +71,19 @@ def test_one_float_operation(name: str) -> None:
         np.testing.assert_allclose(run(graph, inputs)[0], tflm.run(inputs)[0], rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_quotients_of_all_pairs(seed: int) -> None:
+    """But those that divide by zero, for which TensorFlow Lite Micro has no result."""
+    net = Net(np.random.default_rng(seed))
+    a, b = (net.input((1, 65536)) for _ in range(2))
+    y = QParams.of(net.scale(a) / net.scale(b) * net.rng.uniform(0.02, 1), net.zero_point(INT8))
+    graph = net.graph(net.apply(ops.Div, (a, b), (1, 65536), y, activation=net.activation()))
+    pairs = np.stack(np.meshgrid(np.arange(-128, 128), np.arange(-128, 128))).astype(np.int8)
+    inputs = [x.reshape(1, -1).copy() for x in pairs]
+    defined = inputs[1] != graph[b].zero_point
+    assert np.array_equal(run(graph, inputs)[0][defined], Tflm(graph).run(inputs)[0][defined])
+
+
 @pytest.mark.parametrize("op", [ops.Log, ops.Reciprocal])
 def test_functions_with_a_pole_elsewhere(op: type[ops.Unary]) -> None:
     """At the pole TensorFlow Lite Micro converts infinity to an integer, which C leaves open."""

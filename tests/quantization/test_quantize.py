@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nets import Net
 
 from mcuquant.arithmetic import interpreter
+from mcuquant.errors import UnsupportedOpError
 from mcuquant.ir import Array, DType, Graph, Level, Op, QParams, Tensor, ops
 from mcuquant.ir.elementwise_table import ELEMENTWISE, Rule
 from mcuquant.ir.verify import verify
@@ -23,7 +24,7 @@ from mcuquant.quantization.weight_scales import from_range
 from mcuquant.tflite.writer.to_tflite import to_tflite
 
 WEIGHTED = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected, ops.TransposeConv)
-ROUGH = {"floor", "ceil", "round", "sqrt", "rsqrt", "log", "reciprocal"}
+ROUGH = {"div", "div_broadcast", "floor", "ceil", "round", "sqrt", "rsqrt", "log", "reciprocal"}
 """Functions that jump, or that most numbers of random samples have no value of."""
 SMOOTH = sorted(FLOAT_GENERATORS.keys() - ROUGH)
 FORMS = [(name, activations) for name in SMOOTH for activations in ("int8", "int16")]
@@ -125,6 +126,8 @@ def test_each_operation_is_within_a_step_of_the_float_one(name: str, activations
 STEPS_OFF = {
     **{(op.__name__, "int16"): 3.5 for op, row in ELEMENTWISE.items() if row.int16 is Rule.TABLE},
     ("Softmax", "int16"): 3,
+    ("SquaredDifference", "int16"): 4,
+    ("ResizeBilinear", "int16"): 64,
     ("Logistic", "int16"): 1.5,
     ("Tanh", "int16"): 2.5,
 }
@@ -323,3 +326,12 @@ def test_a_constant_with_two_readers_is_stored_for_each() -> None:
     assert result.ops[0].inputs[1:] == (w, b)
     assert len({*result.ops[0].inputs[1:], *result.ops[1].inputs[1:]}) == 4
     assert snrs(graph, result, samples)[-1].cumulative_db > 35
+
+
+def test_an_operation_without_int16_form_is_named() -> None:
+    graph, samples = form("div")
+    with pytest.raises(UnsupportedOpError) as caught:
+        quantized(graph, samples, activations="int16")
+    assert str(caught.value) == (
+        "binary: Div 'activation_2' has no int16 form; use other activations, or another operation"
+    )

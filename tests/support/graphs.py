@@ -16,7 +16,7 @@ import numpy as np
 from nets import Net, random_inputs
 
 from mcuquant.ir import DType, Graph, Shape, ops
-from mcuquant.ir.elementwise_table import ELEMENTWISE
+from mcuquant.ir.elementwise_table import ELEMENTWISE, Rule
 
 __all__ = ["FLOAT_GENERATORS", "GENERATORS", "OUTSIDE_TFLM", "random_inputs", "random_network"]
 
@@ -91,6 +91,7 @@ def _forms(dtype: DType) -> dict[str, Generator]:
     binaries = {
         f"{kind.__name__.lower()}{'_broadcast' if wide else ''}": of(layers.binary, any_rank, kind=kind, broadcast=wide)
         for kind in BINARIES
+        if dtype is not INT16 or ELEMENTWISE[kind].int16 is not Rule.NONE
         for wide in (False, True)
     }
     functions = {snake(kind.__name__): of(layers.function, any_rank, kind=kind) for kind in FUNCTIONS}
@@ -129,6 +130,9 @@ def _forms(dtype: DType) -> dict[str, Generator]:
             "pad": of(layers.pad, any_rank),
             "pad_value": of(layers.pad, any_rank, with_value=True),
             "mean": of(layers.mean, image),
+            "sum": of(layers.total, image),
+            "reduce_min": of(layers.reduce, image, kind=ops.ReduceMin),
+            "resize_bilinear": of(layers.resize_bilinear, image),
             "reduce_max": of(layers.reduce_max, image),
             "arg_max": of(layers.arg_max, any_rank),
             "concat": of(layers.concat, any_rank),
@@ -197,6 +201,7 @@ FLOAT_GENERATORS: dict[str, Generator] = _forms(FLOAT32)
 OUTSIDE_TFLM = frozenset(
     {
         *_outside_tflm(),
+        *("div", "div_broadcast", "prelu_int16", "prelu_broadcast_int16", "reduce_min_int16", "resize_bilinear_int16"),
         *("avg_pool_padded", "avg_pool_padded_int16", "avg_pool_rescaled", "max_pool_rescaled", "reduce_max_rescaled"),
         *("concat_rescaled", "relu_n1_to_1", "relu_n1_to_1_int16", "hard_swish_int16", "reduce_max_int16"),
         *("arg_max_int16", "transpose_conv_int4", "fully_connected_int4_per_channel", "conv2d_int4_int16"),

@@ -145,7 +145,9 @@ def binary(net: Net, a: int, kind: type[ops.Binary], b: int | None = None, broad
         other = tuple(net.pick(1, n) for n in shape)[net.size(0, len(shape) - 1) :] if broadcast else shape
         b = net.input(other) if net.pick(False, True) else _random_constant(net, other, net.quant(net.dtype))
     operands = (b, a) if net.pick(False, True) else (a, b)
-    attributes = {} if kind in (ops.Maximum, ops.Minimum) else {"activation": net.activation()}
+    attributes = {"activation": net.activation()} if "activation" in ELEMENTWISE[kind].attributes else {}
+    if kind in (ops.Prelu,):
+        operands = (a, b)
     return net.apply(kind, operands, shape, _binary_quant(net, kind, a, b), **attributes)
 
 
@@ -155,6 +157,13 @@ def _binary_quant(net: Net, kind: type[ops.Binary], a: int, b: int) -> QParams |
     if kind is ops.Mul:
         unit = net.scale(a) * net.scale(b) * (net.dtype.range()[1] + 1)
         return net.quant(net.dtype, unit * net.rng.uniform(0.1, 1.5))
+    if kind is ops.SquaredDifference:
+        widest = 2 * max(net.scale(a), net.scale(b)) * net.dtype.range()[1]
+        return net.quant(net.dtype, widest * widest / net.dtype.range()[1] * net.rng.uniform(0.1, 1))
+    if kind is ops.Div:
+        return net.quant(net.dtype, net.scale(a) / net.scale(b) * net.rng.uniform(0.02, 1))
+    if kind is ops.Prelu:
+        return net.quant(net.dtype, net.scale(a) * max(1.0, net.scale(b) * 64) * net.rng.uniform(0.3, 2))
     if kind in (ops.Add, ops.Sub):
         return net.quant(net.dtype, max(net.scale(a), net.scale(b)) * net.rng.uniform(0.3, 2))
     return net.tensors[a].q
@@ -251,6 +260,7 @@ def pad(net: Net, x: int, with_value: bool = False) -> int:
 
 
 def reduce(net: Net, x: int, kind: type[ops.Reduce], y: QParams | None = None) -> int:
+    y = y or (net.tensors[x].q if kind in (ops.ReduceMax, ops.ReduceMin) else None)
     shape = net.shape(x)
     axes = tuple(sorted(net.rng.choice(range(1, len(shape)), net.size(1, len(shape) - 1), replace=False).tolist()))
     keep = net.pick(False, True)
@@ -260,6 +270,11 @@ def reduce(net: Net, x: int, kind: type[ops.Reduce], y: QParams | None = None) -
 
 def mean(net: Net, x: int) -> int:
     return reduce(net, x, ops.Mean, near(net, x))
+
+
+def total(net: Net, x: int) -> int:
+    y = None if net.dtype is DType.FLOAT32 else net.quant(net.dtype, net.scale(x) * net.rng.uniform(1, 6))
+    return reduce(net, x, ops.Sum, y)
 
 
 def reduce_max(net: Net, x: int, rescale: bool = False) -> int:
@@ -307,6 +322,14 @@ def reshape(net: Net, x: int) -> int:
 def transpose(net: Net, x: int) -> int:
     perm = tuple(int(p) for p in net.rng.permutation(len(net.shape(x))))
     return net.apply(ops.Transpose, (x,), tuple(net.shape(x)[p] for p in perm), net.tensors[x].q, perm=perm)
+
+
+def resize_bilinear(net: Net, x: int) -> int:
+    n, _, _, c = net.shape(x)
+    corners, centers = net.pick((False, False), (True, False), (False, True))
+    size = (net.size(1, 11), net.size(1, 11))
+    options = {"align_corners": corners, "half_pixel_centers": centers}
+    return net.apply(ops.ResizeBilinear, (x,), (n, *size, c), net.tensors[x].q, **options)
 
 
 def resize_nearest(net: Net, x: int) -> int:

@@ -27,6 +27,11 @@ def space_to_depth(rows: Rows) -> int:
 
 
 def space_to_batch(rows: Rows) -> int:
+    x, block, pads = rows.input((1, 6, 9, 3)), rows.constant([2, 3]), rows.constant([[0, 0], [0, 0]])
+    return rows.op("SPACE_TO_BATCH_ND", [x, block, pads], (6, 3, 3, 3))
+
+
+def padded_space_to_batch(rows: Rows) -> int:
     x, block, pads = rows.input((1, 5, 7, 3)), rows.constant([2, 3]), rows.constant([[1, 0], [2, 0]])
     return rows.op("SPACE_TO_BATCH_ND", [x, block, pads], (6, 3, 3, 3))
 
@@ -85,6 +90,16 @@ def test_bytes_of_tflite_micro(name: str) -> None:
         for form in (graph, tidy, load(to_tflite(tidy))):
             (found,) = interpreter.run(form, [x])
             assert np.array_equal(found, expected)
+
+
+def test_padding_before_blocks_is_real_zero() -> None:
+    """The memory that tflite-micro takes the fill value from is not initialized."""
+    rows = Rows()
+    graph = load(rows.bytes(padded_space_to_batch(rows)))
+    x = np.random.default_rng(0).integers(-128, 128, (1, 5, 7, 3)).astype(np.int8)
+    padded = np.pad(x, ((0, 0), (1, 0), (2, 0), (0, 0)), constant_values=3)
+    expected = padded.reshape(3, 2, 3, 3, 3).transpose(1, 3, 0, 2, 4).reshape(6, 3, 3, 3)
+    assert np.array_equal(interpreter.run(graph, [x])[0], expected)
 
 
 @pytest.mark.parametrize("type", ["INT8", "FLOAT32"])

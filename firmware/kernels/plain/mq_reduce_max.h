@@ -1,4 +1,4 @@
-/* Maximum over axes. */
+/* Maximum and minimum over axes. */
 #ifndef MQ_REDUCE_MAX_H
 #define MQ_REDUCE_MAX_H
 
@@ -10,18 +10,20 @@ typedef struct {
     mq_rescale_t rescale;
 } mq_reduce_max_t;
 
-#define MQ_DEFINE_REDUCE_MAX(name, x_t)                                                                                \
+#define MQ_DEFINE_REDUCE_MAX(name, x_t, better)                                                                        \
     MQ_KERNEL void name(const mq_reduce_max_t *p, const x_t *x, x_t *y)                                                \
     {                                                                                                                  \
         MQ_EACH_KEPT(p->shape, {                                                                                       \
             int32_t best = x[at];                                                                                      \
-            MQ_EACH_GONE(p->shape, at, { best = mq_max(best, x[i]); })                                                 \
+            MQ_EACH_GONE(p->shape, at, { best = better(best, x[i]); })                                                 \
             *y++ = (x_t)mq_rescale(&p->rescale, best);                                                                 \
         })                                                                                                             \
     }
 
-MQ_DEFINE_REDUCE_MAX(mq_reduce_max_s8, int8_t)
-MQ_DEFINE_REDUCE_MAX(mq_reduce_max_s16, int16_t)
+MQ_DEFINE_REDUCE_MAX(mq_reduce_max_s8, int8_t, mq_max)
+MQ_DEFINE_REDUCE_MAX(mq_reduce_max_s16, int16_t, mq_max)
+MQ_DEFINE_REDUCE_MAX(mq_reduce_min_s8, int8_t, mq_min)
+MQ_DEFINE_REDUCE_MAX(mq_reduce_min_s16, int16_t, mq_min)
 
 #undef MQ_DEFINE_REDUCE_MAX
 

@@ -17,7 +17,8 @@ from ...ir.elementwise_table import ELEMENTWISE
 from .binary_ops import batch_norm, binary
 from .movement_ops import concat, pad, reshape, resize_nearest, slice_, transpose
 from .pooling_ops import average_pool, max_pool
-from .reduction_ops import arg_max, mean, reduce_max
+from .reduction_ops import arg_max, mean, reduce_max, reduce_min, total
+from .resize_ops import resize_bilinear
 from .softmax_op import softmax
 from .unary_ops import unary
 from .weighted_sums import batch_matmul, weighted
@@ -47,8 +48,11 @@ KERNELS: Mapping[type[Op], Kernel] = {
     ops.Reshape: reshape,
     ops.Transpose: transpose,
     ops.ResizeNearest: resize_nearest,
+    ops.ResizeBilinear: resize_bilinear,
     ops.Mean: mean,
+    ops.Sum: total,
     ops.ReduceMax: reduce_max,
+    ops.ReduceMin: reduce_min,
     ops.ArgMax: arg_max,
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...ir import ArgMax, Array, Graph, Mean, ReduceMax
+from ...ir import ArgMax, Array, Graph, Mean, ReduceMax, ReduceMin, Sum
 from .. import fixedpoint as fx
 from ..parameters import MeanParams, params
 from .pooling_ops import finish
@@ -19,6 +19,19 @@ def mean(graph: Graph, op: Mean, inputs: Sequence[Array]) -> Array:
     p: MeanParams = params(graph, op)
     total = inputs[0].sum(axis=op.axes, dtype=np.int64) - p.count * p.x_zero
     return clamp(fx.requantize(total, p.multiplier.m, p.multiplier.shift) + p.y_zero, p.act_min, p.act_max)
+
+
+def total(graph: Graph, op: Sum, inputs: Sequence[Array]) -> Array:
+    if is_float(graph.out(op)):
+        return inputs[0].sum(axis=op.axes, dtype=np.float32)  # type: ignore[no-any-return]
+    p: MeanParams = params(graph, op)
+    added = inputs[0].sum(axis=op.axes, dtype=np.int64) - p.count * p.x_zero
+    return clamp(fx.requantize(added, p.multiplier.m, p.multiplier.shift) + p.y_zero, p.act_min, p.act_max)
+
+
+def reduce_min(graph: Graph, op: ReduceMin, inputs: Sequence[Array]) -> Array:
+    lowest: Array = inputs[0].min(axis=op.axes)
+    return lowest if is_float(graph.out(op)) else finish(params(graph, op), fx.as_int64(lowest))
 
 
 def reduce_max(graph: Graph, op: ReduceMax, inputs: Sequence[Array]) -> Array:

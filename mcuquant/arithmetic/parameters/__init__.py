@@ -17,11 +17,22 @@ from ...ir import Graph, Op, ops
 from ...ir.elementwise_table import ELEMENTWISE
 from .elementwise_parameters import AddParams as AddParams
 from .elementwise_parameters import ConcatParams as ConcatParams
+from .elementwise_parameters import DivParams as DivParams
 from .elementwise_parameters import LeakyReluParams as LeakyReluParams
 from .elementwise_parameters import MulParams as MulParams
 from .elementwise_parameters import PoolParams as PoolParams
+from .elementwise_parameters import PreluParams as PreluParams
 from .elementwise_parameters import RescaleParams as RescaleParams
-from .elementwise_parameters import add_params, concat_params, mul_params, pool_params
+from .elementwise_parameters import SquaredDifferenceParams as SquaredDifferenceParams
+from .elementwise_parameters import (
+    add_params,
+    concat_params,
+    div_params,
+    mul_params,
+    pool_params,
+    prelu_params,
+    squared_difference_params,
+)
 from .reduce_parameters import MeanParams as MeanParams
 from .reduce_parameters import SoftmaxParams as SoftmaxParams
 from .reduce_parameters import mean_params, softmax_params
@@ -45,13 +56,18 @@ DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
     ops.Add: add_params,
     ops.Sub: add_params,
     ops.Mul: mul_params,
+    ops.Div: div_params,
+    ops.SquaredDifference: squared_difference_params,
+    ops.Prelu: prelu_params,
     ops.AvgPool2D: pool_params,
     ops.MaxPool2D: pool_params,
     ops.ReduceMax: pool_params,
+    ops.ReduceMin: pool_params,
     ops.Concat: concat_params,
     **{row.op: unary_params for row in ELEMENTWISE.values() if row.arity == 1},
     ops.Softmax: softmax_params,
     ops.Mean: mean_params,
+    ops.Sum: mean_params,
 }
 
 

@@ -11,19 +11,23 @@ from ...ir import (
     Activation,
     Add,
     Concat,
+    Div,
     DType,
     Graph,
     LeakyRelu,
     Mul,
     Pool,
+    Prelu,
     Quantize,
     ReduceMax,
+    ReduceMin,
     Relu,
+    SquaredDifference,
     Sub,
     Tensor,
 )
 from .. import fixedpoint as fx
-from .factors import act_bounds, f32, multiplier, same_values
+from .factors import LARGEST_QUOTIENT_FACTOR, act_bounds, f32, multiplier, same_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,82 @@ def add_params(graph: Graph, op: Add | Sub) -> AddParams:
     return AddParams(a.zero_point, b.zero_point, y.zero_point, left_shift, to_a, to_b, to_y, low, high)
 
 
+@dataclass(frozen=True, slots=True)
+class DivParams:
+    """The quotient of a - a_zero and b - b_zero by the reciprocal of the latter; a divisor of 0 counts as 1 unit.
+
+    Both are negated where the divisor is negative. With clz as for 32 bits, h the sign bits of a' less one, r = 32 -
+    clz(b'): q = high_mul(a' << h, reciprocal of b'); y = clamp(round(q * m / 2^31 / 2^(h + r - 1 - shift)) + y_zero).
+    Small dividends are shifted by more than 31, which the released interpreter does as its processor (x86) does: by the
+    low five bits, and up by one from 0 on.
+    """
+
+    a_zero: int
+    b_zero: int
+    y_zero: int
+    multiplier: fx.Multiplier
+    """a scale / b scale / y scale, below 2^22."""
+    act_min: int
+    act_max: int
+
+
+def div_params(graph: Graph, op: Div) -> DivParams:
+    a, b = graph.ins(op)
+    y = graph.out(op)
+    factor = multiplier(op.kind, y, a.scale / (b.scale * y.scale), LARGEST_QUOTIENT_FACTOR)
+    return DivParams(a.zero_point, b.zero_point, y.zero_point, factor, *act_bounds(y, op.activation))
+
+
+@dataclass(frozen=True, slots=True)
+class SquaredDifferenceParams:
+    """As `AddParams`, with (a' - b')^2 for the sum."""
+
+    a_zero: int
+    b_zero: int
+    y_zero: int
+    left_shift: int
+    """7 for int8, 0 for int16."""
+    a_multiplier: fx.Multiplier
+    b_multiplier: fx.Multiplier
+    y_multiplier: fx.Multiplier
+    act_min: int
+    act_max: int
+
+
+def squared_difference_params(graph: Graph, op: SquaredDifference) -> SquaredDifferenceParams:
+    a, b = graph.ins(op)
+    y = graph.out(op)
+    left_shift = 0 if y.dtype is DType.INT16 else 7
+    twice_max = 2 * max(a.scale, b.scale)
+    to_a, to_b = (multiplier(op.kind, y, t.scale / twice_max, below=1) for t in (a, b))
+    to_y = multiplier(op.kind, y, twice_max * twice_max / ((1 << 2 * left_shift) * y.scale), below=1)
+    zeros = (a.zero_point, b.zero_point, y.zero_point)
+    return SquaredDifferenceParams(*zeros, left_shift, to_a, to_b, to_y, *y.dtype.range())
+
+
+@dataclass(frozen=True, slots=True)
+class PreluParams:
+    """v = x - x_zero; y = clamp(y_zero + (v >= 0 ? requantize(v, above) : requantize(v * (slope - s_zero), below)))."""
+
+    x_zero: int
+    slope_zero: int
+    y_zero: int
+    above: fx.Multiplier
+    """x scale / y scale."""
+    below: fx.Multiplier
+    """x scale * slope scale / y scale."""
+    act_min: int
+    act_max: int
+
+
+def prelu_params(graph: Graph, op: Prelu) -> PreluParams:
+    x, slope = graph.ins(op)
+    y = graph.out(op)
+    above = multiplier(op.kind, y, x.scale / y.scale)
+    below = multiplier(op.kind, y, x.scale * slope.scale / y.scale)
+    return PreluParams(x.zero_point, slope.zero_point, y.zero_point, above, below, *y.dtype.range())
+
+
 def mul_params(graph: Graph, op: Mul) -> MulParams:
     a, b = graph.ins(op)
     y = graph.out(op)
@@ -172,7 +252,7 @@ def abs_params(graph: Graph, op: Abs) -> LeakyReluParams:
     return LeakyReluParams(x.zero_point, y.zero_point, factor, slope, False, low, high)
 
 
-def pool_params(graph: Graph, op: Pool | ReduceMax) -> PoolParams:
+def pool_params(graph: Graph, op: Pool | ReduceMax | ReduceMin) -> PoolParams:
     x, y = graph[op.inputs[0]], graph.out(op)
     activation = op.activation if isinstance(op, Pool) else Activation.NONE
     low, high = act_bounds(y, activation)

@@ -11,6 +11,8 @@ from .. import fixedpoint as fx
 LARGEST_FACTOR = 2.0**30  # of `requantize`: what it shifts left must fit 32 bits
 LARGEST_FACTOR64 = 2.0**14  # of `requantize64`: its one right shift is at least 1
 
+LARGEST_QUOTIENT_FACTOR = 2.0**22  # of a quotient of int8: its right shift is never negative
+
 
 def f32(x: float) -> float:
     """Rounded to single precision, in which TFLite keeps attributes and bounds; beyond its range infinite."""

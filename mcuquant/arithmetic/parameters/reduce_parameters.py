@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ...errors import GraphError
-from ...ir import DType, Graph, Mean, Softmax, Tensor
+from ...ir import DType, Graph, Mean, Softmax, Sum, Tensor
 from .. import fixedpoint as fx
 from .factors import f32, multiplier
 from .unary_parameters import input_radius
@@ -35,9 +35,9 @@ class MeanParams:
     x_zero: int
     y_zero: int
     count: int
-    """Elements that one output is the mean of."""
+    """Elements that one output is the mean or the sum of."""
     multiplier: fx.Multiplier
-    """x scale / y scale / count; its mantissa is cut, not rounded, and may be below 2^30."""
+    """x scale / y scale, of a mean by count; its mantissa is then cut, not rounded, and may be below 2^30."""
     act_min: int
     act_max: int
 
@@ -63,12 +63,14 @@ def _difference_multiplier(x: Tensor, beta: float) -> fx.Multiplier:
     return fx.quantize_multiplier(factor)
 
 
-def mean_params(graph: Graph, op: Mean) -> MeanParams:
+def mean_params(graph: Graph, op: Mean | Sum) -> MeanParams:
     x, y = graph[op.inputs[0]], graph.out(op)
     count = math.prod(x.shape[axis] for axis in op.axes)
     low, high = y.dtype.range()
     factor = multiplier(op.kind, y, x.scale / y.scale)
-    return MeanParams(x.zero_point, y.zero_point, count, _divided(factor, count), low, high)
+    if isinstance(op, Mean):
+        factor = _divided(factor, count)
+    return MeanParams(x.zero_point, y.zero_point, count, factor, low, high)
 
 
 def _divided(factor: fx.Multiplier, count: int) -> fx.Multiplier:

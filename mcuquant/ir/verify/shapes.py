@@ -233,7 +233,7 @@ def _transpose(op: ops.Transpose, ins: Shapes, y: Shape) -> Iterator[str]:
         yield from _expect(y, tuple(ins[0][p] for p in op.perm))
 
 
-def _resize(op: ops.ResizeNearest, ins: Shapes, y: Shape) -> Iterator[str]:
+def _resize(op: ops.ResizeNearest | ops.ResizeBilinear, ins: Shapes, y: Shape) -> Iterator[str]:
     x = ins[0]
     yield from _image_problems(x, "input")
     if len(y) != 4 or (y[0], y[-1]) != (x[0], x[-1]):
@@ -258,12 +258,12 @@ RULES: dict[type[Op], Rule] = {
     **{row.op: _binary if row.arity == 2 else _same for row in ELEMENTWISE.values()},
     ops.Softmax: _softmax,
     ops.Pad: _pad,
-    **dict.fromkeys((ops.Mean, ops.ReduceMax), _reduce),
+    **dict.fromkeys((ops.Mean, ops.ReduceMax, ops.ReduceMin, ops.Sum), _reduce),
     ops.ArgMax: _arg_max,
     ops.Concat: _concat,
     ops.Slice: _slice,
     ops.Reshape: _reshape,
     ops.Transpose: _transpose,
-    ops.ResizeNearest: _resize,
+    **dict.fromkeys((ops.ResizeNearest, ops.ResizeBilinear), _resize),
     ops.BatchNorm: _batch_norm,
 }

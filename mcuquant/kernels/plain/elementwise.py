@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...arithmetic.parameters import AddParams, MulParams, params
+from ...arithmetic.parameters import AddParams, DivParams, MulParams, PreluParams, SquaredDifferenceParams, params
 from ...ir import DType, Op, Shape
-from ...ir.ops import Add, Maximum, Minimum, Mul, Sub
+from ...ir.ops import Add, Div, Maximum, Minimum, Mul, Prelu, SquaredDifference, Sub
 from ..shared.axes import Axis, columns, merged, strides
 from ..shared.overlap import elementwise
 from ..variant import Arg, Args, In, Out, Site, Struct, Takes, Value, Variant, multiplier_fields
@@ -71,6 +71,52 @@ def _mul(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_mul_t", fields), In(0), In(1), Out()
 
 
+def _div(site: Site) -> tuple[Arg, ...]:
+    p: DivParams = params(site.graph, site.op)
+    fields: dict[str, Value] = {
+        "shape": broadcast_fields(_axes(site)),
+        "a_zero": p.a_zero,
+        "b_zero": p.b_zero,
+        "y_zero": p.y_zero,
+        **multiplier_fields(p.multiplier),
+        "act_min": p.act_min,
+        "act_max": p.act_max,
+    }
+    return Struct("mq_div_t", fields), In(0), In(1), Out()
+
+
+def _squared_difference(site: Site) -> tuple[Arg, ...]:
+    p: SquaredDifferenceParams = params(site.graph, site.op)
+    fields: dict[str, Value] = {
+        "shape": broadcast_fields(_axes(site)),
+        "a_zero": p.a_zero,
+        **multiplier_fields(p.a_multiplier, "a_"),
+        "b_zero": p.b_zero,
+        **multiplier_fields(p.b_multiplier, "b_"),
+        "y_zero": p.y_zero,
+        **multiplier_fields(p.y_multiplier, "y_"),
+        "left_shift": p.left_shift,
+        "act_min": p.act_min,
+        "act_max": p.act_max,
+    }
+    return Struct("mq_squared_difference_t", fields), In(0), In(1), Out()
+
+
+def _prelu(site: Site) -> tuple[Arg, ...]:
+    p: PreluParams = params(site.graph, site.op)
+    fields: dict[str, Value] = {
+        "shape": broadcast_fields(_axes(site)),
+        "x_zero": p.x_zero,
+        "slope_zero": p.slope_zero,
+        "y_zero": p.y_zero,
+        **multiplier_fields(p.above, "above_"),
+        **multiplier_fields(p.below, "below_"),
+        "act_min": p.act_min,
+        "act_max": p.act_max,
+    }
+    return Struct("mq_prelu_t", fields), In(0), In(1), Out()
+
+
 def _extreme(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_broadcast_t", broadcast_fields(_axes(site))), In(0), In(1), Out()
 
@@ -83,6 +129,9 @@ def _both(name: str, header: str, op: type[Op] | tuple[type[Op], ...], args: Arg
 VARIANTS = (
     *_both("add", "mq_add.h", (Add, Sub), _add),
     *_both("mul", "mq_mul.h", Mul, _mul),
+    Variant("div_s8", "mq_div.h", Div, _all_are(DType.INT8), _div, leads=elementwise),
+    *_both("squared_difference", "mq_squared_difference.h", SquaredDifference, _squared_difference),
+    *_both("prelu", "mq_prelu.h", Prelu, _prelu),
     *_both("maximum", "mq_extreme.h", Maximum, _extreme),
     *_both("minimum", "mq_extreme.h", Minimum, _extreme),
 )

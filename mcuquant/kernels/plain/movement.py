@@ -7,13 +7,14 @@ import math
 import numpy as np
 
 from ...arithmetic.interpreter.movement_ops import nearest_indices
+from ...arithmetic.interpreter.resize_ops import places
 from ...arithmetic.parameters import ConcatParams, RescaleParams, params
 from ...ir import DType, Tensor
-from ...ir.ops import Concat, Pad, ResizeNearest, Slice, Transpose
+from ...ir.ops import Concat, Pad, ResizeBilinear, ResizeNearest, Slice, Transpose
 from ..shared import moving_estimates as estimates
 from ..shared.moving import COPY_RANK, copy_axes, element_bytes, matrices, moved, transpose_args
 from ..shared.rescale import identity_fields, rescale_fields
-from ..variant import Arg, Blob, In, Ins, Number, Out, Parts, Site, Struct, Value, Variant
+from ..variant import Arg, Blob, In, Ins, Number, Out, Parts, Site, Struct, Takes, Value, Variant
 
 LARGEST_IMAGE = 1 << 16
 """Rows and columns of an image that can be resized: places in it are uint16."""
@@ -106,11 +107,33 @@ def _resize(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_resize_nearest_t", fields), In(), rows, columns_, Out()
 
 
+def _resize_bilinear(site: Site) -> tuple[Arg, ...]:
+    op, x, y = site.op, site.ins[0], site.out
+    assert isinstance(op, ResizeBilinear)
+    (batch, in_h, in_w, channels), (_, out_h, out_w, _) = x.shape, y.shape
+    fields = {"batch": batch, "in_h": in_h, "in_w": in_w, "out_h": out_h, "out_w": out_w, "channels": channels}
+    what = "lower input, upper input, share of the upper in 1/1024, of each"
+    tables = [np.stack(places(op, x.shape[axis], y.shape[axis]), axis=1).astype(np.uint16) for axis in (1, 2)]
+    return (
+        Struct("mq_resize_bilinear_t", fields),
+        In(),
+        Blob("rows", tables[0], what),
+        Blob("columns", tables[1], what),
+        Out(),
+    )
+
+
+def _resizes(dtype: DType) -> Takes:
+    return lambda site: site.ins[0].dtype is site.out.dtype is dtype and _resize_fits(site)
+
+
 def _resize_fits(site: Site) -> bool:
     return max(site.ins[0].shape[1:3]) <= LARGEST_IMAGE
 
 
 VARIANTS = (
+    Variant("resize_bilinear_s8", "mq_resize_bilinear.h", ResizeBilinear, _resizes(DType.INT8), _resize_bilinear),
+    Variant("resize_bilinear_s16", "mq_resize_bilinear.h", ResizeBilinear, _resizes(DType.INT16), _resize_bilinear),
     Variant("transpose", "mq_transpose.h", Transpose, _transposes, transpose_args, cycles=_transpose_cycles),
     Variant("copy", "mq_copy.h", (Slice, Transpose), _copy_fits, _copy, cycles=_copy_cycles),
     Variant("pad", "mq_pad.h", Pad, _copy_fits, _pad, cycles=_pad_cycles),

@@ -7,7 +7,7 @@ from functools import partial
 
 from ...arithmetic.parameters import MeanParams, PoolParams, params
 from ...ir import DType
-from ...ir.ops import ArgMax, Mean, Reduce, ReduceMax
+from ...ir.ops import ArgMax, Mean, Reduce, ReduceMax, ReduceMin, Sum
 from ..shared.axes import columns, merged, strides
 from ..shared.overlap import FREE
 from ..shared.rescale import pooled_fields
@@ -109,7 +109,7 @@ VARIANTS = (
     Variant(
         "mean_words_s8",
         "mq_pool_words.h",
-        Mean,
+        (Mean, Sum),
         partial(_over_pixels, is_whole_words=True),
         _mean,
         cycles=per_element(1.4, 9),
@@ -117,17 +117,19 @@ VARIANTS = (
     Variant(
         "mean_flat_s8",
         "mq_pool_words.h",
-        Mean,
+        (Mean, Sum),
         partial(_over_pixels, is_whole_words=False),
         _flat_mean,
         lambda site: 4 * site.out.elements,
         lambda _: (FREE,),
         cycles=_flat_cycles,
     ),
-    Variant("mean_s8", "mq_mean.h", Mean, _reduces(DType.INT8), _mean),
-    Variant("mean_s16", "mq_mean.h", Mean, _reduces(DType.INT16), _mean),
+    Variant("mean_s8", "mq_mean.h", (Mean, Sum), _reduces(DType.INT8), _mean),
+    Variant("mean_s16", "mq_mean.h", (Mean, Sum), _reduces(DType.INT16), _mean),
     Variant("reduce_max_s8", "mq_reduce_max.h", ReduceMax, _reduces(DType.INT8), _reduce_max),
     Variant("reduce_max_s16", "mq_reduce_max.h", ReduceMax, _reduces(DType.INT16), _reduce_max),
+    Variant("reduce_min_s8", "mq_reduce_max.h", ReduceMin, _reduces(DType.INT8), _reduce_max),
+    Variant("reduce_min_s16", "mq_reduce_max.h", ReduceMin, _reduces(DType.INT16), _reduce_max),
     Variant("argmax_s8_s32", "mq_argmax.h", ArgMax, _types(DType.INT8, DType.INT32), _argmax),
     Variant("argmax_s8_s64", "mq_argmax.h", ArgMax, _types(DType.INT8, DType.INT64), _argmax),
     Variant("argmax_s16_s32", "mq_argmax.h", ArgMax, _types(DType.INT16, DType.INT32), _argmax),

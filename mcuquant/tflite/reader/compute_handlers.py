@@ -298,6 +298,8 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "QUANTIZE": _quantize,
     "DEQUANTIZE": _dequantize,
     "MEAN": functools.partial(_reduce, kind=ops.Mean),
+    "SUM": functools.partial(_reduce, kind=ops.Sum),
     "REDUCE_MAX": functools.partial(_reduce, kind=ops.ReduceMax),
+    "REDUCE_MIN": functools.partial(_reduce, kind=ops.ReduceMin),
     "ARG_MAX": _arg_max,
 }

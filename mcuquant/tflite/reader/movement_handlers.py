@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -115,7 +116,7 @@ def _fill(node: Node, x: Tensor) -> float:
     return float(np.clip(stored, limits.min, limits.max))
 
 
-def _resize_nearest(node: Node) -> None:
+def _resize(node: Node, kind: type[ops.ResizeNearest] | type[ops.ResizeBilinear]) -> None:
     node.expect(range(2, 3))
     x, size = node.rank(node.input(0), 4, "an input"), node.integers(1, "size")
     if len(size) != 2:
@@ -123,7 +124,7 @@ def _resize_nearest(node: Node) -> None:
     y = node.shaped(node.output(), (x.shape[0], *size, x.shape[3]))
     same_type(node, x, y)
     align, half = bool(node.option("align_corners")), bool(node.option("half_pixel_centers"))
-    node.emit(ops.ResizeNearest(inputs=(x.id,), outputs=(y.id,), align_corners=align, half_pixel_centers=half))
+    node.emit(kind(inputs=(x.id,), outputs=(y.id,), align_corners=align, half_pixel_centers=half))
 
 
 def _concatenation(node: Node) -> None:
@@ -267,7 +268,8 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "TRANSPOSE": _transpose,
     "PAD": _pad,
     "PADV2": _pad,
-    "RESIZE_NEAREST_NEIGHBOR": _resize_nearest,
+    "RESIZE_NEAREST_NEIGHBOR": functools.partial(_resize, kind=ops.ResizeNearest),
+    "RESIZE_BILINEAR": functools.partial(_resize, kind=ops.ResizeBilinear),
     "CONCATENATION": _concatenation,
     "PACK": _pack,
     "SPLIT": _split,

@@ -87,7 +87,7 @@ def _space_to_batch(node: Node) -> None:
     if n != 1 or padded[1] % bh or padded[2] % bw:
         raise node.unsupported(f"divides shape {list(padded)} into blocks of {bh} x {bw}, expected a batch of 1")
     if padded != x.shape:
-        pad = _with(ops.Pad, pads=((0, 0), *pads, (0, 0)), value=0)  # stored 0, whatever the zero point: TFLM's kernel
+        pad = _with(ops.Pad, pads=((0, 0), *pads, (0, 0)))  # TFLM's kernel fills with whatever is in its parameters
         x = _steps(node, x)(pad, [x], padded, False)
     rows, columns = padded[1] // bh, padded[2] // bw
     _transposed(node, x, y, (rows, bh, columns, bw, c), (1, 3, 0, 2, 4), (bh * bw, rows, columns, c))

@@ -13,11 +13,7 @@ from .tensor_reader import CONSTANT_TYPES, TYPES
 _MOST_LISTED = 20
 
 _INSTEAD = {
-    "RESIZE_BILINEAR": "use RESIZE_NEAREST_NEIGHBOR",
-    "DIV": "multiply by the reciprocal, MUL",
-    "PRELU": "use LEAKY_RELU",
     "LOG_SOFTMAX": "end with SOFTMAX and take logarithms where the result is read",
-    "SUM": "use MEAN and scale",
     "SHAPE": "convert the model with a fixed input shape",
     "FILL": "convert the model with a fixed input shape",
     "CAST": "convert the model with full integer quantization",

@@ -84,12 +84,11 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     **{row.tflite: (row.options, tuple(row.attributes.values())) for row in ELEMENTWISE.values() if row.options},
     "ADD": ("AddOptions", (*_ACTIVATION, "pot_scale_int16")),
     "SUB": ("SubOptions", (*_ACTIVATION, "pot_scale_int16")),
-    "DIV": ("DivOptions", _ACTIVATION),
     "SOFTMAX": ("SoftmaxOptions", ("beta",)),
     "PAD": ("PadOptions", ()),
     "PADV2": ("PadV2Options", ()),
     "MEAN": ("ReducerOptions", ("keep_dims",)),
-    "REDUCE_MAX": ("ReducerOptions", ("keep_dims",)),
+    **dict.fromkeys(("REDUCE_MAX", "REDUCE_MIN", "SUM"), ("ReducerOptions", ("keep_dims",))),
     "ARG_MAX": ("ArgMaxOptions", ("output_type",)),
     "CONCATENATION": ("ConcatenationOptions", ("axis", *_ACTIVATION)),
     "SPLIT": ("SplitOptions", ("num_splits",)),
@@ -114,6 +113,7 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "BROADCAST_TO": ("BroadcastToOptions", ()),
     "EXPAND_DIMS": ("ExpandDimsOptions", ()),
     "TRANSPOSE": ("TransposeOptions", ()),
+    "RESIZE_BILINEAR": ("ResizeBilinearOptions", ("align_corners", "half_pixel_centers")),
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", ("align_corners", "half_pixel_centers")),
 }
 """Options table of each operator that has one, and the fields read and written."""

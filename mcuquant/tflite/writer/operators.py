@@ -220,13 +220,17 @@ def _emit_pad(draft: Draft, x: Tensor, output: int, pads: tuple[ops.Pair, ...], 
         draft.emit("PADV2", [*inputs, draft.scalar_like(x, fill)], output)
 
 
+_REDUCE = {ops.Mean: "MEAN", ops.Sum: "SUM", ops.ReduceMax: "REDUCE_MAX", ops.ReduceMin: "REDUCE_MIN"}
+
+
 @export.register(ops.Mean)
+@export.register(ops.Sum)
 @export.register(ops.ReduceMax)
+@export.register(ops.ReduceMin)
 def _reduce(op: ops.Reduce, draft: Draft) -> None:
     x, y = draft.graph.ins(op)[0], draft.graph.out(op)
-    code = "MEAN" if isinstance(op, ops.Mean) else "REDUCE_MAX"
     inputs = [*_inputs(op, draft), draft.integers(op.axes)]
-    draft.emit(code, inputs, draft.index[op.output], keep_dims=len(x.shape) == len(y.shape))
+    draft.emit(_REDUCE[type(op)], inputs, draft.index[op.output], keep_dims=len(x.shape) == len(y.shape))
 
 
 @export.register
@@ -269,10 +273,10 @@ def _transpose(op: ops.Transpose, draft: Draft) -> None:
     draft.emit("TRANSPOSE", [*_inputs(op, draft), draft.integers(op.perm)], draft.index[op.output])
 
 
-@export.register
-def _resize_nearest(op: ops.ResizeNearest, draft: Draft) -> None:
+@export.register(ops.ResizeNearest)
+@export.register(ops.ResizeBilinear)
+def _resize(op: ops.ResizeNearest | ops.ResizeBilinear, draft: Draft) -> None:
+    code = "RESIZE_NEAREST_NEIGHBOR" if isinstance(op, ops.ResizeNearest) else "RESIZE_BILINEAR"
     size = draft.graph.out(op).shape[1:3]
     options = {"align_corners": op.align_corners, "half_pixel_centers": op.half_pixel_centers}
-    draft.emit(
-        "RESIZE_NEAREST_NEIGHBOR", [*_inputs(op, draft), draft.integers(size)], draft.index[op.output], **options
-    )
+    draft.emit(code, [*_inputs(op, draft), draft.integers(size)], draft.index[op.output], **options)
