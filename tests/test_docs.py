@@ -116,6 +116,13 @@ def test_chip_keys_of_every_family_are_described() -> None:
 
 
 @EVERY
+def test_blocks_in_lists_are_indented_for_both_renderers(path: Path) -> None:
+    """GitHub takes three spaces or four; Python-Markdown begins a new list after a block with less than four."""
+    fences = re.findall(r"^( *)```", path.read_text(encoding="utf-8"), re.M)
+    assert {len(fence) for fence in fences} <= {0, 4}
+
+
+@EVERY
 def test_links_lead_somewhere(path: Path) -> None:
     assert missing_targets(path) == []
 
