@@ -95,8 +95,10 @@ def reversed_subtraction(call: Call) -> Item:
 
 def division(call: Call) -> Item:
     divisor = call.args["other"]
-    if isinstance(divisor, Value) or call.args.get("rounding_mode") is not None:
-        raise RefusalError("only division by a constant is translated; multiply by a computed value instead")
+    if call.args.get("rounding_mode") is not None:
+        raise RefusalError("a rounded quotient is not translated; use torch.floor or torch.round after the division")
+    if isinstance(divisor, Value):
+        return binary(call, ir.Div, call.args["self"], divisor)
     return binary(call, ir.Mul, call.args["self"], 1 / np.asarray(divisor, np.float64))
 
 
@@ -161,23 +163,64 @@ def leaky_relu(call: Call) -> Value:
     return unary(call, ir.LeakyRelu, call.value(), alpha=float(call.get("negative_slope", 0.01)))
 
 
-def prelu(call: Call) -> Value:
+def prelu(call: Call) -> Item:
+    """One slope, or one for each channel: the second axis, if there is one."""
     slope = call.constant("weight")
-    if slope is None or slope.size != 1:
-        raise RefusalError("it has a slope for each channel; use one slope (num_parameters=1) or LeakyReLU")
+    if slope is None:
+        raise RefusalError("its slope is computed; make it a parameter")
+    if slope.size > 1:
+        rank = call.value().rank
+        return binary(call, ir.Prelu, call.value(), slope.reshape((-1, *(1,) * max(rank - 2, 0))), "weight")
     return unary(call, ir.LeakyRelu, call.value(), alpha=float(slope.ravel()[0]))
 
 
+_POWERS: Mapping[float, type[ir.Unary]] = {2.0: ir.Square, 0.5: ir.Sqrt, -0.5: ir.Rsqrt, -1.0: ir.Reciprocal}
+
+
+def power(call: Call) -> Item:
+    item, exponent = call.args["self"], call.args["exponent"]
+    if isinstance(exponent, np.ndarray) and exponent.size == 1:
+        exponent = exponent.item()
+    if not isinstance(item, Value) and not isinstance(exponent, Value):
+        return np.power(np.asarray(item, np.float32), exponent)
+    if isinstance(exponent, Value | np.ndarray) or not isinstance(item, Value):
+        raise RefusalError("its exponent is a tensor; use a number")
+    if exponent == 1:
+        return item
+    if exponent == 3:
+        return binary(call, ir.Mul, item, unary(call, ir.Square, item))
+    if exponent not in _POWERS:
+        raise RefusalError(f"a power of {exponent} is not translated; use 2, 3, 0.5, -0.5 or -1")
+    return unary(call, _POWERS[exponent], item)
+
+
+def log_of_one_more(call: Call) -> Item:
+    return unary(call, ir.Log, binary(call, ir.Add, call.value(), 1.0))
+
+
+def softsign(call: Call) -> Item:
+    """x / (1 + |x|)."""
+    x = call.value()
+    return binary(call, ir.Div, x, binary(call, ir.Add, unary(call, ir.Abs, x), 1.0))
+
+
+def log_sigmoid(call: Call) -> Value:
+    return unary(call, ir.Softplus, call.value(), beta=-1.0)
+
+
 def softmax(call: Call) -> Value:
-    """The graph's softmax runs over the last axis of its tensor."""
     if call.get("dtype", "float32") != "float32":
         raise RefusalError(f"its result is {call.get('dtype')}; leave dtype out")
-    x = call.value()
-    axis = axis_of(call.get("dim"), x.rank)
+    return softmax_value(call, call.value(), call.get("dim"))
+
+
+def softmax_value(call: Call, x: Value, dim: int, beta: float = 1.0) -> Value:
+    """The graph's softmax runs over the last axis of its tensor."""
+    axis = axis_of(dim, x.rank)
     laid = call.net.lay(x)
     if laid.axis(axis) != len(laid.shape) - 1:
         laid = call.net.lay(x, (*(a for a in range(x.rank) if a != axis), axis))
-    return laid.value(call.emit(ir.Softmax, [laid.tensor], laid.shape), x.shape)
+    return laid.value(call.emit(ir.Softmax, [laid.tensor], laid.shape, beta=beta), x.shape)
 
 
 RULES: Mapping[str, Callable[[Call], Any]] = {
@@ -201,6 +244,10 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.gelu": gelu,
     "aten.selu": selu,
     "aten.celu": celu,
+    "aten.pow": power,
+    "aten.log1p": log_of_one_more,
+    "aten.softsign": softsign,
+    "aten.log_sigmoid": log_sigmoid,
     "aten.softmax": softmax,
     "aten._softmax": softmax,
 }

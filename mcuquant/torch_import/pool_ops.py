@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,8 +11,18 @@ import numpy as np
 
 from .. import ir
 from .axis_order import Value
+from .elementwise_ops import binary
 from .net_builder import Call, Laid, RefusalError, axis_of
 from .weighted_ops import as_image, from_image, lifted
+
+Item = Any
+"""Value, or an array (constant)."""
+_NUMPY: Mapping[type[ir.Reduce], Callable[..., Any]] = {
+    ir.Mean: np.mean,
+    ir.Sum: np.sum,
+    ir.ReduceMax: np.max,
+    ir.ReduceMin: np.min,
+}
 
 
 def _spatial(call: Call) -> int:
@@ -98,7 +109,7 @@ def _scaled(call: Call, x: Value, factor: float) -> Value:
     return Value(call.emit(ir.Mul, [x.tensor, constant], call.net.shape(x.tensor)), x.where)
 
 
-def adaptive_avg_pool(call: Call) -> Value:
+def adaptive_avg_pool(call: Call) -> Item:
     targets = call.numbers("output_size", _spatial(call))
     if set(targets) == {1}:
         axes = tuple(range(-len(targets), 0))
@@ -126,13 +137,26 @@ def _divide(call: Call, kind: type[ir.Pool], targets: tuple[int, ...]) -> Value:
     return from_image(call.net.result(output, (1, channels, *counts)), rank)
 
 
-def mean(call: Call) -> Value:
+def mean(call: Call) -> Item:
     _only_float32(call)
     return reduce(call, ir.Mean, _dims(call), keep=call.get("keepdim", False))
 
 
-def maximum_over(call: Call) -> Value:
-    return reduce(call, ir.ReduceMax, _dims(call), keep=call.get("keepdim", False))
+def total(call: Call) -> Item:
+    _only_float32(call)
+    return reduce(call, ir.Sum, _dims(call), keep=call.get("keepdim", False))
+
+
+def extreme_over(call: Call, kind: type[ir.Reduce]) -> Item:
+    return reduce(call, kind, _dims(call), keep=call.get("keepdim", False))
+
+
+def extreme(call: Call, kind: type[ir.Reduce], pairwise: type[ir.Binary]) -> Item:
+    """Of two tensors, of a whole one, or over an axis; then the place comes too, which is not translated."""
+    if "other" in call.args:
+        return binary(call, pairwise, call.args["self"], call.args["other"])
+    result = reduce(call, kind, _dims(call), keep=call.get("keepdim", False))
+    return (result, None) if "dim" in call.args else result
 
 
 def _only_float32(call: Call) -> None:
@@ -143,12 +167,21 @@ def _only_float32(call: Call) -> None:
 def _dims(call: Call) -> tuple[int, ...]:
     given = call.get("dim", ())
     given = given if isinstance(given, tuple) else (given,)
-    return given or tuple(range(call.value().rank))
+    item = call.args["self"]
+    return given or tuple(range(item.rank if isinstance(item, Value) else np.ndim(item)))
 
 
-def reduce(call: Call, kind: type[ir.Reduce], dims: tuple[int, ...], *, keep: bool) -> Value:
+def reduce(call: Call, kind: type[ir.Reduce], dims: tuple[int, ...], *, keep: bool) -> Item:
+    """Over torch axes `dims` of the call's operand, which may be a constant."""
+    item = call.args.get("self")
+    if isinstance(item, np.ndarray):
+        axes = tuple(axis_of(dim, item.ndim) for dim in dims)
+        return _NUMPY[kind](item.astype(np.float32), axis=axes, keepdims=bool(keep))
+    return reduce_value(call, call.value(), kind, dims, keep=keep)
+
+
+def reduce_value(call: Call, x: Value, kind: type[ir.Reduce], dims: tuple[int, ...], *, keep: bool) -> Value:
     """Over torch axes `dims`; the batch, of one, is never touched."""
-    x = call.value()
     axes = {axis_of(dim, x.rank) for dim in dims}
     laid = call.net.lay(x)
     physical = _reduced(laid, axes)
@@ -184,5 +217,9 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.adaptive_max_pool1d": adaptive_max_pool,
     "aten.adaptive_max_pool2d": adaptive_max_pool,
     "aten.mean": mean,
-    "aten.amax": maximum_over,
+    "aten.sum": total,
+    "aten.amax": functools.partial(extreme_over, kind=ir.ReduceMax),
+    "aten.amin": functools.partial(extreme_over, kind=ir.ReduceMin),
+    "aten.max": functools.partial(extreme, kind=ir.ReduceMax, pairwise=ir.Maximum),
+    "aten.min": functools.partial(extreme, kind=ir.ReduceMin, pairwise=ir.Minimum),
 }

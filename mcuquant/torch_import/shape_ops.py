@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,19 +111,19 @@ def channel_shuffle(call: Call) -> Item:
     return moved(call, view)
 
 
-def expand(call: Call) -> Item:
-    size = call.get("size")
+def expand_constant(call: Call, size: Sequence[int]) -> Item:
     old = (1,) * (len(size) - rank(call)) + elements(call.args["self"]).shape
     new = tuple(o if s == -1 else s for o, s in zip(old, size, strict=True))
-    if isinstance(call.args["self"], Value) and new != old:
-        raise RefusalError("it repeats a computed value; leave it out, arithmetic broadcasts by itself")
     check_size(new)
     return moved(call, lambda a: np.broadcast_to(a, new))
 
 
 def _cut(call: Call, axis: int, part: range) -> Item:
     """Elements `part` along a torch axis."""
-    item = call.args["self"]
+    return cut_value(call, call.args["self"], axis, part)
+
+
+def cut_value(call: Call, item: Item, axis: int, part: range) -> Item:
     if not isinstance(item, Value):
         return np.take(item, part, axis)
     if len(part) == item.shape[axis] and part.step == 1:
@@ -235,14 +235,9 @@ def _join_flat(call: Call, values: list[Value], axis: int) -> Value:
     return Value(output, np.concatenate([v.where + start for v, start in zip(values, starts, strict=True)], axis))
 
 
-def pad(call: Call) -> Item:
+def pad_constant(call: Call) -> Item:
     """torch lists (before, after) from the last axis backwards."""
-    mode = call.get("mode", "constant")
-    if mode != "constant":
-        raise RefusalError(f"padding mode {mode!r} is not translated; use zeros or another constant")
     given, x = call.get("pad"), call.value()
-    if min(given, default=0) < 0:
-        raise RefusalError("negative padding is not translated; slice instead")
     if not any(given):
         return x
     laid, shape, pads = call.net.lay(x), list(x.shape), [(0, 0)] * x.rank
@@ -304,7 +299,6 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.numpy_T": transpose_matrix,
     "aten.pixel_shuffle": pixel_shuffle,
     "aten.channel_shuffle": channel_shuffle,
-    "aten.expand": expand,
     "aten.slice": cut,
     "aten.narrow": narrow,
     "aten.select": select,
@@ -314,8 +308,6 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.split_with_sizes": split,
     "aten.cat": concatenate,
     "aten.stack": stack,
-    "aten.pad": pad,
-    "aten.constant_pad_nd": pad,
     "aten.sym_size": size,
     "aten.zeros": filled,
     "aten.ones": filled,

@@ -10,7 +10,16 @@ from typing import Any
 from .. import ir
 from ..errors import GraphError, ModelError, UnsupportedOpError
 from ..ir.verify import verify
-from . import elementwise_ops, pool_ops, pt2e_ops, shape_ops, weighted_ops
+from . import (
+    attention_ops,
+    elementwise_ops,
+    norm_ops,
+    pool_ops,
+    pt2e_ops,
+    sampling_ops,
+    shape_ops,
+    weighted_ops,
+)
 from .axis_order import MAX_ELEMENTS, Value
 from .exported_program import Exported, Input, Node, Opaque, Ref
 from .net_builder import Call, Net, RefusalError
@@ -20,6 +29,9 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     **pool_ops.RULES,
     **elementwise_ops.RULES,
     **shape_ops.RULES,
+    **sampling_ops.RULES,
+    **norm_ops.RULES,
+    **attention_ops.RULES,
     **pt2e_ops.RULES,
 }
 
@@ -33,23 +45,13 @@ _SIZES: Mapping[str, Callable[[Any, Any], Any]] = {
 
 _NO_EFFECT = ("aten._assert", "aten.sym_constrain_range")
 
-_NORM = "use BatchNorm, which costs nothing after folding"
 _RECURRENT = "use 1-D convolutions over a window of time"
 _INSTEAD: Mapping[str, str] = {
     "aten.rrelu": "use ReLU, LeakyReLU, ELU or SiLU",
-    **dict.fromkeys(("aten.layer_norm", "aten.group_norm", "aten.instance_norm", "aten.rms_norm"), _NORM),
     **dict.fromkeys(("aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu"), _RECURRENT),
-    "aten.log_softmax": "leave it out (the largest output stays the largest) or use Softmax",
     "aten.embedding": "feed the network floats; look tables up before it",
     "aten.conv3d": "use 1-D or 2-D convolutions",
-    "aten.conv_transpose1d": "use a convolution; transposed ones are not translated",
-    "aten.conv_transpose2d": "use a convolution; transposed ones are not translated",
-    "aten.scaled_dot_product_attention": "use convolutions or linear layers; attention is not translated",
-    "aten.upsample_nearest2d": "keep the resolution; resizing is not translated",
-    "aten.upsample_bilinear2d": "keep the resolution; resizing is not translated",
     "aten.copy": "build the result with cat or where it is made; writing into a slice is not translated",
-    "aten.bmm": "use Linear, whose weight is constant; a product of two computed tensors is not translated",
-    "aten.sum": "use mean, times a constant",
     **pt2e_ops.INSTEAD,
 }
 _ELSE = "express it with convolutions, linear layers, pooling, ReLU-like activations and element-wise arithmetic"

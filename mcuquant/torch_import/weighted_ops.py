@@ -34,9 +34,7 @@ def lifted(pair: tuple[int, ...], along_height: int) -> tuple[int, int]:
 
 def convolution(call: Call) -> Value:
     if call.get("transposed", False):
-        raise RefusalError(
-            "transposed convolutions are not translated; use a convolution on a padded or repeated input"
-        )
+        return transposed_convolution(call)
     weight = call.constant("weight")
     if weight is None or weight.ndim not in (3, 4):
         raise RefusalError("only 1-D and 2-D convolutions are translated")
@@ -76,6 +74,40 @@ def _padding(call: Call, reach: tuple[int, ...], spatial: int) -> ir.Padding:
         return ir.Padding(top=top, bottom=bottom, left=left, right=right)
     vertical, horizontal = (0, 0) if given == "valid" else lifted(call.numbers("padding", spatial, 0), 0)
     return ir.Padding(top=vertical, bottom=vertical, left=horizontal, right=horizontal)
+
+
+def transposed_convolution(call: Call) -> Value:
+    """The kernel with zeros between its taps where it is dilated, and between groups."""
+    weight = call.constant("weight")
+    if weight is None or weight.ndim not in (3, 4):
+        raise RefusalError("only 1-D and 2-D transposed convolutions are translated")
+    spatial = weight.ndim - 2
+    image = as_image(call.value("input"), weight.ndim)
+    stride, dilation = (lifted(call.numbers(key, spatial, 1), 1) for key in ("stride", "dilation"))
+    pads, more = (lifted(call.numbers(key, spatial, 0), 0) for key in ("padding", "output_padding"))
+    kernel = _spread_taps(weight if spatial == 2 else weight[:, :, None, :], dilation, call.get("groups", 1))
+    laid = call.net.canonical(image)
+    rows, columns = (
+        (size - 1) * s - 2 * p + k + extra
+        for size, s, p, k, extra in zip(laid.shape[1:3], stride, pads, kernel.shape[2:], more, strict=True)
+    )
+    stored = np.asarray(kernel.transpose(1, 2, 3, 0), np.float32)
+    inputs = [laid.tensor, call.net.constant(stored, call.label("weight")), *_bias(call, call.constant("bias"))]
+    padding = ir.Padding(top=pads[0], left=pads[1])
+    output = call.emit(ir.TransposeConv, inputs, (1, rows, columns, stored.shape[0]), stride=stride, padding=padding)
+    return from_image(call.net.result(output, (1, stored.shape[0], rows, columns)), weight.ndim)
+
+
+def _spread_taps(weight: Array, dilation: tuple[int, int], groups: int) -> Array:
+    """(I, O/groups, KH, KW) as (I, O, ...) without dilation and groups."""
+    inputs, depth, height, width = weight.shape
+    each = inputs // groups
+    reach = ((height - 1) * dilation[0] + 1, (width - 1) * dilation[1] + 1)
+    kernel = np.zeros((inputs, depth * groups, *reach), np.float32)
+    for group in range(groups):
+        rows, columns = slice(group * each, (group + 1) * each), slice(group * depth, (group + 1) * depth)
+        kernel[rows, columns, :: dilation[0], :: dilation[1]] = weight[rows]
+    return kernel
 
 
 def _bias(call: Call, bias: Array | None, key: str = "bias") -> list[int]:
@@ -177,8 +209,8 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.conv2d": convolution,
     "aten.convolution": convolution,
     "aten.linear": linear,
-    "aten.matmul": matrix_product,
-    "aten.mm": matrix_product,
+    "aten.conv_transpose1d": transposed_convolution,
+    "aten.conv_transpose2d": transposed_convolution,
     "aten.addmm": addmm,
     "aten.batch_norm": batch_norm,
     "aten._native_batch_norm_legit_no_training": batch_norm_and_statistics,

@@ -239,6 +239,12 @@ ARITHMETIC: dict[str, Case] = {
     "rounded": (Call(lambda x: x.floor() - x.ceil() + x.round()), [IMAGE]),
     "reciprocal": (Call(lambda x: (x.abs() + 1).reciprocal()), [IMAGE]),
     "functions_of_constants": (Call(lambda x: x + torch.ones(10).exp().log().cos()), [IMAGE]),
+    "prelu_channels": (nn.PReLU(6, 0.3), [IMAGE]),
+    "powers": (Call(lambda x: x**2 + x**3 + (x.abs() + 1) ** 0.5 + (x.abs() + 1) ** -0.5), [IMAGE]),
+    "quotient": (Call(lambda x: x / (x.abs() + 1) + 1 / (x * x + 1)), [IMAGE]),
+    "softsign": (nn.Softsign(), [IMAGE]),
+    "log_sigmoid": (nn.LogSigmoid(), [IMAGE]),
+    "log1p": (Call(lambda x: x.abs().log1p()), [IMAGE]),
     "softmax": (nn.Softmax(-1), [ROW]),
     "softmax_channels": (nn.Softmax(1), [IMAGE]),
     "softmax_width": (nn.Softmax(3), [IMAGE]),
@@ -246,6 +252,80 @@ ARITHMETIC: dict[str, Case] = {
     "dropout": (nn.Sequential(nn.Dropout(), nn.Dropout2d(inplace=True), nn.ReLU()), [IMAGE]),
     "in_place": (nn.Sequential(nn.Conv2d(6, 4, 3), nn.ReLU(inplace=True), nn.Hardswish(inplace=True)), [IMAGE]),
     "in_place_name_reused": (Call(lambda x: (y := x * 2).relu_() + y), [IMAGE]),
+}
+
+TOKENS = (1, 7, 12)
+STATISTICS: dict[str, Case] = {
+    "layer_norm": (nn.LayerNorm(12), [TOKENS]),
+    "layer_norm_plain": (nn.LayerNorm(12, elementwise_affine=False), [TOKENS]),
+    "layer_norm_image": (nn.LayerNorm([6, 8, 10]), [IMAGE]),
+    "layer_norm_channels": (
+        Call(lambda x: F.layer_norm(x.permute(0, 2, 3, 1), [6]).permute(0, 3, 1, 2)),
+        [IMAGE],
+    ),
+    "rms_norm": (nn.RMSNorm(12), [TOKENS]),
+    "group_norm": (nn.GroupNorm(3, 6), [IMAGE]),
+    "group_norm_of_one": (nn.Sequential(nn.Conv2d(6, 8, 3), nn.GroupNorm(1, 8)), [IMAGE]),
+    "instance_norm": (nn.InstanceNorm2d(6, affine=True), [IMAGE]),
+    "instance_norm_signal": (nn.InstanceNorm1d(6), [SIGNAL]),
+    "instance_norm_tracked": (nn.InstanceNorm2d(6, affine=True, track_running_stats=True), [IMAGE]),
+    "normalize": (Call(lambda x: F.normalize(x, dim=1)), [IMAGE]),
+    "standard_deviation": (Call(lambda x: x.std((2, 3)).sum(1) + x.var(1, unbiased=False).mean((1, 2))), [IMAGE]),
+    "log_softmax": (nn.LogSoftmax(1), [IMAGE]),
+    "sums": (Call(lambda x: x.sum((2, 3)) - x.sum(1).amin((1, 2)) + x.amax((2, 3))), [IMAGE]),
+    "extremes": (Call(lambda x: x.max(2)[0] - x.min(2).values + torch.max(x[:, :, 0], x[:, :, 1])), [IMAGE]),
+    "weight_norm": (torch.nn.utils.parametrizations.weight_norm(nn.Conv1d(6, 4, 3)), [SIGNAL]),
+}
+
+
+class Attention(nn.Module):
+    """Four heads by hand, as many networks write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(12, 36)
+        self.out = nn.Linear(12, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        q, k, v = self.qkv(x).reshape(batch, length, 3, 4, 3).permute(2, 0, 3, 1, 4)
+        weights = (q @ k.transpose(-2, -1) * 3**-0.5).softmax(-1)
+        return self.out((weights @ v).transpose(1, 2).reshape(batch, length, width))
+
+
+PRODUCTS: dict[str, Case] = {
+    "matmul": (Call(lambda x: x @ x.transpose(1, 2)), [TOKENS]),
+    "bmm": (Call(lambda x, y: torch.bmm(x, y)), [TOKENS, (1, 12, 5)]),
+    "matmul_of_images": (Call(lambda x: x @ x.transpose(2, 3)), [IMAGE]),
+    "attention_by_hand": (Attention(), [TOKENS]),
+    "scaled_dot_product": (Call(lambda x: F.scaled_dot_product_attention(x, x * 2, x + 1)), [TOKENS]),
+    "encoder_layer": (nn.TransformerEncoderLayer(12, 4, 24, 0.0, "gelu", batch_first=True), [TOKENS]),
+    "transposed": (nn.ConvTranspose2d(6, 4, 3, stride=2, padding=1, output_padding=1), [IMAGE]),
+    "transposed_signal": (nn.ConvTranspose1d(6, 4, 4, stride=2, padding=1), [SIGNAL]),
+    "transposed_groups": (nn.ConvTranspose2d(6, 4, (3, 2), stride=2, groups=2, dilation=(2, 1)), [IMAGE]),
+}
+
+SAMPLED: dict[str, Case] = {
+    "nearest": (nn.Upsample(scale_factor=2), [IMAGE]),
+    "nearest_size": (nn.Upsample(size=(5, 13)), [IMAGE]),
+    "nearest_signal": (nn.Upsample(scale_factor=3), [SIGNAL]),
+    "nearest_exact": (nn.Upsample(size=(5, 13), mode="nearest-exact"), [IMAGE]),
+    "bilinear": (nn.Upsample(scale_factor=2, mode="bilinear"), [IMAGE]),
+    "bilinear_corners": (nn.Upsample(size=(5, 13), mode="bilinear", align_corners=True), [IMAGE]),
+    "linear": (nn.Upsample(scale_factor=2, mode="linear"), [SIGNAL]),
+    "reflect": (nn.ReflectionPad2d((1, 2, 3, 0)), [IMAGE]),
+    "replicate": (nn.ReplicationPad1d((2, 1)), [SIGNAL]),
+    "circular": (nn.CircularPad2d((1, 2, 0, 1)), [IMAGE]),
+    "circular_conv": (nn.Conv1d(6, 4, 3, padding=1, padding_mode="circular"), [SIGNAL]),
+    "negative_pad": (Call(lambda x: F.pad(x, (-1, -2, 0, -3))), [IMAGE]),
+    "repeat": (Call(lambda x: x.mean((2, 3), keepdim=True).repeat(1, 2, 3, 1)), [IMAGE]),
+    "expand": (Call(lambda x: torch.cat([x, x.mean((2, 3), keepdim=True).expand_as(x)], 1)), [IMAGE]),
+    "flip": (Call(lambda x: x.flip(-1, 1)), [IMAGE]),
+    "roll": (Call(lambda x: x.roll(3, 2)), [IMAGE]),
+    "index_select": (Call(lambda x: x.index_select(1, torch.tensor([5, 3, 1, 0]))), [IMAGE]),
+    "index": (Call(lambda x: x[:, torch.tensor([0, 0, 4])]), [SIGNAL]),
+    "pixel_unshuffle": (nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(24, 4, 3)), [IMAGE]),
+    "glu": (nn.GLU(1), [IMAGE]),
 }
 
 MOVED: dict[str, Case] = {

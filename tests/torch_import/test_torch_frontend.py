@@ -16,7 +16,16 @@ from torch_outputs import assert_same_as_torch
 from mcuquant.passes import run_passes
 from mcuquant.torch_import.from_torch import from_torch, load_pt2
 
-CASES = {**modules.NETS, **modules.WEIGHTED, **modules.POOLED, **modules.ARITHMETIC, **modules.MOVED}
+CASES = {
+    **modules.NETS,
+    **modules.WEIGHTED,
+    **modules.POOLED,
+    **modules.ARITHMETIC,
+    **modules.MOVED,
+    **modules.STATISTICS,
+    **modules.PRODUCTS,
+    **modules.SAMPLED,
+}
 
 
 @pytest.fixture(autouse=True)
