@@ -21,6 +21,7 @@ from .. import flow
 from ..errors import ModelError
 from ..ir import Graph
 from .device_quantizer import DeviceQuantizer
+from .loose_norms import ready_for_integers
 
 Train = Callable[[GraphModule], Any]
 
@@ -54,7 +55,8 @@ def prepare(net: nn.Module, example: Any, bits: int | Mapping[str, int] = 8) -> 
     twice = tuple(torch.cat([x, x]) for x in inputs)
     batch = tuple({0: torch.export.Dim.AUTO} for _ in inputs)
     try:
-        program = torch.export.export(copy.deepcopy(net).train(), twice, dynamic_shapes=batch)
+        ready = ready_for_integers(copy.deepcopy(net), twice)
+        program = torch.export.export(ready.train(), twice, dynamic_shapes=batch)
     except Exception as error:  # torch.export raises many unrelated types
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{type(net).__name__}: torch.export cannot trace it for training: {reason}") from error

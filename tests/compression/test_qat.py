@@ -158,11 +158,13 @@ def test_bits_that_cannot_be_are_refused(bits: int | dict[str, int], message: st
     assert str(error.value) == message
 
 
-def test_batch_normalization_must_follow_a_convolution() -> None:
+def test_batch_normalization_that_nothing_takes_is_refused() -> None:
     with pytest.raises(ModelError) as error:
-        prepare(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), torch.zeros(2, 4))
+        prepare(
+            nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2)), torch.zeros(2, 4)
+        )
     assert str(error.value) == (
-        "batch normalization '1' follows no convolution that it alone reads; "
+        "batch normalization '2' follows no convolution that it alone reads; "
         "training for integers folds it only there: move it or leave it out"
     )
 
