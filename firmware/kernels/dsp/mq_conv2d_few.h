@@ -40,7 +40,8 @@ typedef void mq_few_kernel_t(const mq_few_t *);
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
-/* 52 bytes of code. A load behind another takes a cycle. */
+#define MQ_FEW_STEP_BYTES "52"
+/* A load behind another takes a cycle. */
 #define MQ_FEW_STEP                                                                                                    \
     "ldr.w  r0, [r12], #4\n"                                                                                           \
     "ldr.w  r1, [r12], #4\n"                                                                                           \
@@ -55,6 +56,9 @@ typedef void mq_few_kernel_t(const mq_few_t *);
     "smlad  r9, r1, r2, r9\n"                                                                                          \
     "smlad  r10, r0, r3, r10\n"                                                                                        \
     "smlad  r11, r1, r3, r11\n"
+
+#define MQ_FEW_FOUR MQ_FEW_STEP MQ_FEW_STEP MQ_FEW_STEP MQ_FEW_STEP
+#define MQ_FEW_LOOP MQ_STEPS_OF_LENGTH(MQ_FEW_FOUR MQ_FEW_FOUR, "8", MQ_FEW_STEP_BYTES)
 
 #define MQ_FEW_SATURATE(first, second, shift)                                                                          \
     "ssat   " first ", #8, " first ", asr #" shift "\n"                                                                \
@@ -101,7 +105,7 @@ typedef void mq_few_kernel_t(const mq_few_t *);
                          "cmp    r5, #0\n"                                                                             \
                          "it     ne\n"                                                                                 \
                          "rsbne  r5, r5, #8\n" /* steps to leave out the first time */                                 \
-                         "mov    r6, #52\n"                                                                            \
+                         "mov    r6, #" MQ_FEW_STEP_BYTES "\n"                                                          \
                          "adr    r7, 2f\n"                                                                             \
                          "mla    r5, r5, r6, r7\n"                                                                     \
                          "add    r5, r5, #1\n"                                                                         \
@@ -117,8 +121,7 @@ typedef void mq_few_kernel_t(const mq_few_t *);
                          "ldr    r12, [sp]\n"                                                                          \
                          "bx     r0\n"                                                                                 \
                          ".balign 4\n"                                                                                 \
-                         "2:\n" MQ_FEW_STEP MQ_FEW_STEP MQ_FEW_STEP MQ_FEW_STEP MQ_FEW_STEP MQ_FEW_STEP MQ_FEW_STEP    \
-                             MQ_FEW_STEP                                                                               \
+                         "2:\n" MQ_FEW_LOOP                                                                           \
                          "ldr    r2, [sp, #4]\n"                                                                       \
                          "cmp    r12, r2\n"                                                                            \
                          "bne    2b\n" requantize                                                                      \
@@ -141,7 +144,10 @@ MQ_FEW_DEFINE(mq_few_twice, MQ_FEW_TWO_ROUNDINGS)
 #undef MQ_FEW_ROUND_TWICE
 #undef MQ_FEW_TWO_INSTRUCTIONS
 #undef MQ_FEW_SATURATE
+#undef MQ_FEW_LOOP
+#undef MQ_FEW_FOUR
 #undef MQ_FEW_STEP
+#undef MQ_FEW_STEP_BYTES
 
 #else
 

@@ -41,7 +41,7 @@ typedef struct {
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
-#define MQ_TAPS_STEP_BYTES 68
+#define MQ_TAPS_STEP_BYTES "68"
 /* A pair of taps. */
 #define MQ_TAPS_STEP                                                                                                   \
     "ldmia.w r1!, {r8, r9}\n"                                                                                          \
@@ -61,6 +61,8 @@ typedef struct {
     "smlad  r5, r3, r12, r5\n"                                                                                         \
     "pkhtb  r3, r9, r8, asr #16\n"                                                                                     \
     "smlad  r7, r3, lr, r7\n"
+
+#define MQ_TAPS_FOUR MQ_TAPS_STEP MQ_TAPS_STEP MQ_TAPS_STEP MQ_TAPS_STEP
 
 /* The sums of four channels become outputs, by TFLite's two roundings. */
 #define MQ_TAPS_TWICE_ONE(sum)                                                                                         \
@@ -95,7 +97,7 @@ typedef struct {
                          "ldmia  r0, {r0, r1, r2, r3, r4, r5, r6}\n"                                                   \
                          "sub    r7, r1, r2\n"                                                                         \
                          "ubfx   r7, r7, #3, #2\n" /* pairs to leave out the first time */                             \
-                         "mov    r8, #%c[step]\n"                                                                      \
+                         "mov    r8, #" MQ_TAPS_STEP_BYTES "\n"                                                        \
                          "adr.w  r9, 2f\n"                                                                             \
                          "mla    r9, r7, r8, r9\n"                                                                     \
                          "add    r9, r9, #1\n"                                                                         \
@@ -111,10 +113,7 @@ typedef struct {
                          "str    r3, [sp, #16]\n"                                                                      \
                          "bx     r11\n"                                                                                \
                          ".balign 4\n"                                                                                 \
-                         "2:\n" MQ_TAPS_STEP MQ_TAPS_STEP MQ_TAPS_STEP MQ_TAPS_STEP "3:\n"                             \
-                         ".if (3b - 2b) - 4 * %c[step]\n"                                                              \
-                         ".error \"a step of a depthwise window has another length\"\n"                                \
-                         ".endif\n"                                                                                    \
+                         "2:\n" MQ_STEPS_OF_LENGTH(MQ_TAPS_FOUR, "4", MQ_TAPS_STEP_BYTES)                              \
                          "ldr    r8, [sp, #8]\n"                                                                       \
                          "cmp    r1, r8\n"                                                                             \
                          "bne.w  2b\n"                                                                                 \
@@ -140,9 +139,7 @@ typedef struct {
                          "strbgt r6, [r12, #2]\n"                                                                      \
                          "5:\n"                                                                                        \
                          "add    sp, sp, #28\n"                                                                        \
-                         "pop    {r4-r11, pc}\n"                                                                       \
-                         :                                                                                             \
-                         : [step] "i"(MQ_TAPS_STEP_BYTES));                                                            \
+                         "pop    {r4-r11, pc}\n");                                                                      \
     }
 
 #else

@@ -61,10 +61,7 @@ MQ_KERNEL int8_t mq_dot_requantize(int32_t sum, const int32_t *scale)
     "add    r9, r9, #1\n"                                                                                              \
     "bx     r9\n"                                                                                                      \
     ".balign 4\n"                                                                                                      \
-    "2:\n" step step step step "3:\n"                                                                                  \
-    ".if (3b - 2b) - 4 * " bytes "\n"                                                                                  \
-    ".error \"a step of mq_dot has another length\"\n"                                                                 \
-    ".endif\n"                                                                                                         \
+    "2:\n" MQ_STEPS_OF_LENGTH(step step step step, "4", bytes)                                                         \
     "ldr    r3, [sp, #4]\n"                                                                                            \
     "cmp    r0, r3\n"                                                                                                  \
     "bne.w  2b\n"                                                                                                      \

@@ -49,12 +49,12 @@ typedef struct {
     MQ_EIGHT_NEXT MQ_EIGHT_PAIR("r6", "r7") MQ_EIGHT_NEXT MQ_EIGHT_PAIR("r8", "r9")                                    \
     MQ_EIGHT_NEXT MQ_EIGHT_PAIR("r10", "r11")
 /* Single loads: one behind another takes a cycle. */
-#define MQ_EIGHT_PREPARED /* 124 bytes of code */                                                                      \
+#define MQ_EIGHT_PREPARED                                                                                               \
     "ldr.w  r0, [r12], #4\n"                                                                                           \
     "ldr.w  r1, [r12], #4\n"                                                                                           \
     "ldr.w  r2, [lr], #4\n"                                                                                            \
     "ldr.w  r3, [lr], #4\n" MQ_EIGHT_PAIRS
-#define MQ_EIGHT_BYTES /* 132 */                                                                                       \
+#define MQ_EIGHT_BYTES                                                                                                 \
     "ldr.w  r0, [r12], #4\n"                                                                                           \
     "ldr.w  r2, [lr], #4\n"                                                                                            \
     "ldr.w  r3, [lr], #4\n"                                                                                            \
@@ -118,7 +118,7 @@ typedef struct {
     "ldr    r12, [sp]\n"                                                                                               \
     "bx     r0\n"                                                                                                      \
     ".balign 4\n"                                                                                                      \
-    "2:\n" column column column column column column column column                                                    \
+    "2:\n" MQ_STEPS_OF_LENGTH(column column column column column column column column, "8", size)                     \
     "ldr    r2, [sp, #4]\n"                                                                                            \
     "cmp    r12, r2\n"                                                                                                 \
     "bne    2b\n"                                                                                                      \

@@ -55,6 +55,8 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
     "sxtb16 r10, r10                \n" MQ_GEMM_SIX(MQ_GEMM_OWN)
 #define MQ_GEMM_STEP MQ_GEMM_WORDS(MQ_GEMM_OWN)
 #define MQ_GEMM_STEPS MQ_GEMM_STEP MQ_GEMM_STEP MQ_GEMM_STEP MQ_GEMM_STEP
+#define MQ_GEMM_LOOP                                                                                                   \
+    MQ_STEPS_OF_LENGTH(MQ_GEMM_STEPS MQ_GEMM_STEPS, MQ_TEXT_OF(MQ_GEMM_UNROLL), MQ_TEXT_OF(MQ_GEMM_STEP_BYTES))
 
 /* The starts, the first words, and into the loop. */
 #define MQ_GEMM_START                                                                                                  \
@@ -79,7 +81,7 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
                      "push   {r0, r2, r4, r5, r6}    \n"                                                               \
                      "mov    r2, r7                  \n" MQ_GEMM_START                                                 \
                      ".balign 4                      \n"                                                               \
-                     "2:                             \n" MQ_GEMM_STEPS MQ_GEMM_STEPS                                   \
+                     "2:                             \n" MQ_GEMM_LOOP                                                                  \
                      "cmp    r0, r2                  \n"                                                               \
                      "bne.w  2b                      \n" requantize MQ_GEMM_STORE                                      \
                      "str    r9, [sp, #4]            \n"                                                               \

@@ -80,6 +80,8 @@ typedef struct {
     "str.w  r7, [r2, r4]\n"                                                                                            \
     "str.w  r10, [r2], #4\n"
 
+#define MQ_PLANES_SIX(step) step step step step step step
+
 /* Four channels at a time. `size`: bytes of code of a pair on its way; a strip needs up to six of them. */
 #define MQ_PLANES_UNPACK(size, pair, first, last)                                                                      \
     "push   {r4-r11, lr}\n"                                                                                            \
@@ -120,8 +122,7 @@ typedef struct {
     "it     lo\n"                                                                                                      \
     "bxlo   r9\n"                                                                                                      \
     "bx     lr\n"                                                                                                      \
-    ".balign 4\n" pair MQ_PLANES_PUT pair MQ_PLANES_PUT pair MQ_PLANES_PUT pair MQ_PLANES_PUT pair MQ_PLANES_PUT       \
-        pair MQ_PLANES_PUT                                                                                             \
+    ".balign 4\n" MQ_STEPS_OF_LENGTH(MQ_PLANES_SIX(pair MQ_PLANES_PUT), "6", size)                                     \
     "5:\n"                                                                                                             \
     "cmp    r5, #4\n"                                                                                                  \
     "blo    6f\n" pair MQ_PLANES_PUT /* the last of a strip, the first of the next */                                  \
@@ -148,6 +149,7 @@ static __attribute__((naked, noinline)) void mq_planes_unpack_bytes(const mq_pla
 }
 
 #undef MQ_PLANES_UNPACK
+#undef MQ_PLANES_SIX
 #undef MQ_PLANES_PUT
 #undef MQ_PLANES_LAST_BYTES
 #undef MQ_PLANES_FIRST_BYTES

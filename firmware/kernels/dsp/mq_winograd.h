@@ -102,6 +102,9 @@ MQ_KERNEL mq_winograd_t mq_winograd(const uint32_t *x, int32_t pairs, int32_t po
     "ldmia  r0!, {r10, r11}          \n" MQ_WINOGRAD_MORE("r2", "r3", "r4", "r5")                                      \
         MQ_WINOGRAD_MORE("r6", "r7", "r8", "r9")
 #define MQ_WINOGRAD_FOUR MQ_WINOGRAD_STEP MQ_WINOGRAD_STEP MQ_WINOGRAD_STEP MQ_WINOGRAD_STEP
+#define MQ_WINOGRAD_LOOP                                                                                               \
+    MQ_STEPS_OF_LENGTH(MQ_WINOGRAD_FOUR MQ_WINOGRAD_FOUR MQ_WINOGRAD_FOUR MQ_WINOGRAD_FOUR,                            \
+                       MQ_TEXT_OF(MQ_WINOGRAD_UNROLL), MQ_TEXT_OF(MQ_WINOGRAD_STEP_BYTES))
 
 /* Products of two tiles by four outputs at every position. x: for each position and channel pair, a word of each tile.
    w: for each position and channel pair, a word of each output. products: for each position and output, both tiles. */
@@ -122,8 +125,8 @@ static __attribute__((naked, noinline, unused)) void mq_winograd_products(
                      MQ_WINOGRAD_FIRST("r6", "r7", "r8", "r9")
                      "ldr    pc, [sp, #16]           \n"
                      ".balign 4                      \n"
-                     "2:                             \n" MQ_WINOGRAD_FOUR MQ_WINOGRAD_FOUR MQ_WINOGRAD_FOUR
-                     MQ_WINOGRAD_FOUR
+                     "2:                             \n" MQ_WINOGRAD_LOOP
+
                      "ldmia  sp, {r10, r11, r12, lr} \n"
                      "cmp    r0, r10                 \n"
                      "bne.w  2b                      \n"

@@ -42,6 +42,7 @@ typedef void mq_mve_product_kernel_t(const mq_mve_product_t *p, const int8_t *x,
 #define MQ_MVE_STEP                                                                                                    \
     "vldrb.8    q0, [r3], #16           \n"                                                                            \
     "vldrb.8    q1, [r5], #16           \n" MQ_MVE_EIGHT
+#define MQ_MVE_LOOP MQ_STEPS_OF_LENGTH(MQ_MVE_STEP MQ_MVE_STEP MQ_MVE_STEP MQ_MVE_STEP, "4", MQ_MVE_STEP_BYTES)
 
 /* On the stack: 0 the two pixels, 8 rounds of the loop, 12 where to begin, 16 y_zero, 20 both pixels behind their heads,
    28 where the loop is entered, 32 stream, 36 pixels left, 40 x_step, 44 outputs, 48 head, 52 y, 56 end of the first
@@ -116,7 +117,7 @@ typedef void mq_mve_product_kernel_t(const mq_mve_product_t *p, const int8_t *x,
                      "vldrbt.8 q1, [r5]                 \n" MQ_MVE_EIGHT                                               \
                      "ldrd   r3, r5, [sp, #20]          \n"                                                            \
                      "ldr    pc, [sp, #28]              \n"                                                            \
-                     "2:                                \n" MQ_MVE_STEP MQ_MVE_STEP MQ_MVE_STEP MQ_MVE_STEP            \
+                     "2:                                \n" MQ_MVE_LOOP                                                \
                      "subs   r7, r7, #1                 \n"                                                            \
                      "bne.w  2b                         \n"                                                            \
                      "3:                                \n"                                                            \

@@ -44,6 +44,15 @@
 #define MQ_UNROLL_SMALL _Pragma("GCC unroll 4")
 #endif
 
+/* In assembly code: steps whose length in bytes a computed jump relies on. All three are strings. */
+#define MQ_STEPS_OF_LENGTH(steps, count, bytes)                                                                        \
+    "90:\n" steps "91:\n"                                                                                              \
+    ".if (91b - 90b) - " count " * " bytes "\n"                                                                        \
+    ".error \"the steps are not of " bytes " bytes each\"\n"                                                           \
+    ".endif\n"
+#define MQ_TEXT(value) #value
+#define MQ_TEXT_OF(value) MQ_TEXT(value)
+
 /* True by construction of the program: the compiler relies on it. */
 #define MQ_KNOWN(condition)                                                                                            \
     do {                                                                                                               \
