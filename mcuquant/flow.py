@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .boards.board import DEFAULT_BOARD, Board, load_board
 from .codegen.application import DUT, LIBRARY, NODE, Application, application
-from .codegen.budget import check_built, check_fits, goal, within_flash
+from .codegen.budget import check_built, check_fits, within_flash
+from .codegen.budget import goal as goal_of
 from .codegen.emit import emit, emit_library
 from .codegen.lower import lower
 from .codegen.program import Call, Program
@@ -140,31 +141,130 @@ def compile(
     when the compiler is missing, OutputError when `output` holds something else.
     """
     target = board if isinstance(board, Board) else load_board(board)
-    directory = Path(output) if output is not None else Path("build") / name
-    build.check_free(directory)
+    settings = _Settings(
+        board=target,
+        directory=Path(output) if output is not None else Path("build") / name,
+        name=name,
+        build_firmware=build_firmware,
+        app=app,
+        model_id=model_id,
+        source=source,
+        snr=tuple(snr),
+        node=node,
+        max_flash=max_flash,
+        huffman=huffman,
+    )
+    build.check_free(settings.directory)
     graph = shrink_graph(graph) if shrink else graph
+    return within_flash(
+        lambda goal: _compiled(graph, settings, goal), goal_of(graph, target, optimize, max_ram, max_flash)
+    )
 
-    def built(wanted: Goal) -> Project:
-        steps, program = to_program(graph, target, name, wanted)
-        program = with_huffman(program) if huffman else program
-        check_fits(graph, steps, program, target)
-        chosen = _with_node(application(program, app, model_id), graph, node)
-        board = chosen.board(target)
-        sources = emit_library(program, board) if app == LIBRARY else emit(program, board, chosen)
-        expressed, model = _as_tflite(graph)
-        seen = {DETAILS: details_of(expressed, steps, source, snr).to_text()}
-        manifest = {**_manifest(expressed, steps, program, board, sources, chosen), "max_flash_bytes": max_flash}
-        with build.output_folder(directory) as staging:
-            if build_firmware and app != LIBRARY:
-                made = build.build(sources, board, staging, Steps.of_manifest(manifest))
-                manifest["firmware"] = _built(made, program, board)
-                check_built(program, steps, manifest["firmware"]["network_flash_bytes"], max_flash)
-            elif build_firmware and shutil.which(build.COMPILER):
-                build.try_library(sources, board, Steps.of_manifest(manifest))
-            build.write({**sources.files, **model, **seen, build.MANIFEST: build.manifest_text(manifest)}, staging)
-        return Project(directory, manifest, board)
 
-    return within_flash(built, goal(graph, target, optimize, max_ram, max_flash))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    """The arguments of `compile` that its stages need."""
+
+    board: Board
+    directory: Path
+    name: str
+    build_firmware: bool
+    app: str
+    model_id: str | None
+    source: Graph | None
+    snr: tuple[LayerSnr, ...]
+    node: NodeSettings | None
+    max_flash: int | None
+    huffman: bool
+
+
+@dataclass(slots=True)
+class _Work:
+    """One compilation: each stage adds what the later ones need."""
+
+    graph: Graph
+    settings: _Settings
+    goal: Goal
+    plan: Plan = field(init=False)
+    program: Program = field(init=False)
+    application: Application = field(init=False)
+    board: Board = field(init=False)
+    """At the rate of the application."""
+    sources: Sources = field(init=False)
+    documents: Mapping[str, str | bytes] = field(init=False)
+    """The model's own file and the details for the report."""
+    manifest: dict[str, Any] = field(init=False)
+
+
+def _compiled(graph: Graph, settings: _Settings, goal: Goal) -> Project:
+    work = _Work(graph, settings, goal)
+    for stage in _STAGES:
+        stage(work)
+    return Project(settings.directory, work.manifest, work.board)
+
+
+def _plan_and_lower(work: _Work) -> None:
+    work.plan, work.program = to_program(work.graph, work.settings.board, work.settings.name, work.goal)
+
+
+def _code_weights(work: _Work) -> None:
+    if work.settings.huffman:
+        work.program = with_huffman(work.program)
+
+
+def _check_memory(work: _Work) -> None:
+    check_fits(work.graph, work.plan, work.program, work.settings.board)
+
+
+def _configure(work: _Work) -> None:
+    plain = application(work.program, work.settings.app, work.settings.model_id)
+    work.application = _with_node(plain, work.graph, work.settings.node)
+    work.board = work.application.board(work.settings.board)
+
+
+def _emit_sources(work: _Work) -> None:
+    is_library = work.settings.app == LIBRARY
+    work.sources = (
+        emit_library(work.program, work.board) if is_library else emit(work.program, work.board, work.application)
+    )
+
+
+def _describe(work: _Work) -> None:
+    settings, (graph, model) = work.settings, _as_tflite(work.graph)
+    work.documents = {**model, DETAILS: details_of(graph, work.plan, settings.source, settings.snr).to_text()}
+    manifest = _manifest(graph, work.plan, work.program, work.board, work.sources, work.application)
+    work.manifest = {**manifest, "max_flash_bytes": settings.max_flash}
+
+
+def _build_project(work: _Work) -> None:
+    with build.output_folder(work.settings.directory) as staging:
+        if work.settings.build_firmware:
+            _build_firmware(work, staging)
+        files = {**work.sources.files, **work.documents, build.MANIFEST: build.manifest_text(work.manifest)}
+        build.write(files, staging)
+
+
+def _build_firmware(work: _Work, staging: Path) -> None:
+    steps = Steps.of_manifest(work.manifest)
+    if work.settings.app != LIBRARY:
+        firmware = build.build(work.sources, work.board, staging, steps)
+        work.manifest["firmware"] = _built(firmware, work.program, work.board)
+        network_bytes = work.manifest["firmware"]["network_flash_bytes"]
+        check_built(work.program, work.plan, network_bytes, work.settings.max_flash)
+    elif shutil.which(build.COMPILER):
+        build.try_library(work.sources, work.board, steps)
+
+
+_STAGES: tuple[Callable[[_Work], None], ...] = (
+    _plan_and_lower,
+    _code_weights,
+    _check_memory,
+    _configure,
+    _emit_sources,
+    _describe,
+    _build_project,
+)
+"""From a quantised graph to a project, in this order; docs/architecture.md has the picture."""
 
 
 def _as_tflite(graph: Graph) -> tuple[Graph, Mapping[str, bytes]]:
@@ -196,18 +296,18 @@ def _with_node(app: Application, graph: Graph, settings: NodeSettings | None) ->
         )
     if settings is None:
         return app
-    made = configure(settings, [graph[t] for t in graph.inputs], [graph[t] for t in graph.outputs])
-    return replace(app, node=made, sensor=settings.sensor)
+    node = configure(settings, [graph[t] for t in graph.inputs], [graph[t] for t in graph.outputs])
+    return replace(app, node=node, sensor=settings.sensor)
 
 
-def to_program(graph: Graph, board: Board, name: str = "model", wanted: Goal | None = None) -> tuple[Plan, Program]:
+def to_program(graph: Graph, board: Board, name: str = "model", goal: Goal | None = None) -> tuple[Plan, Program]:
     """Plan and lower a quantised graph for a board; without a goal, for speed."""
     if graph.is_float:
         raise GraphError(
             f"{graph.name}: the network is float; quantize it first with calibration data (--calibration X.npz)"
         )
     verify(graph, Level.LOWERABLE)
-    steps = plan(graph, board.core, wanted)
+    steps = plan(graph, board.core, goal)
     return steps, lower(steps, name)
 
 
