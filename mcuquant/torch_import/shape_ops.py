@@ -12,6 +12,8 @@ from .. import ir
 from .axis_order import Value, check_size, natural_order
 from .net_builder import Array, Call, Laid, RefusalError, axis_of
 
+_MOST_SLICED_AXES = 4
+"""As many as TensorFlow Lite Micro slices."""
 Item = Any
 """Value, or an array (constant)."""
 
@@ -130,10 +132,16 @@ def cut_value(call: Call, item: Item, axis: int, part: range) -> Item:
         return item
     laid = call.net.lay(item)
     shape = [len(part) if a == axis else size for a, size in enumerate(item.shape)]
-    begin, step, physical = [0] * len(laid.shape), [1] * len(laid.shape), list(laid.shape)
-    begin[laid.axis(axis)], step[laid.axis(axis)], physical[laid.axis(axis)] = part.start, part.step, len(part)
-    output = call.emit(ir.Slice, [laid.tensor], physical, begin=tuple(begin), step=tuple(step))
-    return laid.value(output, shape)
+    place, whole = laid.axis(axis), list(laid.shape)
+    if len(whole) > _MOST_SLICED_AXES:  # the axes before and after as one each
+        place, whole = 1, [math.prod(whole[:place]), whole[place], math.prod(whole[place + 1 :])]
+    begin, step, physical = [0] * len(whole), [1] * len(whole), list(whole)
+    begin[place], step[place], physical[place] = part.start, part.step, len(part)
+    source = call.net.reshape(laid.tensor, whole)
+    output = call.emit(ir.Slice, [source], physical, begin=tuple(begin), step=tuple(step))
+    physical = list(laid.shape)
+    physical[laid.axis(axis)] = len(part)
+    return laid.value(call.net.reshape(output, physical), shape)
 
 
 def _size(call: Call, axis: int) -> int:

@@ -72,8 +72,7 @@ POLES = {"log", "reciprocal"}
 def _outside_tflm() -> set[str]:
     """Forms of functions that the interpreter of TensorFlow Lite Micro does not have."""
     rows = {snake(op.__name__): ELEMENTWISE[op] for op in FUNCTIONS}
-    int8 = {name for name, row in rows.items() if not row.tflm}
-    return {"lookup", *int8, *POLES, *(f"{name}_int16" for name, row in rows.items() if INT16 not in row.tflm)}
+    return {*POLES, *(f"{name}_int16" for name, row in rows.items() if INT16 not in row.tflm)}
 
 
 def _one(layer: Layer, shape: Callable[[Net], Shape], dtype: DType, rng: np.random.Generator, **form: Any) -> Graph:

@@ -14,6 +14,8 @@ from ...ir.elementwise_table import ELEMENTWISE
 Option = int | float | bool | tuple[int, ...]
 
 PADDING_SAME, PADDING_VALID = 0, 1
+INT8_NUMBER, INT32_NUMBER = 9, 2
+"""Element types as options of CAST."""
 ABSENT = -1
 """Index that stands for an optional input left out."""
 
@@ -109,6 +111,7 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "MIRROR_PAD": ("MirrorPadOptions", ("mode",)),
     "REVERSE_V2": ("ReverseV2Options", ()),
     "GATHER": ("GatherOptions", ("axis", "batch_dims")),
+    "CAST": ("CastOptions", ("in_data_type", "out_data_type")),
     "TILE": ("TileOptions", ()),
     "BROADCAST_TO": ("BroadcastToOptions", ()),
     "EXPAND_DIMS": ("ExpandDimsOptions", ()),

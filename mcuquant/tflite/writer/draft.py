@@ -48,6 +48,10 @@ class Draft:
         row = tensor_row(tensor)
         return self._add(replace(row, name="", shape=(1,), data=stored_bytes(np.array([value]), tensor)))
 
+    def constant(self, tensor: Tensor) -> int:
+        """A constant that the graph lacks."""
+        return self._add(tensor_row(replace(tensor, name="")))
+
     def temporary(self, tensor: Tensor, shape: Sequence[int]) -> int:
         """An activation like `tensor` but for its shape."""
         return self._add(replace(tensor_row(tensor), name="", shape=tuple(shape), data=None))

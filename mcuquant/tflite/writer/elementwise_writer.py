@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ...arithmetic.parameters import params
 from ...ir import Activation, DType, Op, Role, Tensor, ops
-from ...ir.elementwise_table import ELEMENTWISE, Row, Rule
-from ..schema.rows import Option
+from ...ir.elementwise_table import ELEMENTWISE, NO_TYPES, Row, Rule
+from ..schema.rows import INT8_NUMBER, INT32_NUMBER, Option
 from .draft import Draft, refuse
 
 ACTIVATION_NUMBER = {Activation.NONE: 0, Activation.RELU: 1, Activation.RELU_N1_TO_1: 2, Activation.RELU6: 3}
@@ -27,6 +28,9 @@ def export_elementwise(op: Op, draft: Draft) -> None:
     """Append `op`, through DEQUANTIZE and QUANTIZE where its meaning is that of the operator in float32."""
     row = ELEMENTWISE[type(op)]
     inputs, y = [draft.index[i] for i in op.inputs], draft.graph.out(op)
+    if y.dtype is DType.INT8 and (row.tflm == NO_TYPES or isinstance(op, ops.Lookup)):
+        _emit_table(op, draft, inputs[0])
+        return
     if y.dtype is DType.INT8 and (row.int8 is Rule.CONVERTED or _has_other_attributes(row, op)):
         (x,) = inputs
         real = _real_like(draft, y)
@@ -35,6 +39,21 @@ def export_elementwise(op: Op, draft: Draft) -> None:
         draft.emit("QUANTIZE", [real], draft.index[y.id])
     else:
         _emit_real(row, op, draft, inputs, draft.index[y.id])
+
+
+def _emit_table(op: Op, draft: Draft, x: int) -> None:
+    """All 256 results as a constant that GATHER reads, by the stored input as an integer from 0 on."""
+    y = draft.graph.out(op)
+    table = params(draft.graph, op).table
+    index = replace(y, dtype=DType.INT32, bits=DType.INT32.bits, q=None)
+    offset = replace(index, shape=(1,), role=Role.CONSTANT, data=np.array([128], np.int32))
+    results = replace(y, shape=(256,), role=Role.CONSTANT, data=np.array(table, np.int8))
+    draft.emit(
+        "CAST", [x], wide := draft.temporary(index, y.shape), in_data_type=INT8_NUMBER, out_data_type=INT32_NUMBER
+    )
+    place = draft.temporary(index, y.shape)
+    draft.emit("ADD", [wide, draft.constant(offset)], place, fused_activation_function=0, pot_scale_int16=False)
+    draft.emit("GATHER", [draft.constant(results), place], draft.index[y.id], axis=0, batch_dims=0)
 
 
 def _real_like(draft: Draft, t: Tensor) -> int:
