@@ -202,10 +202,10 @@ _PIN = re.compile(r"P([A-Z])(\d{1,2})|P(\d)\.(\d{1,2})|GP(\d{1,2})")
 
 
 def _pin(text: str) -> tuple[int, int]:
-    found = _PIN.fullmatch(text)
-    if found is None:
+    match = _PIN.fullmatch(text)
+    if match is None:
         raise BoardError(f"pin {text!r} is none; pins are written like PD8, P0.06 or GP0")
-    letter, number, port, pin, gpio = found.groups()
+    letter, number, port, pin, gpio = match.groups()
     if letter:
         return ord(letter) - ord("A"), int(number)
     return (int(port), int(pin)) if port else (0, int(gpio))
@@ -220,9 +220,9 @@ class _Reader:
     def board(self, table: Mapping[str, Any]) -> Board:
         if not _NAME.fullmatch(self.path.stem):
             raise BoardError(f"{self.path}: the file's name is the board's: letters, digits, '-' and '_' only")
-        made = self.record(Board, {"name": self.path.stem, **table}, "")
-        assert isinstance(made, Board)
-        return made
+        board = self.record(Board, {"name": self.path.stem, **table}, "")
+        assert isinstance(board, Board)
+        return board
 
     def record(self, cls: type[Any], table: Mapping[str, Any], prefix: str) -> Any:
         known = {f.name: f for f in fields(cls)}
@@ -234,25 +234,27 @@ class _Reader:
             raise BoardError(f"{self.path}: key '{prefix}{missing[0]}' is missing")
         return cls(**{key: self.value(str(known[key].type), table[key], prefix + key) for key in table})
 
-    def value(self, kind: str, found: Any, key: str) -> Any:
+    def value(self, kind: str, raw_value: Any, key: str) -> Any:
         if kind in _TABLES:
-            return self.record(_TABLES[kind], self.typed("table", dict, found, key), f"{key}.")
+            return self.record(_TABLES[kind], self.typed("table", dict, raw_value, key), f"{key}.")
         if kind in _CHOICES:
-            return self.choice(_CHOICES[kind], found, key)
+            return self.choice(_CHOICES[kind], raw_value, key)
         if kind == "tuple[str, ...]":
-            items = self.typed("list of strings", list, found, key)
+            items = self.typed("list of strings", list, raw_value, key)
             return tuple(self.typed("string", str, item, f"{key}[{i}]") for i, item in enumerate(items))
         if kind == "Mapping[str, int]":
-            return self.integers(self.typed("table", dict, found, key), f"{key}.")
+            return self.integers(self.typed("table", dict, raw_value, key), f"{key}.")
         if kind == "float | None":
-            return float(self.typed("number", (int, float), found, key))
-        return self.typed("integer", int, found, key) if kind == "int" else self.typed("string", str, found, key)
+            return float(self.typed("number", (int, float), raw_value, key))
+        return (
+            self.typed("integer", int, raw_value, key) if kind == "int" else self.typed("string", str, raw_value, key)
+        )
 
     def integers(self, table: Mapping[str, Any], prefix: str) -> Mapping[str, int]:
         for key in table:
             if not _CHIP_KEY.fullmatch(key):
                 raise BoardError(f"{self.path}: key '{prefix}{key}' must be of letters a to z, digits and '_'")
-        return {key: self.typed("integer", int, found, prefix + key) for key, found in table.items()}
+        return {key: self.typed("integer", int, entry, prefix + key) for key, entry in table.items()}
 
     def choice(self, kind: type[enum.StrEnum], found: Any, key: str) -> enum.StrEnum:
         text, choices = self.typed("string", str, found, key), [str(c) for c in kind]
@@ -282,8 +284,8 @@ def _has_default(f: Field[Any]) -> bool:
     return f.default is not MISSING or f.default_factory is not MISSING
 
 
-def _describe(found: Any) -> str:
-    return f"the {_TOML_NAMES.get(type(found), 'date or time')} {found!r}"
+def _describe(value: Any) -> str:
+    return f"the {_TOML_NAMES.get(type(value), 'date or time')} {value!r}"
 
 
 def _nearest(text: str, choices: Iterable[str]) -> str:

@@ -15,8 +15,8 @@ def load_arrays(path: Path) -> dict[str, Array]:
     """Arrays of an .npz file by name; the one of an .npy file under the name "". CalibrationError for anything else."""
     try:
         with path.open("rb") as file:
-            found = np.load(file, allow_pickle=False)
-            return {"": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+            archive = np.load(file, allow_pickle=False)
+            return {"": archive} if isinstance(archive, np.ndarray) else {name: archive[name] for name in archive.files}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise CalibrationError(
             f"{path} is not a file of plain arrays as numpy.save or numpy.savez write them: {error}"
@@ -30,9 +30,9 @@ def named(path: Path, *names: str) -> tuple[Array, ...]:
     arrays = load_arrays(path)
     missing = [name for name in names if name not in arrays]
     if missing:
-        held = "one array without a name" if "" in arrays else ", ".join(map(repr, arrays)) or "nothing"
+        contents = "one array without a name" if "" in arrays else ", ".join(map(repr, arrays)) or "nothing"
         raise CalibrationError(
-            f"{path} holds no array {missing[0]!r}, it holds {held}; "
+            f"{path} holds no array {missing[0]!r}, it holds {contents}; "
             f"write it with numpy.savez(file, {', '.join(f'{n}={n}' for n in names)})"
         )
     return tuple(arrays[name] for name in names)

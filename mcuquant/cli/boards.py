@@ -39,15 +39,15 @@ def boards(name: str | None, connected: bool) -> None:
     next_step(f"mcuquant compile MODEL --board {name} --calibration X.npz -o build/model")
 
 
-def _connected(found: tuple[Plugged, ...]) -> None:
-    if not found:
+def _connected(ports: tuple[Plugged, ...]) -> None:
+    if not ports:
         say("No USB serial port is plugged in. Boards that are only emulated need none.")
         next_step("mcuquant boards")
         return
     known = [load_board(each) for each in board_names()]
-    made = tables.table("port", "USB id", "serial number", "*it says it is", "profiles")
-    for one in found:
+    grid = tables.table("port", "USB id", "serial number", "*it says it is", "profiles")
+    for one in ports:
         matching = ", ".join(profiles(one, known)) or "none"
-        made.add_row(one.port, f"{one.usb.vid:04x}:{one.usb.pid:04x}", one.serial or "-", one.description, matching)
-    show(made)
+        grid.add_row(one.port, f"{one.usb.vid:04x}:{one.usb.pid:04x}", one.serial or "-", one.description, matching)
+    show(grid)
     next_step("mcuquant flash DIR --probe SERIAL")

@@ -46,7 +46,7 @@ def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_netwo
 
 
 def _table(changes: Iterable[Change]) -> Table:
-    made = tables.table("*what", ">old", ">new", ">change")
+    grid = tables.table("*what", ">old", ">new", ">change")
     for change in changes:
-        made.add_row(change.name, f"{change.old:,}", f"{change.new:,}", f"{100 * change.growth:+.2f} %")
-    return made
+        grid.add_row(change.name, f"{change.old:,}", f"{change.new:,}", f"{100 * change.growth:+.2f} %")
+    return grid

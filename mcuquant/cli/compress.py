@@ -73,17 +73,17 @@ def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool, 
     build.check_free(directory)
     build.need_firmware_tools()
     with stages() as progress:
-        made, project = pipeline.compress_file(recipe, directory, settings, progress, fresh)
-    if made.reused:
+        result, project = pipeline.compress_file(recipe, directory, settings, progress, fresh)
+    if result.reused:
         kept = f"{directory}{STEPS_SUFFIX}"
-        say(f"Taken from {kept}, where an earlier run left them: {', '.join(made.reused)}. --fresh makes them anew.")
-    show(tables.records_table(made.records))
-    for line in sources(made.records):
+        say(f"Taken from {kept}, where an earlier run left them: {', '.join(result.reused)}. --fresh makes them anew.")
+    show(tables.records_table(result.records))
+    for line in sources(result.records):
         say(line)
     say(f"Wrote {project.directory}: C project, manifest.json, records.json, firmware.elf.")
     next_step(f"mcuquant bench {project.directory}", f"mcuquant inspect {project.directory}")
-    if made.missed:
-        missed = "; ".join(made.missed)
+    if result.missed:
+        missed = "; ".join(result.missed)
         if not best_effort:
             raise BudgetError(f"{missed}; the table shows what each step costs (--best-effort accepts it)")
         say(f"Missed: {missed}.")

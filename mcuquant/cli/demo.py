@@ -102,8 +102,8 @@ def _train(seed: int) -> tuple[DemoData, Trained]:
     say(f"   {len(data.train):,} windows of 7 people to learn from, {len(data.test):,} of 3 others to test with")
     with progress("training", 2 * training.EPOCHS) as done:
         trained = training.train(data, seed, progress=_counted(done))
-    chosen = f"{trained.epochs} epochs (one of the 7 chose)"
-    say(f"   {trained.parameters:,} parameters, {chosen}, {trained.seconds:.0f} s")
+    epochs = f"{trained.epochs} epochs (one of the 7 chose)"
+    say(f"   {trained.parameters:,} parameters, {epochs}, {trained.seconds:.0f} s")
     return data, trained
 
 

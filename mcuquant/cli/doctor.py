@@ -20,9 +20,9 @@ def doctor(ctx: click.Context) -> None:
     Exits with 1 when something is missing that every user needs; what only some need is listed as optional.
     """
     with working("looking"):
-        found = checks()
-    show(_table(found))
-    lacking = missing(found)
+        rows = checks()
+    show(_table(rows))
+    lacking = missing(rows)
     if not lacking:
         say("Everything needed is there.")
         next_step("mcuquant demo")
@@ -32,11 +32,11 @@ def doctor(ctx: click.Context) -> None:
     ctx.exit(1)
 
 
-def _table(found: Sequence[Check]) -> Table:
-    made = tables.table("", "what", "for", "found, or how to get it")
-    for check in found:
-        made.add_row(_mark(check), check.name, check.purpose, check.found or check.remedy)
-    return made
+def _table(rows: Sequence[Check]) -> Table:
+    grid = tables.table("", "what", "for", "found, or how to get it")
+    for check in rows:
+        grid.add_row(_mark(check), check.name, check.purpose, check.found or check.remedy)
+    return grid
 
 
 def _mark(check: Check) -> str:

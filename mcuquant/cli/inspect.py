@@ -67,8 +67,8 @@ def _of_model(path: Path, board: str, aim: Mapping[str, Any]) -> Mapping[str, An
     from ..reporting import describe
 
     graph, target = flow.load(path), load_board(board)
-    wanted = goal(graph, target, aim["optimize"] or DEFAULT, aim["max_ram"], aim["max_flash"])
-    return describe.describe(graph, target, wanted)
+    target_goal = goal(graph, target, aim["optimize"] or DEFAULT, aim["max_ram"], aim["max_flash"])
+    return describe.describe(graph, target, target_goal)
 
 
 def _of_project(directory: Path) -> Mapping[str, Any]:
@@ -93,9 +93,9 @@ def _goal_of(project: Project, graph: Graph) -> Goal:
     """What its kernels were chosen for: stricter than asked for, where the first ones were too large as built."""
     from ..codegen.budget import goal
 
-    said = project.manifest
-    most_flash = said["estimate"].get("most_flash_bytes", said["max_flash_bytes"])
-    return goal(graph, project.board, said["optimize"], said["max_ram_bytes"], most_flash)
+    manifest = project.manifest
+    most_flash = manifest["estimate"].get("most_flash_bytes", manifest["max_flash_bytes"])
+    return goal(graph, project.board, manifest["optimize"], manifest["max_ram_bytes"], most_flash)
 
 
 def _show(facts: Mapping[str, Any]) -> None:

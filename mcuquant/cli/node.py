@@ -58,15 +58,15 @@ def node_(directory: Path, data: Path, port: str | None) -> None:
     with working("running on this machine"):
         expected = project.run_node(raw)
     with working(f"running on {project.board.name}"), project.connect(port) as dut:
-        made = dut.run_node(raw)
+        node_run = dut.run_node(raw)
         measurement = dut.bench() if node.rate_hz is not None else None
-    show(tables.decision_table(made.decisions))
-    say(f"Samples: {made.samples:,}; inferences: {made.inferences:,}; decisions: {len(made.decisions):,}.")
+    show(tables.decision_table(node_run.decisions))
+    say(f"Samples: {node_run.samples:,}; inferences: {node_run.inferences:,}; decisions: {len(node_run.decisions):,}.")
     if measurement is not None:
         say(duty_cycle(node, measurement))
-    told = difference(made, expected)
-    if told:
-        raise DeviceError(f"{project.board.name} decides otherwise than this machine: {told}")
+    text = difference(node_run, expected)
+    if text:
+        raise DeviceError(f"{project.board.name} decides otherwise than this machine: {text}")
     say(f"All decisions on {project.board.name}, and the scores of all inferences, equal this machine's.")
     next_step(f"mcuquant bench {directory}")
 
@@ -93,8 +93,10 @@ def recording(node: Node, path: Path) -> Array:
     if "raw" in arrays:
         return node.check(arrays["raw"], f"array 'raw' of {path}")
     if "x" not in arrays:
-        held = ", ".join(map(repr, arrays)) or "nothing"
-        raise CalibrationError(f"{path} holds neither an array 'raw' (int16 counts) nor 'x' (values), it holds {held}")
+        contents = ", ".join(map(repr, arrays)) or "nothing"
+        raise CalibrationError(
+            f"{path} holds neither an array 'raw' (int16 counts) nor 'x' (values), it holds {contents}"
+        )
     x = arrays["x"]
     if x.ndim != 2 or x.shape[1] != node.channels:
         raise CalibrationError(
@@ -126,9 +128,9 @@ def _check_rate(node: Node, arrays: Mapping[str, Array], path: Path) -> None:
         return
     rate = arrays["rate_hz"]
     if rate.size != 1 or rate.dtype.kind not in "fiu" or float(rate.reshape(-1)[0]) != node.rate_hz:
-        found = ", ".join(map(str, rate.reshape(-1).tolist()[:3]))
+        rates = ", ".join(map(str, rate.reshape(-1).tolist()[:3]))
         raise CalibrationError(
-            f"{path} states a rate of {found} samples a second, the node was compiled for {node.rate_hz:g}; "
+            f"{path} states a rate of {rates} samples a second, the node was compiled for {node.rate_hz:g}; "
             "resample the recording, or compile with its rate"
         )
 
@@ -140,21 +142,21 @@ def node_options(command: _Command) -> _Command:
 
 def read_node(options: Mapping[str, Any], is_node: bool, calibration: Path | None) -> NodeSettings | None:
     """None where no node is meant. The constants are those of --normalise, else of the calibration file."""
-    chosen = {name: options[name] for name in ("stride", "threshold", "debounce", "rate_hz", "sensor")}
+    settings = {name: options[name] for name in ("stride", "threshold", "debounce", "rate_hz", "sensor")}
     if not is_node:
-        given = [f"--{name.removesuffix('_hz')}" for name in ("normalise", *chosen) if options[name] is not None]
+        given = [f"--{name.removesuffix('_hz')}" for name in ("normalise", *settings) if options[name] is not None]
         if given:
             raise click.UsageError(f"{given[0]} belongs to --app node")
         return None
-    found = _needed(options["normalise"] or calibration)
-    sensor: Path | None = chosen.pop("sensor")
-    wanted = {name: value for name, value in chosen.items() if value is not None}
-    return NodeSettings(**found, **wanted, sensor=None if sensor is None else sensor.read_text())
+    units = _needed(options["normalise"] or calibration)
+    sensor: Path | None = settings.pop("sensor")
+    given_settings = {name: value for name, value in settings.items() if value is not None}
+    return NodeSettings(**units, **given_settings, sensor=None if sensor is None else sensor.read_text())
 
 
 def _needed(source: Path | None) -> dict[str, Any]:
-    found = {} if source is None else constants(source)
-    missing = [name for name in _NEEDED if name not in found]
+    units = {} if source is None else constants(source)
+    missing = [name for name in _NEEDED if name not in units]
     if missing:
         where = "no file says it" if source is None else f"{source} holds no {missing[0]}"
         raise click.UsageError(
@@ -162,23 +164,23 @@ def _needed(source: Path | None) -> dict[str, Any]:
             '{"mean": [..], "std": [..], "lsb": [..]}, one number or one a channel, or arrays of these names to '
             "--calibration X.npz. The network was trained on (value - mean) / std; value = raw count * lsb"
         )
-    return found
+    return units
 
 
 def constants(path: Path) -> dict[str, Any]:
     """`mean`, `std` and `lsb`, as far as a .json or .npz file holds them. CalibrationError for anything else."""
-    held = _json(path) if path.suffix.lower() == ".json" else load_arrays(path)
-    return {name: _numbers(path, name, held[name]) for name in (*_NEEDED, "lsb") if name in held}
+    table = _json(path) if path.suffix.lower() == ".json" else load_arrays(path)
+    return {name: _numbers(path, name, table[name]) for name in (*_NEEDED, "lsb") if name in table}
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        held = json.loads(path.read_text())
+        table = json.loads(path.read_text())
     except (ValueError, OSError) as error:
         raise CalibrationError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(held, dict):
+    if not isinstance(table, dict):
         raise CalibrationError(f'{path} holds no object; expected {{"mean": [..], "std": [..], "lsb": [..]}}')
-    return held
+    return table
 
 
 def _numbers(path: Path, name: str, value: Any) -> tuple[float, ...]:

@@ -23,10 +23,10 @@ class Size(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        found = re.fullmatch(r"([1-9][0-9]*)([KM]?)", str(value).upper())
-        if found is None:
+        match = re.fullmatch(r"([1-9][0-9]*)([KM]?)", str(value).upper())
+        if match is None:
             self.fail(f"{value!r} is no size: expected bytes, as 20000, 20K (of 1,024 bytes) or 2M", param, ctx)
-        return int(found[1]) * _UNITS[found[2]]
+        return int(match[1]) * _UNITS[match[2]]
 
 
 GROUP = "Choice of kernels"

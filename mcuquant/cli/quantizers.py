@@ -45,14 +45,14 @@ def quantizers_(model: Path, calibration: Path, data: Path | None, board: str, b
     test, classes = named(data, "x", "y") if data is not None else (None, None)
     tried = tuple(map(int, bits)) or BITS
     first = model.suffix.lower() == ".pt2"
-    found = []
+    rows = []
     with progress("quantizing", len(tried) * len(QUANTIZERS)) as done:
         for row in weigh(graph, x, target, test, classes, bits=tried, channels_first=first):
-            found.append(row)
-            done(len(found))
-    show(tables.quantizers_table(map(asdict, found)))
+            rows.append(row)
+            done(len(rows))
+    show(tables.quantizers_table(map(asdict, rows)))
     say("Constants as the kernels read them, no code; cycles estimated by the cost model, not measured.")
-    best = max(found, key=lambda row: (row.right or 0.0, row.output_db))
+    best = max(rows, key=lambda row: (row.right or 0.0, row.output_db))
     next_step(
         f"mcuquant compile {model} --calibration {calibration} --weights {best.quantizer} --weight-bits {best.bits}"
     )

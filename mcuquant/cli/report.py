@@ -53,8 +53,8 @@ def _measured(project: Project) -> Build:
     """What was measured before, or is now on an emulated board."""
     from ..reporting.html import page
 
-    found = page.measured_before(project)
-    if found is None and project.board.is_emulated and (project.directory / "firmware.elf").is_file():
+    measurement = page.measured_before(project)
+    if measurement is None and project.board.is_emulated and (project.directory / "firmware.elf").is_file():
         with working(f"measuring on {project.board.name}"), project.connect() as dut:
-            found = dut.bench().to_json()
-    return page.Build(project, found)
+            measurement = dut.bench().to_json()
+    return page.Build(project, measurement)

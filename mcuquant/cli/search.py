@@ -58,40 +58,40 @@ def search(recipe: Path) -> None:
     what = searching.Search.load(recipe)
     try:
         with progress("trials", what.settings.trials) as done:
-            found = searching.search(recipe, lambda n, _: done(n))
+            result = searching.search(recipe, lambda n, _: done(n))
     except KeyboardInterrupt:
         say(f"Interrupted. The trials that ended are kept; go on with: mcuquant search {recipe}")
         raise SystemExit(INTERRUPTED) from None
     costs = what.settings.costs
-    say(f"{len(found.trials)} trials; {len(found.front)} are beaten by none:")
-    show(_table(found.front, costs))
-    _keep(found, costs, what.folder)
-    say(f"Accuracy: {found.trials[0].record.accuracy_source}. Costs: of the compiler's plan.")
+    say(f"{len(result.trials)} trials; {len(result.front)} are beaten by none:")
+    show(_table(result.front, costs))
+    _keep(result, costs, what.folder)
+    say(f"Accuracy: {result.trials[0].record.accuracy_source}. Costs: of the compiler's plan.")
     say(f"Wrote {what.folder}: {RECORDS}, {PICTURE}.")
-    next_step(f"mcuquant compress {recipe} --trial {found.front[0].number}")
+    next_step(f"mcuquant compress {recipe} --trial {result.front[0].number}")
 
 
 def _table(tried: Sequence[Tried], costs: Sequence[str]) -> Table:
-    made = tables.table(">trial", ">right", *(f">{cost}" for cost in costs), "*settings")
+    grid = tables.table(">trial", ">right", *(f">{cost}" for cost in costs), "*settings")
     for one in tried:
         settings = ", ".join(f"{key} {_value(value)}" for key, value in one.values.items())
         numbers = (f"{one.costs[cost]:,}" for cost in costs)
-        made.add_row(str(one.number), f"{100 * (one.record.accuracy or 0):.2f} %", *numbers, settings)
-    return made
+        grid.add_row(str(one.number), f"{100 * (one.record.accuracy or 0):.2f} %", *numbers, settings)
+    return grid
 
 
 def _value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _keep(found: Found, costs: Sequence[str], folder: Path) -> None:
+def _keep(result: Found, costs: Sequence[str], folder: Path) -> None:
     from ..reporting.html.scatter_chart import scatter
     from ..reporting.html.svg import standalone
 
     folder.mkdir(parents=True, exist_ok=True)
-    text = records_text(tried.record for tried in found.trials)
+    text = records_text(tried.record for tried in result.trials)
     write_whole(folder / RECORDS, lambda file: file.write(text.encode()))
-    planned = {t.number: _as_planned(t) for t in found.trials}
+    planned = {t.number: _as_planned(t) for t in result.trials}
     pictures = [scatter(f"Accuracy against {AXES[cost]}", AXES[cost], cost, planned) for cost in costs]
     write_whole(folder / PICTURE, lambda file: file.write(standalone(pictures).encode()))
 

@@ -38,13 +38,13 @@ class Check:
 
 def checks() -> tuple[Check, ...]:
     """All checks, the required ones first."""
-    found = [*_python_checks(), *_tool_checks(), *_port_checks()]
-    return tuple(sorted(found, key=lambda check: not check.required))
+    results = [*_python_checks(), *_tool_checks(), *_port_checks()]
+    return tuple(sorted(results, key=lambda check: not check.required))
 
 
-def missing(found: Iterable[Check]) -> tuple[Check, ...]:
+def missing(results: Iterable[Check]) -> tuple[Check, ...]:
     """The required things that are not there: without them no model reaches an emulated board."""
-    return tuple(check for check in found if check.required and not check.ok)
+    return tuple(check for check in results if check.required and not check.ok)
 
 
 def _python_checks() -> list[Check]:
@@ -92,8 +92,8 @@ def _tool_checks() -> list[Check]:
     ]
 
 
-def _tool(name: str, purpose: str, packages: tuple[str, ...], found: str | None, required: bool = True) -> Check:
-    return Check(name, purpose, found, install_command(packages), required)
+def _tool(name: str, purpose: str, packages: tuple[str, ...], version: str | None, required: bool = True) -> Check:
+    return Check(name, purpose, version, install_command(packages), required)
 
 
 def install_command(packages: tuple[str, ...]) -> str:
@@ -139,8 +139,8 @@ def _machines() -> Check:
     runs = [name for name, machine in emulated.items() if machine in known]
     lacks = [name for name in emulated if name not in runs]
     remedy = f"a newer QEMU (7.2 has all): it cannot run {', '.join(lacks)}"
-    found = ", ".join(runs) if runs and not lacks else None
-    return Check("emulated boards", "tests on every core", found, remedy, False)
+    version = ", ".join(runs) if runs and not lacks else None
+    return Check("emulated boards", "tests on every core", version, remedy, False)
 
 
 def _cycle_model() -> Check:

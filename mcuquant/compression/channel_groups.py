@@ -45,21 +45,21 @@ def coupled(net: nn.Module, example: torch.Tensor, keep: Sequence[str] = ()) -> 
     for name in keep:
         if name not in layers:
             raise ModelError(f"layer {name!r} is not one of the network's: {', '.join(filter(None, layers))}")
-    found = [c for c in _groups(net, example) if not set(c.layers) & set(keep) and _is_inside(net, example, c)]
+    groups = [c for c in _groups(net, example) if not set(c.layers) & set(keep) and _is_inside(net, example, c)]
     order = {name: i for i, name in enumerate(layers)}
-    return sorted(found, key=lambda c: order[c.name])
+    return sorted(groups, key=lambda c: order[c.name])
 
 
 def cut(net: nn.Module, example: torch.Tensor, kept: Mapping[str, Sequence[int]]) -> nn.Module:
     """A copy of the network with only those channels of each named set; sets not named stay whole."""
-    made = copy.deepcopy(net)
-    graph = _graph(made, example)
-    layers = dict(made.named_modules())
+    copied = copy.deepcopy(net)
+    graph = _graph(copied, example)
+    layers = dict(copied.named_modules())
     for name, channels in kept.items():
         dropped = sorted(set(range(graph.get_out_channels(layers[name]))) - set(channels))
         if dropped:
             _begun_at(graph, layers[name], dropped).prune()
-    return made
+    return copied
 
 
 def _graph(net: nn.Module, example: torch.Tensor) -> Any:

@@ -78,8 +78,8 @@ class Target:
         if self.metric not in UNITS:
             raise BudgetError(f"target {self.metric!r} is not known, expected one of: {', '.join(UNITS)}")
 
-    def is_met(self, found: Cost) -> bool:
-        return int(getattr(found, self.metric)) <= self.most
+    def is_met(self, reached: Cost) -> bool:
+        return int(getattr(reached, self.metric)) <= self.most
 
     def __str__(self) -> str:
         return "at most " + UNITS[self.metric].format(self.most)

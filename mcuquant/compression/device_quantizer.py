@@ -147,10 +147,10 @@ class DeviceQuantizer(Quantizer):  # type: ignore[misc]
         sources = list(_sources(node))
         if _name(node) in _LAYERS:
             return {sources[0]: activation_spec(), sources[1]: weight_spec(self._bits_of(node))}
-        made: dict[Node, QuantizationSpecBase] = {s: activation_spec() for s in sources}
+        specs: dict[Node, QuantizationSpecBase] = {s: activation_spec() for s in sources}
         if _name(node) in _SHARED:
-            made.update({s: SharedQuantizationSpec((sources[0], node)) for s in sources[1:]})
-        return made
+            specs.update({s: SharedQuantizationSpec((sources[0], node)) for s in sources[1:]})
+        return specs
 
 
 def _output(node: Node) -> QuantizationSpecBase:
@@ -181,8 +181,8 @@ def _is_float(node: Node) -> bool:
 
 def _sources(node: Node) -> Iterator[Node]:
     """Operands that are float tensors, each once."""
-    seen = dict.fromkeys(n for n in node.all_input_nodes if _is_float(n))
-    return iter(seen)
+    sources = dict.fromkeys(n for n in node.all_input_nodes if _is_float(n))
+    return iter(sources)
 
 
 def _folded_after(node: Node) -> Iterator[Node]:

@@ -18,11 +18,11 @@ def folded(net: nn.Module, example: Tensor) -> nn.Module:
 
     What is folded becomes nn.Identity: names of layers stay. A layer that is called twice is left alone.
     """
-    made = copy.deepcopy(net).eval()
-    for before, after in list(_pairs(made, example)):
-        _fold(made.get_submodule(before), made.get_submodule(after))
-        made.set_submodule(after, nn.Identity())
-    return made
+    result = copy.deepcopy(net).eval()
+    for before, after in list(_pairs(result, example)):
+        _fold(result.get_submodule(before), result.get_submodule(after))
+        result.set_submodule(after, nn.Identity())
+    return result
 
 
 def _fold(convolution: Any, norm: Any) -> None:

@@ -87,12 +87,12 @@ class _Flat(nn.Module):
 
 def _layer(graph: Graph, op: ops.Op) -> nn.Module:
     maker = _MAKERS.get(type(op))
-    made = maker(graph, op) if maker is not None else None
-    if made is None:
+    module = maker(graph, op) if maker is not None else None
+    if module is None:
         shapes = ", ".join(str(list(t.shape)) for t in (*graph.ins(op), graph.out(op)))
         raise UnsupportedOpError(f"{graph.name}: {op.kind} of shapes {shapes} has no trainable form here")
     activation = _activation(getattr(op, "activation", Activation.NONE))
-    return made if activation is None or isinstance(op, ops.Relu | ops.Add) else nn.Sequential(made, activation)
+    return module if activation is None or isinstance(op, ops.Relu | ops.Add) else nn.Sequential(module, activation)
 
 
 def _activation(kind: Activation) -> nn.Module | None:

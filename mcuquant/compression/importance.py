@@ -54,12 +54,12 @@ def scores(
     """
     measure = _measure(importance)
     if importance.needs_samples:
-        found = _mean_over(net, sets, measure, list(batches), loss, importance)
+        values = _mean_over(net, sets, measure, list(batches), loss, importance)
     else:
-        found = _scored(sets, measure)
-    if not found:
+        values = _scored(sets, measure)
+    if not values:
         raise ModelError(f"importance {importance.value!r} judges no layer of this network; 'l2' judges any")
-    return found
+    return values
 
 
 def _measure(importance: Importance) -> Any:

@@ -62,10 +62,10 @@ def load_function(text: str, key: str, path: Path) -> Callable[..., Any]:
     if not place or not name.isidentifier():
         raise ConfigError(f'{path}: \'{key}\' must be "module:function" or "file.py:function", found {text!r}')
     module = _file(path.parent / place, key, path) if place.endswith(".py") else _module(place, key, path)
-    found = getattr(module, name, None)
-    if not callable(found):
+    function = getattr(module, name, None)
+    if not callable(function):
         raise ConfigError(f"{path}: '{key}': {place} has no function {name!r}")
-    return found  # type: ignore[no-any-return]
+    return function  # type: ignore[no-any-return]
 
 
 def _module(name: str, key: str, path: Path) -> Any:
@@ -111,17 +111,17 @@ def load_samples(file: Path, labels_may_miss: bool) -> Samples:
     """`x`, `y` of an .npz file; pickles are never read."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
+            arrays_by_name = {name: arrays[name] for name in arrays.files}
     except OSError as error:
         raise CalibrationError(f"{file} cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError, AttributeError) as error:
         raise CalibrationError(f"{file} is not a file of plain arrays as numpy.savez writes them: {error}") from error
-    wanted = ("x",) if labels_may_miss else ("x", "y")
-    for name in wanted:
-        if name not in found:
-            held = ", ".join(map(repr, found)) or "nothing"
-            raise CalibrationError(f"{file} holds no array {name!r}, it holds {held}")
-    x, y = found["x"], found.get("y")
+    names = ("x",) if labels_may_miss else ("x", "y")
+    for name in names:
+        if name not in arrays_by_name:
+            contents = ", ".join(map(repr, arrays_by_name)) or "nothing"
+            raise CalibrationError(f"{file} holds no array {name!r}, it holds {contents}")
+    x, y = arrays_by_name["x"], arrays_by_name.get("y")
     if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "iu"):
         raise CalibrationError(
             f"array 'y' of {file} is {y.dtype} of shape {y.shape}; expected {len(x)} class numbers, one a sample"

@@ -48,11 +48,11 @@ class Sparsity:
 
 def layers_of(net: nn.Module, keep: tuple[str, ...] = ()) -> dict[str, nn.Module]:
     """Every convolution and linear layer by name, without those to keep. ModelError for a name that is none."""
-    found = {name: layer for name, layer in net.named_modules() if isinstance(layer, LAYERS)}
+    layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, LAYERS)}
     for name in keep:
-        if name not in found:
-            raise ModelError(f"layer {name!r} is not one of those with weights: {', '.join(found)}")
-    return {name: layer for name, layer in found.items() if name not in keep}
+        if name not in layers:
+            raise ModelError(f"layer {name!r} is not one of those with weights: {', '.join(layers)}")
+    return {name: layer for name, layer in layers.items() if name not in keep}
 
 
 def sparsify(net: nn.Module, how: Sparsity, fine_tune: Callable[[nn.Module, Masks], None] | None = None) -> Masks:

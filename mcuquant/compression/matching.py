@@ -21,17 +21,17 @@ Seen = Mapping[str, Tensor]
 @contextmanager
 def watched(net: nn.Module, layers: Sequence[str]) -> Iterator[Seen]:
     """The outputs of these layers from now on. ModelError for a name that is no layer."""
-    found, seen = dict(net.named_modules()), dict[str, Tensor]()
+    modules, outputs = dict(net.named_modules()), dict[str, Tensor]()
 
     def note(name: str) -> object:
-        return lambda _layer, _inputs, output: seen.__setitem__(name, output)
+        return lambda _layer, _inputs, output: outputs.__setitem__(name, output)
 
     for name in layers:
-        if name not in found:
-            raise ModelError(f"layer {name!r} is not one of the network's: {', '.join(filter(None, found))}")
-    handles = [found[name].register_forward_hook(note(name)) for name in layers]
+        if name not in modules:
+            raise ModelError(f"layer {name!r} is not one of the network's: {', '.join(filter(None, modules))}")
+    handles = [modules[name].register_forward_hook(note(name)) for name in layers]
     try:
-        yield seen
+        yield outputs
     finally:
         for handle in handles:
             handle.remove()

@@ -122,14 +122,14 @@ def compress_file(
             check_is_trained(lambda: load_net(recipe, file), net, str(file))
     steps = Steps.of(folder_of(directory), recipe, file, net, data, load_board(recipe.board))
     steps.is_fresh = fresh
-    made = compress(net, data, recipe, augment, progress, steps)
-    real = flow.from_torch(made.net, data.example)
-    project = flow.compile(made.graph, recipe.board, directory, recipe.name, source=real)
+    result = compress(net, data, recipe, augment, progress, steps)
+    real = flow.from_torch(result.net, data.example)
+    project = flow.compile(result.graph, recipe.board, directory, recipe.name, source=real)
     built = project.firmware
-    last = replace(made.records[-1], flash_bytes=built.flash_bytes, ram_bytes=built.ram_bytes)
-    made = replace(made, records=(*made.records[:-1], last))
-    (project.directory / RECORDS).write_text(records_text(made.records), encoding="utf-8")
-    return made, project
+    last = replace(result.records[-1], flash_bytes=built.flash_bytes, ram_bytes=built.ram_bytes)
+    result = replace(result, records=(*result.records[:-1], last))
+    (project.directory / RECORDS).write_text(records_text(result.records), encoding="utf-8")
+    return result, project
 
 
 @dataclass(slots=True)
@@ -205,12 +205,12 @@ class _Run:
     def strided(self, net: nn.Module) -> nn.Module:
         how = self.recipe.stride
         assert how is not None
-        made = strided(net, self.data.example, how.layers or self._strides(net, how))
+        result = strided(net, self.data.example, how.layers or self._strides(net, how))
         train = self.recipe.training(how.epochs)
         train = replace(train, match=how.match or train.match)
-        self.fit(made, train, "fine-tuning longer strides", self.teacher)
-        self._note("strided", made, cost(made, self.data.example, self.board))
-        return made
+        self.fit(result, train, "fine-tuning longer strides", self.teacher)
+        self._note("strided", result, cost(result, self.data.example, self.board))
+        return result
 
     def _strides(self, net: nn.Module, how: Stride) -> Strides:
         targets = targets_of(how.target, cost(net, self.data.example, self.board))
@@ -223,7 +223,7 @@ class _Run:
         judged = batches_of(self.data.train.x, self._labels())
         pruning = how.pruning(cost(net, self.data.example, self.board))
         train = self.recipe.training(how.epochs)
-        made = prune(
+        result = prune(
             net,
             self.data.example,
             self.board,
@@ -231,8 +231,8 @@ class _Run:
             judged,
             fine_tune=lambda current: self.fit(current, train, "fine-tuning what was pruned", self.teacher),
         )
-        self._note("pruned", made.net, made.after)
-        return made.net
+        self._note("pruned", result.net, result.after)
+        return result.net
 
     def sparse(self, net: nn.Module) -> nn.Module:
         how = self.recipe.sparsify
@@ -242,19 +242,19 @@ class _Run:
         def fine_tune(current: nn.Module, masks: Masks) -> None:
             self.fit(current, train, "fine-tuning what is sparse", self.teacher, hold(current, masks))
 
-        made = folded(net, self.data.example)
-        sparsify(made, how, fine_tune)
-        self._note("sparse", made, cost(made, self.data.example, self.board))
-        return made
+        result = folded(net, self.data.example)
+        sparsify(result, how, fine_tune)
+        self._note("sparse", result, cost(result, self.data.example, self.board))
+        return result
 
     def shared(self, net: nn.Module) -> nn.Module:
         how = self.recipe.share
         assert how is not None
         books = share(folded(net, self.data.example), how)
         self.fit(books, self.recipe.training(how.epochs), "fine-tuning shared weights", self.teacher)
-        made = baked(books).eval()
-        self._note("shared", made, cost(made, self.data.example, self.board))
-        return made
+        result = baked(books).eval()
+        self._note("shared", result, cost(result, self.data.example, self.board))
+        return result
 
     def quantized(self, net: nn.Module) -> Graph:
         how = self.recipe.quantize
@@ -276,9 +276,9 @@ class _Run:
         def learn(module: nn.Module) -> None:
             self.fit(module, train, "training for integers", self.teacher)
 
-        made = qat(net, self.data.example, learn, bits).graph
-        self._add("compressed", _facts(cost_of(made, self.board)), *self._right(made))
-        return made
+        graph = qat(net, self.data.example, learn, bits).graph
+        self._add("compressed", _facts(cost_of(graph, self.board)), *self._right(graph))
+        return graph
 
     def fit(
         self,
@@ -310,14 +310,14 @@ class _Run:
         how = self.recipe.quantize
         self.progress(f"quantizing: {label}", 0, 1)
         real = flow.from_torch(net, self.data.example)
-        chosen = np.linspace(0, len(self.data.train) - 1, min(how.samples, len(self.data.train))).astype(int)
-        x = self.data.train.x[chosen].numpy()
-        made = with_palettes(real, flow.quantize(real, x, how.method, True, how.activations, weights))
-        self._add(label, _facts(cost_of(made, self.board)), *self._right(made))
-        return made
+        indices = np.linspace(0, len(self.data.train) - 1, min(how.samples, len(self.data.train))).astype(int)
+        x = self.data.train.x[indices].numpy()
+        graph = with_palettes(real, flow.quantize(real, x, how.method, True, how.activations, weights))
+        self._add(label, _facts(cost_of(graph, self.board)), *self._right(graph))
+        return graph
 
-    def _note(self, label: str, net: nn.Module, found: Cost) -> None:
-        self._add(label, _facts(found), *self._right(net))
+    def _note(self, label: str, net: nn.Module, reached: Cost) -> None:
+        self._add(label, _facts(reached), *self._right(net))
 
     def _add(self, label: str, facts: Mapping[str, Any], right: float | None, source: str) -> None:
         self.records.append(Record(label=label, board=self.board.name, accuracy=right, accuracy_source=source, **facts))
@@ -329,14 +329,14 @@ class _Run:
             return None, ""
         kind = "test" if self.data.test is not None else "validation"
         if isinstance(what, Graph):
-            found = integer_accuracy(what, judge, lambda n: self.progress("asking the integers", n, len(judge)))
-            return found, f"{len(judge):,} {kind} samples, interpreter"
+            accuracy = integer_accuracy(what, judge, lambda n: self.progress("asking the integers", n, len(judge)))
+            return accuracy, f"{len(judge):,} {kind} samples, interpreter"
         return training.accuracy(what, judge), f"{len(judge):,} {kind} samples, PyTorch"
 
 
-def _facts(found: Cost) -> Mapping[str, Any]:
+def _facts(reached: Cost) -> Mapping[str, Any]:
     """What a record takes over: sizes of whole firmware are known when there is one."""
-    known = {"weight_bytes": found.weight_bytes, "macs": found.macs, "cycles": found.cycles}
+    known = {"weight_bytes": reached.weight_bytes, "macs": reached.macs, "cycles": reached.cycles}
     return {**known, "cycles_source": ESTIMATE}
 
 

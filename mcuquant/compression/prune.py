@@ -52,11 +52,11 @@ class Pruning:
 
 def check_one(given: Mapping[str, object]) -> None:
     """CalibrationError unless one of the ways to say how much goes is taken."""
-    found = [name for name, value in given.items() if value]
-    if len(found) != 1:
+    names = [name for name, value in given.items() if value]
+    if len(names) != 1:
         *most, last = given
         raise CalibrationError(
-            f"pruning takes one of {', '.join(most)} and {last}, found {' and '.join(found) or 'none of them'}"
+            f"pruning takes one of {', '.join(most)} and {last}, found {' and '.join(names) or 'none of them'}"
         )
 
 
@@ -97,7 +97,10 @@ def prune(
             fine_tune(current)
     layers = {c.name: c.channels for c in coupled(current, example, pruning.keep)}
     return Pruned(
-        current, {n: (had, layers.get(n, 1)) for n, had in names.items()}, before, cost(current, example, board)
+        current,
+        {n: (before_width, layers.get(n, 1)) for n, before_width in names.items()},
+        before,
+        cost(current, example, board),
     )
 
 
@@ -137,21 +140,21 @@ class _Search:
         cls, net: nn.Module, example: Tensor, board: Board, pruning: Pruning, batches: Iterable[Batch], loss: Loss
     ) -> _Search:
         sets = coupled(net, example, pruning.keep)
-        found = scores(net, sets, pruning.importance, batches, loss)
-        return cls(net, example, board, pruning.together, {one.name: one for one in sets}, found)
+        ranking = scores(net, sets, pruning.importance, batches, loss)
+        return cls(net, example, board, pruning.together, {one.name: one for one in sets}, ranking)
 
     def choice(self, ratio: float, multiple: int) -> _Choice:
         wide = widths(self.scores, ratio, self.together, multiple)
         return _Choice(wide, sum(float(own.topk(wide[name]).values.sum()) for name, own in self.scores.items()))
 
-    def told(self, wanted: Mapping[str, int], part: float) -> _Choice:
+    def told(self, goal_widths: Mapping[str, int], part: float) -> _Choice:
         """`part` of the way, in equal factors, to the widths wanted. CalibrationError where there are not so many."""
-        had = {name: len(own) for name, own in self.scores.items()}
-        for name, width in wanted.items():
-            if not 1 <= width <= had.get(name, 0):
-                raise CalibrationError(_no_width(name, width, had))
-        way = {name: round(had[name] * (width / had[name]) ** part) for name, width in wanted.items()}
-        return _Choice({**had, **way}, 0.0)
+        channels = {name: len(own) for name, own in self.scores.items()}
+        for name, width in goal_widths.items():
+            if not 1 <= width <= channels.get(name, 0):
+                raise CalibrationError(_no_width(name, width, channels))
+        way = {name: round(channels[name] * (width / channels[name]) ** part) for name, width in goal_widths.items()}
+        return _Choice({**channels, **way}, 0.0)
 
     def cut(self, choice: _Choice) -> nn.Module:
         channels = {n: kept(self.sets[n], self.scores[n], width) for n, width in choice.widths.items()}
@@ -181,8 +184,8 @@ class _Search:
         return best
 
 
-def _no_width(name: str, width: int, had: Mapping[str, int]) -> str:
-    layers = ", ".join(f"{name} ({n})" for name, n in had.items())
+def _no_width(name: str, width: int, channels: Mapping[str, int]) -> str:
+    layers = ", ".join(f"{name} ({n})" for name, n in channels.items())
     return (
         f"layer {name!r} cannot be left with {width} channels; layers that can be pruned, and their channels: {layers}"
     )
@@ -196,19 +199,19 @@ def _chosen(search: _Search, pruning: Pruning, start: Cost, step: int) -> _Choic
     if pruning.ratio is not None:
         return search.choice(1 - (1 - pruning.ratio) ** (1 / pruning.steps), multiples[0])
     targets = [_on_the_way(target, start, step / pruning.steps) for target in pruning.targets]
-    found = [c for c in (search.widest(targets, m) for m in multiples) if c is not None]
-    if not found:
+    choices = [c for c in (search.widest(targets, m) for m in multiples) if c is not None]
+    if not choices:
         thinnest = search.cost(search.choice(_MOST, multiples[-1]))
         raise BudgetError(_missed(next(t for t in targets if not t.is_met(thinnest)), thinnest, search.board))
-    return max(found, key=lambda choice: choice.importance)
+    return max(choices, key=lambda choice: choice.importance)
 
 
 def _on_the_way(target: Target, start: Cost, part: float) -> Target:
     """`part` 0 to 1 of the way there; a target that `start` meets is one from the beginning."""
-    had = int(getattr(start, target.metric))
-    if had <= target.most or part == 1:
+    before = int(getattr(start, target.metric))
+    if before <= target.most or part == 1:
         return target
-    return Target(target.metric, int(had * (target.most / had) ** part))
+    return Target(target.metric, int(before * (target.most / before) ** part))
 
 
 def _missed(target: Target, thinnest: Cost, board: Board) -> str:

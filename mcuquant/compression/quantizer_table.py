@@ -62,12 +62,12 @@ def weigh(
     inputs = list(single(judges[: len(samples)]))
     exact = [run(graph, x) for x in inputs]
     for n in bits:
-        for name, chosen in QUANTIZERS.items():
-            made = quantize(graph, calibration, method, channels_first, weights=Weights(quantizer=name, bits=n))
-            right = None if classes is None else _part_right(made, inputs, judges[-1])
-            cost = cost_of(made, board)
-            db = output_snr(made, inputs, exact)
-            yield Weighed(name, chosen.formula, n, right, db, cost.flash_bytes, cost.cycles)
+        for name, quantizer in QUANTIZERS.items():
+            quantized = quantize(graph, calibration, method, channels_first, weights=Weights(quantizer=name, bits=n))
+            right = None if classes is None else _part_right(quantized, inputs, judges[-1])
+            cost = cost_of(quantized, board)
+            db = output_snr(quantized, inputs, exact)
+            yield Weighed(name, quantizer.formula, n, right, db, cost.flash_bytes, cost.cycles)
 
 
 def _part_right(graph: Graph, inputs: Sequence[Sequence[Array]], classes: Array) -> float:

@@ -51,8 +51,8 @@ class Stride:
     def __post_init__(self) -> None:
         _check_targets(self.target)
         if bool(self.target) == bool(self.layers):
-            found = "both" if self.layers else "none"
-            raise CalibrationError(f"longer strides take either layers or a target, found {found}")
+            given = "both" if self.layers else "none"
+            raise CalibrationError(f"longer strides take either layers or a target, found {given}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,16 +95,16 @@ def _check_targets(target: Mapping[str, int | str]) -> None:
 
 def targets_of(target: Mapping[str, int | str], before: Cost) -> tuple[Target, ...]:
     """Parts are those of what the network took before."""
-    had = asdict(before)
-    return tuple(Target(metric, _most(most, had[metric])) for metric, most in target.items())
+    costs = asdict(before)
+    return tuple(Target(metric, _most(most, costs[metric])) for metric, most in target.items())
 
 
-def _most(most: int | str, had: int) -> int:
+def _most(most: int | str, before: int) -> int:
     if isinstance(most, int):
         return most
-    found = _PART.fullmatch(most)
-    assert found is not None
-    return int(had * float(found[1]) / 100)
+    match = _PART.fullmatch(most)
+    assert match is not None
+    return int(before * float(match[1]) / 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

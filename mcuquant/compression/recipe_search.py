@@ -66,9 +66,9 @@ class Range:
 
     def suggest(self, trial: Trial, name: str) -> Value:
         if self.choices:
-            chosen = trial.suggest_categorical(name, self.choices)
-            assert chosen is not None
-            return chosen
+            choice = trial.suggest_categorical(name, self.choices)
+            assert choice is not None
+            return choice
         assert self.low is not None
         assert self.high is not None
         if isinstance(self.low, int) and isinstance(self.high, int):
@@ -135,12 +135,12 @@ class Search:
         if not isinstance(table.get("search"), dict):
             raise ConfigError(f"{file}: table 'search' is missing: say what to try in [search.space]")
         settings = Reader(file).record(Settings, table["search"], "search.")
-        found = cls(file, table, load_recipe(file), settings)
+        loaded = cls(file, table, load_recipe(file), settings)
         first = {key: values.samples[0] for key, values in settings.space.items()}
         for key, values in settings.space.items():
             for value in values.samples:
-                found.with_values({**first, key: value})
-        return found
+                loaded.with_values({**first, key: value})
+        return loaded
 
     @property
     def folder(self) -> Path:
@@ -203,14 +203,14 @@ class Search:
         return digest_of(repr(sorted(table.items())), self.recipe, self.path, data, files)
 
     def _check_digest(self, study: optuna.Study, digest: str) -> None:
-        had = study.user_attrs
-        if _DIGEST not in had and not study.get_trials(deepcopy=False):
+        attributes = study.user_attrs
+        if _DIGEST not in attributes and not study.get_trials(deepcopy=False):
             study.set_user_attr(_DIGEST, digest)
             study.set_user_attr(_VERSION, __version__)
             return
-        if (had.get(_DIGEST), had.get(_VERSION)) != (digest, __version__):
-            is_other_version = had.get(_VERSION, __version__) != __version__
-            origin = f"mcuquant {had[_VERSION]}" if is_other_version else "another recipe or data"
+        if (attributes.get(_DIGEST), attributes.get(_VERSION)) != (digest, __version__):
+            is_other_version = attributes.get(_VERSION, __version__) != __version__
+            origin = f"mcuquant {attributes[_VERSION]}" if is_other_version else "another recipe or data"
             raise ConfigError(
                 f"{self.path}: the study {self.settings.study!r} holds {len(study.trials)} trials of {origin}; "
                 "name a new one in 'search.study', or change the recipe back"
@@ -267,13 +267,13 @@ def search(path: str | Path, progress: Callable[[int, int], None] | None = None)
 
     if len(study.get_trials(deepcopy=False, states=_ENDED)) < what.settings.trials:
         study.optimize(_Objective.of(what, replace(data, test=None)), callbacks=[told, count])
-    found = found_in(study)
-    if not found.trials:
+    result = found_in(study)
+    if not result.trials:
         raise BudgetError(
             f"{what.path}: none of the {what.settings.trials} trials reached the recipe's targets; aim higher in "
             f"[prune], and name another 'search.study': {what.settings.study!r} is used up"
         )
-    return found
+    return result
 
 
 @dataclass(slots=True)
@@ -300,12 +300,12 @@ class _Objective:
         values = {name: values.suggest(trial, name) for name, values in self.what.settings.space.items()}
         recipe = replace(self.what.with_values(values), train=None)
         try:
-            made = compress(copy.deepcopy(self.net), self.data, recipe, self.augment)
+            result = compress(copy.deepcopy(self.net), self.data, recipe, self.augment)
         except BudgetError as error:
             raise optuna.TrialPruned(str(error)) from error
-        if made.missed:
-            raise optuna.TrialPruned(made.missed[0])
-        record, costs = replace(made.records[-1], label=f"trial {trial.number}"), asdict(made.cost)
+        if result.missed:
+            raise optuna.TrialPruned(result.missed[0])
+        record, costs = replace(result.records[-1], label=f"trial {trial.number}"), asdict(result.cost)
         trial.set_user_attr(_RECORD, record.to_json())
         trial.set_user_attr(_COSTS, costs)
         assert record.accuracy is not None
@@ -329,7 +329,7 @@ def trial_recipe(path: str | Path, number: int) -> Recipe:
     """The recipe of one completed trial. ConfigError where there is none of that number."""
     what = Search.load(path)
     study = what.study(what.digest(load_data(what.recipe.data, what.path)))
-    found = {tried.number: tried for tried in found_in(study).trials}
-    if number not in found:
-        raise ConfigError(f"{what.path}: the search has no completed trial {number}; it has {len(found)}")
-    return what.with_values(found[number].values)
+    trials = {tried.number: tried for tried in found_in(study).trials}
+    if number not in trials:
+        raise ConfigError(f"{what.path}: the search has no completed trial {number}; it has {len(trials)}")
+    return what.with_values(trials[number].values)

@@ -18,8 +18,8 @@ from ..errors import ModelError
 
 def anew(net: nn.Module) -> nn.Module:
     """A copy with new random weights, by PyTorch's random state. ModelError where a layer cannot make its own."""
-    made = copy.deepcopy(net)
-    for name, layer in made.named_modules():
+    result = copy.deepcopy(net)
+    for name, layer in result.named_modules():
         reset = getattr(layer, "reset_parameters", None)
         if callable(reset):
             reset()
@@ -29,7 +29,7 @@ def anew(net: nn.Module) -> nn.Module:
                 f"{where} ({type(layer).__name__}) has weights of its own but no method reset_parameters() that "
                 "begins them anew; give it one"
             )
-    return made
+    return result
 
 
 class Together(nn.ModuleList):

@@ -52,30 +52,30 @@ class Reader:
         except McuquantError as error:
             raise ConfigError(f"{self.path}: {f'[{prefix[:-1]}]: ' if prefix else ''}{error}") from error
 
-    def value(self, hint: Any, found: Any, key: str) -> Any:
+    def value(self, hint: Any, raw_value: Any, key: str) -> Any:
         origin, parts = typing.get_origin(hint), typing.get_args(hint)
         if origin in (types.UnionType, typing.Union):
-            return self._one_of([part for part in parts if part is not type(None)], found, key)
+            return self._one_of([part for part in parts if part is not type(None)], raw_value, key)
         if origin is tuple:
-            return self._sequence(parts, self._typed(list, found, key), key)
+            return self._sequence(parts, self._typed(list, raw_value, key), key)
         if origin is not None:  # a Mapping
-            table = self._typed(dict, found, key)
+            table = self._typed(dict, raw_value, key)
             return {name: self.value(parts[1], table[name], f"{key}.{name}") for name in table}
         if dataclasses.is_dataclass(hint):
-            return self.record(hint, self._typed(dict, found, key), f"{key}.")  # type: ignore[arg-type]
+            return self.record(hint, self._typed(dict, raw_value, key), f"{key}.")  # type: ignore[arg-type]
         if issubclass(hint, enum.StrEnum):
-            return self._choice(hint, self._typed(str, found, key), key)
-        return float(self._typed(float, found, key)) if hint is float else self._typed(hint, found, key)
+            return self._choice(hint, self._typed(str, raw_value, key), key)
+        return float(self._typed(float, raw_value, key)) if hint is float else self._typed(hint, raw_value, key)
 
-    def _one_of(self, hints: list[Any], found: Any, key: str) -> Any:
-        fitting = [hint for hint in hints if isinstance(found, typing.get_origin(hint) or hint)]
-        return self.value((fitting or hints[:1])[0], found, key)
+    def _one_of(self, hints: list[Any], value: Any, key: str) -> Any:
+        fitting = [hint for hint in hints if isinstance(value, typing.get_origin(hint) or hint)]
+        return self.value((fitting or hints[:1])[0], value, key)
 
-    def _sequence(self, parts: tuple[Any, ...], found: list[Any], key: str) -> tuple[Any, ...]:
-        kinds = [parts[0]] * len(found) if parts[-1] is Ellipsis else list(parts)
-        if len(kinds) != len(found):
-            raise ConfigError(f"{self.path}: '{key}' must be a list of {len(kinds)}, found {found!r}")
-        return tuple(self.value(k, item, f"{key}[{i}]") for i, (k, item) in enumerate(zip(kinds, found, strict=True)))
+    def _sequence(self, parts: tuple[Any, ...], values: list[Any], key: str) -> tuple[Any, ...]:
+        kinds = [parts[0]] * len(values) if parts[-1] is Ellipsis else list(parts)
+        if len(kinds) != len(values):
+            raise ConfigError(f"{self.path}: '{key}' must be a list of {len(kinds)}, found {values!r}")
+        return tuple(self.value(k, item, f"{key}[{i}]") for i, (k, item) in enumerate(zip(kinds, values, strict=True)))
 
     def _choice(self, kind: type[enum.StrEnum], text: str, key: str) -> enum.StrEnum:
         choices = [str(choice) for choice in kind]
@@ -83,17 +83,17 @@ class Reader:
             raise ConfigError(f"{self.path}: '{key}' must be one of {', '.join(choices)}, found {text!r}")
         return kind(text)
 
-    def _typed(self, kind: type, found: Any, key: str) -> Any:
+    def _typed(self, kind: type, value: Any, key: str) -> Any:
         accepted = (int, float) if kind is float else kind
-        if not isinstance(found, accepted) or (isinstance(found, bool) and kind is not bool):
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             name = _TOML_NAMES[kind]
             article = "an" if name[0] in "aeiou" else "a"
-            raise ConfigError(f"{self.path}: '{key}' must be {article} {name}, found {_describe(found)}")
-        return found
+            raise ConfigError(f"{self.path}: '{key}' must be {article} {name}, found {_describe(value)}")
+        return value
 
 
-def _describe(found: Any) -> str:
-    return f"the {_TOML_NAMES.get(type(found), 'date or time')} {found!r}"
+def _describe(value: Any) -> str:
+    return f"the {_TOML_NAMES.get(type(value), 'date or time')} {value!r}"
 
 
 def _nearest(text: str, choices: Iterable[str], prefix: str) -> str:

@@ -75,20 +75,20 @@ class Steps:
         if self.folder is None:
             return make(net)
         file = self.folder / f"{label}-{self.key[:16]}.pt"
-        found = None if self.is_fresh else _load(file, net)
-        if found is not None:
+        stored = None if self.is_fresh else _load(file, net)
+        if stored is not None:
             self.reused.append(label)
-            records += found[1]
-            return found[0]
+            records += stored[1]
+            return stored[0]
         before, count = copy.deepcopy(net), len(records)
-        made = make(net)
-        self._keep(file, label, before, made, records[count:])
-        return made
+        result = make(net)
+        self._keep(file, label, before, result, records[count:])
+        return result
 
-    def _keep(self, file: Path, label: str, before: nn.Module, made: nn.Module, records: Iterable[Record]) -> None:
+    def _keep(self, file: Path, label: str, before: nn.Module, result: nn.Module, records: Iterable[Record]) -> None:
         """One of each label: what a recipe gave before it was changed is not needed any more."""
         assert self.probe is not None
-        state = _state(made, self.probe)
+        state = _state(result, self.probe)
         if _restored(before, state) is None:
             return
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -107,10 +107,10 @@ def digest_of(table: str, recipe: Recipe, file: Path, data: Data, files: Iterabl
 
 
 def _hash(*parts: bytes) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
-        found.update(len(part).to_bytes(8, "little") + part)
-    return found.hexdigest()
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()
 
 
 def _bytes(tensor: Tensor) -> bytes:
@@ -129,9 +129,9 @@ def _source(text: str, file: Path) -> str:
     place = text.rpartition(":")[0]
     if place.endswith(".py"):
         return (file.parent / place).read_text(encoding="utf-8")
-    found = importlib.util.find_spec(place)
-    is_file = found is not None and found.has_location and found.origin is not None
-    return Path(str(found.origin)).read_text(encoding="utf-8") if found is not None and is_file else place
+    spec = importlib.util.find_spec(place)
+    is_file = spec is not None and spec.has_location and spec.origin is not None
+    return Path(str(spec.origin)).read_text(encoding="utf-8") if spec is not None and is_file else place
 
 
 State = dict[str, Any]
@@ -170,23 +170,23 @@ def _load(file: Path, net: nn.Module) -> tuple[nn.Module, list[Record]] | None:
     if not file.is_file():
         return None
     try:
-        found = torch.load(file, weights_only=True)
-        records = [Record(**row) for row in json.loads(found["records"])]
-        made = _restored(net, found["state"])
+        stored = torch.load(file, weights_only=True)
+        records = [Record(**row) for row in json.loads(stored["records"])]
+        result = _restored(net, stored["state"])
     except _READ_ERRORS:
         return None
-    return None if made is None else (made, records)
+    return None if result is None else (result, records)
 
 
 def _restored(net: nn.Module, state: State) -> nn.Module | None:
     """A copy of `net` with the state; None where it does not answer as the network that the state was taken of."""
-    made = copy.deepcopy(net)
+    result = copy.deepcopy(net)
     try:
-        _fill(made, state)
-        answers = _answers(made, state["probe"])
+        _fill(result, state)
+        answers = _answers(result, state["probe"])
     except _READ_ERRORS:
         return None
-    return made if torch.equal(answers, state["answers"]) else None
+    return result if torch.equal(answers, state["answers"]) else None
 
 
 def _fill(net: nn.Module, state: State) -> None:
@@ -197,10 +197,10 @@ def _fill(net: nn.Module, state: State) -> None:
         for key, value in numbers.items():
             setattr(net.get_submodule(name), key, value)
     once: dict[int, nn.Parameter] = {}
-    had = dict(net.named_parameters(remove_duplicate=False))
+    before = dict(net.named_parameters(remove_duplicate=False))
     for name, value in state["parameters"].items():
         owner, _, leaf = name.rpartition(".")
-        shared = id(had.get(name, value))  # a parameter of several modules stays one
+        shared = id(before.get(name, value))  # a parameter of several modules stays one
         module = net.get_submodule(owner)
         module.register_parameter(leaf, once.setdefault(shared, nn.Parameter(value.clone())))
     for name, value in state["buffers"].items():

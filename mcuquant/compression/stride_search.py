@@ -84,11 +84,11 @@ class _Search:
 
     def _choice(self, strides: Strides) -> Iterator[_Choice]:
         try:
-            made = strided(self.net, self.x[:1], strides)
+            result = strided(self.net, self.x[:1], strides)
         except ModelError:  # what lies behind needs every position
             return
-        moved = distance({"": answers(made, self.x)}, {"": self.before})
-        yield _Choice(strides, cost(made, self.x[:1], self.board), float(moved))
+        moved = distance({"": answers(result, self.x)}, {"": self.before})
+        yield _Choice(strides, cost(result, self.x[:1], self.board), float(moved))
 
 
 def _in_one_direction(

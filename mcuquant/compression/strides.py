@@ -27,16 +27,16 @@ def strided(net: nn.Module, example: Tensor, strides: Mapping[str, tuple[int, ..
     `example` is an input batch of one. ModelError for a name that is no such layer, a stride that does not fit it, and
     a network that cannot take the smaller images.
     """
-    made = copy.deepcopy(net).eval()
-    whole = _whole_pools(made, example)
-    shape = _answer(made, example).shape
+    result = copy.deepcopy(net).eval()
+    whole = _whole_pools(result, example)
+    shape = _answer(result, example).shape
     for name, stride in strides.items():
-        layer = _convolution(made, name)
+        layer = _convolution(result, name)
         _check(name, layer, stride)
         layer.stride = stride
     handles = [pool.register_forward_pre_hook(_cover) for pool in whole]
     try:
-        found = _answer(made, example).shape
+        found = _answer(result, example).shape
     except RuntimeError as error:  # what PyTorch raises where shapes no longer fit each other
         raise ModelError(f"{_steps(strides)}: the layers behind cannot take fewer positions: {error}") from error
     finally:
@@ -47,7 +47,7 @@ def strided(net: nn.Module, example: Tensor, strides: Mapping[str, tuple[int, ..
             f"{_steps(strides)}: the network would answer in shape {list(found)}, not {list(shape)}; longer steps need "
             "a mean or a pool over all positions behind them"
         )
-    return made
+    return result
 
 
 def _answer(net: nn.Module, example: Tensor) -> Tensor:
@@ -58,18 +58,18 @@ def _answer(net: nn.Module, example: Tensor) -> Tensor:
 
 def _whole_pools(net: nn.Module, example: Tensor) -> list[nn.Module]:
     """Pools whose one window is the whole image."""
-    found: list[nn.Module] = []
+    modules: list[nn.Module] = []
 
     def note(pool: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
         image = tuple(inputs[0].shape[2:])
         if _tuple(pool.kernel_size, len(image)) == image and not any(_tuple(pool.padding, len(image))):
-            found.append(pool)
+            modules.append(pool)
 
     handles = [m.register_forward_hook(note) for m in net.modules() if isinstance(m, _POOLS)]
     _answer(net, example)
     for handle in handles:
         handle.remove()
-    return found
+    return modules
 
 
 def _cover(pool: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -109,13 +109,13 @@ def fit(
 @contextmanager
 def _dropping(net: nn.Module, part: float | None) -> Iterator[None]:
     layers = [layer for layer in net.modules() if isinstance(layer, nn.modules.dropout._DropoutNd)]
-    had = [layer.p for layer in layers]
+    rates = [layer.p for layer in layers]
     try:
         for layer in layers:
             layer.p = layer.p if part is None else part
         yield
     finally:
-        for layer, before in zip(layers, had, strict=True):
+        for layer, before in zip(layers, rates, strict=True):
             layer.p = before
 
 
@@ -183,8 +183,8 @@ class _Lesson:
         part = self.how.mixup * torch.rand(len(x), generator=self.random)
         taught = None
         if self.teacher is not None:
-            told = nn.functional.softmax(answers(self.teacher, x) / self.how.temperature, dim=1)
-            taught = self.how.temperature * _between(told, told[other], part).clamp(min=1e-30).log()
+            soft_answers = nn.functional.softmax(answers(self.teacher, x) / self.how.temperature, dim=1)
+            taught = self.how.temperature * _between(soft_answers, soft_answers[other], part).clamp(min=1e-30).log()
         labels = None if y is None else (y, y[other], part)
         return loss_of(self.net(_between(x, x[other], part)), labels, taught, self.how)
 
@@ -193,9 +193,9 @@ class _Lesson:
             return loss_of(self.net(x), y, None, self.how)
         with watched(self.teacher, self.how.match) as goals:
             taught = answers(self.teacher, x)
-        with watched(self.net, self.how.match) as seen:
+        with watched(self.net, self.how.match) as outputs:
             loss = loss_of(self.net(x), y, taught, self.how)
-        return loss + self.how.match_weight * distance(seen, goals)
+        return loss + self.how.match_weight * distance(outputs, goals)
 
 
 def _between(a: Tensor, b: Tensor, part: Tensor) -> Tensor:

@@ -58,9 +58,9 @@ class Codebook(nn.Module):
         super().__init__()
         self.with_zero = bool((weight == 0).any())
         parts = weight.detach().double().chunk(groups)
-        found = [_clustered(part.flatten().numpy(), entries, self.with_zero) for part in parts]
-        indices = [torch.from_numpy(i).view_as(part) for (_, i), part in zip(found, parts, strict=True)]
-        self._start = torch.from_numpy(np.stack([book for book, _ in found])).to(weight.dtype)
+        codebooks = [_clustered(part.flatten().numpy(), entries, self.with_zero) for part in parts]
+        indices = [torch.from_numpy(i).view_as(part) for (_, i), part in zip(codebooks, parts, strict=True)]
+        self._start = torch.from_numpy(np.stack([book for book, _ in codebooks])).to(weight.dtype)
         self.register_buffer("indices", torch.cat(indices))
         along = torch.arange(len(weight)) // (len(weight) // groups)
         self.register_buffer("groups", along.view(-1, *[1] * (weight.dim() - 1)))
@@ -80,24 +80,24 @@ def share(net: nn.Module, how: Sharing) -> nn.Module:
     Weights that are 0 stay 0. Fold batch normalization first (`folding.folded`): it scales channels apart again.
     Training the copy trains the centroids; `baked` gives the network with plain weights.
     """
-    made = copy.deepcopy(net)
+    result = copy.deepcopy(net)
     by_layer = how.by_layer or {}
-    layers_of(made, tuple(by_layer))  # names that are none are said so
-    for name, layer in layers_of(made, how.keep).items():
+    layers_of(result, tuple(by_layer))  # names that are none are said so
+    for name, layer in layers_of(result, how.keep).items():
         weight = layer.weight
         assert isinstance(weight, Tensor)
         groups = how.groups if len(weight) % how.groups == 0 else 1
         parametrize.register_parametrization(layer, WEIGHT, Codebook(weight, by_layer.get(name, how.entries), groups))
-    return made
+    return result
 
 
 def baked(net: nn.Module) -> nn.Module:
     """A copy with plain weights, each one of its codebook's values."""
-    made = copy.deepcopy(net)
-    for layer in made.modules():
+    result = copy.deepcopy(net)
+    for layer in result.modules():
         if parametrize.is_parametrized(layer, WEIGHT):
             _bake(layer)
-    return made
+    return result
 
 
 def _bake(layer: nn.Module) -> None:

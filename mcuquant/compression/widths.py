@@ -25,8 +25,8 @@ def widths(scores: Mapping[str, Tensor], ratio: float, together: bool, multiple:
 
 def _width(own: Tensor, ratio: float, threshold: Tensor | None, multiple: int) -> int:
     above = len(own) * (1 - ratio) if threshold is None else float((own >= threshold).sum())
-    wanted = above if threshold is None else max(above, LEAST * len(own))
-    return min(len(own), max(multiple, round(wanted / multiple) * multiple))
+    ranking = above if threshold is None else max(above, LEAST * len(own))
+    return min(len(own), max(multiple, round(ranking / multiple) * multiple))
 
 
 def kept(one: Coupled, scores: Tensor, width: int) -> list[int]:

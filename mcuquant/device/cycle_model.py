@@ -108,13 +108,13 @@ def qemu_args(
     the regions whose reads are counted. Writes the request into a file beside `counts`. Raises ToolError where the
     firmware has no such function.
     """
-    found = functions(elf, windows)
-    missing = sorted(set(windows) - {f.name for f in found})
+    symbols = functions(elf, windows)
+    missing = sorted(set(windows) - {f.name for f in symbols})
     if missing:
         raise ToolError(f"{elf} has no function {', '.join(missing)}, whose cycles were to be counted")
     counts = counts.resolve()
     request = counts.with_name(counts.name + ".request")
-    request.write_text("\n".join(_request(elf, counts, cpu, flash, found, windows)) + "\n")
+    request.write_text("\n".join(_request(elf, counts, cpu, flash, symbols, windows)) + "\n")
     return ["-plugin", f"{_escaped(plugin.resolve())},config={_escaped(request)}"]
 
 
@@ -132,15 +132,15 @@ def _request(
     counts: Path,
     cpu: str,
     flash: Iterable[tuple[int, int]],
-    found: Sequence[Function],
+    symbols: Sequence[Function],
     windows: Sequence[str],
 ) -> list[str]:
     lines = [f"counts {counts}", f"core {_TABLES.get(cpu, 'none')}"]
     lines += [f"flash {origin:x} {size_bytes:x}" for origin, size_bytes in flash]
-    table = vectors(elf, found)
+    table = vectors(elf, symbols)
     if table:
         lines += [f"reset {table.reset:x}", *(f"handler {address:x}" for address in table.handlers)]
-    lines += [f"function {f.address:x} {f.size_bytes:x} {int(f.name in windows)} {_plain(f.name)}" for f in found]
+    lines += [f"function {f.address:x} {f.size_bytes:x} {int(f.name in windows)} {_plain(f.name)}" for f in symbols]
     return lines
 
 

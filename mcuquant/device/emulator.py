@@ -127,8 +127,8 @@ class Emulator:
             status = self._process.wait(_END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             return "QEMU is still running"
-        said = _gist((Path(self._folder.name) / "stderr").read_text(errors="replace"))
-        return f"QEMU ended with status {status}" + (f": {said}" if said else "")
+        message = _gist((Path(self._folder.name) / "stderr").read_text(errors="replace"))
+        return f"QEMU ended with status {status}" + (f": {message}" if message else "")
 
 
 def _gist(text: str) -> str:

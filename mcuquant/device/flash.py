@@ -47,11 +47,11 @@ def flash(board: Board, elf: Path, probe: str | None = None, found: Sequence[Plu
         raise BoardError(f"board {board.name} does not say how it is flashed; add [flashing] to its profile")
     method = _available(board)
     parts = segments(elf)
-    chosen = None
+    board_port = None
     if method not in ("pyocd", "uf2"):  # these find and choose for themselves
-        chosen = choose(board, probe, plugged() if found is None else found)
+        board_port = choose(board, probe, plugged() if found is None else found)
     with tempfile.TemporaryDirectory(prefix="mq-") as folder:
-        job = Job(board, elf, parts, probe, chosen, Path(folder))
+        job = Job(board, elf, parts, probe, board_port, Path(folder))
         return Flashed(method, sum(len(part.data) for part in parts), _METHODS[method](job))
 
 

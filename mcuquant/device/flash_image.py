@@ -36,12 +36,12 @@ def segments(elf: Path) -> tuple[Segment, ...]:
     try:
         with elf.open("rb") as file:
             loads = [s for s in ELFFile(file).iter_segments("PT_LOAD") if s["p_filesz"]]
-            found = [Segment(s["p_paddr"], s.data()) for s in loads]
+            image_segments = [Segment(s["p_paddr"], s.data()) for s in loads]
     except (OSError, ELFError) as error:
         raise ToolError(f"{elf} is not firmware that can be flashed: {error}") from error
-    if not found:
+    if not image_segments:
         raise ToolError(f"{elf} is not firmware that can be flashed: nothing in it is loaded")
-    return tuple(sorted(found, key=lambda s: s.address))
+    return tuple(sorted(image_segments, key=lambda s: s.address))
 
 
 def flat(parts: tuple[Segment, ...]) -> Segment:

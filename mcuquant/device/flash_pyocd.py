@@ -34,22 +34,23 @@ def run(job: Job) -> str:
     return f"read back through probe {probe} and equal"
 
 
-def _probe(job: Job, found: list[Any]) -> str:
+def _probe(job: Job, probes: list[Any]) -> str:
     """The unique id of the one to use; pyOCD would ask at the terminal."""
-    ids = sorted(str(probe.unique_id) for probe in found)
-    wanted = [i for i in ids if job.probe is None or job.probe.casefold() in i.casefold()]
+    ids = sorted(str(probe.unique_id) for probe in probes)
+    candidates = [i for i in ids if job.probe is None or job.probe.casefold() in i.casefold()]
     listed = ", ".join(ids)
-    if len(wanted) == 1 or job.probe in wanted:
-        chosen = job.probe if job.probe in wanted else wanted[0]
-        if sum(chosen.casefold() in i.casefold() for i in ids) == 1:
-            return chosen
-        raise job.error(f"probe {chosen} cannot be told from others: {listed}; unplug one", State.UNTOUCHED)
+    if len(candidates) == 1 or job.probe in candidates:
+        uid = job.probe if job.probe in candidates else candidates[0]
+        if sum(uid.casefold() in i.casefold() for i in ids) == 1:
+            return uid
+        raise job.error(f"probe {uid} cannot be told from others: {listed}; unplug one", State.UNTOUCHED)
     if not ids:
         raise job.error("no debug probe is plugged in, or none may be opened (on Linux: udev rules)", State.UNTOUCHED)
-    if not wanted:
+    if not candidates:
         raise job.error(f"no probe {job.probe!r} is plugged in, only {listed}", State.UNTOUCHED)
     raise job.error(
-        f"{len(wanted)} debug probes are plugged in: {', '.join(wanted)}; choose one with --probe", State.UNTOUCHED
+        f"{len(candidates)} debug probes are plugged in: {', '.join(candidates)}; choose one with --probe",
+        State.UNTOUCHED,
     )
 
 
@@ -63,9 +64,9 @@ def _first_wrong(target: Any, job: Job) -> int | None:
     """The first address whose byte is not the file's."""
     target.reset_and_halt()
     for part in job.parts:
-        found = bytes(target.read_memory_block8(part.address, len(part.data)))
-        if found != part.data:
-            return part.address + next(i for i, (a, b) in enumerate(zip(found, part.data, strict=False)) if a != b)
+        data = bytes(target.read_memory_block8(part.address, len(part.data)))
+        if data != part.data:
+            return part.address + next(i for i, (a, b) in enumerate(zip(data, part.data, strict=False)) if a != b)
     return None
 
 

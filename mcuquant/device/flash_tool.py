@@ -36,18 +36,18 @@ class Tool:
             status = _run([program, *self.arguments(job)], job.folder, log)
         except KeyboardInterrupt:
             raise job.error(f"{Path(program).name} was interrupted", self._state(_said(log))) from None
-        said = _said(log)
+        text = _said(log)
         name = Path(program).name
         if status is None:
-            raise job.error(f"{name} did not end within {TIMEOUT_S:g} s", self._state(said))
+            raise job.error(f"{name} did not end within {TIMEOUT_S:g} s", self._state(text))
         if status:
-            raise job.error(f"{name} failed with status {status}: {_gist(said)}", self._state(said))
-        if not re.search(self.verified, said):
-            raise job.error(f"{name} ended without verifying what it wrote: {_gist(said)}", State.UNVERIFIED)
+            raise job.error(f"{name} failed with status {status}: {_gist(text)}", self._state(text))
+        if not re.search(self.verified, text):
+            raise job.error(f"{name} ended without verifying what it wrote: {_gist(text)}", State.UNVERIFIED)
         return f"verified by {name}"
 
-    def _state(self, said: str) -> State:
-        return State.PARTIAL if re.search(self.begun, said) else State.UNTOUCHED
+    def _state(self, text: str) -> State:
+        return State.PARTIAL if re.search(self.begun, text) else State.UNTOUCHED
 
 
 def _run(command: list[str], folder: Path, log: Path) -> int | None:
@@ -71,13 +71,13 @@ def _interrupt_held() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    held: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    blocks: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: blocks.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if held:
+    if blocks:
         raise KeyboardInterrupt
 
 
@@ -96,9 +96,9 @@ def _said(log: Path) -> str:
     return log.read_text(errors="replace") if log.is_file() else ""
 
 
-def _gist(said: str) -> str:
+def _gist(text: str) -> str:
     """Lines that speak of an error, else the last one."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"error|fail|cannot|couldn't|no device", line, re.IGNORECASE)]
     return " / ".join((errors or lines)[-2:]) or "it printed nothing"
 

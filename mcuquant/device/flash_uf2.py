@@ -41,22 +41,22 @@ def _state(written: int) -> State:
 
 def _drive(job: Job) -> Path:
     if job.probe is not None:
-        chosen = Path(job.probe)
-        if not os.path.isfile(chosen / _INFO):
-            raise job.error(f"{chosen} is not the drive of a UF2 boot loader (no {_INFO})", State.UNTOUCHED)
-        return chosen
+        drive = Path(job.probe)
+        if not os.path.isfile(drive / _INFO):
+            raise job.error(f"{drive} is not the drive of a UF2 boot loader (no {_INFO})", State.UNTOUCHED)
+        return drive
     folders = {folder for pattern in DRIVES for folder in Path("/").glob(pattern[1:])}
-    found = sorted(folder for folder in folders if os.path.isfile(folder / _INFO))
-    if len(found) > 1:
-        listed = ", ".join(map(str, found))
-        raise job.error(f"{len(found)} UF2 drives are mounted: {listed}; choose one with --probe", State.UNTOUCHED)
-    if not found:
+    drives = sorted(folder for folder in folders if os.path.isfile(folder / _INFO))
+    if len(drives) > 1:
+        listed = ", ".join(map(str, drives))
+        raise job.error(f"{len(drives)} UF2 drives are mounted: {listed}; choose one with --probe", State.UNTOUCHED)
+    if not drives:
         raise job.error(
             "the drive of its boot loader is not mounted: hold BOOTSEL while plugging the board in, or name the "
             "drive's folder with --probe",
             State.UNTOUCHED,
         )
-    return found[0]
+    return drives[0]
 
 
 def _await_restart(job: Job, drive: Path) -> None:

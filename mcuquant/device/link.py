@@ -183,14 +183,14 @@ class Link:
 
     def _stream(self, samples: Sequence[bytes], per_request: int) -> Streamed:
         number = f"{secrets.randbits(32):08x}"
-        told: list[str] = []
+        decision_lines: list[str] = []
         for start in range(0, len(samples), per_request):
             part = samples[start : start + per_request]
             words = ("samples", number, start, len(part))
             reply, lines = self._talk.ask_told(*words, payload=b"".join(part), timeout_s=self._talk.timing.run_s)
-            told += lines
+            decision_lines += lines
         return Streamed(
-            reply.integer("samples"), reply.integer("inferences"), reply.integer("outputs", 16), tuple(told)
+            reply.integer("samples"), reply.integer("inferences"), reply.integer("outputs", 16), tuple(decision_lines)
         )
 
     def _memory(self) -> Memory:

@@ -96,8 +96,8 @@ def modelled(
     Cycles where the core's are modelled, else instructions, both exact for the instructions that ran.
     """
     counter = Counter.COUNTED_INSTRUCTIONS if window.total.cycles is None else Counter.MODELLED_CYCLES
-    found = [window.of(step) for step in steps]
-    rows = zip(layers, (0 if f is None else _count(f.total) for f in found), strict=True)
+    windows = [window.of(step) for step in steps]
+    rows = zip(layers, (0 if f is None else _count(f.total) for f in windows), strict=True)
     return Measurement(
         board=board.name,
         core=board.cpu,

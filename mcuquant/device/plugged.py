@@ -26,12 +26,12 @@ class Plugged:
 
 def plugged() -> tuple[Plugged, ...]:
     """Every USB serial port of this machine, by name."""
-    found = [
+    ports = [
         Plugged(p.device, Usb(p.vid, p.pid), p.serial_number or "", p.description or "")
         for p in list_ports.comports()
         if p.vid is not None and p.pid is not None
     ]
-    return tuple(sorted(found, key=lambda p: p.port))
+    return tuple(sorted(ports, key=lambda p: p.port))
 
 
 def profiles(one: Plugged, boards: Iterable[Board]) -> tuple[str, ...]:
@@ -39,21 +39,21 @@ def profiles(one: Plugged, boards: Iterable[Board]) -> tuple[str, ...]:
     return tuple(board.name for board in boards if board.usb == one.usb)
 
 
-def choose(board: Board, probe: str | None, found: Sequence[Plugged]) -> Plugged | None:
+def choose(board: Board, probe: str | None, ports: Sequence[Plugged]) -> Plugged | None:
     """The one of `found` that is `board`: that with `probe` in its serial number, or the only one there.
 
     None when none is plugged in; DeviceError when there are several to choose from, or none of that number.
     """
     if board.usb is None:
         return None
-    alike = [one for one in found if one.usb == board.usb]
-    wanted = [one for one in alike if probe is None or probe.casefold() in one.serial.casefold()]
-    if len(wanted) == 1:
-        return wanted[0]
-    usb, listed = f"{board.usb.vid:04x}:{board.usb.pid:04x}", ", ".join(map(str, wanted or alike))
-    if wanted:
+    alike = [one for one in ports if one.usb == board.usb]
+    candidates = [one for one in alike if probe is None or probe.casefold() in one.serial.casefold()]
+    if len(candidates) == 1:
+        return candidates[0]
+    usb, listed = f"{board.usb.vid:04x}:{board.usb.pid:04x}", ", ".join(map(str, candidates or alike))
+    if candidates:
         raise DeviceError(
-            f"{board.name}: {len(wanted)} boards of its USB id ({usb}) are plugged in: {listed}; "
+            f"{board.name}: {len(candidates)} boards of its USB id ({usb}) are plugged in: {listed}; "
             "choose one with --probe"
         )
     if alike:

@@ -182,14 +182,14 @@ _CONNECT_TIMEOUT_S = 5.0
 
 
 def _connected(name: str, connect: Callable[[socket.socket], None], family: socket.AddressFamily) -> socket.socket:
-    made = socket.socket(family)
-    made.settimeout(_CONNECT_TIMEOUT_S)
+    connection = socket.socket(family)
+    connection.settimeout(_CONNECT_TIMEOUT_S)
     try:
-        connect(made)
+        connect(connection)
     except OSError as error:
-        made.close()
+        connection.close()
         raise _not_opened(name, error) from error
-    return made
+    return connection
 
 
 def read_until_silent(transport: Transport, silence_s: float, limit_s: float) -> bytes:

@@ -53,12 +53,12 @@ class Reply:
 def parse_reply(line: bytes) -> Reply | None:
     """The reply that ends `line` (without its end), or None. What stands before it in the line is not looked at."""
     start = line.rfind(b"mq #")
-    found = _REPLY.fullmatch(line, start) if start >= 0 else None
-    if found is None or zlib.crc32(line[start : found.start(4) - 2]) != int(found[4], 16):
+    match = _REPLY.fullmatch(line, start) if start >= 0 else None
+    if match is None or zlib.crc32(line[start : match.start(4) - 2]) != int(match[4], 16):
         return None
-    pairs = (word.split("=", 1) for word in found[3].decode("ascii", "replace").split())
-    status = found[2].decode("ascii")
-    return Reply(int(found[1], 16), status.partition(" ")[2], dict(pairs), int(found[4], 16))
+    pairs = (word.split("=", 1) for word in match[3].decode("ascii", "replace").split())
+    status = match[2].decode("ascii")
+    return Reply(int(match[1], 16), status.partition(" ")[2], dict(pairs), int(match[4], 16))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,11 @@ def sizes(path: Path, origin: int, end: int) -> Mapping[str, int]:
     What the linker left out counts nothing; padding between sections belongs to no file. ToolError when `path` is not
     a linker's map.
     """
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for file, address, size in _placed(path):
         if size and origin <= address < end:
-            found[file] = found.get(file, 0) + size
-    return found
+            sizes[file] = sizes.get(file, 0) + size
+    return sizes
 
 
 def network_bytes(path: Path, origin: int, end: int) -> int:
@@ -42,6 +42,6 @@ def _placed(path: Path) -> Iterator[tuple[str, int, int]]:
     _, begin, rest = text.partition(_BEGIN)
     if not begin:
         raise ToolError(f"{path} is not a map of GNU ld: it has no line {_BEGIN.strip()!r}")
-    for found in _PLACED.finditer(rest):
-        if not found["section"].startswith(_NOT_LOADED):
-            yield found["file"], int(found["address"], 16), int(found["size"], 16)
+    for match in _PLACED.finditer(rest):
+        if not match["section"].startswith(_NOT_LOADED):
+            yield match["file"], int(match["address"], 16), int(match["size"], 16)

@@ -66,7 +66,7 @@ def _called_by_name(binary: Path, prefix: str, objdump: str) -> Iterator[int]:
         raise ToolError(f"{objdump} cannot read {binary}: {done.stderr.strip()}")
     # Linkers add to a name: a suffix where two files have it, a veneer where the call is far.
     step = re.compile(rf"<(?:__)?{re.escape(prefix)}_step_(\d+)(?:\.[\w.]+)?(?:_veneer|_from_thumb)?>")
-    return (int(found) for found in step.findall(done.stdout))
+    return (int(number) for number in step.findall(done.stdout))
 
 
 def _in_table(binary: Path, prefix: str) -> Iterator[int]:

@@ -48,12 +48,12 @@ def functions(elf: Path, preferred: Collection[str] = ()) -> list[Function]:
     return _with_sizes([Function(rank[2], address, size) for address, (rank, size) in sorted(best.items())])
 
 
-def vectors(elf: Path, found: Sequence[Function]) -> Vectors | None:
+def vectors(elf: Path, symbols: Sequence[Function]) -> Vectors | None:
     """The vector table at the lowest address loaded; None for firmware that does not begin with one.
 
     It ends at the first word that is neither zero nor the address of a function.
     """
-    starts = {f.address | 1 for f in found}
+    starts = {f.address | 1 for f in symbols}
     words = _first_words(elf)
     if len(words) < 2 or words[1] not in starts:
         return None
@@ -84,8 +84,9 @@ def _parsed(file: BinaryIO, elf: Path) -> ELFFile:
         raise ToolError(f"{elf} is not an ELF file: {error}") from error
 
 
-def _with_sizes(found: list[Function]) -> list[Function]:
-    ends = [f.address for f in found[1:]] + [1 << 32]
+def _with_sizes(symbols: list[Function]) -> list[Function]:
+    ends = [f.address for f in symbols[1:]] + [1 << 32]
     return [
-        f if f.size_bytes else Function(f.name, f.address, end - f.address) for f, end in zip(found, ends, strict=True)
+        f if f.size_bytes else Function(f.name, f.address, end - f.address)
+        for f, end in zip(symbols, ends, strict=True)
     ]

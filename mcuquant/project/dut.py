@@ -103,10 +103,10 @@ class Dut:
         samples = check_inputs(self.project.inputs, inputs)
         self.link.load([x[0].tobytes() for x in samples])
         layers = self.project.manifest["layers"]
-        found = [self.link.step(i).outputs for i in range(len(layers))]
+        results = [self.link.step(i).outputs for i in range(len(layers))]
         return tuple(
             np.frombuffer(b"".join(outputs), DType(layer["dtype"]).numpy)
-            for layer, outputs in zip(layers, found, strict=True)
+            for layer, outputs in zip(layers, results, strict=True)
         )
 
     def bench(self, runs: int = 3) -> Measurement:
@@ -149,12 +149,12 @@ class Dut:
             runs=runs,
         )
 
-    def _check_answer(self, found: Run) -> None:
+    def _check_answer(self, run: Run) -> None:
         expected = self.project.seeded_crc
-        if found.crc != expected:
+        if run.crc != expected:
             project, port = self.project, "" if self._port is None else f" --port {self._port}"
             raise DeviceError(
-                f"{project.board.name}: the outputs of the timed inference have CRC-32 {found.crc:08x}, the "
+                f"{project.board.name}: the outputs of the timed inference have CRC-32 {run.crc:08x}, the "
                 f"interpreter's {expected:08x}; a wrong answer has no time. The first layer that differs: "
                 f"mcuquant validate {project.directory} --layers{port}"
             )
@@ -185,9 +185,9 @@ class Dut:
 
     def _check_interface(self, info: DeviceInfo) -> None:
         expected = [p.nbytes for p in self.project.inputs], [p.nbytes for p in self.project.outputs]
-        found = [t.nbytes for t in info.inputs], [t.nbytes for t in info.outputs]
-        if found != expected:
-            raise DeviceError(f"the board's network has inputs and outputs of {found} bytes, the project's {expected}")
+        sizes = [t.nbytes for t in info.inputs], [t.nbytes for t in info.outputs]
+        if sizes != expected:
+            raise DeviceError(f"the board's network has inputs and outputs of {sizes} bytes, the project's {expected}")
 
 
 def _layer(row: dict[str, object]) -> Layer:

@@ -18,11 +18,11 @@ BENCH_SEED = 1
 def seeded_arrays(graph: Graph, seed: int) -> list[Array]:
     """The inputs of `graph` that a board makes from `seed`."""
     tensors = [graph[i] for i in graph.inputs]
-    raw, found = seeded_input(seed, [TensorInfo(t.dtype.value, t.nbytes) for t in tensors]), []
+    raw, arrays = seeded_input(seed, [TensorInfo(t.dtype.value, t.nbytes) for t in tensors]), []
     for t in tensors:
         part, raw = raw[: t.nbytes], raw[t.nbytes :]
-        found.append(np.frombuffer(part, t.dtype.numpy).reshape(t.shape))
-    return found
+        arrays.append(np.frombuffer(part, t.dtype.numpy).reshape(t.shape))
+    return arrays
 
 
 def answer(graph: Graph, seed: int = BENCH_SEED) -> dict[str, Any]:

@@ -37,28 +37,28 @@ class Change:
 
 def tolerance_of(text: str) -> float:
     """ "2%" or "2.5 %" → 0.02, 0.025. OutputError for anything else: a bare 2 could be either."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text.strip())
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text.strip())
+    if match is None:
         raise OutputError(f"tolerance {text!r} is not a percentage; write it like 2% or 0.5%")
-    return float(found[1]) / 100
+    return float(match[1]) / 100
 
 
 def load_measurement(path: Path) -> Mapping[str, Any]:
     """What `mcuquant bench DIR --json FILE` wrote. OutputError for anything else."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        measurement = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OutputError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise OutputError(f"{path} is not JSON: {error}") from error
     needed = (*_SAME, *_SIZES, "latency_us", "layers")
-    missing = [key for key in needed if not isinstance(found, dict) or key not in found]
+    missing = [key for key in needed if not isinstance(measurement, dict) or key not in measurement]
     if missing:
         raise OutputError(
             f"{path} is not a measurement: it has no {missing[0]!r}; make one: mcuquant bench DIR --json {path}"
         )
-    assert isinstance(found, dict)
-    return found
+    assert isinstance(measurement, dict)
+    return measurement
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], any_network: bool = False) -> tuple[Change, ...]:
@@ -69,8 +69,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], any_network: bool = 
     """
     for key in _SAME:
         if old[key] != new[key]:
-            found = f"{old[key]!r} and {new[key]!r}"
-            raise OutputError(f"the measurements differ in their {key}: {found}; nothing to compare")
+            values = f"{old[key]!r} and {new[key]!r}"
+            raise OutputError(f"the measurements differ in their {key}: {values}; nothing to compare")
     structures = {m["structure_digest"] for m in (old, new) if m.get("structure_digest")}
     if not any_network and len(structures) == 2:
         raise OutputError(

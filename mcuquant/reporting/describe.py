@@ -20,7 +20,7 @@ ARENA = "planned"
 FLASH = "constants, without code"
 
 
-def describe(graph: Graph, board: Board, wanted: Goal | None = None) -> Mapping[str, Any]:
+def describe(graph: Graph, board: Board, plan_goal: Goal | None = None) -> Mapping[str, Any]:
     """Layers and sizes of a network as it would be on a board.
 
     A float network is planned as the int8 network it will become: sizes do not depend on the values of a calibration.
@@ -34,7 +34,7 @@ def describe(graph: Graph, board: Board, wanted: Goal | None = None) -> Mapping[
     graph (its text).
     """
     integers = as_integers(graph)
-    steps = plan(integers, board.core, wanted or goal(integers, board))
+    steps = plan(integers, board.core, plan_goal or goal(integers, board))
     as_int8 = ", as int8" if graph.is_float else ""
     return {
         "title": graph.name,

@@ -98,11 +98,11 @@ def details_of(graph: Graph, plan: Plan, source: Graph | None = None, snr: Seque
 def load_details(path: Path) -> Details:
     """What `compile` wrote. OutputError for anything else."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        table = json.loads(path.read_text(encoding="utf-8"))
         return Details(
-            tuple(Place(**{**row, "shape": tuple(row["shape"])}) for row in found["places"]),
-            tuple(_loaded_weights(row) for row in found["weights"]),
-            tuple(Sensitivity(**row) for row in found["sensitivity"]),
+            tuple(Place(**{**row, "shape": tuple(row["shape"])}) for row in table["places"]),
+            tuple(_loaded_weights(row) for row in table["weights"]),
+            tuple(Sensitivity(**row) for row in table["sensitivity"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(f"{path} cannot be read as what compile writes: compile the project again") from error
@@ -147,13 +147,13 @@ def _lifetimes(plan: Plan) -> dict[int, tuple[int, int]]:
 
 def _weights(plan: Plan, source: Graph | None) -> Iterator[WeightHistogram]:
     """An operation of `source` is the counterpart of the one with its output, or of the convolution inside."""
-    graph, made = plan.graph, {} if source is None else {op.output: op for op in source.ops}
+    graph, counterparts = plan.graph, {} if source is None else {op.output: op for op in source.ops}
     for i, step in enumerate(plan.steps):
         op = graph.ops[step.op_index]
         w = _constant(graph, op)
         if w is None:
             continue
-        counterpart = made.get(op.inner[0] if op.inner else op.output)
+        counterpart = counterparts.get(op.inner[0] if op.inner else op.output)
         before = None if source is None or counterpart is None else _constant(source, counterpart)
         yield _histograms(i, graph.out(op).name, op.kind, w, before)
 

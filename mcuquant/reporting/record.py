@@ -55,12 +55,12 @@ def records_text(records: Iterable[Record]) -> str:
 def load_records(path: Path) -> tuple[Record, ...]:
     """The records of a file. OutputError, with the place, for anything else."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OutputError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise OutputError(f"{path} is not JSON: {error}") from error
-    rows = found.get("records") if isinstance(found, dict) else None
+    rows = table.get("records") if isinstance(table, dict) else None
     if not isinstance(rows, list):
         raise OutputError(f'{path} holds no records; expected {{"records": [...]}}, as compress and search write it')
     return tuple(_record(row, f"{path}, record {i}") for i, row in enumerate(rows))

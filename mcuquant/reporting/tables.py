@@ -44,79 +44,79 @@ def shape_text(shape: Sequence[int]) -> str:
 
 def table(*columns: str, title: str | None = None) -> Table:
     """An empty table; a column whose name begins with > is aligned to the right, with * it gives way to the others."""
-    made = Table(
+    grid = Table(
         box=box.SIMPLE_HEAD, show_edge=False, title=title, title_justify="left", title_style="bold", pad_edge=False
     )
     for column in columns:
         if column.startswith(">"):
-            made.add_column(column[1:], justify="right", no_wrap=True)
+            grid.add_column(column[1:], justify="right", no_wrap=True)
         elif column.startswith("*"):
-            made.add_column(column[1:], overflow="ellipsis")
+            grid.add_column(column[1:], overflow="ellipsis")
         else:
-            made.add_column(column, overflow="fold")
-    return made
+            grid.add_column(column, overflow="fold")
+    return grid
 
 
 def memory_table(board: Board, flash_bytes: int, ram_bytes: int, arena_bytes: int) -> Table:
     """Flash and RAM used against the board's limits; the arena is part of the RAM."""
-    made = table("memory", ">used", ">limit", ">share")
+    grid = table("memory", ">used", ">limit", ">share")
     rows = (("flash", flash_bytes, board.flash), ("RAM", ram_bytes, board.ram))
     for name, used, region in rows:
-        made.add_row(name, bytes_text(used), bytes_text(region.bytes), share_text(used, region.bytes))
-    made.add_row("  of it arena", bytes_text(arena_bytes), "", "")
-    return made
+        grid.add_row(name, bytes_text(used), bytes_text(region.bytes), share_text(used, region.bytes))
+    grid.add_row("  of it arena", bytes_text(arena_bytes), "", "")
+    return grid
 
 
 def accuracy_table(rows: Iterable[tuple[str, int, float]]) -> Table:
     """Who answered, about how many samples, and the part (0 to 1) of right answers."""
-    made = table("network", ">windows", ">right")
+    grid = table("network", ">windows", ">right")
     for name, count, part in rows:
-        made.add_row(name, f"{count:,}", f"{100 * part:.2f} %")
-    return made
+        grid.add_row(name, f"{count:,}", f"{100 * part:.2f} %")
+    return grid
 
 
 def decision_table(decisions: Iterable[Decision]) -> Table:
     """One row a decision; a dash where no score reached the threshold."""
-    made = table(">#", ">sample", ">class", ">score", ">stored")
+    grid = table(">#", ">sample", ">class", ">score", ">stored")
     for d in decisions:
         label = "-" if d.label is None else str(d.label)
-        made.add_row(str(d.number), f"{d.sample:,}", label, f"{d.score:.3f}", str(d.stored))
-    return made
+        grid.add_row(str(d.number), f"{d.sample:,}", label, f"{d.score:.3f}", str(d.stored))
+    return grid
 
 
 def records_table(records: Iterable[Record]) -> Table:
     """Networks one a row: accuracy, MACs, weights, cycles, and flash and RAM of the firmware where there is one."""
-    made = table("*network", ">right", ">MACs", ">weights", ">cycles", ">flash", ">RAM")
+    grid = table("*network", ">right", ">MACs", ">weights", ">cycles", ">flash", ">RAM")
     for r in records:
         right = "-" if r.accuracy is None else f"{100 * r.accuracy:.2f} %"
         counts = (r.macs, r.weight_bytes, r.cycles, r.flash_bytes, r.ram_bytes)
-        made.add_row(r.label, right, *("-" if n is None else f"{n:,}" for n in counts))
-    return made
+        grid.add_row(r.label, right, *("-" if n is None else f"{n:,}" for n in counts))
+    return grid
 
 
 def layer_table(layers: Iterable[Mapping[str, Any]]) -> Table:
     """Layers as `describe` lists them: name, op, output, MACs and their share, weights."""
     rows = list(layers)
     total = sum(row["macs"] for row in rows)
-    made = table(">#", "*layer", "op", "output", ">MACs", ">share", ">weights")
+    grid = table(">#", "*layer", "op", "output", ">MACs", ">share", ">weights")
     for i, row in enumerate(rows):
         output = f"{shape_text(row['shape'])} {row['dtype']}"
         counts = (f"{row['macs']:,}", share_text(row["macs"], total), f"{row['weights']:,}")
-        made.add_row(str(i), clip(row["name"]), row["op"], output, *counts)
-    return made
+        grid.add_row(str(i), clip(row["name"]), row["op"], output, *counts)
+    return grid
 
 
 def kernel_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """The kernel of each layer, marked, among those that are better than it in something: cycles, flash or scratch."""
-    made = table(">#", "op", "", "kernel", ">cycles", ">constants", ">code", ">scratch")
+    grid = table(">#", "op", "", "kernel", ">cycles", ">constants", ">code", ">scratch")
     for row in rows:
         head = (str(row["layer"]), row["op"])
         for option in filter(_is_worth_a_line(row["options"]), row["options"]):
             name = option["kernel"] + (f", {option['note']}" if option["note"] else "")
             sizes = (f"{option[key]:,}" for key in ("cycles", "constant_bytes", "code_bytes", "scratch_bytes"))
-            made.add_row(*head, "*" if option["is_chosen"] else "", name, *sizes)
+            grid.add_row(*head, "*" if option["is_chosen"] else "", name, *sizes)
             head = ("", "")
-    return made
+    return grid
 
 
 def _is_worth_a_line(options: Sequence[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], bool]:
@@ -137,12 +137,12 @@ def _is_worth_a_line(options: Sequence[Mapping[str, Any]]) -> Callable[[Mapping[
 
 def quantization_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """Scale and zero point of each activation, the inputs first; bits and scales of each layer's weights."""
-    made = table(">#", "output of", ">scale", ">zero point", ">weights", "their scale", ">scales")
+    grid = table(">#", "output of", ">scale", ">zero point", ">weights", "their scale", ">scales")
     for row in rows:
         real = ("", "") if row["scale"] is None else (f"{row['scale']:.6g}", str(row["zero_point"]))
         index = "" if row["layer"] is None else str(row["layer"])
-        made.add_row(index, row["op"] or f"input {clip(row['name'])}", *real, *_weights_text(row))
-    return made
+        grid.add_row(index, row["op"] or f"input {clip(row['name'])}", *real, *_weights_text(row))
+    return grid
 
 
 def _weights_text(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -174,13 +174,13 @@ def snr_table(rows: Iterable[LayerSnr]) -> Table:
     """
     layers = list(rows)
     worst = min((row.effect_db for row in layers), default=0.0)
-    made = table(">#", "*layer", "*op", "shape", ">alone", ">so far", ">on outputs", "")
+    grid = table(">#", "*layer", "*op", "shape", ">alone", ">so far", ">on outputs", "")
     for row in layers:
         mark = "<- matters most" if row.effect_db == worst else ""
         decibels = (db_text(row.own_db), db_text(row.cumulative_db), db_text(row.effect_db))
         index = str(row.index) if row.index >= 0 else ""
-        made.add_row(index, row.name, row.op, shape_text(row.shape), *decibels, mark)
-    return made
+        grid.add_row(index, row.name, row.op, shape_text(row.shape), *decibels, mark)
+    return grid
 
 
 def db_text(db: float) -> str:
@@ -189,20 +189,20 @@ def db_text(db: float) -> str:
 
 def quantizers_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """Each quantizer at each number of bits: right answers, distance to the float network, flash, cycles."""
-    made = table("weights by", "formula", ">bits", ">right", ">outputs", ">constants", ">cycles")
+    grid = table("weights by", "formula", ">bits", ">right", ">outputs", ">constants", ">cycles")
     for row in rows:
         right = "" if row["right"] is None else f"{100 * row['right']:.1f} %"
         sizes = (bytes_text(row["flash_bytes"]), f"{row['cycles']:,}")
-        made.add_row(row["quantizer"], row["formula"], str(row["bits"]), right, db_text(row["output_db"]), *sizes)
-    return made
+        grid.add_row(row["quantizer"], row["formula"], str(row["bits"]), right, db_text(row["output_db"]), *sizes)
+    return grid
 
 
 def boards_table(boards: Iterable[Board]) -> Table:
-    made = table("board", "core", ">clock", ">flash", ">RAM", "tried")
+    grid = table("board", "core", ">clock", ">flash", ">RAM", "tried")
     for b in boards:
         sizes = (size_text(b.flash.bytes), size_text(b.ram.bytes))
-        made.add_row(b.name, core_text(b), hz_text(b.clock_hz), *sizes, verified_text(b))
-    return made
+        grid.add_row(b.name, core_text(b), hz_text(b.clock_hz), *sizes, verified_text(b))
+    return grid
 
 
 def core_text(board: Board) -> str:
@@ -223,10 +223,10 @@ def verified_text(board: Board) -> str:
 
 def board_details(board: Board) -> Table:
     """Everything a profile says, and what follows from it."""
-    made = Table(box=None, show_header=False, pad_edge=False)
+    grid = Table(box=None, show_header=False, pad_edge=False)
     for name, value in _board_facts(board):
-        made.add_row(name, value)
-    return made
+        grid.add_row(name, value)
+    return grid
 
 
 def _board_facts(board: Board) -> Iterable[tuple[str, str]]:

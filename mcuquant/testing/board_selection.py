@@ -76,14 +76,14 @@ def load_map(path: Path) -> tuple[Row, ...]:
     except ImportError as error:
         raise ToolError("hardware maps are YAML: pip install pyyaml") from error
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BoardError(f"{path}: the hardware map cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BoardError(f"{path}: the hardware map is not YAML: {error}") from error
-    if not isinstance(found, list):
-        raise BoardError(f"{path}: a hardware map is a list of boards, found {type(found).__name__}")
-    return tuple(_row(path, i, row) for i, row in enumerate(found))
+    if not isinstance(rows, list):
+        raise BoardError(f"{path}: a hardware map is a list of boards, found {type(rows).__name__}")
+    return tuple(_row(path, i, row) for i, row in enumerate(rows))
 
 
 def _row(path: Path, i: int, row: Any) -> Row:
@@ -103,7 +103,7 @@ def _row(path: Path, i: int, row: Any) -> Row:
     return Row(row["connected"], ident, platform, product, runner, port, baud)
 
 
-def board_name(wish: Wish, found: Sequence[Plugged]) -> str:
+def board_name(wish: Wish, ports: Sequence[Plugged]) -> str:
     """The board that is meant, before there is firmware for one; the emulated default where nothing says otherwise."""
     if wish.board or wish.variable:
         return str(wish.board or wish.variable)
@@ -111,7 +111,7 @@ def board_name(wish: Wish, found: Sequence[Plugged]) -> str:
     if connected:
         return _only(connected, f"{wish.map_name} lists several boards")
     known = [load_board(name) for name in board_names()]
-    plugged = sorted({name for one in found for name in profiles(one, known)})
+    plugged = sorted({name for one in ports for name in profiles(one, known)})
     return _only(plugged, "several profiles match what is plugged in") if plugged else DEFAULT_BOARD
 
 
@@ -121,14 +121,14 @@ def _only(names: list[str], why: str) -> str:
     return names[0]
 
 
-def select(board: Board, wish: Wish, found: Sequence[Plugged]) -> Selected:
+def select(board: Board, wish: Wish, ports: Sequence[Plugged]) -> Selected:
     """How to reach `board`, for which the firmware is.
 
     BoardError when the user meant another board or several would do, NoBoardError when it is not there.
     """
-    for said, by in ((wish.board, "--mq-board"), (wish.variable if not wish.board else None, VARIABLE)):
-        if said and _name(said) != board.name:
-            raise BoardError(f"{by} says {said}, but the firmware is for {board.name}; compile it for {said}")
+    for name, by in ((wish.board, "--mq-board"), (wish.variable if not wish.board else None, VARIABLE)):
+        if name and _name(name) != board.name:
+            raise BoardError(f"{by} says {name}, but the firmware is for {board.name}; compile it for {name}")
     if wish.port:
         return Selected(wish.port, wish.probe, None, "--mq-port")
     if board.is_emulated:
@@ -136,7 +136,7 @@ def select(board: Board, wish: Wish, found: Sequence[Plugged]) -> Selected:
         return Selected(None, None, None, "emulated")
     if (row := _mapped(board, wish)) is not None:
         return Selected(row.serial, row.id or wish.probe, row.baud, wish.map_name)
-    one = choose(board, wish.probe, found)
+    one = choose(board, wish.probe, ports)
     if one is None:
         raise NoBoardError(f"no {board.name} is plugged in, and no --mq-port or hardware map names one")
     return Selected(one.port, one.serial or None, None, "--mq-probe" if wish.probe else "the only one plugged in")

@@ -58,10 +58,10 @@ class Oracle:
             raise _mismatch(project, f"{sum(count for _, count in layers)} operations", f"{len(ops)}")
         tensors = []
         for i, (layer, count) in enumerate(layers):
-            made, ops = ops[:count], ops[count:]
-            if _declared(layer) != _made(graph, made):
-                raise _mismatch(project, f"step {i} as {_declared(layer)}", f"{_made(graph, made)}")
-            tensors.append(made[-1].output)
+            calls, ops = ops[:count], ops[count:]
+            if _declared(layer) != _made(graph, calls):
+                raise _mismatch(project, f"step {i} as {_declared(layer)}", f"{_made(graph, calls)}")
+            tensors.append(calls[-1].output)
         return cls(graph, tuple(tensors), sum(count > 1 for _, count in layers))
 
     def steps(self, sample: Sequence[Array]) -> tuple[Array, ...]:

@@ -52,9 +52,9 @@ class TestDut:
 
     def bench(self) -> Measurement:
         """Time the network; it goes into the record of the test."""
-        made = self.dut.bench()
-        self.measurements.append(made)
-        return made
+        measurement = self.dut.bench()
+        self.measurements.append(measurement)
+        return measurement
 
     def reset(self) -> None:
         """Restart the board by software, and greet it again."""
@@ -63,37 +63,37 @@ class TestDut:
     def expect_equal(self, inputs: Array | tuple[Array, ...], expected: Array | tuple[Array, ...]) -> None:
         """AssertionError with the first differing elements of both sides unless every output is as expected."""
         __tracebackhide__ = True  # pytest then shows the line of the test
-        found = self.run(*(inputs if isinstance(inputs, tuple) else (inputs,)))
-        ours = found if isinstance(found, tuple) else (found,)
+        outputs = self.run(*(inputs if isinstance(inputs, tuple) else (inputs,)))
+        ours = outputs if isinstance(outputs, tuple) else (outputs,)
         theirs = expected if isinstance(expected, tuple) else (expected,)
         if not all(len(x) for x in ours):
             raise AssertionError("expect_equal was given 0 samples: nothing was compared")
         if len(ours) != len(theirs):
             raise AssertionError(f"the network has {len(ours)} outputs, {len(theirs)} were expected")
         for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
-            told = difference(a, np.asarray(b))
-            if told:
-                raise AssertionError(f"{self.project.board.name}, output {i}: {told}")
+            text = difference(a, np.asarray(b))
+            if text:
+                raise AssertionError(f"{self.project.board.name}, output {i}: {text}")
 
     def expect_node(self, raw: Array) -> NodeRun:
         """AssertionError with the first difference unless a node decides as this computer does; else what it did."""
         __tracebackhide__ = True
-        made = self.dut.run_node(raw)
-        told = node_difference(made, self.project.run_node(raw))
-        if told:
-            raise AssertionError(f"{self.project.board.name}: {told}")
-        return made
+        node_run = self.dut.run_node(raw)
+        text = node_difference(node_run, self.project.run_node(raw))
+        if text:
+            raise AssertionError(f"{self.project.board.name}: {text}")
+        return node_run
 
     def expect_latency(self, max_us: float) -> Measurement:
         """AssertionError with both sides when one inference takes longer; else the measurement."""
         __tracebackhide__ = True
-        made = self.bench()
-        if made.latency_us > max_us:
+        measurement = self.bench()
+        if measurement.latency_us > max_us:
             raise AssertionError(
-                f"one inference takes {made.latency_us:,.1f} µs on {made.board} ({made.latency_source}), "
-                f"at most {max_us:,.1f} µs were expected"
+                f"one inference takes {measurement.latency_us:,.1f} µs on {measurement.board} "
+                f"({measurement.latency_source}), at most {max_us:,.1f} µs were expected"
             )
-        return made
+        return measurement
 
     def expect_cycles(self, max_cycles: int) -> Measurement:
         """AssertionError with both sides when one inference takes more; else the measurement.
@@ -138,7 +138,7 @@ class TestDut:
             "probe": self.selected.probe,
             "selected_by": self.selected.source,
             "flashed": self.flashed,
-            "measurements": [made.to_json() for made in self.measurements],
+            "measurements": [measurement.to_json() for measurement in self.measurements],
         }
 
 

@@ -204,7 +204,7 @@ def test_without_a_network_the_command_to_run_is_said(monkeypatch: pytest.Monkey
     with pytest.raises(ToolError) as error:
         data.find_file()
     assert str(error.value) == (
-        "the demo's recordings could not be downloaded (ERROR: no route to host); when there is a network, "
+        "the demo's recordings could not be downloaded (ERROR: no route to host); with a network, "
         "run: python3 -m pip install --no-deps seglearn==1.2.5"
     )
 

@@ -59,5 +59,5 @@ def style_of(op: str) -> str:
 
 def kinds_legend(ops: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """The colours in use and what they are of."""
-    found = [(style, op) for op, style in KINDS.items() if op in ops]
-    return (*found, (OTHER, "other")) if any(op not in KINDS for op in ops) else tuple(found)
+    styles = [(style, op) for op, style in KINDS.items() if op in ops]
+    return (*styles, (OTHER, "other")) if any(op not in KINDS for op in ops) else tuple(styles)

@@ -46,7 +46,7 @@ class Build:
         manifest = self.project.manifest
         built = manifest.get("firmware", {})
         validation = validation_of(self.project)
-        made = Record(
+        record = Record(
             label=f"{manifest['title']} ({self.project.directory.name})",
             weight_bytes=manifest["constant_bytes"],
             macs=manifest["macs"],
@@ -54,12 +54,12 @@ class Build:
             ram_bytes=built.get("ram_bytes"),
             board=self.project.board.name,
         )
-        made = next((r for r in self.records if is_of(made, r)), made)
+        record = next((r for r in self.records if is_of(record, r)), record)
         if self.measured is not None and "cycles" in self.measured:
-            made = replace(made, cycles=self.measured["cycles"], cycles_source=self.measured["counter"])
+            record = replace(record, cycles=self.measured["cycles"], cycles_source=self.measured["counter"])
         if validation is not None:
-            made = replace(made, accuracy=validation["accuracy"], accuracy_source=validation["source"])
-        return made
+            record = replace(record, accuracy=validation["accuracy"], accuracy_source=validation["source"])
+        return record
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -78,9 +78,9 @@ def measured_before(project: Project) -> Mapping[str, Any] | None:
     path = project.directory / BENCH
     if not path.is_file():
         return None
-    found = load_measurement(path)
+    measurement = load_measurement(path)
     built = project.manifest.get("firmware", {})
-    return found if found.get("digest") == built.get("digest") else None
+    return measurement if measurement.get("digest") == built.get("digest") else None
 
 
 def validation_of(project: Project) -> Mapping[str, Any] | None:
@@ -89,8 +89,8 @@ def validation_of(project: Project) -> Mapping[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        accuracy, source, digest = float(found["accuracy"]), str(found["source"]), found["digest"]
+        validation = json.loads(path.read_text(encoding="utf-8"))
+        accuracy, source, digest = float(validation["accuracy"]), str(validation["source"]), validation["digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
             f"{path} is not what mcuquant validate --json writes; remove it, or validate again"
