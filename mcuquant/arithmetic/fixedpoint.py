@@ -209,6 +209,34 @@ def leading_zeros32(x: Ints) -> IntArray:
     return 32 - np.asarray(bits, np.int64)
 
 
+_SQRT_HALF, _FOURTH_ROOT_OF_HALF, _LOG_2 = 1518500250, 1805811301, 1488522236  # Q0.31
+_LOG_QUARTER = 1 << 23  # 1/4, Q6.25
+_LOG_POLYNOMIAL = (117049297, 127690142, 1057819769, 638450708)  # TFLite's alpha_n, alpha_d, alpha_i, alpha_f
+
+
+def log_from_one(x: Ints, integer_bits: int) -> IntArray:
+    """log(x) as Q5.26 for x >= 1; TFLite's log_x_for_x_greater_than_or_equal_to_1.
+
+    x times a power of two, or that times sqrt(1/2), lies between sqrt(1/2) and 1 / sqrt(2) of a fourth root of 1/2.
+    """
+    x, mul = as_int64(x), rounding_doubling_high_mul
+    headroom = leading_zeros32(x) - 1
+    r_a = np.minimum(mul(x << headroom, _SQRT_HALF) << 1, INT32_MAX)
+    power_a = ((integer_bits - 1 - headroom) << 25) + _LOG_QUARTER
+    headroom_b = leading_zeros32(mul(x, _SQRT_HALF)) - 1
+    r_b = np.minimum(x << headroom_b, INT32_MAX)
+    power_b = ((integer_bits - headroom_b) << 25) - _LOG_QUARTER
+    r, power = np.minimum(r_a, r_b), np.maximum(power_a, power_b)
+    alpha_n, alpha_d, alpha_i, alpha_f = _LOG_POLYNOMIAL
+    q = 2 * (r - _FOURTH_ROOT_OF_HALF)
+    square = mul(q, q)
+    numerator = mul(q, r) + mul(mul(q, square), alpha_n)
+    half_sum = (r + _FOURTH_ROOT_OF_HALF + 1) >> 1
+    denominator = mul(half_sum, alpha_i + q + mul(alpha_d, square)) + mul(alpha_f, q)
+    quotient = mul(rounding_shift_right(numerator, 6), reciprocal_one_plus(denominator))
+    return multiply_by_pot(mul(power, _LOG_2) + quotient, 1)
+
+
 def leading_sign_bits32(x: Ints) -> IntArray:
     """How far a 32-bit number can be shifted left and keep its value; TFLite's CountLeadingSignBits."""
     x = as_int64(x)

@@ -73,6 +73,7 @@ __all__ = [
     "HardSwish",
     "LeakyRelu",
     "Log",
+    "LogSoftmax",
     "Logistic",
     "Lookup",
     "MaxPool2D",
@@ -208,6 +209,11 @@ class Softmax(Op):
     """inputs: x; over the last axis, exp(beta * x) / sum(exp(beta * x))."""
 
     beta: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSoftmax(Op):
+    """inputs: x; over the last axis, x - max(x) - log(sum(exp(x - max(x))))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

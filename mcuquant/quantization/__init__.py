@@ -113,7 +113,8 @@ def _fitted(graph: Graph, samples: tuple[Array, ...], options: Weights) -> tuple
 def _check_forms(graph: Graph, dtype: DType) -> None:
     for op in graph.ops:
         row = ELEMENTWISE.get(type(op))
-        if row is not None and row.rule(dtype) is Rule.NONE:
+        lacks = row is not None and row.rule(dtype) is Rule.NONE
+        if lacks or (isinstance(op, ops.LogSoftmax) and dtype is DType.INT16):
             raise UnsupportedOpError(
                 f"{graph.name}: {op.kind} {graph.out(op).name!r} has no {dtype} form; use other activations, or "
                 "another operation"

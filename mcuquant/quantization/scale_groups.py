@@ -35,6 +35,7 @@ SHARES_SCALE = (
 )
 FIXED: Mapping[tuple[type[Op], DType], QParams] = {
     (ops.Softmax, DType.INT8): QParams((1 / 256,), -128),
+    (ops.LogSoftmax, DType.INT8): QParams((1 / 16,), 127),
     (ops.Softmax, DType.INT16): QParams((1 / 32768,), 0),
     **{(op, dtype): q for op, row in ELEMENTWISE.items() for dtype, q in row.output.items()},
 }

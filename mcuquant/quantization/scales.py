@@ -96,6 +96,8 @@ class _Solver:
                 yield op.output, self._scale(op, 0) / _MAX_GAIN
             case ops.LeakyRelu() | ops.Relu() | ops.Abs() if not shares_scale(op):
                 yield op.output, self._scale(op, 0) / _MAX_GAIN
+            case ops.LogSoftmax():
+                yield op.inputs[0], 2.0**-26
             case ops.Softmax():
                 yield op.inputs[0], 2.0**-26 / op.beta
 

@@ -162,6 +162,7 @@ def _int8_only() -> dict[str, Generator]:
         "max_pool_rescaled": of(layers.pool, image, kind=ops.MaxPool2D, rescale=True),
         "reduce_max_rescaled": of(layers.reduce_max, image, rescale=True),
         "concat_rescaled": of(layers.concat, any_rank, differing=True),
+        "log_softmax": of(layers.log_softmax, rows),
         "lookup": of(layers.lookup, any_rank),
         "quantize": of(layers.quantize, any_rank, to=INT8),
         "quantize_float": of(layers.quantize, any_rank, to=INT8, source=FLOAT32),

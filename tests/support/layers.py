@@ -250,6 +250,10 @@ def softmax(net: Net, x: int, to: DType | None = None) -> int:
     return net.apply(ops.Softmax, (x,), net.shape(x), y, dtype=to, beta=net.pick(1.0, 1.0, 0.5, 2.0))
 
 
+def log_softmax(net: Net, x: int) -> int:
+    return net.apply(ops.LogSoftmax, (x,), net.shape(x), net.quant(net.dtype, 1 / 16, 127))
+
+
 def pad(net: Net, x: int, with_value: bool = False) -> int:
     pads = tuple((0, 0) if n == 0 else (net.size(0, 2), net.size(0, 2)) for n in range(len(net.shape(x))))
     shape = tuple(n + sum(p) for n, p in zip(net.shape(x), pads, strict=True))

@@ -19,7 +19,7 @@ from .movement_ops import concat, pad, reshape, resize_nearest, slice_, transpos
 from .pooling_ops import average_pool, max_pool
 from .reduction_ops import arg_max, mean, reduce_max, reduce_min, total
 from .resize_ops import resize_bilinear
-from .softmax_op import softmax
+from .softmax_op import log_softmax, softmax
 from .unary_ops import unary
 from .weighted_sums import batch_matmul, weighted
 
@@ -42,6 +42,7 @@ KERNELS: Mapping[type[Op], Kernel] = {
     **{row.op: unary if row.arity == 1 else binary for row in ELEMENTWISE.values()},
     ops.BatchNorm: batch_norm,
     ops.Softmax: softmax,
+    ops.LogSoftmax: log_softmax,
     ops.Pad: pad,
     ops.Concat: concat,
     ops.Slice: slice_,

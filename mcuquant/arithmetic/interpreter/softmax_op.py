@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...ir import Array, DType, Graph, Softmax
+from ...ir import Array, DType, Graph, LogSoftmax, Softmax
 from .. import fixedpoint as fx
-from ..parameters import SoftmaxParams, curves, params
+from ..parameters import LogSoftmaxParams, SoftmaxParams, curves, params
 from ..parameters.reduce_parameters import DIFFERENCE_INTEGER_BITS, SUM_INTEGER_BITS
 from .values import clamp, is_float
+
+_LOG_SHIFT = 31 - DIFFERENCE_INTEGER_BITS - 4  # from Q5.26 to Q4.4: log_softmax reaches from -16 to 0
 
 
 def softmax(graph: Graph, op: Softmax, inputs: Sequence[Array]) -> Array:
@@ -21,6 +23,24 @@ def softmax(graph: Graph, op: Softmax, inputs: Sequence[Array]) -> Array:
     stored = fx.as_int64(inputs[0])
     difference = stored - stored.max(axis=-1, keepdims=True)
     return _int16(difference, p) if x.dtype is DType.INT16 else _int8(difference, p, y.dtype.bits)
+
+
+def log_softmax(graph: Graph, op: LogSoftmax, inputs: Sequence[Array]) -> Array:
+    x = inputs[0]
+    if is_float(graph.out(op)):
+        below = x - x.max(axis=-1, keepdims=True)
+        return np.asarray(below - np.log(np.exp(below).sum(axis=-1, keepdims=True)), np.float32)
+    p: LogSoftmaxParams = params(graph, op)
+    stored = fx.as_int64(x)
+    difference = stored - stored.max(axis=-1, keepdims=True)
+    scaled = fx.requantize(np.maximum(difference, p.diff_min), p.multiplier.m, p.multiplier.shift)
+    e = np.where(difference >= p.diff_min, fx.exp_on_negative_values(scaled, DIFFERENCE_INTEGER_BITS), 0)
+    total = fx.rounding_shift_right(e, SUM_INTEGER_BITS).sum(axis=-1, keepdims=True)
+    log = fx.log_from_one(total, SUM_INTEGER_BITS)
+    lowest = np.maximum(p.diff_min - 1, fx.requantize(log + fx.INT32_MIN, p.inverse.m, p.inverse.shift))
+    exact = fx.requantize(np.maximum(difference, lowest), p.multiplier.m, p.multiplier.shift)
+    result = clamp(fx.rounding_shift_right(exact - log, _LOG_SHIFT) + 127, -128, 127)
+    return np.where(difference > lowest, result, -128)
 
 
 def _float(x: Array, beta: np.float32) -> Array:

@@ -33,9 +33,10 @@ from .elementwise_parameters import (
     prelu_params,
     squared_difference_params,
 )
+from .reduce_parameters import LogSoftmaxParams as LogSoftmaxParams
 from .reduce_parameters import MeanParams as MeanParams
 from .reduce_parameters import SoftmaxParams as SoftmaxParams
-from .reduce_parameters import mean_params, softmax_params
+from .reduce_parameters import log_softmax_params, mean_params, softmax_params
 from .unary_parameters import DequantizeParams as DequantizeParams
 from .unary_parameters import HardSwish16Params as HardSwish16Params
 from .unary_parameters import InterpolationParams as InterpolationParams
@@ -66,6 +67,7 @@ DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
     ops.Concat: concat_params,
     **{row.op: unary_params for row in ELEMENTWISE.values() if row.arity == 1},
     ops.Softmax: softmax_params,
+    ops.LogSoftmax: log_softmax_params,
     ops.Mean: mean_params,
     ops.Sum: mean_params,
 }

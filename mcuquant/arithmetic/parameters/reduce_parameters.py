@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ...errors import GraphError
-from ...ir import DType, Graph, Mean, Softmax, Sum, Tensor
+from ...ir import DType, Graph, LogSoftmax, Mean, Softmax, Sum, Tensor
 from .. import fixedpoint as fx
 from .factors import f32, multiplier
 from .unary_parameters import input_radius
@@ -61,6 +61,24 @@ def _difference_multiplier(x: Tensor, beta: float) -> fx.Multiplier:
             "quantize the input with a larger scale"
         )
     return fx.quantize_multiplier(factor)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSoftmaxParams:
+    """int8: d = x - max(x); y = clamp(round(requantize(d, multiplier) - log(sum of exponentials)) + 127), in 1/16."""
+
+    multiplier: fx.Multiplier
+    """x scale * 2^26: differences as Q5.26."""
+    diff_min: int
+    """Differences below this add nothing to the sum."""
+    inverse: fx.Multiplier
+    """From Q5.26 to differences: where the result is the lowest."""
+
+
+def log_softmax_params(graph: Graph, op: LogSoftmax) -> LogSoftmaxParams:
+    factor = _difference_multiplier(graph[op.inputs[0]], 1.0)
+    inverse = fx.quantize_multiplier((1 << (31 - factor.shift)) / factor.m)
+    return LogSoftmaxParams(factor, -input_radius(DIFFERENCE_INTEGER_BITS, factor.shift), inverse)
 
 
 def mean_params(graph: Graph, op: Mean | Sum) -> MeanParams:

@@ -165,7 +165,7 @@ def _same(op: Op, ins: Shapes, y: Shape) -> Iterator[str]:
     yield from _expect(y, ins[0])
 
 
-def _softmax(op: ops.Softmax, ins: Shapes, y: Shape) -> Iterator[str]:
+def _softmax(op: ops.Softmax | ops.LogSoftmax, ins: Shapes, y: Shape) -> Iterator[str]:
     if not ins[0]:
         yield "its input is a scalar, expected at least 1 axis"
     yield from _expect(y, ins[0])
@@ -256,7 +256,7 @@ RULES: dict[type[Op], Rule] = {
     ops.BatchMatMul: _batch_matmul,
     **dict.fromkeys((ops.AvgPool2D, ops.MaxPool2D), _pool),
     **{row.op: _binary if row.arity == 2 else _same for row in ELEMENTWISE.values()},
-    ops.Softmax: _softmax,
+    **dict.fromkeys((ops.Softmax, ops.LogSoftmax), _softmax),
     ops.Pad: _pad,
     **dict.fromkeys((ops.Mean, ops.ReduceMax, ops.ReduceMin, ops.Sum), _reduce),
     ops.ArgMax: _arg_max,

@@ -196,6 +196,8 @@ def _fixed_unit(op: Op, x: Tensor, y: Tensor) -> tuple[float, int] | None:
         if int8 and y.dtype is DType.INT16:
             return 1 / 65536, -32768
         return (1 / 256, -128) if int8 else (1 / 32768, 0)
+    if isinstance(op, ops.LogSoftmax):
+        return 1 / 16, 127
     row = ELEMENTWISE.get(type(op))
     q = None if row is None or (isinstance(op, ops.Tanh) and int8) else row.output.get(x.dtype)
     return None if q is None else (q.scale[0], q.zero_point)
@@ -203,7 +205,8 @@ def _fixed_unit(op: Op, x: Tensor, y: Tensor) -> tuple[float, int] | None:
 
 def _form_problems(graph: Graph, op: Op) -> Iterator[str]:
     row, x = ELEMENTWISE.get(type(op)), graph[op.inputs[0]]
-    if row is not None and x.dtype in (DType.INT8, DType.INT16) and row.rule(x.dtype) is Rule.NONE:
+    lacks = row is not None and x.dtype in (DType.INT8, DType.INT16) and row.rule(x.dtype) is Rule.NONE
+    if lacks or (isinstance(op, ops.LogSoftmax) and x.dtype is DType.INT16):
         yield f"has no {x.dtype} form; expected another type or operation"
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...arithmetic.parameters import SoftmaxParams, curves, params
+from ...arithmetic.parameters import LogSoftmaxParams, SoftmaxParams, curves, params
 from ...errors import UnsupportedOpError
 from ...ir import DType
-from ...ir.ops import Softmax
+from ...ir.ops import LogSoftmax, Softmax
 from ..shared.overlap import elementwise
 from ..variant import Arg, Blob, In, Out, Site, Struct, Takes, Variant, multiplier_fields, named
 
 _DEEPEST = {DType.INT8: 8191, DType.INT16: 65536}
 """Longest rows whose sum of exponentials (2^19 and 2^15 each) fits 32 bits."""
+
+_DEEPEST_LOG = 4095
 
 
 def _struct(site: Site) -> Struct:
@@ -46,11 +48,34 @@ def _int16(site: Site) -> tuple[Arg, ...]:
     return _struct(site), In(), exp, reciprocal, Out()
 
 
+def _log_softmax(site: Site) -> tuple[Arg, ...]:
+    p: LogSoftmaxParams = params(site.graph, site.op)
+    depth = site.ins[0].shape[-1]
+    if depth > _DEEPEST_LOG:
+        raise UnsupportedOpError(f"{named(site)}: its rows have {depth:,} elements, expected at most {_DEEPEST_LOG:,}")
+    fields = {
+        "rows": site.ins[0].elements // depth,
+        "depth": depth,
+        **multiplier_fields(p.multiplier),
+        "diff_min": p.diff_min,
+        **multiplier_fields(p.inverse, "inverse_"),
+    }
+    return Struct("mq_log_softmax_t", fields), In(), Out()
+
+
 def _types(x: DType, y: DType) -> Takes:
     return lambda site: site.ins[0].dtype is x and site.out.dtype is y
 
 
 VARIANTS = (
+    Variant(
+        "log_softmax_s8",
+        "mq_log_softmax.h",
+        LogSoftmax,
+        _types(DType.INT8, DType.INT8),
+        _log_softmax,
+        leads=elementwise,
+    ),
     Variant(
         "softmax_s8", "mq_softmax.h", Softmax, _types(DType.INT8, DType.INT8), _int8, leads=elementwise, step_bytes=930
     ),

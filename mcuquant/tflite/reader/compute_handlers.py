@@ -295,6 +295,7 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "RELU6": functools.partial(_relu, activation=Activation.RELU6),
     "RELU_N1_TO_1": functools.partial(_relu, activation=Activation.RELU_N1_TO_1),
     "SOFTMAX": _softmax,
+    "LOG_SOFTMAX": functools.partial(_unary, kind=ops.LogSoftmax),
     "QUANTIZE": _quantize,
     "DEQUANTIZE": _dequantize,
     "MEAN": functools.partial(_reduce, kind=ops.Mean),

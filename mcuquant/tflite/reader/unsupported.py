@@ -13,7 +13,6 @@ from .tensor_reader import CONSTANT_TYPES, TYPES
 _MOST_LISTED = 20
 
 _INSTEAD = {
-    "LOG_SOFTMAX": "end with SOFTMAX and take logarithms where the result is read",
     "SHAPE": "convert the model with a fixed input shape",
     "FILL": "convert the model with a fixed input shape",
     "CAST": "convert the model with full integer quantization",

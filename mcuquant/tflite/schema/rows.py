@@ -111,6 +111,7 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "MIRROR_PAD": ("MirrorPadOptions", ("mode",)),
     "REVERSE_V2": ("ReverseV2Options", ()),
     "GATHER": ("GatherOptions", ("axis", "batch_dims")),
+    "LOG_SOFTMAX": ("LogSoftmaxOptions", ()),
     "CAST": ("CastOptions", ("in_data_type", "out_data_type")),
     "TILE": ("TileOptions", ()),
     "BROADCAST_TO": ("BroadcastToOptions", ()),

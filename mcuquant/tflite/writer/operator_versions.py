@@ -21,6 +21,7 @@ _BY_TYPE: Mapping[str, tuple[int, int, int]] = {
     "PAD": (1, 2, 3),
     "PADV2": (1, 2, 3),
     "MEAN": (1, 2, 3),
+    "LOG_SOFTMAX": (1, 2, 2),
     "SUM": (1, 2, 2),
     "REDUCE_MAX": (1, 2, 3),
     "REDUCE_MIN": (1, 2, 3),

@@ -198,6 +198,11 @@ def _batch_norm(op: ops.BatchNorm, draft: Draft) -> None:
 
 
 @export.register
+def _log_softmax(op: ops.LogSoftmax, draft: Draft) -> None:
+    draft.emit("LOG_SOFTMAX", _inputs(op, draft), draft.index[op.output])
+
+
+@export.register
 def _softmax(op: ops.Softmax, draft: Draft) -> None:
     draft.emit("SOFTMAX", _inputs(op, draft), draft.index[op.output], beta=op.beta)
 
