@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
@@ -17,9 +18,13 @@ from mcuquant.ir import Op, ops
 from mcuquant.ir.elementwise_table import ELEMENTWISE, Rule
 from mcuquant.ir.verify.shapes import RULES
 from mcuquant.kernels import VARIANTS
+from mcuquant.tflite.reader.from_tflite import HANDLERS
+from mcuquant.tflite.reader.unsupported import ELSE, INSTEAD
 from mcuquant.tflite.writer.operators import export
 
 ROOT = Path(__file__).parents[1]
+RESOLVER_BUILTINS = 100
+"""Of python/tflite_micro/python_ops_resolver.cc, without the custom ones."""
 BASES = (ops.Op, ops.Unary, ops.Binary, ops.Pool, ops.Reduce)
 OPERATIONS = sorted(
     (kind for name in ops.__all__ if isinstance(kind := getattr(ops, name), type) and issubclass(kind, Op)),
@@ -99,3 +104,11 @@ def test_a_row_with_a_real_function_needs_no_arithmetic_of_its_own(op: type[Op])
     row = ELEMENTWISE[op]
     derived = Rule.CONVERTED in (row.int8, row.int16) or Rule.TABLE in (row.int8, row.int16)
     assert row.real is not None or not derived, f"{op.__name__} derives integers from a real function and has none"
+
+
+def test_the_document_says_which_operators_are_read() -> None:
+    table = (ROOT / "docs/ops.md").read_text().partition("## Operators of TensorFlow Lite Micro")[2]
+    rows = dict(re.findall(r"^\| ([A-Z0-9_]+) \| (.+) \|$", table, re.M))
+    expected = {code: "yes" if code in HANDLERS else INSTEAD.get(code, ELSE) for code in rows}
+    assert len(rows) == RESOLVER_BUILTINS
+    assert rows == expected

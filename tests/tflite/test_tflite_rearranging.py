@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mcuquant.arithmetic import interpreter
 from mcuquant.errors import ModelError
 from mcuquant.passes import run_passes
 from mcuquant.tflite.reader.from_tflite import load
+from mcuquant.tflite.schema import Quantization
 from mcuquant.tflite.writer.to_tflite import to_tflite
 
 Case = Callable[[Rows], int]
@@ -111,6 +113,21 @@ def test_copies(type: str) -> None:
     x = np.arange(6).reshape(1, 2, 3).astype(graph[graph.inputs[0]].dtype.numpy)
     (found,) = interpreter.run(graph, [x])
     assert np.array_equal(found, np.broadcast_to(np.tile(x, (1, 3, 2)), (4, 6, 6)))
+
+
+def zeros_and_fill(rows: Rows) -> int:
+    x = rows.input((1, 4))
+    zeros = rows.op("ZEROS_LIKE", [x], (1, 4))
+    sevens = rows.op("FILL", [rows.constant([1, 4]), rows.constant(7, "INT8", 0.5)], (1, 4))
+    rows.tensors[sevens] = replace(rows.tensors[sevens], quantization=Quantization((0.5,), (0,)))
+    return rows.op("MAXIMUM", [rows.op("MAXIMUM", [x, zeros], (1, 4)), sevens], (1, 4))
+
+
+def test_constants_that_operators_make() -> None:
+    rows = Rows()
+    graph = run_passes(load(rows.bytes(zeros_and_fill(rows))))
+    (found,) = interpreter.run(graph, [np.array([[-9, 5, 9, 3]], np.int8)])
+    assert found.tolist() == [[7, 7, 9, 7]]
 
 
 def gather_outside(rows: Rows) -> int:

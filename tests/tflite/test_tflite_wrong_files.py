@@ -160,13 +160,13 @@ def test_wrong_file(name: str) -> None:
 def test_everything_unsupported_is_listed_at_once() -> None:
     rows = Rows()
     x = rows.input((1, 4))
-    y = rows.op("DIV", [x, x], (1, 4))
+    y = rows.op("FLOOR_DIV", [x, x], (1, 4))
     y = rows.op("ADD", [y, x], (1, 4), fused_activation_function=4)
     y = rows.op("LOGISTIC", [y], (1, 4), type="UINT8")
     y = rows.op("CUMSUM", [y], (1, 4))
     assert message(rows.file(y), UnsupportedOpError).splitlines() == [
         "the .tflite needs what mcuquant does not translate (4 of 4 operators):",
-        "  operator 0 DIV that writes 'x1': multiply by the reciprocal, MUL",
+        "  operator 0 FLOOR_DIV that writes 'x1': use DIV, then FLOOR",
         "  operator 1 ADD that writes 'x2': fused activation number 4; use RELU, RELU6, RELU_N1_TO_1 or an operator of "
         "its own after it",
         "  operator 2 LOGISTIC that writes 'x3': tensor 3 ('x3') is UINT8; convert the model with int8 inputs, outputs "

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from ...ir import Op, Shape, Tensor, ops
+import numpy as np
+
+from ...ir import Op, Role, Shape, Tensor, ops
 from .movement_handlers import same_type
 from .operator_node import Node
 
@@ -243,6 +246,28 @@ def _repeat(node: Node, x: Tensor, counts: Sequence[int]) -> None:
         _steps(node, y)(ops.Reshape, [x], x.shape, True)
 
 
+def _zeros_like(node: Node) -> None:
+    node.expect(range(1, 2))
+    x, y = node.input(0), node.shaped(node.output(), node.input(0).shape)
+    same_type(node, x, y)
+    _constant(node, y, y.zero_point)
+
+
+def _fill(node: Node) -> None:
+    node.expect(range(2, 3))
+    shape, value = node.integers(0, "shape"), node.scalar(1, "value")
+    y = node.shaped(node.output(), shape)
+    if value.data is None or value.dtype is not y.dtype or value.q != y.q:
+        raise node.error(f"fills with {value.dtype}, expected {y.dtype} of the output's scale and zero point")
+    _constant(node, y, value.data.ravel()[0])
+
+
+def _constant(node: Node, y: Tensor, value: float) -> None:
+    node.translation.spend(y.elements, y.id)
+    data = np.full(y.shape, value, y.dtype.numpy)
+    node.translation.tensors[y.id] = replace(y, role=Role.CONSTANT, data=data)
+
+
 HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "DEPTH_TO_SPACE": _depth_to_space,
     "SPACE_TO_DEPTH": _space_to_depth,
@@ -253,4 +278,6 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "GATHER": _gather,
     "TILE": _tile,
     "BROADCAST_TO": _broadcast_to,
+    "FILL": _fill,
+    "ZEROS_LIKE": _zeros_like,
 }

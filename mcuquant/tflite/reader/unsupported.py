@@ -12,16 +12,36 @@ from .tensor_reader import CONSTANT_TYPES, TYPES
 
 _MOST_LISTED = 20
 
-_INSTEAD = {
+INSTEAD = {
     "SHAPE": "convert the model with a fixed input shape",
-    "FILL": "convert the model with a fixed input shape",
     "CAST": "convert the model with full integer quantization",
+    "ADD_N": "use ADD for each two tensors",
+    "ARG_MIN": "use ARG_MAX of the negated values",
+    "FLOOR_DIV": "use DIV, then FLOOR",
+    "FLOOR_MOD": "subtract the divisor times FLOOR of the quotient",
+    "L2_NORMALIZATION": "use SQUARE, SUM, RSQRT and MUL",
+    "GATHER_ND": "use GATHER or STRIDED_SLICE",
+    "EMBEDDING_LOOKUP": "look the rows up before the network and give them as an input",
+    **dict.fromkeys(("BROADCAST_ARGS", "DYNAMIC_UPDATE_SLICE"), "convert the model with a fixed input shape"),
+    **dict.fromkeys(
+        (
+            *("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"),
+            *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT", "REDUCE_ALL", "SELECT_V2"),
+        ),
+        "boolean tensors are not translated; use MAXIMUM, MINIMUM, RELU or MUL",
+    ),
+    **dict.fromkeys(
+        ("ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"),
+        "variables are not translated; make the state an input and an output",
+    ),
+    **dict.fromkeys(("IF", "WHILE"), "control flow is not translated; unroll it"),
+    "SVDF": "use CONV_2D over a window of time",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "unroll it into FULLY_CONNECTED, LOGISTIC and TANH",
     "L2_POOL_2D": "use AVERAGE_POOL_2D or MAX_POOL_2D",
 }
-_ELSE = "replace it, or end the model before it and compute the rest where the result is read"
+ELSE = "replace it, or end the model before it and compute the rest where the result is read"
 
-_TYPE_INSTEAD = {
+_TYPEINSTEAD = {
     "UINT8": "convert the model with int8 inputs, outputs and quantization",
     "FLOAT16": "convert the model with float32 or int8 activations",
     "INT4": "convert the model with int8 activations",
@@ -49,7 +69,7 @@ def _line(file: ModelFile, index: int, row: OperatorRow, what: str) -> str:
 def _objections(file: ModelFile, row: OperatorRow, known: Container[str]) -> Iterator[str]:
     """At most one sentence: what is wrong and what would work."""
     if row.code not in known:
-        yield _INSTEAD.get(row.code, _ELSE)
+        yield INSTEAD.get(row.code, ELSE)
     elif row.options.get("fused_activation_function", 0) not in ACTIVATIONS:
         number = row.options["fused_activation_function"]
         yield f"fused activation number {number}; use RELU, RELU6, RELU_N1_TO_1 or an operator of its own after it"
@@ -65,7 +85,7 @@ def _operand_objection(file: ModelFile, row: OperatorRow) -> str | None:
             continue
         t = file.tensors[index]
         if t.type not in TYPES or (t.type in CONSTANT_TYPES and t.data is None):
-            instead = _TYPE_INSTEAD.get(t.type, "use INT8, INT16 or FLOAT32")
+            instead = _TYPEINSTEAD.get(t.type, "use INT8, INT16 or FLOAT32")
             return f"tensor {index} ({t.name!r}) is {t.type}; {instead}"
         if t.is_sparse:
             return f"tensor {index} ({t.name!r}) is stored sparse; convert the model without sparse weights"

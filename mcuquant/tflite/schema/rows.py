@@ -113,6 +113,8 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "GATHER": ("GatherOptions", ("axis", "batch_dims")),
     "LOG_SOFTMAX": ("LogSoftmaxOptions", ()),
     "CAST": ("CastOptions", ("in_data_type", "out_data_type")),
+    "FILL": ("FillOptions", ()),
+    "ZEROS_LIKE": ("ZerosLikeOptions", ()),
     "TILE": ("TileOptions", ()),
     "BROADCAST_TO": ("BroadcastToOptions", ()),
     "EXPAND_DIMS": ("ExpandDimsOptions", ()),
