@@ -14,17 +14,6 @@
 /* k_h * k_w * in_c at most. */
 #define MQ_CONV2D_FEW_MOST 64
 
-typedef struct {
-    int32_t batch;
-    int32_t in_h, in_w, in_c;
-    int32_t out_h, out_w, out_c;
-    int32_t k_h, k_w;
-    int32_t stride_h, stride_w;
-    int32_t dilation_h, dilation_w;
-    int32_t pad_top, pad_left;
-    int32_t x_zero; /* what padding holds */
-} mq_conv2d_few_t;
-
 /* One call. For each four outputs the stream has their starts, the first word of each, the second of each and so on,
    and the factors of the requantization in two instructions (see `requantize` in the compiler), or else m, rounding
    with zero point, shift of each. */
@@ -199,27 +188,27 @@ MQ_FEW_DEFINE(mq_few_twice, 0)
 
 #endif
 
-MQ_KERNEL int32_t mq_conv2d_few_taps(const mq_conv2d_few_t *p)
+MQ_KERNEL int32_t mq_conv2d_few_taps(const mq_window_t *p)
 {
     return p->k_h * p->k_w * p->in_c;
 }
 
 /* Offset of tap i of a window from its first byte. */
-MQ_KERNEL int32_t mq_conv2d_few_offset(const mq_conv2d_few_t *p, int32_t i)
+MQ_KERNEL int32_t mq_conv2d_few_offset(const mq_window_t *p, int32_t i)
 {
     const int32_t ky = i / (p->k_w * p->in_c), kx = i / p->in_c % p->k_w;
     return (ky * p->dilation_h * p->in_w + kx * p->dilation_w) * p->in_c + i % p->in_c;
 }
 
 /* A tap as a halfword, or 0 behind the last. */
-MQ_KERNEL uint32_t mq_conv2d_few_tap(const mq_conv2d_few_t *p, const int8_t *x, int32_t i)
+MQ_KERNEL uint32_t mq_conv2d_few_tap(const mq_window_t *p, const int8_t *x, int32_t i)
 {
     return i < mq_conv2d_few_taps(p) ? (uint32_t)x[mq_conv2d_few_offset(p, i)] : 0;
 }
 
 /* A window inside the image: every load at an offset that is known, two taps a word, into every other word. Eight loads
    before their stores, for a load behind another takes a cycle, one by itself two. */
-MQ_KERNEL void mq_conv2d_few_inside(const mq_conv2d_few_t *p, const int8_t *x, uint32_t *to)
+MQ_KERNEL void mq_conv2d_few_inside(const mq_window_t *p, const int8_t *x, uint32_t *to)
 {
     const int32_t taps = mq_conv2d_few_taps(p);
 #pragma GCC unroll 8
@@ -244,7 +233,7 @@ MQ_KERNEL void mq_conv2d_few_inside(const mq_conv2d_few_t *p, const int8_t *x, u
 }
 
 /* A window that reaches outside: its part inside is laid over padding first. */
-MQ_KERNEL void mq_conv2d_few_outside(const mq_conv2d_few_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
+MQ_KERNEL void mq_conv2d_few_outside(const mq_window_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
 {
     const int32_t taps = mq_conv2d_few_taps(p);
     uint32_t words[MQ_CONV2D_FEW_MOST / 4];
@@ -276,7 +265,7 @@ typedef struct {
 } mq_few_place_t;
 
 /* On by `pixels` that are not beyond the end of the row. */
-MQ_KERNEL void mq_conv2d_few_step(const mq_conv2d_few_t *p, mq_few_place_t *at, int32_t pixels)
+MQ_KERNEL void mq_conv2d_few_step(const mq_window_t *p, mq_few_place_t *at, int32_t pixels)
 {
     at->ox += pixels;
     at->column += pixels * p->stride_w;
@@ -290,7 +279,7 @@ MQ_KERNEL void mq_conv2d_few_step(const mq_conv2d_few_t *p, mq_few_place_t *at, 
 }
 
 /* How many windows, from this one on and in its row, are inside the image. */
-MQ_KERNEL int32_t mq_conv2d_few_windows_inside(const mq_conv2d_few_t *p, const mq_few_place_t *at)
+MQ_KERNEL int32_t mq_conv2d_few_windows_inside(const mq_window_t *p, const mq_few_place_t *at)
 {
     const int32_t last_row = p->in_h - 1 - (p->k_h - 1) * p->dilation_h;
     const int32_t last_column = p->in_w - 1 - (p->k_w - 1) * p->dilation_w;
@@ -301,7 +290,7 @@ MQ_KERNEL int32_t mq_conv2d_few_windows_inside(const mq_conv2d_few_t *p, const m
 }
 
 /* One window, and on to the next. */
-MQ_KERNEL void mq_conv2d_few_gather(const mq_conv2d_few_t *p, const int8_t *image, const mq_few_place_t *at, uint32_t *to)
+MQ_KERNEL void mq_conv2d_few_gather(const mq_window_t *p, const int8_t *image, const mq_few_place_t *at, uint32_t *to)
 {
     if (mq_conv2d_few_windows_inside(p, at) > 0) {
         mq_conv2d_few_inside(p, image + at->offset, to);
@@ -312,7 +301,7 @@ MQ_KERNEL void mq_conv2d_few_gather(const mq_conv2d_few_t *p, const int8_t *imag
 }
 
 /* The outputs of two pixels; those behind the last whole four by way of `results`, for the last group has more. */
-MQ_KERNEL void mq_conv2d_few_outputs(const mq_conv2d_few_t *p, mq_few_t *run, int32_t constants, mq_few_kernel_t *kernel)
+MQ_KERNEL void mq_conv2d_few_outputs(const mq_window_t *p, mq_few_t *run, int32_t constants, mq_few_kernel_t *kernel)
 {
     const int32_t groups = p->out_c / 4, rest = p->out_c % 4;
     const int32_t words = (mq_conv2d_few_taps(p) + 1) / 2;
@@ -333,7 +322,7 @@ MQ_KERNEL void mq_conv2d_few_outputs(const mq_conv2d_few_t *p, mq_few_t *run, in
 }
 
 /* Both windows of a pair; of an odd number of pixels the last is computed twice. */
-MQ_KERNEL void mq_conv2d_few_windows(const mq_conv2d_few_t *p, const int8_t *image, mq_few_place_t *at, int is_last,
+MQ_KERNEL void mq_conv2d_few_windows(const mq_window_t *p, const int8_t *image, mq_few_place_t *at, int is_last,
                                      uint32_t *windows)
 {
 #pragma GCC unroll 1
@@ -346,7 +335,7 @@ MQ_KERNEL void mq_conv2d_few_windows(const mq_conv2d_few_t *p, const int8_t *ima
 }
 
 /* The same of a pair inside the image, `step` bytes apart. */
-MQ_KERNEL void mq_conv2d_few_windows_side_by_side(const mq_conv2d_few_t *p, const int8_t *x, int32_t step,
+MQ_KERNEL void mq_conv2d_few_windows_side_by_side(const mq_window_t *p, const int8_t *x, int32_t step,
                                                   uint32_t *windows)
 {
 #pragma GCC unroll 1
@@ -356,7 +345,7 @@ MQ_KERNEL void mq_conv2d_few_windows_side_by_side(const mq_conv2d_few_t *p, cons
 }
 
 /* scratch: 8 bytes for two taps of a window. */
-MQ_KERNEL void mq_conv2d_few(const mq_conv2d_few_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch, int8_t *y,
+MQ_KERNEL void mq_conv2d_few(const mq_window_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch, int8_t *y,
                              int32_t constants, mq_few_kernel_t *kernel)
 {
     const int32_t words = (mq_conv2d_few_taps(p) + 1) / 2, step = p->stride_w * p->in_c;
@@ -388,7 +377,7 @@ MQ_KERNEL void mq_conv2d_few(const mq_conv2d_few_t *p, const int8_t *x, const in
 }
 
 #define MQ_DEFINE_CONV2D_FEW(form, constants)                                                                          \
-    MQ_KERNEL void mq_conv2d_few_##form##_s8(const mq_conv2d_few_t *p, const int8_t *x, const int32_t *stream,         \
+    MQ_KERNEL void mq_conv2d_few_##form##_s8(const mq_window_t *p, const int8_t *x, const int32_t *stream,         \
                                              int32_t *scratch, int8_t *y)                                              \
     {                                                                                                                  \
         mq_conv2d_few(p, x, stream, scratch, y, constants, mq_few_##form);                                             \

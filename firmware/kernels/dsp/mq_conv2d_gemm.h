@@ -5,25 +5,14 @@
 #include "mq_gemm.h"
 #include "mq_window.h"
 
-typedef struct {
-    int32_t batch;
-    int32_t in_h, in_w, in_c;
-    int32_t out_h, out_w, out_c;
-    int32_t k_h, k_w;
-    int32_t stride_h, stride_w;
-    int32_t dilation_h, dilation_w;
-    int32_t pad_top, pad_left;
-    int32_t x_zero; /* what padding holds */
-} mq_conv2d_gemm_t;
-
 /* Words of one window: its bytes, filled up with zeros. */
-MQ_KERNEL int32_t mq_conv2d_gemm_words(const mq_conv2d_gemm_t *p)
+MQ_KERNEL int32_t mq_conv2d_gemm_words(const mq_window_t *p)
 {
     return (p->k_h * p->k_w * p->in_c + 3) / 4;
 }
 
 /* The window of output pixel (oy, ox) as bytes in the order of the weights. */
-MQ_KERNEL void mq_conv2d_gemm_gather(const mq_conv2d_gemm_t *p, const int8_t *x, mq_taps_t t, int8_t *to)
+MQ_KERNEL void mq_conv2d_gemm_gather(const mq_window_t *p, const int8_t *x, mq_taps_t t, int8_t *to)
 {
     for (int32_t ky = 0; ky < p->k_h; ky++) {
         const int8_t *row = x + ((t.row + ky * p->dilation_h) * p->in_w + t.column) * p->in_c;
@@ -37,7 +26,7 @@ MQ_KERNEL void mq_conv2d_gemm_gather(const mq_conv2d_gemm_t *p, const int8_t *x,
 }
 
 /* `words` words of padding, expanded. */
-MQ_KERNEL void mq_conv2d_gemm_pad(const mq_conv2d_gemm_t *p, int32_t words, uint32_t *to)
+MQ_KERNEL void mq_conv2d_gemm_pad(const mq_window_t *p, int32_t words, uint32_t *to)
 {
     const uint32_t odd = ((uint32_t)p->x_zero & 0xFFFFu) * 0x00010001u;
     const uint32_t even = ((uint32_t)(p->x_zero * 255 + 127) & 0xFFFFu) * 0x00010001u;
@@ -48,7 +37,7 @@ MQ_KERNEL void mq_conv2d_gemm_pad(const mq_conv2d_gemm_t *p, int32_t words, uint
 }
 
 /* One row of a window, expanded; `outside`: all of it is padding. */
-MQ_KERNEL void mq_conv2d_gemm_row(const mq_conv2d_gemm_t *p, const uint32_t *from, mq_taps_t t, int outside,
+MQ_KERNEL void mq_conv2d_gemm_row(const mq_window_t *p, const uint32_t *from, mq_taps_t t, int outside,
                                   uint32_t *to)
 {
     const int32_t words = p->in_c / 4;
@@ -68,7 +57,7 @@ MQ_KERNEL void mq_conv2d_gemm_row(const mq_conv2d_gemm_t *p, const uint32_t *fro
 }
 
 /* The same, expanded, where a pixel's channels are whole words. */
-MQ_KERNEL void mq_conv2d_gemm_expand(const mq_conv2d_gemm_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
+MQ_KERNEL void mq_conv2d_gemm_expand(const mq_window_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
 {
     const int32_t words = p->in_c / 4;
     const uint32_t *from = (const uint32_t *)(const void *)x + (t.row * p->in_w + t.column) * words;
@@ -82,7 +71,7 @@ MQ_KERNEL void mq_conv2d_gemm_expand(const mq_conv2d_gemm_t *p, const int8_t *x,
 }
 
 /* The window of output pixel (oy, ox) becomes pixel `i` of the block. */
-MQ_KERNEL void mq_conv2d_gemm_pixel(const mq_conv2d_gemm_t *p, const int8_t *x, int32_t oy, int32_t ox, int32_t i,
+MQ_KERNEL void mq_conv2d_gemm_pixel(const mq_window_t *p, const int8_t *x, int32_t oy, int32_t ox, int32_t i,
                                     uint32_t *block, uint32_t *bytes)
 {
     const mq_taps_t t = MQ_TAPS(p, oy, ox);
@@ -96,7 +85,7 @@ MQ_KERNEL void mq_conv2d_gemm_pixel(const mq_conv2d_gemm_t *p, const int8_t *x, 
 
 /* `stream` is that of mq_gemm.h; an odd output is packed with a twin. scratch, in words: the block, 6 a word of
    the window; where in_c is not a multiple of 4, a word each; where the pixels are no multiple of 3, outputs of three. */
-MQ_KERNEL void mq_conv2d_gemm(const mq_conv2d_gemm_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch,
+MQ_KERNEL void mq_conv2d_gemm(const mq_window_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch,
                               int8_t *y, mq_gemm_kernel_t *kernel, int32_t constants)
 {
     const int32_t words = mq_conv2d_gemm_words(p);
@@ -126,7 +115,7 @@ MQ_KERNEL void mq_conv2d_gemm(const mq_conv2d_gemm_t *p, const int8_t *x, const 
 }
 
 #define MQ_DEFINE_CONV2D_GEMM(form, constants)                                                                         \
-    MQ_KERNEL void mq_conv2d_gemm_##form##_s8(const mq_conv2d_gemm_t *p, const int8_t *x, const int32_t *stream,       \
+    MQ_KERNEL void mq_conv2d_gemm_##form##_s8(const mq_window_t *p, const int8_t *x, const int32_t *stream,       \
                                               int32_t *scratch, int8_t *y)                                             \
     {                                                                                                                  \
         mq_conv2d_gemm(p, x, stream, scratch, y, mq_gemm_##form, constants);                                           \

@@ -5,20 +5,8 @@
 #include "mq_gemm_sums.h"
 #include "mq_window.h"
 
-typedef struct {
-    int32_t batch;
-    int32_t in_h, in_w, in_c;
-    int32_t out_h, out_w, out_c;
-    int32_t k_h, k_w;
-    int32_t stride_h, stride_w;
-    int32_t dilation_h, dilation_w;
-    int32_t pad_top, pad_left;
-    int32_t x_zero, y_zero;
-    int32_t act_min, act_max;
-} mq_conv2d_sums_t;
-
 /* The window of an output pixel as bytes in the order of the weights. */
-MQ_KERNEL void mq_conv2d_sums_gather(const mq_conv2d_sums_t *p, const int8_t *x, mq_taps_t t, int8_t *to)
+MQ_KERNEL void mq_conv2d_sums_gather(const mq_window_t *p, const int8_t *x, mq_taps_t t, int8_t *to)
 {
     for (int32_t ky = 0; ky < p->k_h; ky++) {
         const int32_t row = (t.row + ky * p->dilation_h) * p->in_w + t.column;
@@ -35,7 +23,7 @@ MQ_KERNEL void mq_conv2d_sums_gather(const mq_conv2d_sums_t *p, const int8_t *x,
 
 /* `stream` is that of mq_gemm_sums.h; an odd output is packed with a twin. scratch, in words: the block, 6 a word of the
    window; a window as bytes, filled up to words; sums, 3 an output of the stream. */
-MQ_KERNEL void mq_conv2d_sums_s8(const mq_conv2d_sums_t *p, const int8_t *x, const int32_t *stream, const int32_t *bias,
+MQ_KERNEL void mq_conv2d_sums_s8(const mq_window_t *p, const int8_t *x, const int32_t *stream, const int32_t *bias,
                                  const int32_t *m, const int8_t *shift, int32_t *scratch, int8_t *y)
 {
     const mq_gemm_scale_t scale = {bias, m, shift, p->y_zero, p->act_min, p->act_max};

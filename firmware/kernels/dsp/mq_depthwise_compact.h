@@ -10,31 +10,19 @@
 #include "mq_dsp.h"
 #include "mq_window.h"
 
-/* Sizes in elements. Weights are [k_h][k_w][channels]. */
-typedef struct {
-    int32_t batch;
-    int32_t in_h, in_w, channels;
-    int32_t out_h, out_w;
-    int32_t k_h, k_w;
-    int32_t stride_h, stride_w;
-    int32_t dilation_h, dilation_w;
-    int32_t pad_top, pad_left;
-    int32_t x_zero, y_zero;
-    int32_t act_min, act_max;
-} mq_depthwise_compact_t;
-
+/* Weights are [k_h][k_w][channels]. */
 /* Where a tap's first channel is, in the image and among the weights. */
 typedef struct {
     int32_t x, w;
 } mq_compact_tap_t;
 
 /* Lists the taps inside the image; returns the place behind the last. */
-MQ_KERNEL mq_compact_tap_t *mq_compact_taps(const mq_depthwise_compact_t *p, mq_taps_t t, mq_compact_tap_t *to)
+MQ_KERNEL mq_compact_tap_t *mq_compact_taps(const mq_window_t *p, mq_taps_t t, mq_compact_tap_t *to)
 {
     for (int32_t ky = t.ky0; ky < t.ky1; ky++) {
         for (int32_t kx = t.kx0; kx < t.kx1; kx++) {
             const int32_t pixel = (t.row + ky * p->dilation_h) * p->in_w + t.column + kx * p->dilation_w;
-            *to++ = (mq_compact_tap_t){pixel * p->channels, (ky * p->k_w + kx) * p->channels};
+            *to++ = (mq_compact_tap_t){pixel * p->in_c, (ky * p->k_w + kx) * p->in_c};
         }
     }
     return to;
@@ -81,13 +69,13 @@ MQ_KERNEL int32_t mq_compact_one(const int8_t *x, const int8_t *w, int32_t zero,
 }
 
 /* One output pixel. */
-MQ_KERNEL void mq_compact_pixel(const mq_depthwise_compact_t *p, const int8_t *x, const int8_t *w, const int32_t *bias,
+MQ_KERNEL void mq_compact_pixel(const mq_window_t *p, const int8_t *x, const int8_t *w, const int32_t *bias,
                                 const int32_t *m, const int8_t *shift, const mq_compact_tap_t *taps,
                                 const mq_compact_tap_t *end, int8_t *y)
 {
-    const int32_t step = p->channels % 4 ? 1 : 4;
+    const int32_t step = p->in_c % 4 ? 1 : 4;
     const uint32_t zeros = mq_pkhbt16((uint32_t)-p->x_zero, (uint32_t)-p->x_zero);
-    for (int32_t c = 0; c < p->channels; c += step) {
+    for (int32_t c = 0; c < p->in_c; c += step) {
         int32_t acc[4];
         if (step == 4) {
             memcpy(acc, bias + c, sizeof acc);
@@ -103,14 +91,14 @@ MQ_KERNEL void mq_compact_pixel(const mq_depthwise_compact_t *p, const int8_t *x
 }
 
 /* bias, m (31 bits) and shift (to the left) have one entry a channel. scratch: 8 bytes a tap of the window. */
-MQ_KERNEL void mq_depthwise_compact_s8(const mq_depthwise_compact_t *p, const int8_t *x, const int8_t *w,
+MQ_KERNEL void mq_depthwise_compact_s8(const mq_window_t *p, const int8_t *x, const int8_t *w,
                                        const int32_t *bias, const int32_t *m, const int8_t *shift, int32_t *scratch,
                                        int8_t *y)
 {
     mq_compact_tap_t *const taps = (mq_compact_tap_t *)(void *)scratch;
-    for (int32_t n = 0; n < p->batch; n++, x += p->in_h * p->in_w * p->channels) {
+    for (int32_t n = 0; n < p->batch; n++, x += p->in_h * p->in_w * p->in_c) {
         for (int32_t oy = 0; oy < p->out_h; oy++) {
-            for (int32_t ox = 0; ox < p->out_w; ox++, y += p->channels) {
+            for (int32_t ox = 0; ox < p->out_w; ox++, y += p->in_c) {
                 const mq_compact_tap_t *const end = mq_compact_taps(p, MQ_TAPS(p, oy, ox), taps);
                 mq_compact_pixel(p, x, w, bias, m, shift, taps, end, y);
             }

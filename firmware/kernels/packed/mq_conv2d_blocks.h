@@ -10,7 +10,7 @@
 #include "mq_unpack.h"
 
 typedef struct {
-    mq_conv2d_sums_t conv;
+    mq_window_t conv;
     int32_t blocks; /* expanded at a time */
     int32_t step;   /* from the factor of one output to that of the next: 0 where all have the same */
 } mq_conv2d_blocks_t;
@@ -74,7 +74,7 @@ MQ_KERNEL void mq_conv2d_blocks_s8(const mq_conv2d_blocks_t *p, const int8_t *x,
                                    int8_t *y)
 {
     const mq_blocks_scale_t scale = {bias, m, shift};
-    const mq_conv2d_sums_t *c = &p->conv;
+    const mq_window_t *c = &p->conv;
     const int32_t quads = (c->k_h * c->k_w * c->in_c + 3) / 4;
     uint32_t *const blocks = (uint32_t *)scratch;
     int32_t *const inputs = scratch + p->blocks * 6 * quads;

@@ -10,7 +10,7 @@
 #include "mq_unpack_pairs.h"
 
 typedef struct {
-    mq_conv2d_gemm_t conv;
+    mq_window_t conv;
     int32_t blocks;  /* expanded at a time */
     int32_t outputs; /* unpacked at a time: even */
     int32_t step;    /* from the requantization of one output to that of the next: 0 where all have the same */
@@ -35,7 +35,7 @@ typedef struct {
     int32_t oy, ox;
 } mq_packed_gemm_at_t;
 
-MQ_KERNEL void mq_packed_gemm_next(const mq_conv2d_gemm_t *p, mq_packed_gemm_at_t *at)
+MQ_KERNEL void mq_packed_gemm_next(const mq_window_t *p, mq_packed_gemm_at_t *at)
 {
     if (++at->ox == p->out_w) {
         at->ox = 0;
@@ -47,7 +47,7 @@ MQ_KERNEL void mq_packed_gemm_next(const mq_conv2d_gemm_t *p, mq_packed_gemm_at_
 }
 
 /* `pixels` pixels become blocks. */
-MQ_KERNEL void mq_packed_gemm_expand(const mq_conv2d_gemm_t *p, const mq_packed_gemm_room_t *r, int32_t pixels,
+MQ_KERNEL void mq_packed_gemm_expand(const mq_window_t *p, const mq_packed_gemm_room_t *r, int32_t pixels,
                                      mq_packed_gemm_at_t *at)
 {
     uint32_t *block = r->blocks;

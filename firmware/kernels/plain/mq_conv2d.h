@@ -6,23 +6,10 @@
 #include "mq_window.h"
 
 /* Sizes in elements. Weights are [out_c][k_h][k_w][in_c / groups]; images [height][width][channel]. */
-typedef struct {
-    int32_t batch;
-    int32_t in_h, in_w, in_c;
-    int32_t out_h, out_w, out_c;
-    int32_t k_h, k_w;
-    int32_t stride_h, stride_w;
-    int32_t dilation_h, dilation_w;
-    int32_t pad_top, pad_left;
-    int32_t groups;
-    int32_t x_zero, y_zero;   /* of the activations' type */
-    int32_t act_min, act_max; /* clamp of the stored output */
-} mq_conv2d_t;
-
 /* `_window` sums over one window for output channel o; x starts at the channel's group.
    bias, m (31 bits) and shift (to the left) have one entry per output channel. */
 #define MQ_DEFINE_CONV2D(name, x_t, w_t, weight, acc_t, requantize)                                                    \
-    MQ_KERNEL acc_t name##_window(const mq_conv2d_t *p, const x_t *x, const w_t *w, int32_t o, mq_taps_t t,            \
+    MQ_KERNEL acc_t name##_window(const mq_window_t *p, const x_t *x, const w_t *w, int32_t o, mq_taps_t t,            \
                                   acc_t acc)                                                                           \
     {                                                                                                                  \
         const int32_t depth = p->in_c / p->groups;                                                                     \
@@ -39,7 +26,7 @@ typedef struct {
         return acc;                                                                                                    \
     }                                                                                                                  \
                                                                                                                        \
-    MQ_KERNEL void name(const mq_conv2d_t *p, const x_t *x, const w_t *w, const acc_t *bias, const int32_t *m,         \
+    MQ_KERNEL void name(const mq_window_t *p, const x_t *x, const w_t *w, const acc_t *bias, const int32_t *m,         \
                         const int8_t *shift, x_t *y)                                                                   \
     {                                                                                                                  \
         const int32_t depth = p->in_c / p->groups;                                                                     \

@@ -6,18 +6,6 @@
 #include "mq_scalar_three.h"
 #include "mq_window.h"
 
-typedef struct {
-    int32_t batch;
-    int32_t in_h, in_w, in_c;
-    int32_t out_h, out_w, out_c;
-    int32_t k_h, k_w;
-    int32_t stride_h, stride_w;
-    int32_t dilation_h, dilation_w;
-    int32_t pad_top, pad_left;
-    int32_t x_zero; /* what padding holds */
-    int32_t y_zero, act_min, act_max;
-} mq_conv2d_scalar_t;
-
 /* Inputs of a window, one for each `STEP` elements of a block, and their sum. */
 #define MQ_CONV2D_SCALAR_WINDOW(name, type, STEP, OF)                                                                  \
     MQ_SHARED static int32_t name##_taps(const int8_t *from, int32_t count, type *to)                                  \
@@ -40,7 +28,7 @@ typedef struct {
     }                                                                                                                  \
                                                                                                                        \
     /* The window of output pixel (oy, ox), in the order of the weights; returns the sum of its elements. */           \
-    MQ_KERNEL int32_t name(const mq_conv2d_scalar_t *p, const int8_t *x, int32_t oy, int32_t ox, type *to)             \
+    MQ_KERNEL int32_t name(const mq_window_t *p, const int8_t *x, int32_t oy, int32_t ox, type *to)             \
     {                                                                                                                  \
         const mq_taps_t t = MQ_TAPS(p, oy, ox);                                                                        \
         const int8_t *row = x + (t.row * p->in_w + t.column) * p->in_c;                                                \
@@ -72,13 +60,13 @@ MQ_CONV2D_SCALAR_WINDOW(mq_conv2d_four_window, int32_t, 4, MQ_CONV2D_SCALAR_SAME
 #undef MQ_CONV2D_SCALAR_OFFSET
 #undef MQ_CONV2D_SCALAR_WINDOW
 
-MQ_KERNEL int32_t mq_conv2d_scalar_depth(const mq_conv2d_scalar_t *p)
+MQ_KERNEL int32_t mq_conv2d_scalar_depth(const mq_window_t *p)
 {
     return p->k_h * p->k_w * p->in_c;
 }
 
 /* Taps of a window, filled up to a multiple of four. */
-MQ_KERNEL mq_scalar_product_t mq_conv2d_scalar_product(const mq_conv2d_scalar_t *p, const int8_t *w,
+MQ_KERNEL mq_scalar_product_t mq_conv2d_scalar_product(const mq_window_t *p, const int8_t *w,
                                                        const int32_t *bias, const int32_t *m, const int8_t *shift)
 {
     return (mq_scalar_product_t){
@@ -95,7 +83,7 @@ MQ_KERNEL mq_scalar_product_t mq_conv2d_scalar_product(const mq_conv2d_scalar_t 
 }
 
 /* Three windows at a time; scratch is a block of mq_scalar_three.h. */
-MQ_KERNEL void mq_conv2d_three_s8(const mq_conv2d_scalar_t *p, const int8_t *x, const int8_t *w, const int32_t *bias,
+MQ_KERNEL void mq_conv2d_three_s8(const mq_window_t *p, const int8_t *x, const int8_t *w, const int32_t *bias,
                                   const int32_t *m, const int8_t *shift, uint8_t *scratch, int8_t *y)
 {
     const mq_scalar_product_t product = mq_conv2d_scalar_product(p, w, bias, m, shift);
@@ -121,7 +109,7 @@ MQ_KERNEL void mq_conv2d_three_s8(const mq_conv2d_scalar_t *p, const int8_t *x, 
 }
 
 /* Four windows at a time; scratch is a block of mq_scalar_four.h, weights begin at words. */
-MQ_KERNEL void mq_conv2d_four_s8(const mq_conv2d_scalar_t *p, const int8_t *x, const int32_t *w, const int32_t *bias,
+MQ_KERNEL void mq_conv2d_four_s8(const mq_window_t *p, const int8_t *x, const int32_t *w, const int32_t *bias,
                                  const int32_t *m, const int8_t *shift, int32_t *scratch, int8_t *y)
 {
     const mq_scalar_product_t product = mq_conv2d_scalar_product(p, (const int8_t *)w, bias, m, shift);

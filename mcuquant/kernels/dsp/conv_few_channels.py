@@ -9,10 +9,11 @@ import numpy as np
 from ...ir import Array, DType
 from ...ir.ops import Conv2D
 from ..shared import estimates
+from ..shared.conv_fields import window
 from ..shared.overlap import windows
 from ..shared.requantize import TwoInstructions, two_instructions
 from ..shared.weighted_layer import bias, conv_params, sums, weights
-from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Variant, image_fields, stride_fields
+from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Variant
 
 GROUP = 4
 """Outputs at a time."""
@@ -77,21 +78,8 @@ def _scratch_bytes(site: Site) -> int:
 
 
 def _args(site: Site, form: str) -> tuple[Arg, ...]:
-    op, (x, w) = site.op, site.ins[:2]
-    assert isinstance(op, Conv2D)
-    fields = {
-        **image_fields(x, site.out),
-        "in_c": x.shape[3],
-        "out_c": w.shape[0],
-        "k_h": w.shape[1],
-        "k_w": w.shape[2],
-        **stride_fields(op.stride, op.padding),
-        "dilation_h": op.dilation[0],
-        "dilation_w": op.dilation[1],
-        "x_zero": conv_params(site).x_zero,
-    }
     stream = Blob("weights", pack(site, form), "four outputs at a time, see mq_conv2d_few.h")
-    return Struct("mq_conv2d_few_t", fields), In(), stream, Scratch("int32_t"), Out()
+    return window(site), In(), stream, Scratch("int32_t"), Out()
 
 
 def _leads(site: Site) -> tuple[int]:

@@ -7,9 +7,10 @@ from functools import partial
 from ...ir import DType
 from ...ir.ops import DepthwiseConv2D
 from ..shared import estimates
+from ..shared.conv_fields import window
 from ..shared.overlap import windows
-from ..shared.weighted_layer import bias, check, conv_params, in_stream, output_fields, requantize_blobs, weights
-from ..variant import CALL, Arg, Blob, In, Out, Scratch, Site, Struct, Variant, image_fields, stride_fields
+from ..shared.weighted_layer import bias, check, conv_params, in_stream, requantize_blobs, weights
+from ..variant import CALL, Arg, Blob, In, Out, Scratch, Site, Variant
 
 _TAP_BYTES = 8
 
@@ -23,21 +24,10 @@ def takes(site: Site) -> bool:
 
 def _args(site: Site) -> tuple[Arg, ...]:
     check(site)
-    op, x, w = site.op, site.ins[0], weights(site)
-    assert isinstance(op, DepthwiseConv2D)
-    fields = {
-        **image_fields(x, site.out),
-        "channels": x.shape[3],
-        "k_h": w.shape[1],
-        "k_w": w.shape[2],
-        **stride_fields(op.stride, op.padding),
-        "dilation_h": op.dilation[0],
-        "dilation_w": op.dilation[1],
-        **output_fields(conv_params(site)),
-    }
+    w = weights(site)
     blobs = (Blob("weights", w, "x".join(map(str, w.shape))), Blob("bias", bias(site)))
     scale = requantize_blobs(conv_params(site))
-    return Struct("mq_depthwise_compact_t", fields), In(), *blobs, *scale, Scratch("int32_t"), Out()
+    return window(site), In(), *blobs, *scale, Scratch("int32_t"), Out()
 
 
 def _scratch_bytes(site: Site) -> int:

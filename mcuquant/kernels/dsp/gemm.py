@@ -11,9 +11,10 @@ from ...arithmetic.parameters import ConvParams
 from ...ir import Array, DType
 from ...ir.ops import Conv2D
 from ..shared import estimates, overlap
+from ..shared.conv_fields import window
 from ..shared.requantize import UNIT, two_instructions
 from ..shared.weighted_layer import bias, conv_params, sums, weights
-from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Value, Variant, image_fields, stride_fields
+from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Value, Variant
 
 ACC_LIMIT = (1 << 31) // UNIT
 """Sums of forms that round twice are less."""
@@ -140,27 +141,6 @@ def _arguments(site: Site, form: Form, struct: Struct) -> tuple[Arg, ...]:
     return struct, In(), stream, Scratch("int32_t"), Out()
 
 
-def conv2d_fields(site: Site) -> dict[str, Value]:
-    """`mq_conv2d_gemm_t`."""
-    op, (x, w) = site.op, site.ins[:2]
-    assert isinstance(op, Conv2D)
-    return {
-        **image_fields(x, site.out),
-        "in_c": x.shape[3],
-        "out_c": w.shape[0],
-        "k_h": w.shape[1],
-        "k_w": w.shape[2],
-        **stride_fields(op.stride, op.padding),
-        "dilation_h": op.dilation[0],
-        "dilation_w": op.dilation[1],
-        "x_zero": conv_params(site).x_zero,
-    }
-
-
-def _conv2d_struct(site: Site) -> Struct:
-    return Struct("mq_conv2d_gemm_t", conv2d_fields(site))
-
-
 def _pointwise_struct(site: Site) -> Struct:
     outputs = site.out.shape[3]
     fields: dict[str, Value] = {
@@ -202,5 +182,5 @@ EXPAND = (Shared("mq_gemm_expand", 200), Shared("mq_gemm_expand_three", 200))
 
 VARIANTS = (
     *(_variant("pointwise_gemm", form, is_pointwise, _pointwise_struct) for form in FORMS),
-    *(_variant("conv2d_gemm", form, lambda _: True, _conv2d_struct) for form in FORMS),
+    *(_variant("conv2d_gemm", form, lambda _: True, window) for form in FORMS),
 )

@@ -7,8 +7,9 @@ import numpy as np
 from ...ir import Array
 from ...ir.ops import Conv2D
 from ..shared import estimates, overlap
-from ..shared.weighted_layer import bias, check, conv_params, output_fields, requantize_blobs, weights
-from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Variant, image_fields, stride_fields
+from ..shared.conv_fields import window
+from ..shared.weighted_layer import bias, check, conv_params, requantize_blobs, weights
+from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Variant
 from .gemm import PIXELS, in_turn, is_taken, padded
 
 
@@ -35,25 +36,13 @@ def _scratch_bytes(site: Site) -> int:
 
 def _args(site: Site) -> tuple[Arg, ...]:
     check(site)
-    op, (x, w), p = site.op, site.ins[:2], conv_params(site)
-    assert isinstance(op, Conv2D)
-    fields = {
-        **image_fields(x, site.out),
-        "in_c": x.shape[3],
-        "out_c": w.shape[0],
-        "k_h": w.shape[1],
-        "k_w": w.shape[2],
-        **stride_fields(op.stride, op.padding),
-        "dilation_h": op.dilation[0],
-        "dilation_w": op.dilation[1],
-        **output_fields(p),
-    }
+    p = conv_params(site)
     blobs = (
         Blob("weights", pack(site), "packed in pairs of outputs, see mq_gemm_sums.h"),
         Blob("bias", folded_bias(site)),
         *requantize_blobs(p),
     )
-    return Struct("mq_conv2d_sums_t", fields), In(), *blobs, Scratch("int32_t"), Out()
+    return window(site), In(), *blobs, Scratch("int32_t"), Out()
 
 
 def _leads(site: Site) -> tuple[int | None, ...]:

@@ -14,8 +14,9 @@ import numpy as np
 from ...ir import Array
 from ...ir.ops import Conv2D
 from ..dsp import gemm
-from ..dsp.gemm import PIXELS, Form, conv2d_fields, padded, pairs_fit, starts
+from ..dsp.gemm import PIXELS, Form, padded, pairs_fit, starts
 from ..shared import estimates, overlap
+from ..shared.conv_fields import window_fields
 from ..shared.packing import index_bits
 from ..shared.weighted_layer import check, weights
 from ..sparse import bitmap
@@ -131,7 +132,7 @@ def _args(site: Site, form: Form, blocks: int, storage: Storage) -> tuple[Arg, .
     check(site)
     start, constants = _constants(site, form)
     fields: dict[str, Value] = {
-        "conv": conv2d_fields(site),
+        "conv": window_fields(site),
         "blocks": min(blocks, _blocks(site)),
         "outputs": _outputs(site),
         "step": form.words if len(constants) > 1 else 0,

@@ -15,6 +15,7 @@ from ...ir.ops import Conv2D, FullyConnected
 from ..dsp.gemm import PIXELS
 from ..dsp.gemm_sums import folded_bias
 from ..shared import overlap
+from ..shared.conv_fields import conv2d_fields
 from ..shared.packing import index_bits, is_packed, planes
 from ..shared.scratch_blocks import room
 from ..shared.weighted_layer import bias, check, conv_params, output_fields, requantize_blobs, weights
@@ -31,8 +32,6 @@ from ..variant import (
     Value,
     Variant,
     has_integer_values,
-    image_fields,
-    stride_fields,
 )
 
 _SHARE, _LEAST_BYTES = 0.25, 2048
@@ -81,26 +80,21 @@ def record(site: Site, ordered: Callable[[Array], Array] | None = None) -> Recor
 
 def sizes(site: Site) -> dict[str, Value]:
     """Fields that all convolutions have; a fully connected layer's rows are pixels of one image."""
-    x, w, p = site.ins[0], weights(site), conv_params(site)
-    if isinstance(site.op, FullyConnected):
-        rows = x.elements // w.shape[1]
-        image: dict[str, Value] = {"batch": 1, "in_h": 1, "in_w": rows, "out_h": 1, "out_w": rows}
-        window: dict[str, Value] = {"in_c": w.shape[1], "k_h": 1, "k_w": 1, "stride_h": 1, "stride_w": 1}
-        turns: dict[str, Value] = {"dilation_h": 1, "dilation_w": 1}
-    else:
-        assert isinstance(site.op, Conv2D)
-        image = image_fields(x, site.out)
-        window = {"in_c": x.shape[3], "k_h": w.shape[1], "k_w": w.shape[2]}
-        window |= stride_fields(site.op.stride, site.op.padding)
-        turns = {"dilation_h": site.op.dilation[0], "dilation_w": site.op.dilation[1]}
-    return {**image, **window, **turns, "out_c": w.shape[0], **output_fields(p)}
+    if not isinstance(site.op, FullyConnected):
+        return conv2d_fields(site)
+    w = weights(site)
+    rows = site.ins[0].elements // w.shape[1]
+    image: dict[str, Value] = {"batch": 1, "in_h": 1, "in_w": rows, "out_h": 1, "out_w": rows}
+    window: dict[str, Value] = {"in_c": w.shape[1], "k_h": 1, "k_w": 1, "stride_h": 1, "stride_w": 1}
+    turns: dict[str, Value] = {"dilation_h": 1, "dilation_w": 1}
+    return {**image, **window, **turns, "out_c": w.shape[0], **output_fields(conv_params(site))}
 
 
 def _plain_args(site: Site) -> tuple[Arg, ...]:
     check(site)
     fields = {**sizes(site), "groups": 1}
     tail = (Blob("bias", bias(site)), *requantize_blobs(conv_params(site)), Scratch("int16_t"), Out())
-    return Struct("mq_conv2d_t", fields), In(), record(site), *tail
+    return Struct("mq_window_t", fields), In(), record(site), *tail
 
 
 def _quads(site: Site) -> int:

@@ -9,6 +9,7 @@ from ...ir import DType, Op
 from ...ir.metrics import macs
 from ...ir.ops import Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv
 from ..shared import estimates
+from ..shared.conv_fields import window
 from ..shared.overlap import rows, windows
 from ..shared.packing import packed_weights
 from ..shared.weighted_layer import (
@@ -50,39 +51,8 @@ def _tail(site: Site) -> tuple[Arg, ...]:
     )
 
 
-def _conv2d(site: Site) -> tuple[Arg, ...]:
-    op, (x, w) = site.op, site.ins[:2]
-    assert isinstance(op, Conv2D)
-    fields = {
-        **image_fields(x, site.out),
-        "in_c": x.shape[3],
-        "out_c": w.shape[0],
-        "k_h": w.shape[1],
-        "k_w": w.shape[2],
-        **stride_fields(op.stride, op.padding),
-        "dilation_h": op.dilation[0],
-        "dilation_w": op.dilation[1],
-        "groups": x.shape[3] // w.shape[3],
-        **output_fields(conv_params(site)),
-    }
-    return Struct("mq_conv2d_t", fields), In(), *_tail(site)
-
-
-def _depthwise(site: Site) -> tuple[Arg, ...]:
-    op, (x, w) = site.op, site.ins[:2]
-    assert isinstance(op, DepthwiseConv2D)
-    fields = {
-        **image_fields(x, site.out),
-        "in_c": x.shape[3],
-        "multiplier": w.shape[3] // x.shape[3],
-        "k_h": w.shape[1],
-        "k_w": w.shape[2],
-        **stride_fields(op.stride, op.padding),
-        "dilation_h": op.dilation[0],
-        "dilation_w": op.dilation[1],
-        **output_fields(conv_params(site)),
-    }
-    return Struct("mq_depthwise_t", fields), In(), *_tail(site)
+def _windowed(site: Site) -> tuple[Arg, ...]:
+    return window(site), In(), *_tail(site)
 
 
 def _transpose_conv(site: Site) -> tuple[Arg, ...]:
@@ -177,8 +147,8 @@ def _plain(
 
 
 VARIANTS = (
-    *_plain("conv2d", Conv2D, _conv2d, _window_leads, estimates.conv2d, 530, (*FORMS, *NARROW_FORMS)),
-    *_plain("depthwise", DepthwiseConv2D, _depthwise, _window_leads, estimates.depthwise, 650),
+    *_plain("conv2d", Conv2D, _windowed, _window_leads, estimates.conv2d, 530, (*FORMS, *NARROW_FORMS)),
+    *_plain("depthwise", DepthwiseConv2D, _windowed, _window_leads, estimates.depthwise, 650),
     *_plain("transpose_conv", TransposeConv, _transpose_conv, apart, plain, 500),
     *_plain(
         "fully_connected",

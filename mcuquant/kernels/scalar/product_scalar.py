@@ -13,7 +13,7 @@ from ...ir import Array
 from ...ir.metrics import macs
 from ...ir.ops import Conv2D, FullyConnected
 from ..shared import overlap
-from ..shared.conv_fields import conv2d_fields, is_ungrouped
+from ..shared.conv_fields import is_ungrouped, window
 from ..shared.folded import by_output, clamp_fields, folded_bias, has_halves, is_int8, largest_sum, shifts_right
 from ..shared.weighted_layer import conv_params, requantize_blobs, weights
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Value, Variant
@@ -76,12 +76,12 @@ def _takes(site: Site, narrow: bool) -> bool:
 def _three(site: Site) -> tuple[Arg, ...]:
     w = Blob("weights", pack_pairs(site), "pairs of outputs in turn, see mq_scalar_three.h")
     scale = _bias(offset_bias(site)), *requantize_blobs(conv_params(site))
-    return Struct("mq_conv2d_scalar_t", conv2d_fields(site)), In(), w, *scale, Scratch("uint8_t"), Out()
+    return window(site), In(), w, *scale, Scratch("uint8_t"), Out()
 
 
 def _four(site: Site) -> tuple[Arg, ...]:
     w = Blob("weights", pack_words(site), "rows of whole words")
-    return Struct("mq_conv2d_scalar_t", conv2d_fields(site)), In(), w, *scale_blobs(site), Scratch("int32_t"), Out()
+    return window(site), In(), w, *scale_blobs(site), Scratch("int32_t"), Out()
 
 
 def _scratch_bytes(site: Site, pixel_bytes: int) -> int:

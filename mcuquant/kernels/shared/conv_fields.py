@@ -57,21 +57,8 @@ def line_window(site: Site) -> Struct:
 
 
 def conv2d_fields(site: Site) -> dict[str, Value]:
-    """Of a convolution whose padding holds the input's zero point."""
-    op, (x, w), p = site.op, site.ins[:2], conv_params(site)
-    assert isinstance(op, Conv2D)
-    return {
-        **image_fields(x, site.out),
-        "in_c": x.shape[3],
-        "out_c": w.shape[0],
-        "k_h": w.shape[1],
-        "k_w": w.shape[2],
-        **stride_fields(op.stride, op.padding),
-        "dilation_h": op.dilation[0],
-        "dilation_w": op.dilation[1],
-        "x_zero": p.x_zero,
-        **clamp_fields(p),
-    }
+    """Of a convolution without groups, for structs that have more than `mq_window_t`."""
+    return {name: value for name, value in window_fields(site).items() if name != "groups"}
 
 
 def is_pointwise(site: Site) -> bool:
