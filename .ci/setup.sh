@@ -57,6 +57,7 @@ missing_packages() {
     { has arm-none-eabi-gcc && has_newlib; } || say libnewlib-arm-none-eabi
     has qemu-system-arm || say qemu-system-arm
     "$1" -c 'import ensurepip, venv' 2>/dev/null || venv_package "$1"
+    [ -z "${MCUQUANT_SETUP_FULL:-}" ] || { has clang && has lld; } || say "clang lld"
 }
 
 # True when apt-get may be run without a question that nobody is there to answer.

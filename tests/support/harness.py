@@ -9,7 +9,7 @@ for sample, outcome in zip(samples, runner.run(0, *samples)):
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,15 +157,30 @@ def _programs(graphs: Sequence[Graph], core: Core, names: Sequence[str]) -> tupl
     return tuple(lowered(graph, i, core, name) for i, (graph, name) in enumerate(zip(graphs, wanted, strict=True)))
 
 
-def build_device(graphs: Sequence[Graph], directory: Path, cpu: str, names: Sequence[str] = ()) -> Runner:
+def build_device(
+    graphs: Sequence[Graph],
+    directory: Path,
+    cpu: str,
+    names: Sequence[str] = (),
+    optimize: Command = ("-O2",),
+    network: Callable[[Sequence[Path]], Sequence[Path]] | None = None,
+) -> Runner:
     """All of `graphs` as code for `cpu`, run by QEMU; unaligned accesses fault on every core."""
-    return compile_device(graphs, _programs(graphs, CORES[cpu], names), directory, cpu)
+    return compile_device(graphs, _programs(graphs, CORES[cpu], names), directory, cpu, optimize, network)
 
 
 def compile_device(
-    graphs: Sequence[Graph], programs: tuple[Program, ...], directory: Path, cpu: str, optimize: Command = ("-O2",)
+    graphs: Sequence[Graph],
+    programs: tuple[Program, ...],
+    directory: Path,
+    cpu: str,
+    optimize: Command = ("-O2",),
+    network: Callable[[Sequence[Path]], Sequence[Path]] | None = None,
 ) -> Runner:
-    command = link_device([*model_sources(programs, directory), _beside("host_main.c")], directory, cpu, optimize)
+    """`network` makes objects of the networks' sources; without it they are compiled as everything else is."""
+    sources: Sequence[Path] = model_sources(programs, directory)
+    made = network(sources) if network else sources
+    command = link_device([*made, _beside("host_main.c")], directory, cpu, optimize)
     return Runner(command, tuple(graphs), programs)
 
 

@@ -23,7 +23,11 @@ MQ_KERNEL uint32_t mq_sxtb16_ror8(uint32_t x)
 
 MQ_KERNEL uint32_t mq_uxtb16(uint32_t x)
 {
+#ifdef __clang__ /* whose __uxtb16 has another type */
+    return x & 0x00FF00FFu;
+#else
     return (uint32_t)__uxtb16((uint8x4_t)x);
+#endif
 }
 
 /* The bytes of each half exchanged. */
