@@ -53,7 +53,7 @@ def validate(directory: Path, data: Path | None, layers: bool, json_path: Path |
     if data is None:
         raise click.UsageError("add --data X.npz, or --layers")
     stored = _stored(project, data)
-    outputs = int(np.prod(project.outputs[0].shape[1:], dtype=np.int64))
+    outputs = int(np.prod(project.outputs[0].sample, dtype=np.int64))
     classes = _classes(data, named(data, "y")[0], len(stored[0]), outputs)
     with working("running on this machine"):
         expected = project.run_host(*stored)
@@ -107,20 +107,20 @@ def _stored(project: Project, path: Path) -> tuple[Array, ...]:
 
 
 def _stored_input(port: Port, path: Path, name: str, x: Array) -> Array:
-    if x.dtype == port.dtype.numpy and x.shape[1:] == port.shape[1:]:
+    if x.dtype == port.dtype.numpy and x.shape[1:] == port.sample:
         return x
     return port.quantize(ordered(port, path, x, name))
 
 
 def ordered(port: Port, path: Path, x: Array, name: str = "x") -> Array:
     """Real inputs in the graph's layout: already so, or in that of a PyTorch network."""
-    as_stored = x.shape[1:] == port.shape[1:]
+    as_stored = x.shape[1:] == port.sample
     if as_stored and x.ndim == 4 and len(set(x.shape[1:])) == 1 and x.shape[1] > 1:
         raise CalibrationError(
             f"array {name!r} of {path} has shape {x.shape}, from which the order of its axes cannot be told; "
             f"give it as {port.dtype}, (N, height, width, channels), as in model.tflite"
         )
-    return to_graph_layout(x, port.shape, name=f"array {name!r} of {path}", channels_first=not as_stored)
+    return to_graph_layout(x, (1, *port.sample), name=f"array {name!r} of {path}", channels_first=not as_stored)
 
 
 def _classes(path: Path, y: Array, count: int, outputs: int) -> Array:

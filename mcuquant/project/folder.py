@@ -24,13 +24,18 @@ HOST_TIMEOUT_S = 600
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or output of the network, as the firmware declares it. `shape` includes the batch of 1."""
+    """An input or output of the network, as the firmware declares it. `shape` includes the batch."""
 
     name: str
     shape: tuple[int, ...]
     dtype: DType
     scale: float | None
     zero_point: int
+
+    @property
+    def sample(self) -> tuple[int, ...]:
+        """Shape of what one inference takes or gives: without a batch of 1, with any other first dimension."""
+        return self.shape[1:] if self.shape[0] == 1 and len(self.shape) > 1 else self.shape
 
     @property
     def nbytes(self) -> int:
@@ -128,7 +133,7 @@ class ProjectFolder:
         """What the node makes of raw counts (T, channels), int16, on this computer."""
         windows = self.node.windows(raw)
         (port,) = self.inputs
-        return self.node.run(raw, self.run_host(windows.reshape(-1, *port.shape[1:]))[0])
+        return self.node.run(raw, self.run_host(windows.reshape(-1, *port.sample))[0])
 
     def _host(self, data: bytes, sanitize: bool) -> bytes:
         if self.manifest.get("app") == LIBRARY:
@@ -157,9 +162,9 @@ def check_inputs(ports: Sequence[Port], inputs: Sequence[Array]) -> tuple[Array,
 
 
 def _check_input(port: Port, x: Array) -> Array:
-    if x.shape[1:] != port.shape[1:] or x.dtype != port.dtype.numpy:
+    if x.shape[1:] != port.sample or x.dtype != port.dtype.numpy:
         raise CalibrationError(
-            f"input {port.name!r} takes {port.dtype} of shape (N, {', '.join(map(str, port.shape[1:]))}), "
+            f"input {port.name!r} takes {port.dtype} of shape (N, {', '.join(map(str, port.sample))}), "
             f"found {x.dtype} of shape {tuple(x.shape)}"
         )
     return np.ascontiguousarray(x)
@@ -173,6 +178,6 @@ def split_outputs(raw: bytes, ports: Sequence[Port], count: int) -> tuple[Array,
     rows = np.frombuffer(raw, np.uint8).reshape(count, per_sample)
     bounds = np.cumsum([0, *(p.nbytes for p in ports)])
     return tuple(
-        np.ascontiguousarray(rows[:, a:b]).view(p.dtype.numpy).reshape(count, *p.shape[1:])
+        np.ascontiguousarray(rows[:, a:b]).view(p.dtype.numpy).reshape(count, *p.sample)
         for p, a, b in zip(ports, bounds, bounds[1:], strict=False)
     )

@@ -66,7 +66,8 @@ class Oracle:
 
     def steps(self, sample: Sequence[Array]) -> tuple[Array, ...]:
         """Every step's output for one sample (1, ...), in its own shape."""
-        values = interpreter.trace(self.graph, sample)
+        inputs = (x.reshape(self.graph[i].shape) for i, x in zip(self.graph.inputs, sample, strict=True))
+        values = interpreter.trace(self.graph, list(inputs))
         return tuple(values[tensor] for tensor in self.tensors)
 
 
