@@ -73,10 +73,10 @@ class Palette:
 
     def taken(self, mask: Array, axis: int) -> Palette:
         """Of the constant at the indices along `axis` that `mask` keeps; the codebook stays."""
-        kept = self.groups
-        if kept and axis == self.axis:
-            kept = tuple(g for g, keep in zip(kept, mask, strict=True) if keep)
-        return Palette(self.centroids, np.compress(mask, self.indices, axis=axis), kept, self.axis)
+        groups = self.groups
+        if groups and axis == self.axis:
+            groups = tuple(g for g, keep in zip(groups, mask, strict=True) if keep)
+        return Palette(self.centroids, np.compress(mask, self.indices, axis=axis), groups, self.axis)
 
     def __str__(self) -> str:
         groups, entries = self.centroids.shape

@@ -99,8 +99,10 @@ def _plain(value: Any) -> Any:
 def _graph(text: Mapping[str, Any], arrays: Mapping[str, Array]) -> Graph:
     tensors = [_tensor(row, arrays) for row in text["tensors"]]
     inputs, outputs = (tuple(map(int, text[name])) for name in ("inputs", "outputs"))
-    made = tuple(map(_op, text["ops"]))
-    return Graph(str(text["name"]), {t.id: t for t in tensors}, made, inputs, outputs, tuple(map(str, text["notes"])))
+    operations = tuple(map(_op, text["ops"]))
+    return Graph(
+        str(text["name"]), {t.id: t for t in tensors}, operations, inputs, outputs, tuple(map(str, text["notes"]))
+    )
 
 
 def _tensor(row: Mapping[str, Any], arrays: Mapping[str, Array]) -> Tensor:
@@ -119,8 +121,8 @@ def _op(row: Mapping[str, Any]) -> Op:
     if not (isinstance(kind, type) and issubclass(kind, Op)):
         raise ValueError(f"operation {row['kind']!r} is not known")
     attributes = {name: _attribute(name, value) for name, value in row["attributes"].items()}
-    made: Op = kind(inputs=_frozen(row["inputs"]), outputs=_frozen(row["outputs"]), **attributes)
-    return made
+    operation: Op = kind(inputs=_frozen(row["inputs"]), outputs=_frozen(row["outputs"]), **attributes)
+    return operation
 
 
 def _attribute(name: str, value: Any) -> Any:

@@ -6,10 +6,10 @@ from ..ir import Graph, Op
 
 
 def drop_dead(graph: Graph) -> Graph:
-    needed = set(graph.outputs)
-    kept: list[Op] = []
+    tensors = set(graph.outputs)
+    operations: list[Op] = []
     for op in reversed(graph.ops):
-        if needed.intersection(op.outputs):
-            needed.update(op.inputs)
-            kept.append(op)
-    return graph if len(kept) == len(graph.ops) else graph.with_(ops=tuple(reversed(kept)))
+        if tensors.intersection(op.outputs):
+            tensors.update(op.inputs)
+            operations.append(op)
+    return graph if len(operations) == len(graph.ops) else graph.with_(ops=tuple(reversed(operations)))

@@ -58,9 +58,9 @@ def _is_identity(draft: Draft, op: Op) -> bool:
 def _without_identity_outputs(graph: Graph) -> Graph:
     """An output that an identity makes from another operation's result becomes that operation's own output."""
     draft, names = Draft.of(graph), dict[int, int]()
-    made = {op.output for op in graph.ops} - set(graph.outputs)
+    inner_tensors = {op.output for op in graph.ops} - set(graph.outputs)
     for op in graph.ops:
-        if op.output in graph.outputs and _is_identity(draft, op) and op.inputs[0] in made - names.keys():
+        if op.output in graph.outputs and _is_identity(draft, op) and op.inputs[0] in inner_tensors - names.keys():
             names[op.inputs[0]] = op.output
         else:
             draft.append(op)

@@ -37,9 +37,9 @@ def _values(draft: Draft, op: Op) -> tuple[Array, Array] | None:
 
 def _weights(draft: Draft, op: Op) -> tuple[Array, Array | float] | None:
     """Weights and bias of a layer in double precision; None unless they are constant."""
-    found = [draft.tensors[i].data for i in op.inputs[1:]]
-    constant = [data.astype(np.float64) for data in found if data is not None]
-    if len(constant) < len(found):
+    values = [draft.tensors[i].data for i in op.inputs[1:]]
+    constant = [data.astype(np.float64) for data in values if data is not None]
+    if len(constant) < len(values):
         return None
     return constant[0], constant[1] if len(constant) > 1 else 0.0
 

@@ -16,7 +16,7 @@ and keeps its operations beyond this one."""
 def fold_constants(graph: Graph) -> Graph:
     """The interpreter computes them, so a quantised result has the device's bytes. An output stays an operation's."""
     tensors = dict(graph.tensors)
-    kept: list[Op] = []
+    operations: list[Op] = []
     left = MOST_EFFORT
     for op in graph.ops:
         inputs = [tensors[i] for i in op.inputs]
@@ -25,8 +25,8 @@ def fold_constants(graph: Graph) -> Graph:
             left -= effort(graph, op)
             tensors[op.output] = _result(graph, op, inputs)
         else:
-            kept.append(op)
-    return graph if len(kept) == len(graph.ops) else graph.with_(ops=tuple(kept), tensors=tensors)
+            operations.append(op)
+    return graph if len(operations) == len(graph.ops) else graph.with_(ops=tuple(operations), tensors=tensors)
 
 
 def _result(graph: Graph, op: Op, inputs: list[Tensor]) -> Tensor:

@@ -52,13 +52,13 @@ def intervals(graph: Graph, bounds: bool = True) -> dict[int, Interval]:
 
     With `bounds` off, only constants are followed: a weighted sum over anything that varies is taken to vary.
     """
-    known = {t.id: _given(t) for t in graph.tensors.values() if t.data is not None or t.id in graph.inputs}
+    spans = {t.id: _given(t) for t in graph.tensors.values() if t.data is not None or t.id in graph.inputs}
     for op in graph.ops:
-        ins = [known[i] for i in op.inputs]
-        known[op.output] = _after(graph, op, ins)
+        ins = [spans[i] for i in op.inputs]
+        spans[op.output] = _after(graph, op, ins)
         if not bounds and isinstance(op, Weighted):
-            known[op.output] = _widened(graph, op, ins[0], known[op.output])
-    return known
+            spans[op.output] = _widened(graph, op, ins[0], spans[op.output])
+    return spans
 
 
 def _widened(graph: Graph, op: Weighted, x: Interval, y: Interval) -> Interval:

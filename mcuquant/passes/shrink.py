@@ -33,15 +33,15 @@ def shrink(graph: Graph, bounds: bool = True) -> Graph:
         return replace(
             graph, notes=(*graph.notes, f"shrink: left out, its analysis would go through {asked:,} elements")
         )
-    known = intervals(graph, bounds)
-    keep = needed(graph, known)
+    spans = intervals(graph, bounds)
+    keep = needed(graph, spans)
     if all(mask.all() for mask in keep.values()):
         return graph
     tensors = dict(graph.tensors)
     next_id = max(tensors) + 1
     rebuilt: list[Op] = []
     for op in graph.ops:
-        constants = _constants(graph, op, known, keep)
+        constants = _constants(graph, op, spans, keep)
         fresh = {i: next_id + k for k, i in enumerate(constants)}
         next_id += len(fresh)
         tensors |= {fresh[i]: replace(t, id=fresh[i]) for i, t in constants.items()}
@@ -57,10 +57,10 @@ def _cut(t: Tensor, mask: Array) -> Tensor:
     return replace(t, shape=(*t.shape[:-1], int(mask.sum()))) if t.shape else t
 
 
-def _constants(graph: Graph, op: Op, known: dict[int, Interval], keep: dict[int, Array]) -> dict[int, Tensor]:
+def _constants(graph: Graph, op: Op, spans: dict[int, Interval], keep: dict[int, Array]) -> dict[int, Tensor]:
     """New constants by input position, for the operations whose constants have channels."""
     if mixes(graph, op):
-        return _mixed(graph, op, known[op.inputs[0]], keep[op.inputs[0]], keep[op.output])
+        return _mixed(graph, op, spans[op.inputs[0]], keep[op.inputs[0]], keep[op.output])
     if isinstance(op, ops.DepthwiseConv2D):
         return {i: _taken(t, keep[op.output], len(t.shape) - 1) for i, t in enumerate(graph.ins(op)) if i > 0}
     if isinstance(op, ops.Binary):

@@ -82,32 +82,32 @@ def quantize(
     options = Weights(quantizer=weights) if isinstance(weights, str) else weights
     samples = read_samples(graph, calibration, channels_first)
     if method != "auto" and method not in METHODS:
-        known = ", ".join(["auto", *METHODS])
-        raise CalibrationError(f"calibration method {method!r} is not known, expected one of: {known}")
+        names = ", ".join(["auto", *METHODS])
+        raise CalibrationError(f"calibration method {method!r} is not known, expected one of: {names}")
     seen = _Seen.of(graph, samples)
     fitted, notes = _fitted(graph, samples, options)
     method, reason = _best(graph, seen, dtype, fitted) if method == "auto" else (method, "")
-    made = _noted(_by(graph, seen.everywhere, method, dtype, fitted), f"calibrated by {method}{reason}")
+    quantized = _noted(_by(graph, seen.everywhere, method, dtype, fitted), f"calibrated by {method}{reason}")
     if activations == MIXED:
         wide = _by(graph, seen.everywhere, method, DType.INT16, fitted)
-        made, note = mixed(graph, made, wide, seen.inputs, seen.outputs)
+        quantized, note = mixed(graph, quantized, wide, seen.inputs, seen.outputs)
         notes.append(note)
     if options.adaptive_rounding or options.correct_bias:
-        made = reconstructed(graph, made, samples, options.adaptive_rounding, options.correct_bias)
-    return _noted(made, *notes)
+        quantized = reconstructed(graph, quantized, samples, options.adaptive_rounding, options.correct_bias)
+    return _noted(quantized, *notes)
 
 
 def _fitted(graph: Graph, samples: tuple[Array, ...], options: Weights) -> tuple[FittedLayers, list[str]]:
     """The grid of every layer with weights, and what a person should know about it."""
-    chosen = quantizers.quantizer(options.quantizer)
+    quantizer = quantizers.quantizer(options.quantizer)
     bits, notes = layer_bits(graph, options.bits), list[str]()
     if options.most_bytes is not None:
-        costs = sensitivity(graph, samples, chosen)
+        costs = sensitivity(graph, samples, quantizer)
         bits = chosen_bits(costs, options.most_bytes)
         notes.append(precision_note(costs, bits))
-    if chosen.name != quantizers.DEFAULT:
-        notes.append(f"weights by {chosen.name}, {chosen.formula}")
-    return fit_weights(graph, chosen, bits), notes
+    if quantizer.name != quantizers.DEFAULT:
+        notes.append(f"weights by {quantizer.name}, {quantizer.formula}")
+    return fit_weights(graph, quantizer, bits), notes
 
 
 def _check_forms(graph: Graph, dtype: DType) -> None:
@@ -168,10 +168,10 @@ class _Seen:
 
 def _best(graph: Graph, seen: _Seen, dtype: DType, fitted: FittedLayers) -> tuple[str, str]:
     """The method whose outputs have the best SNR on samples it was not calibrated with, and a note of why."""
-    made = {m: _by(graph, seen.rest, m, dtype, fitted) for m in METHODS}
-    db = {m: output_snr(g, seen.inputs, seen.outputs) for m, g in made.items()}
-    found = ", ".join(f"{m} {value:.1f} dB" for m, value in db.items())
-    return max(db, key=lambda m: db[m]), f": the best output SNR on {len(seen.inputs)} held-out samples ({found})"
+    graphs = {m: _by(graph, seen.rest, m, dtype, fitted) for m in METHODS}
+    db = {m: output_snr(g, seen.inputs, seen.outputs) for m, g in graphs.items()}
+    figures = ", ".join(f"{m} {value:.1f} dB" for m, value in db.items())
+    return max(db, key=lambda m: db[m]), f": the best output SNR on {len(seen.inputs)} held-out samples ({figures})"
 
 
 def _split(samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:

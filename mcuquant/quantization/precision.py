@@ -47,8 +47,10 @@ def layer_bits(graph: Graph, bits: int | Mapping[str, int]) -> dict[int, int]:
         if n not in BITS:
             raise CalibrationError(f"weights of {n} bits (layer {name!r}) cannot be stored, expected 8, 4 or 2")
         if name not in names.values():
-            known = ", ".join(names.values())
-            raise CalibrationError(f"{graph.name} has no layer with weights named {name!r}, expected one of: {known}")
+            layer_names = ", ".join(names.values())
+            raise CalibrationError(
+                f"{graph.name} has no layer with weights named {name!r}, expected one of: {layer_names}"
+            )
     return {output: given.get(name, BITS[0]) for output, name in names.items()}
 
 

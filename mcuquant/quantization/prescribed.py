@@ -155,9 +155,9 @@ class _Builder:
 
     def _new(self, constant: Tensor) -> Tensor:
         """Under an id of its own: a constant read twice may need two forms."""
-        made = replace(constant, id=self._new_id())
-        self.tensors[made.id] = made
-        return made
+        copy = replace(constant, id=self._new_id())
+        self.tensors[copy.id] = copy
+        return copy
 
     def _new_id(self) -> int:
         self.next_id += 1

@@ -44,8 +44,8 @@ def single(samples: Sequence[Array]) -> Iterator[list[Array]]:
 def spread_evenly(samples: tuple[Array, ...], most: int) -> tuple[Array, ...]:
     """At most `most` samples from all over."""
     count = len(samples[0])
-    chosen = np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(int)
-    return tuple(x[chosen] for x in samples)
+    indices = np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(int)
+    return tuple(x[indices] for x in samples)
 
 
 def _checked(t: Tensor, x: Array, channels_first: bool | None) -> Array:

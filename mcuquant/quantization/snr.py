@@ -146,16 +146,16 @@ def _stored(t: Tensor, x: Array) -> Array:
 
 def counterparts(float_graph: Graph, int_graph: Graph) -> list[Op | None]:
     """The float counterpart of each integer operation; None for a rescale that quantization put in."""
-    made = {op.output: op for op in float_graph.ops}
-    found = [made.get(op.output) for op in int_graph.ops]
-    for op, counterpart in zip(int_graph.ops, found, strict=True):
+    float_ops = {op.output: op for op in float_graph.ops}
+    twins = [float_ops.get(op.output) for op in int_graph.ops]
+    for op, counterpart in zip(int_graph.ops, twins, strict=True):
         alien = counterpart.kind != op.kind if counterpart else not isinstance(op, Quantize)
         if alien or (counterpart and float_graph.out(counterpart).shape != int_graph.out(op).shape):
             raise GraphError(
                 f"{int_graph.name}: {op.kind} {int_graph.out(op).name!r} has no counterpart in the float graph "
                 f"{float_graph.name}; give the graph that was quantized"
             )
-    return found
+    return twins
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -64,8 +64,8 @@ def _real_weights(real: Graph, made: Graph, op: Op) -> Array | None:
 
 def _cheapest(w: Array, axis: int) -> _Book | None:
     """The number of groups with the fewest bytes; None where int8 has no more."""
-    found = [book for groups in _divisors(w.shape[axis]) if (book := _book(w, axis, groups)) is not None]
-    best = min(found, key=lambda book: book.nbytes, default=None)
+    books = [book for groups in _divisors(w.shape[axis]) if (book := _book(w, axis, groups)) is not None]
+    best = min(books, key=lambda book: book.nbytes, default=None)
     return best if best is not None and best.nbytes < w.size else None
 
 

@@ -31,8 +31,8 @@ def binary(call: Call, kind: type[ir.Binary], a: Item, b: Item, key: str = "othe
         return _of_constants(kind(inputs=(), outputs=()), *sides)
     shape = np.broadcast_shapes(*(side.shape for side in sides))
     leader = next((v for v in values if math.prod(v.shape) == math.prod(shape)), None)
-    found = [] if leader is None else [_follow(call, side, leader, shape, key) for side in sides]
-    tensors = [tensor for tensor in found if tensor is not None]
+    operands = [] if leader is None else [_follow(call, side, leader, shape, key) for side in sides]
+    tensors = [tensor for tensor in operands if tensor is not None]
     if leader is None or len(tensors) < len(sides):
         return _outer(call, kind, sides, shape, key)
     output = call.emit(kind, tensors, call.net.shape(leader.tensor))
@@ -54,13 +54,13 @@ def _follow(call: Call, side: Item, leader: Value, shape: tuple[int, ...], key: 
     source: Array = side.where if isinstance(side, Value) else side
     memory = np.empty(leader.where.size, source.dtype)
     memory[leader.where.ravel()] = np.broadcast_to(source, shape).ravel()
-    needed = squeezed(memory.reshape(call.net.shape(leader.tensor)))
+    arrangement = squeezed(memory.reshape(call.net.shape(leader.tensor)))
     if not isinstance(side, Value):
-        return call.net.constant(needed, call.label(key))
-    if needed.size != source.size:
+        return call.net.constant(arrangement, call.label(key))
+    if arrangement.size != source.size:
         return None
-    moved = call.net.reorder(side.tensor, needed.ravel())
-    return None if moved is None else call.net.reshape(moved, needed.shape)
+    moved = call.net.reorder(side.tensor, arrangement.ravel())
+    return None if moved is None else call.net.reshape(moved, arrangement.shape)
 
 
 def _outer(call: Call, kind: type[ir.Binary], sides: list[Item], shape: tuple[int, ...], key: str) -> Value:

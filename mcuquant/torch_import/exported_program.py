@@ -97,8 +97,8 @@ def parse(members: Mapping[str, bytes], source: str) -> Exported:
         stored = _stored_constants(members, source)
         return _program(model["graph_module"], stored)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise ModelError(f"{source}: its program is not what torch.export.save writes ({found}). {_RESAVE}") from None
+        reason = f"{type(error).__name__}: {error}"
+        raise ModelError(f"{source}: its program is not what torch.export.save writes ({reason}). {_RESAVE}") from None
 
 
 def _check_members(members: Mapping[str, bytes], source: str) -> None:
@@ -122,7 +122,7 @@ def _check_version(model: Json, source: str) -> None:
 
 def _stored_constants(members: Mapping[str, bytes], source: str) -> dict[str, Array]:
     """Parameters, buffers and constants by the user's names."""
-    found: dict[str, Array] = {}
+    constants: dict[str, Array] = {}
     for config in _CONFIGS:
         folder = config.rpartition("/")[0]
         for name, payload in json.loads(members[config])["config"].items():
@@ -132,8 +132,10 @@ def _stored_constants(members: Mapping[str, bytes], source: str) -> dict[str, Ar
                     f"{source}: {folder}/{file} ({name!r}) is a pickled object, which could run code when loaded. "
                     "Use plain tensors as parameters, buffers and constants."
                 )
-            found[name] = _array(members.get(f"{folder}/{file}"), payload["tensor_meta"], f"{source}: {folder}/{file}")
-    return found
+            constants[name] = _array(
+                members.get(f"{folder}/{file}"), payload["tensor_meta"], f"{source}: {folder}/{file}"
+            )
+    return constants
 
 
 def _array(content: bytes | None, meta: Json, what: str) -> Array:

@@ -48,9 +48,9 @@ class OnGrid(np.ndarray[Any, np.dtype[Any]]):
 
     @classmethod
     def of(cls, values: Array, scales: Array, bits: int) -> OnGrid:
-        made = values.view(cls)
-        made.scales, made.bits = scales, bits
-        return made
+        grid_values = values.view(cls)
+        grid_values.scales, grid_values.bits = scales, bits
+        return grid_values
 
     def __array_finalize__(self, source: Any) -> None:
         if isinstance(source, OnGrid) and "scales" in source.__dict__:
@@ -156,8 +156,8 @@ class Net:
 
     def _reorder_pieces(self, tensor: int, positions: Positions, ranges: list[slice]) -> int:
         flat = self.reshape(tensor, (1, positions.size))
-        found = [self.reorder(self._piece(flat, part), positions[part] - part.start) for part in ranges]
-        parts = [part for part in found if part is not None]
+        reorderings = [self.reorder(self._piece(flat, part), positions[part] - part.start) for part in ranges]
+        parts = [part for part in reorderings if part is not None]
         return self.emit(ir.Concat, parts, (1, positions.size), self.tensors[tensor].name, axis=1)
 
     def _piece(self, flat: int, part: slice) -> int:
@@ -230,12 +230,12 @@ class Call:
 
     def numbers(self, key: str, count: int, default: int | None = None) -> tuple[int, ...]:
         """`count` integers; one stands for all, none for the default."""
-        given = self.get(key, ())
-        given = given if isinstance(given, tuple) else (given,)
-        given = given or ((default,) if default is not None else ())
-        if not given or not all(isinstance(n, int) for n in given):
-            raise RefusalError(f"argument {key!r} is {given}; expected whole numbers that are known before running")
-        return given * count if len(given) == 1 else given
+        values = self.get(key, ())
+        values = values if isinstance(values, tuple) else (values,)
+        values = values or ((default,) if default is not None else ())
+        if not values or not all(isinstance(n, int) for n in values):
+            raise RefusalError(f"argument {key!r} is {values}; expected whole numbers that are known before running")
+        return values * count if len(values) == 1 else values
 
     def emit(self, kind: type[ir.Op], inputs: Sequence[int], shape: Sequence[int], **attributes: Any) -> int:
         return self.net.emit(kind, inputs, shape, self.name, **attributes)

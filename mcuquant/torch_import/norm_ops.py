@@ -79,9 +79,9 @@ def instance_norm(call: Call) -> Value:
 
 
 def _axes(call: Call, x: Value) -> tuple[int, ...]:
-    given = call.get("dim", ())
-    given = given if isinstance(given, tuple) else (given,)
-    return tuple(axis_of(axis, x.rank) for axis in given) or tuple(range(x.rank))
+    dims = call.get("dim", ())
+    dims = dims if isinstance(dims, tuple) else (dims,)
+    return tuple(axis_of(axis, x.rank) for axis in dims) or tuple(range(x.rank))
 
 
 def variance(call: Call) -> Value:

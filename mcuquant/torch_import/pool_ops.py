@@ -165,10 +165,10 @@ def _only_float32(call: Call) -> None:
 
 
 def _dims(call: Call) -> tuple[int, ...]:
-    given = call.get("dim", ())
-    given = given if isinstance(given, tuple) else (given,)
+    dims = call.get("dim", ())
+    dims = dims if isinstance(dims, tuple) else (dims,)
     item = call.args["self"]
-    return given or tuple(range(item.rank if isinstance(item, Value) else np.ndim(item)))
+    return dims or tuple(range(item.rank if isinstance(item, Value) else np.ndim(item)))
 
 
 def reduce(call: Call, kind: type[ir.Reduce], dims: tuple[int, ...], *, keep: bool) -> Item:
@@ -189,8 +189,8 @@ def reduce_value(call: Call, x: Value, kind: type[ir.Reduce], dims: tuple[int, .
         output = laid.tensor
     else:
         shape = [1 if axis in physical else size for axis, size in enumerate(laid.shape)]
-        kept = shape if keep else [size for axis, size in enumerate(shape) if axis not in physical]
-        output = call.emit(kind, [laid.tensor], kept, axes=physical)
+        output_shape = shape if keep else [size for axis, size in enumerate(shape) if axis not in physical]
+        output = call.emit(kind, [laid.tensor], output_shape, axes=physical)
     shape_with_ones = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
     where = laid.value(output, shape_with_ones).where
     return Value(output, where if keep else where.squeeze(tuple(axes)))

@@ -36,10 +36,10 @@ def _target(call: Call, sizes: Sequence[int]) -> tuple[int, ...]:
     factors = (call.args["scales"],) if factors is None and call.args.get("scales") is not None else factors
     if factors is None:
         return call.numbers("output_size", len(sizes))
-    wanted = [size * factor for size, factor in zip(sizes, factors, strict=True)]
-    if any(size != int(size) for size in wanted):
+    products = [size * factor for size, factor in zip(sizes, factors, strict=True)]
+    if any(size != int(size) for size in products):
         raise RefusalError(f"it resizes {list(sizes)} by {list(factors)}, which gives no whole sizes; give the size")
-    return tuple(int(size) for size in wanted)
+    return tuple(int(size) for size in products)
 
 
 def nearest(spatial: int, *, exact: bool) -> Callable[[Call], Value]:
@@ -165,11 +165,11 @@ def index_select(call: Call) -> Item:
 
 def index(call: Call) -> Item:
     """x[:, indices] with one constant list of indices."""
-    given = [(axis, i) for axis, i in enumerate(call.get("indices")) if i is not None]
+    lists = [(axis, i) for axis, i in enumerate(call.get("indices")) if i is not None]
     size = elements(call.args["self"]).shape
-    if len(given) != 1 or not isinstance(given[0][1], np.ndarray) or given[0][1].ndim != 1:
+    if len(lists) != 1 or not isinstance(lists[0][1], np.ndarray) or lists[0][1].ndim != 1:
         raise RefusalError("only one list of constant indices is translated; use slices")
-    axis, places = given[0]
+    axis, places = lists[0]
     places = np.flatnonzero(places) if places.dtype == np.bool_ else places
     return pick(call, call.args["self"], axis, [int(i) % size[axis] for i in places])
 

@@ -67,8 +67,8 @@ def unflatten(call: Call) -> Item:
 
 def squeeze(call: Call) -> Item:
     """Without a dimension every axis of size 1 goes; a given one of another size stays, as in torch."""
-    given = call.args.get("dim")
-    dims = range(rank(call)) if given is None else (given if isinstance(given, tuple) else (given,))
+    dim = call.args.get("dim")
+    dims = range(rank(call)) if dim is None else (dim if isinstance(dim, tuple) else (dim,))
     axes = {axis_of(dim, rank(call)) for dim in dims}
     return moved(call, lambda a: a.squeeze(tuple(axis for axis in axes if a.shape[axis] == 1)))
 

@@ -101,16 +101,16 @@ class _Translator:
                 "expected float32 (convert with module.float())"
             )
         if None in sizes or (len(sizes) > 1 and sizes[0] != 1):
-            found = ", ".join("dynamic" if size is None else str(size) for size in spec.shape)
+            text = ", ".join("dynamic" if size is None else str(size) for size in spec.shape)
             raise ModelError(
-                f"input {spec.name!r} of {self.program.name} has shape ({found}); "
+                f"input {spec.name!r} of {self.program.name} has shape ({text}); "
                 "expected a batch of 1 and fixed sizes (export with an example of one sample)"
             )
         shape = [int(size or 0) for size in sizes]
         if 0 in shape or math.prod(shape) > MAX_ELEMENTS:
-            found = " x ".join(map(str, shape))
+            text = " x ".join(map(str, shape))
             raise ModelError(
-                f"input {spec.name!r} of {self.program.name} has {found} elements; expected 1 to {MAX_ELEMENTS:,}"
+                f"input {spec.name!r} of {self.program.name} has {text} elements; expected 1 to {MAX_ELEMENTS:,}"
             )
         value = self.net.input(shape, spec.name)
         self.values[spec.name], self.owner[spec.name] = value, spec.name
@@ -148,8 +148,8 @@ class _Translator:
             return _MISSING
         names = self.program.constant_names
         labels = {k: names[ref.name] for k, ref in node.args.items() if isinstance(ref, Ref) and ref.name in names}
-        known = {key: value for key, value in args.items() if not isinstance(value, Opaque)}
-        result = rule(Call(self.net, plain, node.outputs[0], known, labels))
+        arguments = {key: value for key, value in args.items() if not isinstance(value, Opaque)}
+        result = rule(Call(self.net, plain, node.outputs[0], arguments, labels))
         if plain != node.op:
             self._write_in_place(node, result, position)
         return result
@@ -186,7 +186,7 @@ class _Translator:
 
     def outputs(self) -> Iterator[int]:
         """Graph tensors of the outputs, canonical, each made by an operation and none twice."""
-        seen = {self.values[spec.name].tensor for spec in self.program.inputs}
+        taken_tensors = {self.values[spec.name].tensor for spec in self.program.inputs}
         for position, ref in enumerate(self.program.outputs):
             value = self._look_up(ref)
             if value is None:
@@ -197,9 +197,9 @@ class _Translator:
                 tensor = self.net.canonical(value).tensor
             except RefusalError as refusal:
                 raise UnsupportedOpError(f"output {position} of {self.program.name}: {refusal}") from None
-            if tensor in seen:
+            if tensor in taken_tensors:
                 tensor = self.net.emit(ir.Reshape, [tensor], self.net.shape(tensor), f"output_{position}")
-            seen.add(tensor)
+            taken_tensors.add(tensor)
             yield tensor
 
 
@@ -211,9 +211,9 @@ def _last_uses(program: Exported) -> dict[str, int]:
     """Value name to the position of the last node that reads it; the outputs count as a node after all others."""
     uses = [(ref, i) for i, node in enumerate(program.nodes) for ref in node.args.values()]
     uses += [(ref, len(program.nodes)) for ref in program.outputs]
-    found: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for argument, position in uses:
         for ref in argument if isinstance(argument, tuple) else (argument,):
             if isinstance(ref, Ref):
-                found[ref.name] = position
-    return found
+                positions[ref.name] = position
+    return positions

@@ -68,11 +68,11 @@ def _kernel(weight: Array, channels: int, groups: int) -> tuple[type[ir.Op], Arr
 
 def _padding(call: Call, reach: tuple[int, ...], spatial: int) -> ir.Padding:
     """'same' puts the odd row or column last, as torch does."""
-    given = call.get("padding", 0)
-    if given == "same":
+    word = call.get("padding", 0)
+    if word == "same":
         (top, bottom), (left, right) = (((r - 1) // 2, r // 2) for r in reach)
         return ir.Padding(top=top, bottom=bottom, left=left, right=right)
-    vertical, horizontal = (0, 0) if given == "valid" else lifted(call.numbers("padding", spatial, 0), 0)
+    vertical, horizontal = (0, 0) if word == "valid" else lifted(call.numbers("padding", spatial, 0), 0)
     return ir.Padding(top=vertical, bottom=vertical, left=horizontal, right=horizontal)
 
 

@@ -20,9 +20,9 @@ def patches(op: Conv2D | DepthwiseConv2D | FullyConnected, x: Array, w_shape: Sh
         return x.reshape(1, -1, w_shape[1])
     window = (w_shape[1], w_shape[2])
     framed_x = framed(x, y_shape, reach(window, op.dilation), op.stride, op.padding, 0)
-    seen = taps(framed_x, y_shape, window, op.stride, op.dilation)
-    places, size = math.prod(seen.shape[:3]), math.prod(window)
+    windows = taps(framed_x, y_shape, window, op.stride, op.dilation)
+    places, size = math.prod(windows.shape[:3]), math.prod(window)
     depth = 1 if isinstance(op, DepthwiseConv2D) else w_shape[3]
     groups = x.shape[3] // depth
-    split = seen.reshape(places, size, groups, depth)
+    split = windows.reshape(places, size, groups, depth)
     return np.moveaxis(split, 2, 0).reshape(groups, places, size * depth)

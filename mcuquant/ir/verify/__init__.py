@@ -54,15 +54,15 @@ def _interface_problems(graph: Graph) -> Iterator[str]:
 
 def _order_problems(graph: Graph) -> Iterator[str]:
     """Every tensor is written once, by an operation before its readers, or is given."""
-    known = {t.id for t in graph.tensors.values() if t.role is not Role.ACTIVATION}
+    available = {t.id for t in graph.tensors.values() if t.role is not Role.ACTIVATION}
     for i, op in enumerate(graph.ops):
         where = f"operation {i} ({op.kind})"
         ids = (*op.inputs, *op.outputs)
         yield from (f"{where} names tensor {n}, which is not in the table" for n in ids if n not in graph.tensors)
-        yield from (f"{where} reads tensor {n} before it is written" for n in op.inputs if n not in known)
-        yield from (f"{where} writes tensor {n}, which has a value already" for n in op.outputs if n in known)
-        known.update(op.outputs)
-    yield from (f"output {n} is never written" for n in graph.outputs if n not in known)
+        yield from (f"{where} reads tensor {n} before it is written" for n in op.inputs if n not in available)
+        yield from (f"{where} writes tensor {n}, which has a value already" for n in op.outputs if n in available)
+        available.update(op.outputs)
+    yield from (f"output {n} is never written" for n in graph.outputs if n not in available)
 
 
 def _operation_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
@@ -71,8 +71,8 @@ def _operation_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
         return
     least, most = _INPUT_COUNTS.get(op.kind, (1, 1))
     if not least <= len(op.inputs) <= most:
-        wanted = f"{least}" if least == most else f"{least} to {most}"
-        yield f"has {len(op.inputs)} inputs, expected {wanted}"
+        count = f"{least}" if least == most else f"{least} to {most}"
+        yield f"has {len(op.inputs)} inputs, expected {count}"
     if len(op.outputs) != 1:
         yield f"has {len(op.outputs)} outputs, expected 1"
     yield from shape_problems(graph, op)
@@ -81,10 +81,10 @@ def _operation_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
 
 
 def _joint_problems(graph: Graph, op: ConvPool, level: Level) -> Iterator[str]:
-    found = (op.inputs, op.pool.inputs, op.outputs)
+    tensors = (op.inputs, op.pool.inputs, op.outputs)
     expected = (op.conv.inputs, op.conv.outputs, op.pool.outputs)
-    if found != expected:
-        yield f"its tensors are {found}, expected {expected} as its two parts have them"
+    if tensors != expected:
+        yield f"its tensors are {tensors}, expected {expected} as its two parts have them"
     yield from (f"names tensor {i}, which is not in the table" for i in op.inner if i not in graph.tensors)
     yield from (f"its {part.kind} {p}" for part in (op.conv, op.pool) for p in _operation_problems(graph, part, level))
 

@@ -184,10 +184,10 @@ def _reduce(op: ops.Reduce, ins: Shapes, y: Shape) -> Iterator[str]:
     if list(op.axes) != sorted(set(op.axes) & set(range(len(x)))):
         yield f"its axes are {op.axes}, expected ascending axes of shape {x}"
         return
-    kept = tuple(1 if i in op.axes else n for i, n in enumerate(x))
-    dropped = tuple(n for i, n in enumerate(x) if i not in op.axes)
-    if y not in (kept, dropped):
-        yield f"its output has shape {y}, expected {kept} or {dropped}"
+    with_ones = tuple(1 if i in op.axes else n for i, n in enumerate(x))
+    without = tuple(n for i, n in enumerate(x) if i not in op.axes)
+    if y not in (with_ones, without):
+        yield f"its output has shape {y}, expected {with_ones} or {without}"
 
 
 def _arg_max(op: ops.ArgMax, ins: Shapes, y: Shape) -> Iterator[str]:

@@ -150,9 +150,9 @@ def _compressed_problems(graph: Graph, op: Op) -> Iterator[str]:
 
 
 def _bias_problems(op: Op, x: Tensor, w: Tensor, bias: Tensor) -> Iterator[str]:
-    wanted = _bias_types(op, x)
-    if bias.role is not Role.CONSTANT or bias.dtype not in wanted:
-        yield f"{_named('bias', bias)} is {bias.role} {bias.dtype}, expected constant {' or '.join(wanted)}"
+    types = _bias_types(op, x)
+    if bias.role is not Role.CONSTANT or bias.dtype not in types:
+        yield f"{_named('bias', bias)} is {bias.role} {bias.dtype}, expected constant {' or '.join(types)}"
     elif bias.q is not None and w.q is not None and x.q is not None:
         if bias.zero_point:
             yield f"{_named('bias', bias)} has zero point {bias.zero_point}, expected 0"

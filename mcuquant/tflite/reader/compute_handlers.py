@@ -258,9 +258,9 @@ def _reduce(node: Node, kind: type[ops.Reduce]) -> None:
     axes = tuple(sorted({node.axis(a, len(x.shape)) for a in node.integers(1, "axes")}))
     if not axes:
         raise node.error("reduces along no axis")
-    kept = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
+    with_ones = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
     keep = bool(node.option("keep_dims"))
-    y = node.shaped(node.output(), kept if keep else _without(x.shape, axes))
+    y = node.shaped(node.output(), with_ones if keep else _without(x.shape, axes))
     _typed(node, x, y)
     node.emit(kind(inputs=(x.id,), outputs=(y.id,), axes=axes))
 

@@ -30,13 +30,13 @@ class _Part:
 def join_float_parts(graph: Graph) -> Graph:
     """A part of one operator becomes that operation of int8 where it means the same, any other a Lookup."""
     parts = {t.id: _Part(t.data.ravel()) for t in graph.tensors.values() if t.data is not None and _is_number(t)}
-    kept: list[Op] = []
+    operations: list[Op] = []
     for op in graph.ops:
         part = _after(graph, op, [parts.get(i) for i in op.inputs])
         if part is not None:
             parts[op.output] = part
-        kept.append(_joined(graph, op, parts.get(op.inputs[0])) or op)
-    return graph if kept == list(graph.ops) else graph.with_(ops=_used(graph, kept))
+        operations.append(_joined(graph, op, parts.get(op.inputs[0])) or op)
+    return graph if operations == list(graph.ops) else graph.with_(ops=_used(graph, operations))
 
 
 def _is_number(t: Tensor) -> bool:
@@ -51,16 +51,16 @@ def _after(graph: Graph, op: Op, inputs: list[_Part | None]) -> _Part | None:
         opened = x.dtype is DType.INT8 and x.q is not None
         return _Part(dequantized(_INT8, DequantizeParams(x.scale, x.zero_point)), x.id) if opened else None
     row = ELEMENTWISE.get(type(op))
-    known = [part for part in inputs if part is not None]
-    sources = {part.source for part in known} - {None}
-    if row is None or row.real is None or len(known) < len(inputs) or len(sources) != 1:
+    operands = [part for part in inputs if part is not None]
+    sources = {part.source for part in operands} - {None}
+    if row is None or row.real is None or len(operands) < len(inputs) or len(sources) != 1:
         return None
     (source,) = sources
     if source is None or _shape(graph, source) != y.shape:
         return None
     with np.errstate(all="ignore"):
-        values = np.asarray(row.real(op, *(part.values for part in known)), np.float32)
-    return _Part(values, source, (*(o for part in known for o in part.operators), op)[-2:])
+        values = np.asarray(row.real(op, *(part.values for part in operands)), np.float32)
+    return _Part(values, source, (*(o for part in operands for o in part.operators), op)[-2:])
 
 
 def _shape(graph: Graph, tensor: int) -> Shape:
@@ -79,11 +79,11 @@ def _joined(graph: Graph, op: Op, part: _Part | None) -> Op | None:
     return ops.Lookup(inputs=inputs, outputs=op.outputs, table=tuple(int(v) for v in table))
 
 
-def _used(graph: Graph, kept: list[Op]) -> tuple[Op, ...]:
+def _used(graph: Graph, candidates: list[Op]) -> tuple[Op, ...]:
     """The operations that an output depends on."""
-    needed, used = set(graph.outputs), list[Op]()
-    for op in reversed(kept):
-        if needed.intersection(op.outputs):
-            needed.update(op.inputs)
-            used.append(op)
-    return tuple(reversed(used))
+    tensors, operations = set(graph.outputs), list[Op]()
+    for op in reversed(candidates):
+        if tensors.intersection(op.outputs):
+            tensors.update(op.inputs)
+            operations.append(op)
+    return tuple(reversed(operations))

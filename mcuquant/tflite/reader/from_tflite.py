@@ -61,16 +61,16 @@ def _translate(file: ModelFile, name: str, title: str) -> Graph:
     if not (file.operators and file.inputs and file.outputs):
         raise ModelError(f"{name} computes nothing: it needs at least one operator, one input and one output")
     if max(len(file.inputs), len(file.outputs)) > MAX_ENDS:
-        found = f"{len(file.inputs)} inputs and {len(file.outputs)} outputs"
-        raise ModelError(f"{name} has {found}, expected at most {MAX_ENDS} of each")
+        counts = f"{len(file.inputs)} inputs and {len(file.outputs)} outputs"
+        raise ModelError(f"{name} has {counts}, expected at most {MAX_ENDS} of each")
     translation = Translation(file, name)
     translation.open_inputs()
     for index, row in enumerate(file.operators):
         HANDLERS[row.code](Node(translation, index, row))
     graph = join_float_parts(translation.finish(title))
-    if (asked := sum(effort(graph, op) for op in graph.ops)) > MAX_EFFORT:
+    if (total_effort := sum(effort(graph, op) for op in graph.ops)) > MAX_EFFORT:
         raise ModelError(
-            f"{name} goes through {asked:,} products and elements for one inference, more than {MAX_EFFORT:,}"
+            f"{name} goes through {total_effort:,} products and elements for one inference, more than {MAX_EFFORT:,}"
         )
     return graph
 

@@ -40,10 +40,10 @@ def _target_shape(node: Node) -> tuple[int, ...] | None:
 
 
 def _resolved(node: Node, target: tuple[int, ...], x: Tensor) -> Shape:
-    known = int(np.prod([n for n in target if n != -1], dtype=object))
-    if target.count(-1) > 1 or any(n < -1 for n in target) or known == 0 or x.elements % known:
+    stated_elements = int(np.prod([n for n in target if n != -1], dtype=object))
+    if target.count(-1) > 1 or any(n < -1 for n in target) or stated_elements == 0 or x.elements % stated_elements:
         raise node.error(f"asks for shape {list(target)} of {x.elements} elements")
-    return tuple(x.elements // known if n == -1 else n for n in target)
+    return tuple(x.elements // stated_elements if n == -1 else n for n in target)
 
 
 def _emit_reshape(node: Node, x: Tensor, y: Tensor) -> None:
@@ -57,8 +57,8 @@ def _squeeze(node: Node) -> None:
     node.expect(range(1, 2))
     x = node.input(0)
     option = node.row.options.get("squeeze_dims", ())
-    asked = option if isinstance(option, tuple) else ()
-    axes = {node.axis(a, len(x.shape)) for a in asked} or {a for a, n in enumerate(x.shape) if n == 1}
+    stated_axes = option if isinstance(option, tuple) else ()
+    axes = {node.axis(a, len(x.shape)) for a in stated_axes} or {a for a, n in enumerate(x.shape) if n == 1}
     if any(x.shape[a] != 1 for a in axes):
         raise node.error(f"drops axes {sorted(axes)} of shape {list(x.shape)}, expected axes of length 1")
     y = node.shaped(node.output(), tuple(n for a, n in enumerate(x.shape) if a not in axes))

@@ -42,8 +42,8 @@ class Translation:
         for place, index in enumerate(self.file.inputs):
             row = self.row(index, f"input {place}")
             if row.data is not None or index in self.tensors:
-                found = "has a constant value" if row.data is not None else "is listed twice"
-                raise ModelError(f"{self.name}: input {place} is tensor {index} ({row.name!r}), which {found}")
+                fault = "has a constant value" if row.data is not None else "is listed twice"
+                raise ModelError(f"{self.name}: input {place} is tensor {index} ({row.name!r}), which {fault}")
             self.tensors[index] = tensor_reader.tensor(index, row, Role.INPUT, self.where(index))
 
     def finish(self, name: str) -> Graph:
@@ -95,8 +95,8 @@ class Translation:
     def become_constant(self, y: Tensor, source: Tensor) -> None:
         """Put a constant, expanded to float32, where an operator would have computed `y` from it."""
         self.spend(y.elements, y.id)
-        expanded = self._finite(tensor_reader.dequantised(source, self.where(source.id)))
-        self.tensors[y.id] = replace(expanded, id=y.id, name=y.name)
+        value = self._finite(tensor_reader.dequantised(source, self.where(source.id)))
+        self.tensors[y.id] = replace(value, id=y.id, name=y.name)
 
     def expanded(self, w: Tensor) -> Tensor:
         """A new constant: `w` in float32."""
@@ -132,13 +132,13 @@ class Node:
 
     def expect(self, inputs: range, outputs: int = 1) -> None:
         """Refuse another number of operands."""
-        for what, found, expected in (
+        for what, count, expected in (
             ("inputs", len(self.row.inputs), inputs),
             ("outputs", len(self.row.outputs), range(outputs, outputs + 1)),
         ):
-            if found not in expected:
-                wanted = f"{expected[0]}" if len(expected) == 1 else f"{expected[0]} to {expected[-1]}"
-                raise self.error(f"has {found} {what}, expected {wanted}")
+            if count not in expected:
+                limits = f"{expected[0]}" if len(expected) == 1 else f"{expected[0]} to {expected[-1]}"
+                raise self.error(f"has {count} {what}, expected {limits}")
 
     def input(self, k: int) -> Tensor:
         """Operand k: a constant, or an activation that exists by now."""

@@ -48,16 +48,16 @@ _TYPEINSTEAD = {
 }
 
 
-def refuse_unsupported(file: ModelFile, name: str, known: Container[str]) -> None:
+def refuse_unsupported(file: ModelFile, name: str, handlers: Container[str]) -> None:
     """Raise one UnsupportedOpError that lists every operator with an objection, if there is any."""
-    found = [
-        _line(file, i, row, what) for i, row in enumerate(file.operators) for what in _objections(file, row, known)
+    objections = [
+        _line(file, i, row, what) for i, row in enumerate(file.operators) for what in _objections(file, row, handlers)
     ]
-    if not found:
+    if not objections:
         return
-    more = [f"  ... and {len(found) - _MOST_LISTED} more"] if len(found) > _MOST_LISTED else []
-    head = f"{name} needs what mcuquant does not translate ({len(found)} of {len(file.operators)} operators):"
-    raise UnsupportedOpError("\n".join([head, *found[:_MOST_LISTED], *more]))
+    more = [f"  ... and {len(objections) - _MOST_LISTED} more"] if len(objections) > _MOST_LISTED else []
+    head = f"{name} needs what mcuquant does not translate ({len(objections)} of {len(file.operators)} operators):"
+    raise UnsupportedOpError("\n".join([head, *objections[:_MOST_LISTED], *more]))
 
 
 def _line(file: ModelFile, index: int, row: OperatorRow, what: str) -> str:
@@ -66,9 +66,9 @@ def _line(file: ModelFile, index: int, row: OperatorRow, what: str) -> str:
     return f"  operator {index} {row.code}{output}: {what}"
 
 
-def _objections(file: ModelFile, row: OperatorRow, known: Container[str]) -> Iterator[str]:
+def _objections(file: ModelFile, row: OperatorRow, handlers: Container[str]) -> Iterator[str]:
     """At most one sentence: what is wrong and what would work."""
-    if row.code not in known:
+    if row.code not in handlers:
         yield INSTEAD.get(row.code, ELSE)
     elif row.options.get("fused_activation_function", 0) not in ACTIVATIONS:
         number = row.options["fused_activation_function"]

@@ -77,8 +77,8 @@ def _check_scales(node: Node, found: QParams, expected: QParams) -> None:
     if errors.max() > _MOST_BIAS_ERROR:
         worst = int(errors.argmax())
         scale = theirs[worst % theirs.size]
-        wanted = f"input scale * weight scale, {ours[worst]:.6g}"
-        raise node.error(f"has a bias of scale {scale:.6g} in channel {worst}, expected {wanted}")
+        expected_scale = f"input scale * weight scale, {ours[worst]:.6g}"
+        raise node.error(f"has a bias of scale {scale:.6g} in channel {worst}, expected {expected_scale}")
 
 
 def _reshaped(node: Node, b: Tensor, q: QParams | None) -> Tensor:

@@ -60,8 +60,8 @@ def _avg_pool(op: ops.AvgPool2D, draft: Draft) -> None:
     padding = _padding_word(op, draft, op.window, (1, 1))
     if padding is None:
         p = op.padding
-        found = f"averages over padding of its own (top {p.top}, bottom {p.bottom}, left {p.left}, right {p.right})"
-        raise refuse(f"{_where(op, draft)} {found}", "pad by SAME or not at all")
+        fault = f"averages over padding of its own (top {p.top}, bottom {p.bottom}, left {p.left}, right {p.right})"
+        raise refuse(f"{_where(op, draft)} {fault}", "pad by SAME or not at all")
     _emit_pool("AVERAGE_POOL_2D", op, draft, draft.index[op.inputs[0]], padding)
 
 
@@ -121,9 +121,9 @@ def _padded(
         return draft.index[op.inputs[0]], word
     x = draft.graph.ins(op)[0]
     pads = ((0, 0), *_effective_pads(op, draft, kernel, dilation), (0, 0))
-    padded = draft.temporary(x, [n + sum(pad) for n, pad in zip(x.shape, pads, strict=True)])
-    _emit_pad(draft, x, padded, pads, fill)
-    return padded, PADDING_VALID
+    output = draft.temporary(x, [n + sum(pad) for n, pad in zip(x.shape, pads, strict=True)])
+    _emit_pad(draft, x, output, pads, fill)
+    return output, PADDING_VALID
 
 
 def _padding_word(
@@ -151,8 +151,10 @@ def _effective_pads(
     pads = []
     for axis, (before, after) in enumerate(((p.top, p.bottom), (p.left, p.right))):
         reach = _reach(kernel[axis], dilation[axis])
-        needed = window_geometry.padding_needed(x.shape[axis + 1] + before, reach, op.stride[axis], y.shape[axis + 1])
-        pads.append((before, min(after, needed)))
+        reach_after = window_geometry.padding_needed(
+            x.shape[axis + 1] + before, reach, op.stride[axis], y.shape[axis + 1]
+        )
+        pads.append((before, min(after, reach_after)))
     return pads[0], pads[1]
 
 
