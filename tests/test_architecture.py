@@ -196,3 +196,18 @@ def test_libraries_stay_where_they_belong(library: str) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_files_are_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 400
+
+
+WITHOUT_ASSERTIONS = ("ir", "arithmetic", "tflite", "torch_import", "passes", "quantization")
+"""What reads or changes a user's network raises errors of `mcuquant.errors`."""
+
+
+@pytest.mark.parametrize("folder", WITHOUT_ASSERTIONS)
+def test_no_assertion_reaches_a_user(folder: str) -> None:
+    places = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in sorted((PACKAGE / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Assert)
+    ]
+    assert not places, f"raise an error of mcuquant.errors instead of asserting: {', '.join(places)}"

@@ -174,11 +174,23 @@ class Tensor:
         return 0 if self.q is None else self.q.zero_point
 
     @property
-    def integer_values(self) -> Array:
-        """multiplier * (data - zero point) of a constant's elements, as int32: real = scale * integer_values."""
+    def qparams(self) -> QParams:
+        """`q`; GraphError where the tensor has none."""
+        if self.q is None:
+            raise GraphError(f"tensor {self.id} ({self.name!r}) is {self.dtype} without a scale, expected a scale")
+        return self.q
+
+    @property
+    def value(self) -> Array:
+        """`data`; GraphError where the tensor has none."""
         if self.data is None:
             raise GraphError(f"tensor {self.id} ({self.name!r}) is {self.role}, expected a constant")
-        values = self.data.astype(np.int32) - self.zero_point
+        return self.data
+
+    @property
+    def integer_values(self) -> Array:
+        """multiplier * (data - zero point) of a constant's elements, as int32: real = scale * integer_values."""
+        values = self.value.astype(np.int32) - self.zero_point
         if self.q is None or self.q.axis is None:
             return np.asarray(values)
         along = [-1 if i == self.q.axis else 1 for i in range(len(self.shape))]

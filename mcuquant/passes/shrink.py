@@ -83,8 +83,7 @@ def _folded_bias(graph: Graph, op: Op, x: Interval, dropped: Array, outs: Array)
     if old is None and not added.any():
         return {}
     template = old if old is not None else _zero_bias(graph, op)
-    assert template.data is not None
-    total = template.data.astype(np.int64) + added
+    total = template.value.astype(np.int64) + added
     return {2: _taken(replace(template, data=total.astype(template.dtype.numpy), shape=(w.shape[0],)), outs, 0)}
 
 
@@ -99,17 +98,14 @@ def _contribution(graph: Graph, op: Op, x: Interval, dropped: Array) -> Array:
 
 def _zero_bias(graph: Graph, op: Op) -> Tensor:
     x, w = graph.ins(op)[:2]
-    assert w.q is not None
-    assert x.q is not None
     wide = DType.INT64 if x.dtype is DType.INT16 else DType.INT32
-    scale = QParams.of([x.scale * s for s in w.q.scale], 0, None if len(w.q.scale) == 1 else 0)
+    scale = QParams.of([x.scale * s for s in w.qparams.scale], 0, None if len(w.qparams.scale) == 1 else 0)
     return Tensor(-1, (w.shape[0],), wide, Role.CONSTANT, q=scale, data=np.zeros(w.shape[0], wide.numpy))
 
 
 def _taken(t: Tensor, mask: Array, axis: int) -> Tensor:
     """The constant at the kept indices of one axis, its scales and indices with it."""
-    assert t.data is not None
-    data = np.compress(mask, t.data, axis=axis)
+    data = np.compress(mask, t.value, axis=axis)
     q = None if t.q is None else t.q.taken(mask, axis)
     palette = None if t.palette is None else t.palette.taken(mask, axis)
     return replace(t, shape=data.shape, data=data, q=q, palette=palette)

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..arithmetic.interpreter import evaluate
 from ..arithmetic.interpreter.patches import patches
+from ..errors import GraphError
 from ..ir import Array, Graph, Op, Tensor, ops
 from .quantizers import limits
 from .samples import single, spread_evenly
@@ -72,7 +73,8 @@ class _Walk:
     def correct(self, index: int, adaptive: bool, correct_bias: bool) -> None:
         """Put other weights and another bias in the place of those of operation `index`."""
         op, twin = self.graph.ops[index], self.twins[index]
-        assert twin is not None
+        if twin is None:
+            raise GraphError(f"{self.graph.name}: {op.kind} has no counterpart in the float network")
         _, w, *bias = self.graph.ins(op)
         moves_bias = bool(bias) and correct_bias
         stats = Statistics.total(self._statistics(op, twin))
@@ -87,7 +89,8 @@ class _Walk:
         self.graph = self.graph.with_(tensors={**self.graph.tensors, **changed})
 
     def _statistics(self, op: Op, twin: Op) -> Iterator[Statistics]:
-        assert isinstance(op, Layer)
+        if not isinstance(op, Layer):
+            raise GraphError(f"{self.graph.name}: {op.kind} has no weights, expected a layer with weights")
         x, y = self.graph[op.inputs[0]], self.graph.out(op).shape
         w = self.float_graph[twin.inputs[1]]
         rows = to_rows(data_of(w), channel_axis(op))
@@ -98,9 +101,8 @@ class _Walk:
 
     def _with_bias(self, op: Op, bias: Tensor, values: Array, w: Tensor) -> Tensor:
         x = self.graph[op.inputs[0]]
-        assert x.q is not None
         limit = bias_limit(w, channel_axis(op), x.dtype, int(np.abs(w.integer_values).max(initial=0)))
-        return stored_bias(bias, values, x.q, w, limit, x.dtype)
+        return stored_bias(bias, values, x.qparams, w, limit, x.dtype)
 
 
 def _value(t: Tensor, known: Mapping[int, Array]) -> Array:
@@ -109,10 +111,9 @@ def _value(t: Tensor, known: Mapping[int, Array]) -> Array:
 
 def _grid(w: Tensor, axis: int) -> tuple[Array, Array]:
     """(scales, zero points) of stored weights, each (C, 1): real = scale * (stored - zero point)."""
-    assert w.q is not None
     channels = (w.shape[axis], 1)
-    zeros = np.reshape(w.q.zero_points or (w.q.zero_point,), (-1, 1))
-    scales = np.reshape(w.q.scale, (-1, 1)) * np.reshape(w.q.multipliers or (1,), (-1, 1))
+    zeros = np.reshape(w.qparams.zero_points or (w.qparams.zero_point,), (-1, 1))
+    scales = np.reshape(w.qparams.scale, (-1, 1)) * np.reshape(w.qparams.multipliers or (1,), (-1, 1))
     return np.broadcast_to(scales, channels), np.broadcast_to(zeros, channels)
 
 

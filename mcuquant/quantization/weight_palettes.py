@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import GraphError
 from ..ir import Array, Graph, Op, QParams, Tensor
 from ..ir.palette import MOST_ENTRIES, Palette
 from .weight_scales import WEIGHTED, bias_limit, channel_axis, data_of, least_scales, stored_bias
@@ -87,12 +88,11 @@ def _constants(real: Graph, made: Graph, op: Op, book: _Book) -> Iterator[Tensor
     """The layer's weights, and its biases in the units that follow."""
     x, y = made[op.inputs[0]], made.out(op)
     stored, axis = made[op.inputs[1]], channel_axis(op)
-    assert x.q is not None
-    assert y.q is not None
     was = real.producer(op.output)
-    assert was is not None
+    if was is None:
+        raise GraphError(f"{real.name}: nothing computes tensor {op.output}, which {op.kind} should")
     limit = bias_limit(stored, axis, x.dtype, 127)
-    floor = least_scales(real, was, x.q, y.q, limit)
+    floor = least_scales(real, was, x.qparams, y.qparams, limit)
     scales = _scales(book, floor)
     steps = np.rint(book.palette.centroids / scales[:, None]).astype(np.int8)
     palette = replace(book.palette, centroids=steps)
@@ -102,9 +102,8 @@ def _constants(real: Graph, made: Graph, op: Op, book: _Book) -> Iterator[Tensor
     yield weights
     for position in range(2, len(op.inputs)):
         b = real[was.inputs[position]]
-        bias = stored_bias(b, data_of(b), x.q, weights, limit, x.dtype)
-        assert bias.q is not None
-        yield replace(bias, id=op.inputs[position], q=replace(bias.q, axis=None) if one else bias.q)
+        bias = stored_bias(b, data_of(b), x.qparams, weights, limit, x.dtype)
+        yield replace(bias, id=op.inputs[position], q=replace(bias.qparams, axis=None) if one else bias.qparams)
 
 
 def _scales(book: _Book, floor: Array) -> Array:

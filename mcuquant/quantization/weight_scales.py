@@ -98,9 +98,8 @@ def operand(op: Op, t: Tensor, dtype: DType) -> QParams:
 
 def stored_operand(t: Tensor, q: QParams, dtype: DType) -> Tensor:
     """A constant in the units of `q`; values beyond the range, infinite ones too, become its nearest end."""
-    assert t.data is not None
     low, high = dtype.range()
-    stored = np.clip(np.rint(t.data.astype(np.float64) / q.scale[0]) + q.zero_point, low, high)
+    stored = np.clip(np.rint(t.value.astype(np.float64) / q.scale[0]) + q.zero_point, low, high)
     return Tensor(t.id, t.shape, dtype, t.role, q=q, data=stored.astype(dtype.numpy), name=t.name)
 
 
@@ -121,10 +120,9 @@ def from_range(low: float, high: float, dtype: DType, symmetric: bool = False) -
 
 def data_of(t: Tensor) -> Array:
     """A constant's values as float64. ModelError when one is not a number."""
-    assert t.data is not None, f"tensor {t.id} ({t.name!r}) is no constant"
-    if not np.isfinite(t.data).all():
+    if not np.isfinite(t.value).all():
         raise ModelError(f"constant {t.name!r} holds NaN or infinity: the network's training diverged; export another")
-    return t.data.astype(np.float64)
+    return t.value.astype(np.float64)
 
 
 def channel_axis(op: Op) -> int:
@@ -156,8 +154,7 @@ def least_scales(graph: Graph, op: Op, x: QParams, y: QParams, bias_limit: int) 
 
 def stored_bias(t: Tensor, values: Array, x: QParams, w: Tensor, limit: int, dtype: DType) -> Tensor:
     """Real `values` in units of x scale * w scale, as the tensor `t`."""
-    assert w.q is not None
-    scales = np.float32(x.scale[0]) * np.asarray(w.q.scale, np.float32)
+    scales = np.float32(x.scale[0]) * np.asarray(w.qparams.scale, np.float32)
     stored_type = DType.INT32 if dtype is DType.INT8 else DType.INT64
     stored = np.clip(np.rint(values / scales.astype(np.float64)), -limit, limit).astype(stored_type.numpy)
     q = QParams.of(scales, axis=0 if scales.size == t.elements else None)

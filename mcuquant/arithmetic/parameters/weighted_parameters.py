@@ -50,9 +50,8 @@ class MatMulParams:
 
 def conv_params(graph: Graph, op: Weighted) -> ConvParams:
     x, w, y = graph[op.inputs[0]], graph[op.inputs[1]], graph.out(op)
-    assert w.q is not None
     acc_bits = _acc_bits(x, graph[op.inputs[2]] if len(op.inputs) > 2 else None)
-    factors = tuple(_factor(op.kind, x.scale * scale, y, acc_bits) for scale in w.q.scale)
+    factors = tuple(_factor(op.kind, x.scale * scale, y, acc_bits) for scale in w.qparams.scale)
     channels = w.shape[3] if isinstance(op, DepthwiseConv2D) else w.shape[0]
     multipliers = factors if len(factors) == channels else factors * channels
     return ConvParams(x.zero_point, w.zero_point, y.zero_point, multipliers, *act_bounds(y, op.activation), acc_bits)

@@ -106,8 +106,7 @@ def _fill(node: Node, x: Tensor) -> float:
     value = node.scalar(2, "fill value")
     if value.dtype is not x.dtype or value.q != x.q:
         raise node.error(f"fills with tensor {value.id}, expected one {x.dtype} of the input's scale and zero point")
-    assert value.data is not None
-    stored = value.data.ravel()[0]
+    stored = value.value.ravel()[0]
     if x.dtype is not DType.FLOAT32:
         return int(stored)
     if np.isnan(stored):

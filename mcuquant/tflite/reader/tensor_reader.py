@@ -55,7 +55,8 @@ def constant(index: int, row: TensorRow, where: str) -> Tensor:
 
 def values(row: TensorRow, shape: tuple[int, ...], where: str) -> Array:
     """The constant's elements: float16 as float32, 4-bit integers one an int8."""
-    assert row.data is not None
+    if row.data is None:
+        raise ModelError(f"{where}: no value, expected a constant")
     dtype = _DTYPES[row.type]
     stored = _STORED.get(row.type, dtype.numpy.newbyteorder("<"))
     count = math.prod(shape)
@@ -70,7 +71,6 @@ def values(row: TensorRow, shape: tuple[int, ...], where: str) -> Array:
 
 def dequantised(t: Tensor, where: str) -> Tensor:
     """A constant as float32: scale * (stored - zero_point) in single precision, as TFLite computes it."""
-    assert t.data is not None
     if t.dtype is DType.FLOAT32:
         return t
     if t.q is None:
@@ -79,7 +79,7 @@ def dequantised(t: Tensor, where: str) -> Tensor:
     if t.q.axis is not None:
         scale = scale.reshape([-1 if i == t.q.axis else 1 for i in range(len(t.shape))])
     with np.errstate(over="ignore", under="ignore"):
-        data = (t.data.astype(np.float32) - np.float32(t.q.zero_point)) * scale
+        data = (t.value.astype(np.float32) - np.float32(t.q.zero_point)) * scale
     return Tensor(t.id, t.shape, DType.FLOAT32, Role.CONSTANT, data=data.astype(np.float32), name=t.name)
 
 

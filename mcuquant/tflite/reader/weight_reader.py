@@ -60,12 +60,13 @@ def _implied_bias(node: Node, x: Tensor, w: Tensor, channels: int) -> tuple[int,
 
 
 def _bias_qparams(node: Node, x: Tensor, w: Tensor) -> QParams:
-    assert w.q is not None
     with np.errstate(over="ignore", under="ignore"):
-        scales = np.float32(x.scale) * np.asarray(w.q.scale, np.float32)
+        scales = np.float32(x.scale) * np.asarray(w.qparams.scale, np.float32)
     if not (np.isfinite(scales).all() and (scales > 0).all()):
-        raise node.error(f"has scales whose product is no float32: input {x.scale}, weights {min(w.q.scale)} or above")
-    return QParams.of(scales, axis=None if w.q.axis is None else 0)
+        raise node.error(
+            f"has scales whose product is no float32: input {x.scale}, weights {min(w.qparams.scale)} or above"
+        )
+    return QParams.of(scales, axis=None if w.qparams.axis is None else 0)
 
 
 def _check_scales(node: Node, found: QParams, expected: QParams) -> None:
@@ -85,5 +86,4 @@ def _reshaped(node: Node, b: Tensor, q: QParams | None) -> Tensor:
     """`b` as it is where it is flat and has these parameters, else a copy that is."""
     if len(b.shape) == 1 and b.q == q:
         return b
-    assert b.data is not None
-    return node.translation.add(replace(b, shape=(b.elements,), data=b.data.reshape(-1), q=q))
+    return node.translation.add(replace(b, shape=(b.elements,), data=b.value.reshape(-1), q=q))
