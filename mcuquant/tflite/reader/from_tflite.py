@@ -17,6 +17,7 @@ from ..schema import MAX_FILE_BYTES, ModelFile, printable, read
 from . import compute_handlers, movement_handlers, rearrange_handlers
 from .float_parts import join_float_parts
 from .operator_node import MAX_ENDS, Node, Translation
+from .result_tables import CODE, join_tables, lookup
 from .unsupported import refuse_unsupported
 
 MAX_EFFORT = 1 << 33
@@ -26,6 +27,7 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     **compute_handlers.HANDLERS,
     **movement_handlers.HANDLERS,
     **rearrange_handlers.HANDLERS,
+    CODE: lookup,
 }
 
 
@@ -44,7 +46,7 @@ def load(source: str | Path | bytes) -> Graph:
 
 def _graph(data: bytes, name: str, title: str | None) -> Graph:
     """`name` is what messages call the file, `title` the graph's name if it is not to be the file's own."""
-    file = read(data, name)
+    file = join_tables(read(data, name))
     refuse_unsupported(file, name, HANDLERS)
     return _verified(_translate(file, name, title or file.name or "model"), name)
 
