@@ -28,11 +28,11 @@ def goal(
     if optimize not in list(Objective):
         raise BudgetError(f"cannot optimize for {optimize!r}: expected {', '.join(Objective)}")
     inputs = sum(graph[i].nbytes for i in graph.inputs)
-    room = Limits(
+    board_limits = Limits(
         max(0, board.ram.bytes - board.stack_bytes - inputs - _APPLICATION_RAM),
         max(0, board.flash.bytes - _APPLICATION_FLASH),
     )
-    return Goal(Objective(optimize), Limits(max_ram, max_flash), room)
+    return Goal(Objective(optimize), Limits(max_ram, max_flash), board_limits)
 
 
 def check_fits(graph: Graph, plan: Plan, program: Program, board: Board) -> None:

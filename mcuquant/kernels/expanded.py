@@ -13,7 +13,7 @@ import numpy as np
 
 from ..ir import QParams, Tensor
 from .shared.packing import is_packed
-from .variant import Site, Variant, apart, has_integer_values
+from .variant import Site, Variant, has_integer_values, no_overlap
 
 
 def expanded(variants: Sequence[Variant]) -> tuple[Variant, ...]:
@@ -36,7 +36,9 @@ def _expanded(variant: Variant) -> Variant:
         takes=takes,
         args=lambda site: variant.args(plain(site)),
         scratch_bytes=lambda site: variant.scratch_bytes(plain(site)),
-        leads=apart if variant.leads is apart else lambda site: variant.leads(plain(site)),
+        overlap_offsets=no_overlap
+        if variant.overlap_offsets is no_overlap
+        else lambda site: variant.overlap_offsets(plain(site)),
         cycles=lambda site: variant.cycles(plain(site)),
         note=f"{variant.note}, expanded".removeprefix(", "),
         unpacks=True,

@@ -63,7 +63,7 @@ def _variant(conv: Variant, poolings: Sequence[Variant], rows: int) -> Variant:
         takes=takes,
         args=partial(_args, conv=conv, rows=rows),
         scratch_bytes=partial(_scratch_bytes, conv=conv, rows=rows),
-        leads=partial(_leads, rows=rows),
+        overlap_offsets=partial(_overlap_offsets, rows=rows),
         cycles=partial(_cycles, conv=conv, pooling=pooling, rows=rows),
         step_bytes=conv.step_bytes + _CODE_BYTES,
         note=f"{conv.note}, by strips of {rows}".removeprefix(", "),
@@ -147,7 +147,7 @@ def _scratch_bytes(site: Site, conv: Variant, rows: int) -> int:
     return _strip_bytes(site, rows) + max(own)
 
 
-def _leads(site: Site, rows: int) -> tuple[int]:
+def _overlap_offsets(site: Site, rows: int) -> tuple[int]:
     """Outputs of a strip are written when all of its inputs have been read."""
     conv, x, found = _op(site).conv, site.ins[0], _strips(site, rows)
     after = [max(strip.first * conv.stride[0] - conv.padding.top, 0) for strip in found[1:]]

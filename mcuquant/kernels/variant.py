@@ -122,10 +122,10 @@ class Exactly:
     nbytes: int
 
 
-Leads = Callable[[Site], tuple[int | Exactly | None, ...]]
+OverlapOffsets = Callable[[Site], tuple[int | Exactly | None, ...]]
 
 
-def apart(_: Site) -> tuple[int | Exactly | None, ...]:
+def no_overlap(_: Site) -> tuple[int | Exactly | None, ...]:
     """The output may not run into any input."""
     return ()
 
@@ -224,7 +224,7 @@ class Variant:
     takes: Takes
     args: Args
     scratch_bytes: Callable[[Site], int] = field(default=no_scratch)
-    leads: Leads = field(default=apart)
+    overlap_offsets: OverlapOffsets = field(default=no_overlap)
     """How far the output may run into each input, see `overlap`: () or None keeps them apart."""
     cycles: Cycles = field(default=plain)
     """Modelled cycles of one call on the site's core, see `cost`."""

@@ -5,9 +5,9 @@ several orders, then a short deterministic search that moves the buffers which s
 bound (the most bytes alive at once) on real networks.
 
 A kernel that reads its input in the order in which it writes its output may write over what it has read. Such a pair is
-a `Lead`: placements where the input begins at least `nbytes` after the output are safe, though both are alive. One that
-goes over the channels of an image, not its bytes, may write over its input only where each output lies on the input of
-its own channel: an exact lead.
+an `Overlap`: placements where the input begins at least `nbytes` after the output are safe, though both are alive. A
+kernel that goes over the channels of an image, not its bytes, may write over its input only where each output lies on
+the input of its own channel: an exact overlap.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
+class Overlap:
     """`reader` may begin `nbytes` (may be negative) or more after `writer` begins, whatever they then share.
 
     `is_exact`: where they share bytes, it must begin `nbytes` after, no more.
@@ -48,7 +48,7 @@ class Lead:
 
 Offsets = dict[str, int]
 Interval = tuple[int, int]
-_Leads = Mapping[tuple[str, str], Lead]
+_Overlaps = Mapping[tuple[str, str], Overlap]
 
 
 _ROUNDS = 100
@@ -62,7 +62,7 @@ def align(n: int, to: int) -> int:
 
 
 def lower_bound(buffers: Sequence[Buffer]) -> int:
-    """Most bytes alive at one step: without leads, no placement needs less."""
+    """Most bytes alive at one step: without overlaps, no placement needs less."""
     steps = {b.start for b in buffers}
     return max((sum(b.nbytes for b in buffers if b.start <= s <= b.end) for s in steps), default=0)
 
@@ -71,14 +71,14 @@ def peak(buffers: Sequence[Buffer], offsets: Offsets) -> int:
     return max((offsets[b.key] + b.nbytes for b in buffers), default=0)
 
 
-def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = (), enough: int = 0) -> Offsets:
-    """Offset of each buffer by key. Buffers alive together share no byte unless a lead allows it.
+def place(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = (), enough: int = 0) -> Offsets:
+    """Offset of each buffer by key. Buffers alive together share no byte unless an overlap allows it.
 
     Nothing better is looked for once the peak is at `enough` bytes.
     """
     if not buffers:
         return {}
-    search = _Search(tuple(buffers), {(lead.reader, lead.writer): lead for lead in leads})
+    search = _Search(tuple(buffers), {(overlap.reader, overlap.writer): overlap for overlap in overlaps})
     orders = [
         sorted(buffers, key=lambda b: (-b.nbytes, b.start, b.key)),
         sorted(buffers, key=lambda b: (-b.nbytes, -b.start, b.key)),
@@ -103,7 +103,7 @@ def place(buffers: Sequence[Buffer], leads: Sequence[Lead] = (), enough: int = 0
 @dataclass(slots=True)
 class _Search:
     buffers: tuple[Buffer, ...]
-    leads: _Leads
+    overlaps: _Overlaps
     neighbours: dict[str, list[Buffer]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -152,10 +152,10 @@ class _Search:
     def forbidden(self, buffer: Buffer, other: Buffer, at: int) -> tuple[Interval, ...]:
         """Open intervals of offsets that `buffer` cannot take with `other` at `at`."""
         low, high = at - buffer.nbytes, at + other.nbytes
-        if lead := self.leads.get((other.key, buffer.key)):
-            offset = min(max(at - lead.nbytes, low), high)
-            return ((low, offset), (offset, high)) if lead.is_exact else ((offset, high),)
-        if lead := self.leads.get((buffer.key, other.key)):
-            offset = min(max(at + lead.nbytes, low), high)
-            return ((low, offset), (offset, high)) if lead.is_exact else ((low, offset),)
+        if overlap := self.overlaps.get((other.key, buffer.key)):
+            offset = min(max(at - overlap.nbytes, low), high)
+            return ((low, offset), (offset, high)) if overlap.is_exact else ((offset, high),)
+        if overlap := self.overlaps.get((buffer.key, other.key)):
+            offset = min(max(at + overlap.nbytes, low), high)
+            return ((low, offset), (offset, high)) if overlap.is_exact else ((low, offset),)
         return ((low, high),)

@@ -11,7 +11,7 @@ from ..ir import Graph
 from ..ir.ops import Reshape
 from ..kernels import Exactly, Site, Variant
 from ..kernels.variant import Cost
-from .allocator import Buffer, Lead, align, peak, place
+from .allocator import Buffer, Overlap, align, peak, place
 from .goal import Goal
 from .ledger import Selection
 from .options import Option
@@ -86,7 +86,7 @@ class Layout:
         """Bytes that one step needs, were there no others: what it reads and writes, all else alive, and scratch."""
         alive = [b for b in self.tensors if b.start <= op_index <= b.end]
         buffers = [*alive, *_scratch_buffers({op_index: option.cost.scratch_bytes})]
-        places = place(buffers, self.leads([(op_index, option.variant)]))
+        places = place(buffers, self.overlaps([(op_index, option.variant)]))
         return align(peak(buffers, places), ARENA_ALIGNMENT)
 
     def arrange(self, selection: Selection, options: Mapping[int, tuple[Option, ...]], enough: int) -> Plan:
@@ -94,7 +94,7 @@ class Layout:
         chosen = selection.chosen
         scratch = {i: option.cost.scratch_bytes for i, option in chosen}
         buffers = [*self.tensors, *_scratch_buffers(scratch)]
-        places = place(buffers, self.leads([(i, option.variant) for i, option in chosen]), enough)
+        places = place(buffers, self.overlaps([(i, option.variant) for i, option in chosen]), enough)
         steps = tuple(Step(i, option, places.get(f"s{i}"), options[i]) for i, option in chosen)
         home = storage(self.graph)
         offsets = {t: places[f"t{home[t]}"] for t in home}
@@ -111,17 +111,17 @@ class Layout:
             flash_bytes=selection.flash_bytes,
         )
 
-    def leads(self, chosen: Sequence[tuple[int, Variant]]) -> list[Lead]:
+    def overlaps(self, chosen: Sequence[tuple[int, Variant]]) -> list[Overlap]:
         """Inputs that die in the operation reading them, and how far its output may run into them."""
         graph, home = self.graph, storage(self.graph)
         deaths = {b.key: b.end for b in self.tensors}
         return [
-            _lead(f"t{home[tensor]}", f"t{home[graph.ops[i].output]}", lead)
+            _overlap(f"t{home[tensor]}", f"t{home[graph.ops[i].output]}", overlap)
             for i, variant in chosen
-            for tensor, lead in zip(
-                graph.ops[i].inputs, variant.leads(Site(graph, graph.ops[i], self.core)), strict=False
+            for tensor, overlap in zip(
+                graph.ops[i].inputs, variant.overlap_offsets(Site(graph, graph.ops[i], self.core)), strict=False
             )
-            if lead is not None and tensor in home and deaths[f"t{home[tensor]}"] == i
+            if overlap is not None and tensor in home and deaths[f"t{home[tensor]}"] == i
         ]
 
 
@@ -149,8 +149,12 @@ def _tensor_buffers(graph: Graph) -> tuple[Buffer, ...]:
     return tuple(Buffer(f"t{i}", graph[i].nbytes, births[i], deaths[i], _alignment(graph, i)) for i in sorted(births))
 
 
-def _lead(reader: str, writer: str, lead: int | Exactly) -> Lead:
-    return Lead(reader, writer, lead.nbytes, is_exact=True) if isinstance(lead, Exactly) else Lead(reader, writer, lead)
+def _overlap(reader: str, writer: str, overlap: int | Exactly) -> Overlap:
+    return (
+        Overlap(reader, writer, overlap.nbytes, is_exact=True)
+        if isinstance(overlap, Exactly)
+        else Overlap(reader, writer, overlap)
+    )
 
 
 def _alignment(graph: Graph, tensor: int) -> int:

@@ -21,11 +21,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`limits` are kept, or there is no plan; `room`, which the board is thought to have, where that is possible."""
+    """`limits` are kept, or there is no plan; `board_limits`, estimated from the board, where that is possible."""
 
     objective: Objective = Objective.SPEED
     limits: Limits = field(default=Limits())
-    room: Limits = field(default=Limits())
+    board_limits: Limits = field(default=Limits())
 
 
 def _above(nbytes: int, limit: int | None) -> int:

@@ -62,7 +62,7 @@ def _is_faster(graph: Graph, op: ConvPool, separate: Candidates, together: Candi
 
 def _excess(plan: Plan, goal: Goal) -> int:
     sizes = plan.arena_bytes, plan.flash_bytes
-    return goal.limits.excess(*sizes) + goal.room.excess(*sizes)
+    return goal.limits.excess(*sizes) + goal.board_limits.excess(*sizes)
 
 
 def _is_computed(graph: Graph, core: Core, only: Filter) -> Callable[[ConvPool], bool]:

@@ -98,7 +98,7 @@ def _spread(heights: Sequence[int]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """Ranks what a selection takes, the best lowest: limits, room, cycles allowed, then what the objective is about."""
+    """Ranks selections, the best lowest: by limits, the board's limits, the cycles allowed, then by the objective."""
 
     goal: Goal
     objective: Objective
@@ -114,7 +114,7 @@ class _Judge:
 
     def rank(self, arena: int, cycles: int, flash: int) -> Rank:
         slow = max(0.0, cycles - self.most_cycles)
-        must = (self.goal.limits.excess(arena, flash), self.goal.room.excess(arena, flash), slow)
+        must = (self.goal.limits.excess(arena, flash), self.goal.board_limits.excess(arena, flash), slow)
         match self.objective:
             case Objective.SPEED:
                 return (*must, cycles, arena, flash)
@@ -125,7 +125,9 @@ class _Judge:
 
     def is_done(self, selection: Selection) -> bool:
         """Whether less flash can only make it worse."""
-        fits = not (self.goal.limits.excess(0, selection.flash_bytes) + self.goal.room.excess(0, selection.flash_bytes))
+        fits = not (
+            self.goal.limits.excess(0, selection.flash_bytes) + self.goal.board_limits.excess(0, selection.flash_bytes)
+        )
         return fits and (self.objective is Objective.SPEED or selection.cycles > self.most_cycles)
 
 

@@ -136,12 +136,12 @@ def test_runs_in_place() -> None:
     planned = plan(graph, M4)
     assert len(set(planned.offsets.values())) == 1
     assert planned.arena_bytes == 12 * 12 * 8 + planned.steps[0].scratch_bytes
-    assert {step.variant.leads(site(graph, i)) for i, step in enumerate(planned.steps)} == {(Exactly(0),)}
+    assert {step.variant.overlap_offsets(site(graph, i)) for i, step in enumerate(planned.steps)} == {(Exactly(0),)}
 
 
 @pytest.mark.parametrize("pads", [((2, 2), (1, 2)), ((2, 2), (1, 1))])
 def test_apart_where_the_output_is_the_larger(pads: tuple[Pair, Pair]) -> None:
-    assert depthwise_planes.VARIANTS[0].leads(site(layer(pads=pads))) == (None,)
+    assert depthwise_planes.VARIANTS[0].overlap_offsets(site(layer(pads=pads))) == (None,)
 
 
 def offered(where: Site) -> list[Variant]:

@@ -43,7 +43,7 @@ from mcuquant.ir import DType, Graph, Op, QParams, Role, Shape, ops
 from mcuquant.kernels import VARIANTS
 from mcuquant.kernels.scalar import depthwise_scalar, product_scalar
 from mcuquant.kernels.shared.axes import merged, strides
-from mcuquant.kernels.variant import apart
+from mcuquant.kernels.variant import no_overlap
 from mcuquant.planner import Plan, Step, plan
 
 GENERATORS: dict[str, Generator] = graphs.GENERATORS | more_graphs.GENERATORS
@@ -154,7 +154,7 @@ def test_every_variant_is_compared_with_the_interpreter() -> None:
 
 def test_outputs_that_run_into_their_inputs_are_compared_too() -> None:
     """Every variant that allows it has a graph where the planner made use of it; those by strips are in test_strips."""
-    allowing = {v.name for v in VARIANTS if v.leads is not apart and v.op is not ops.ConvPool}
+    allowing = {v.name for v in VARIANTS if v.overlap_offsets is not no_overlap and v.op is not ops.ConvPool}
     overlapping = {step.variant.name for graph, planned, step in _all_steps() if _overlaps(graph, planned, step)}
     assert overlapping == allowing
 

@@ -177,10 +177,10 @@ def test_depthwise_layers_run_in_place(form: dict[str, Any], scratch_bytes: int)
     """Two rows are read ahead where windows overlap, none where they do not or strides leave room."""
     where = depthwise(**form)
     variant = choose(where)
-    assert variant.leads(where) == (Exactly(0),)
+    assert variant.overlap_offsets(where) == (Exactly(0),)
     assert variant.scratch_bytes(where) == scratch_bytes
 
 
 def test_depthwise_layers_that_grow_are_apart() -> None:
     where = depthwise(pads=((2, 2), (1, 1)))
-    assert choose(where).leads(where) == (None,)
+    assert choose(where).overlap_offsets(where) == (None,)

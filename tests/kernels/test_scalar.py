@@ -155,4 +155,4 @@ def test_depthwise_layers_run_in_place() -> None:
     growing = {"pads": ((2, 2), (2, 2))}
     for form, lead in (({}, Exactly(0)), (growing, Exactly(0)), ({**growing, "batch": 2}, None)):
         where = depthwise(**form)
-        assert choose(where).leads(where) == (lead,)
+        assert choose(where).overlap_offsets(where) == (lead,)

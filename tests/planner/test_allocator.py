@@ -18,7 +18,7 @@ from mcuquant.boards.core import CORES
 from mcuquant.ir import Graph
 from mcuquant.ir.ops import Reshape
 from mcuquant.planner import ARENA_ALIGNMENT, plan
-from mcuquant.planner.allocator import Buffer, Lead, Offsets, align, lower_bound, peak, place
+from mcuquant.planner.allocator import Buffer, Offsets, Overlap, align, lower_bound, peak, place
 
 GENERATORS = graphs.GENERATORS | more_graphs.GENERATORS
 SEEDS = st.integers(0, 10_000)
@@ -33,12 +33,12 @@ def buffers(draw: st.DrawFn) -> list[Buffer]:
 
 
 @st.composite
-def chains(draw: st.DrawFn) -> tuple[list[Buffer], list[Lead]]:
-    """Buffers, and leads between those that end where another begins."""
+def chains(draw: st.DrawFn) -> tuple[list[Buffer], list[Overlap]]:
+    """Buffers, and overlaps between those that end where another begins."""
     made = draw(buffers())
     pairs = [(a, b) for a in made for b in made if a is not b and a.end == b.start and a.start < b.start]
     chosen = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
-    return made, [Lead(a.key, b.key, draw(st.integers(-400, 400)), draw(st.booleans())) for a, b in chosen]
+    return made, [Overlap(a.key, b.key, draw(st.integers(-400, 400)), draw(st.booleans())) for a, b in chosen]
 
 
 def _disjoint(a: Buffer, b: Buffer, at: Offsets) -> bool:
@@ -56,22 +56,22 @@ def test_buffers_alive_together_share_no_byte(made: list[Buffer]) -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(chains())
-def test_leads_are_kept(made: tuple[list[Buffer], list[Lead]]) -> None:
-    """Buffers that share bytes have a lead between them, and the reader begins as far after the writer as it says."""
-    all_buffers, leads = made
-    at = place(all_buffers, leads)
-    allowed = {(lead.reader, lead.writer): lead for lead in leads}
+def test_overlaps_are_kept(made: tuple[list[Buffer], list[Overlap]]) -> None:
+    """Buffers that share bytes have an overlap, and the reader begins as far after the writer as it says."""
+    all_buffers, overlaps = made
+    at = place(all_buffers, overlaps)
+    allowed = {(overlap.reader, overlap.writer): overlap for overlap in overlaps}
     for a, b in combinations(all_buffers, 2):
         if a.meets(b) and not _disjoint(a, b, at):
-            lead = allowed.get((a.key, b.key)) or allowed[b.key, a.key]
-            distance = at[lead.reader] - at[lead.writer]
-            assert distance == lead.nbytes if lead.is_exact else distance >= lead.nbytes
+            overlap = allowed.get((a.key, b.key)) or allowed[b.key, a.key]
+            distance = at[overlap.reader] - at[overlap.writer]
+            assert distance == overlap.nbytes if overlap.is_exact else distance >= overlap.nbytes
     assert all(at[b.key] >= 0 and at[b.key] % b.alignment == 0 for b in all_buffers)
 
 
 @settings(deadline=None, max_examples=50)
 @given(chains())
-def test_placing_is_repeatable(made: tuple[list[Buffer], list[Lead]]) -> None:
+def test_placing_is_repeatable(made: tuple[list[Buffer], list[Overlap]]) -> None:
     assert place(*made) == place(*made)
 
 
@@ -83,8 +83,8 @@ def test_a_chain_of_equal_buffers_needs_two_places() -> None:
 @pytest.mark.parametrize("is_exact", [False, True])
 def test_a_chain_in_place_needs_one(is_exact: bool) -> None:
     made = [Buffer(f"b{i}", 100, i, i + 1) for i in range(6)]
-    leads = [Lead(f"b{i}", f"b{i + 1}", 0, is_exact) for i in range(5)]
-    assert peak(made, place(made, leads)) == 100
+    overlaps = [Overlap(f"b{i}", f"b{i + 1}", 0, is_exact) for i in range(5)]
+    assert peak(made, place(made, overlaps)) == 100
 
 
 def check_replay(graph: Graph, cpu: str, seed: int) -> None:
@@ -115,8 +115,9 @@ def test_the_plan_is_whole(seed: int) -> None:
     graph = planned.graph
     assert [s.op_index for s in planned.steps] == [i for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)]
     assert planned.arena_bytes % ARENA_ALIGNMENT == 0
+    kept = {i for op in graph.ops for i in (*op.inputs, *op.outputs)} | set(graph.inputs)
     for i, t in graph.tensors.items():
-        if not t.is_constant:
+        if i in kept and not t.is_constant:
             offset = planned.offsets[i]
             assert offset % max(4, t.dtype.bits // 8) == 0
             assert 0 <= offset <= planned.arena_bytes - t.nbytes

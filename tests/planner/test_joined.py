@@ -69,7 +69,7 @@ def test_speed_joins_nothing_unless_memory_is_short() -> None:
         found = plan(graph, M4, Goal(objective, Limits(ram_bytes=6000)))
         assert found.arena_bytes <= 6000
         assert "Conv2D+MaxPool2D" in kinds(found)
-    roomy = plan(graph, M4, Goal(Objective.SPEED, room=Limits(ram_bytes=10_000)))
+    roomy = plan(graph, M4, Goal(Objective.SPEED, board_limits=Limits(ram_bytes=10_000)))
     assert roomy.arena_bytes <= 10_000
     assert roomy.cycles < plan(graph, M4, Goal(Objective.SPEED, Limits(ram_bytes=6000))).cycles
 

@@ -93,11 +93,11 @@ MQ_DEFINE_POOL_WORDS(mq_max_pool_words_s8, mq_max_pool_words_four)
 
 #undef MQ_DEFINE_POOL_WORDS
 
-/* Means over all but the last axis: kept[2] channels, gone[2] pixels. Four pixels are as many words as a pixel has
+/* Means over all but the last axis: kept[2] channels, reduced[2] pixels. Four pixels are as many words as a pixel has
    channels: words that lie so far apart are added up first, then the sums of each channel. scratch: a word a channel. */
 MQ_KERNEL void mq_mean_flat_s8(const mq_mean_t *p, const int8_t *x, int32_t *scratch, int8_t *y)
 {
-    const int32_t channels = p->shape.kept[2], count = p->shape.gone[2], fours = count / 4;
+    const int32_t channels = p->shape.kept[2], count = p->shape.reduced[2], fours = count / 4;
     for (int32_t c = 0; c < channels; c++) {
         scratch[c] = -count * p->x_zero;
     }
@@ -120,10 +120,10 @@ MQ_KERNEL void mq_mean_flat_s8(const mq_mean_t *p, const int8_t *x, int32_t *scr
     }
 }
 
-/* Means over all but the last axis: kept[2] channels, gone[2] pixels. */
+/* Means over all but the last axis: kept[2] channels, reduced[2] pixels. */
 MQ_KERNEL void mq_mean_words_s8(const mq_mean_t *p, const int8_t *x, int8_t *y)
 {
-    const int32_t words = p->shape.kept[2] / 4, count = p->shape.gone[2];
+    const int32_t words = p->shape.kept[2] / 4, count = p->shape.reduced[2];
     for (int32_t c = 0; c < words; c++, y += 4) {
         int32_t sums[4] = {0, 0, 0, 0};
         mq_pool_words_add((const uint32_t *)(const void *)x + c, count, words, sums);

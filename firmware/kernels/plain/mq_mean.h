@@ -17,7 +17,7 @@ typedef struct {
     {                                                                                                                  \
         MQ_EACH_KEPT(p->shape, {                                                                                       \
             int32_t sum = 0;                                                                                           \
-            MQ_EACH_GONE(p->shape, at, { sum += x[i] - p->x_zero; })                                                   \
+            MQ_EACH_REDUCED(p->shape, at, { sum += x[i] - p->x_zero; })                                                   \
             *y++ = (x_t)mq_stored(mq_requantize(sum, p->m, p->shift), p->y_zero, p->act_min, p->act_max);              \
         })                                                                                                             \
     }

@@ -11,8 +11,8 @@
 typedef struct {
     int32_t kept[MQ_REDUCE_AXES];
     int32_t kept_step[MQ_REDUCE_AXES];
-    int32_t gone[MQ_REDUCE_AXES];
-    int32_t gone_step[MQ_REDUCE_AXES];
+    int32_t reduced[MQ_REDUCE_AXES];
+    int32_t reduced_step[MQ_REDUCE_AXES];
 } mq_reduce_t;
 
 /* Run `body` for every output in order, with `at` the index of its first input. */
@@ -27,11 +27,11 @@ typedef struct {
     }
 
 /* Run `body` for every input of the output whose first input is `at`, with `i` its index. */
-#define MQ_EACH_GONE(s, at, body)                                                                                      \
-    for (int32_t g0 = 0; g0 < (s).gone[0]; g0++) {                                                                     \
-        for (int32_t g1 = 0; g1 < (s).gone[1]; g1++) {                                                                 \
-            for (int32_t g2 = 0; g2 < (s).gone[2]; g2++) {                                                             \
-                const int32_t i = (at) + g0 * (s).gone_step[0] + g1 * (s).gone_step[1] + g2 * (s).gone_step[2];        \
+#define MQ_EACH_REDUCED(s, at, body)                                                                                      \
+    for (int32_t g0 = 0; g0 < (s).reduced[0]; g0++) {                                                                     \
+        for (int32_t g1 = 0; g1 < (s).reduced[1]; g1++) {                                                                 \
+            for (int32_t g2 = 0; g2 < (s).reduced[2]; g2++) {                                                             \
+                const int32_t i = (at) + g0 * (s).reduced_step[0] + g1 * (s).reduced_step[1] + g2 * (s).reduced_step[2];        \
                 body                                                                                                   \
             }                                                                                                          \
         }                                                                                                              \

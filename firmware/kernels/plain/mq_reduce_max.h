@@ -15,7 +15,7 @@ typedef struct {
     {                                                                                                                  \
         MQ_EACH_KEPT(p->shape, {                                                                                       \
             int32_t best = x[at];                                                                                      \
-            MQ_EACH_GONE(p->shape, at, { best = better(best, x[i]); })                                                 \
+            MQ_EACH_REDUCED(p->shape, at, { best = better(best, x[i]); })                                                 \
             *y++ = (x_t)mq_rescale(&p->rescale, best);                                                                 \
         })                                                                                                             \
     }

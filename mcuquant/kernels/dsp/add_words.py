@@ -89,7 +89,7 @@ VARIANTS = (
         (Add, Sub),
         takes,
         _args,
-        leads=elementwise,
+        overlap_offsets=elementwise,
         cycles=per_element(0, 6.5),
         step_bytes=232,
         shared_bytes=540,

@@ -82,7 +82,7 @@ def _args(site: Site, form: str) -> tuple[Arg, ...]:
     return window(site), In(), stream, Scratch("int32_t"), Out()
 
 
-def _leads(site: Site) -> tuple[int]:
+def _overlap_offsets(site: Site) -> tuple[int]:
     """Both windows of two pixels are gathered before their outputs are written; no pair is of two samples."""
     batch, out_h, out_w, _ = site.out.shape
     return windows(site, buffered=True, block=1 if batch > 1 and out_h * out_w % 2 else 2)
@@ -96,7 +96,7 @@ VARIANTS = tuple(
         partial(takes, form=form),
         partial(_args, form=form),
         _scratch_bytes,
-        _leads,
+        _overlap_offsets,
         cycles=partial(estimates.conv2d_few, constants=3 if form == "twice" else 1),
         step_bytes=1730,
         shared_bytes=1900,

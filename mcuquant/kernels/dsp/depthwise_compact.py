@@ -49,7 +49,7 @@ VARIANTS = (
         takes,
         _args,
         _scratch_bytes,
-        leads=partial(windows, buffered=False),
+        overlap_offsets=partial(windows, buffered=False),
         cycles=_cycles,
         step_bytes=700,
         shared_bytes=820,

@@ -144,7 +144,7 @@ def _args(site: Site, bands: int, rounds_twice: bool) -> tuple[Arg, ...]:
     return Struct("mq_depthwise_planes_t", fields), In(), stream, Scratch("int32_t"), Out()
 
 
-def _leads(site: Site, bands: int) -> tuple[int | Exactly | None, ...]:
+def _overlap_offsets(site: Site, bands: int) -> tuple[int | Exactly | None, ...]:
     """In place, where no output of a band lies on an input that a later band reads; other channels' are apart."""
     op, (_, in_h, in_w, _), (_, out_h, out_w, _) = site.op, site.ins[0].shape, site.out.shape
     assert isinstance(op, DepthwiseConv2D)
@@ -168,7 +168,7 @@ def _variant(bands: int, rounds_twice: bool) -> Variant:
         lambda site: takes(site, rounds_twice) and bands in _offered(site),
         partial(_args, bands=bands, rounds_twice=rounds_twice),
         lambda site: _bytes(site, band(site, bands)),
-        leads=partial(_leads, bands=bands),
+        overlap_offsets=partial(_overlap_offsets, bands=bands),
         cycles=partial(_cycles, bands=bands, rounds_twice=rounds_twice),
         step_bytes=280,
         shared_bytes=740,

@@ -15,7 +15,7 @@ from ..shared.weighted_layer import weights
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Variant
 from .dot_products import SUM_UNIT
 from .gemm import Form, once, twice
-from .ring import CHANNELS, load_cycles, ring_fields, ring_leads, ring_row_words, ring_rows
+from .ring import CHANNELS, load_cycles, ring_fields, ring_overlap_offsets, ring_row_words, ring_rows
 
 FORMS = (Form("8", 1, once(8)), Form("12", 1, once(12)), Form("twice", 3, twice(SUM_UNIT)))
 """The requantization in two instructions with one of two shifts, where that is exact, or by TFLite's two roundings."""
@@ -80,7 +80,7 @@ VARIANTS = tuple(
         partial(takes, form=form),
         partial(_args, form=form),
         _scratch_bytes,
-        leads=ring_leads,
+        overlap_offsets=ring_overlap_offsets,
         cycles=partial(_cycles, form=form),
         step_bytes=420,
         shared_bytes=640,

@@ -15,7 +15,7 @@ from ..shared.overlap import windows
 from ..shared.weighted_layer import weights
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Variant
 from .gemm import padded, twice
-from .ring import CHANNELS, load_cycles, ring_fields, ring_leads, ring_row_words, ring_rows
+from .ring import CHANNELS, load_cycles, ring_fields, ring_overlap_offsets, ring_row_words, ring_rows
 
 SUM_UNIT = 2
 """Multiple of the sums that must fit 32 bits: the requantization doubles them."""
@@ -95,7 +95,7 @@ def _connected(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_fully_connected_dot_t", size), In(), w, scale_blob(site), Out()
 
 
-def _leads(site: Site) -> tuple[int | None, ...]:
+def _overlap_offsets(site: Site) -> tuple[int | None, ...]:
     """A group's window is gathered before its outputs are written, but the next group's is not."""
     return windows(site, buffered=is_ungrouped(site))
 
@@ -172,7 +172,7 @@ VARIANTS = (
         _takes_ring,
         _ring,
         _ring_bytes,
-        leads=ring_leads,
+        overlap_offsets=ring_overlap_offsets,
         cycles=_ring_cycles,
         step_bytes=520,
         shared_bytes=720,
@@ -196,7 +196,7 @@ VARIANTS = (
         takes,
         _conv2d,
         lambda site: weight_rows(site).shape[1],
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=_conv2d_cycles,
         step_bytes=500,
         shared_bytes=700,

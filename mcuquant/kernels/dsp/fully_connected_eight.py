@@ -13,7 +13,7 @@ from ..shared import estimates
 from ..shared.overlap import FREE
 from ..shared.requantize import TwoInstructions, two_instructions
 from ..shared.weighted_layer import conv_params, sums, weights
-from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Variant, apart, no_scratch
+from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Variant, no_overlap, no_scratch
 from .gemm import padded, pairs_fit, starts
 
 GROUP = 8
@@ -129,7 +129,7 @@ def _variant(is_prepared: bool, rounds_twice: bool) -> Variant:
         fits,
         args,
         scratch_bytes if is_prepared else no_scratch,
-        _free if is_prepared else apart,
+        _free if is_prepared else no_overlap,
         cycles=partial(estimates.fully_connected_eight, is_prepared=is_prepared, rounds_twice=rounds_twice),
         step_bytes=100,
         shared_bytes=240,

@@ -151,7 +151,7 @@ def _pointwise_struct(site: Site) -> Struct:
     return Struct("mq_pointwise_gemm_t", fields)
 
 
-def _leads(site: Site) -> tuple[int | None, ...]:
+def _overlap_offsets(site: Site) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=PIXELS)
 
 
@@ -169,7 +169,7 @@ def _variant(kernel: str, form: Form, where: Callable[[Site], bool], struct: Cal
         lambda site: is_taken(site) and where(site) and pairs_fit(_flat(site)) and form.constants(site) is not None,
         lambda site: _arguments(site, form, struct(site)),
         _scratch_bytes,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=lambda site: estimates.gemm(site, form.words, is_pointwise),
         step_bytes=320 if is_pointwise else 560,
         shared_bytes=700 if is_pointwise else 1340,

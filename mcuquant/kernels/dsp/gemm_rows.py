@@ -43,7 +43,7 @@ def _scratch_bytes(site: Site) -> int:
     return 4 * ((2 * PIXELS + 1) * _window_words(site) + -(-PIXELS * outputs // 4))
 
 
-def _leads(site: Site) -> tuple[int | None, ...]:
+def _overlap_offsets(site: Site) -> tuple[int | None, ...]:
     """A group's windows are gathered before its outputs are written, but the next group's are not."""
     return windows(site, buffered=is_ungrouped(site), block=PIXELS)
 
@@ -65,7 +65,7 @@ VARIANTS = tuple(
         partial(takes, form=form),
         partial(_args, form=form),
         _scratch_bytes,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=partial(_cycles, form=form),
         step_bytes=900,
         shared_bytes=1300,

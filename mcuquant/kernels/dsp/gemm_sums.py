@@ -45,7 +45,7 @@ def _args(site: Site) -> tuple[Arg, ...]:
     return window(site), In(), *blobs, Scratch("int32_t"), Out()
 
 
-def _leads(site: Site) -> tuple[int | None, ...]:
+def _overlap_offsets(site: Site) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=PIXELS)
 
 
@@ -57,7 +57,7 @@ VARIANTS = (
         is_taken,
         _args,
         _scratch_bytes,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=estimates.gemm_sums,
         step_bytes=700,
         shared_bytes=1000,

@@ -55,7 +55,7 @@ def _variant(form: Form, unit: int) -> Variant:
         Conv2D,
         lambda site: takes(site) and form.constants(site) is not None,
         lambda site: _args(site, form, unit),
-        leads=lambda site: windows(site, buffered=True, block=2),
+        overlap_offsets=lambda site: windows(site, buffered=True, block=2),
         cycles=lambda site: _cycles(site, form),
         step_bytes=80,
         shared=(Shared(f"mq_pointwise_eight_run_{form.name}", 484 if form.name == "twice" else 388),),

@@ -27,7 +27,7 @@ def ring_row_words(site: Site) -> int:
     return ((f["out_w"] - 1) * f["stride_w"] + (f["k_w"] - 1) * f["dilation_w"] + 1) * -(-f["in_c"] // CHANNELS)
 
 
-def ring_leads(site: Site) -> tuple[int | None, ...]:
+def ring_overlap_offsets(site: Site) -> tuple[int | None, ...]:
     """Rows of the image are copied before a row of outputs is written."""
     f, x, y = ring_fields(site), site.ins[0], site.out
     sample, row = np.indices((f["batch"], f["out_h"])).reshape(2, -1)

@@ -99,7 +99,7 @@ def _scratch_bytes(site: Site) -> int:
     return _buffers(site) * _COLUMN * _columns(site)
 
 
-def _leads(site: Site) -> tuple[Exactly | None, ...]:
+def _overlap_offsets(site: Site) -> tuple[Exactly | None, ...]:
     """In place, where rows are in scratch before outputs are written over them; other channels' bytes are apart."""
     return (Exactly(0) if any(_is_in_place(site, buffers) for buffers in (1, 2)) else None,)
 
@@ -135,7 +135,7 @@ def _variant(form: Form) -> Variant:
         partial(takes, form=form),
         _args,
         _scratch_bytes,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=_cycles,
         step_bytes=150,
         shared=(

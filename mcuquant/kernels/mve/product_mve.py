@@ -12,7 +12,7 @@ from ...arithmetic.parameters import ConvParams
 from ...ir import Array
 from ...ir.ops import Conv2D, FullyConnected
 from ..shared import overlap
-from ..shared.conv_fields import conv2d_fields, is_pointwise, is_ungrouped, pairs_leads, pointwise_fields
+from ..shared.conv_fields import conv2d_fields, is_pointwise, is_ungrouped, pairs_overlap_offsets, pointwise_fields
 from ..shared.folded import clamp_fields, folded_bias, has_halves, is_int8, largest_sum, shifts_right
 from ..shared.weighted_layer import conv_params, weights
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Value, Variant
@@ -152,7 +152,7 @@ def _pointwise(form: Form) -> Variant:
         Conv2D,
         takes,
         _pointwise_args,
-        leads=pairs_leads,
+        overlap_offsets=pairs_overlap_offsets,
         cycles=_pointwise_cycles,
         step_bytes=80,
         shared=shared(form),
@@ -169,7 +169,7 @@ def _conv2d(form: Form) -> Variant:
         takes,
         _conv2d_args,
         _conv2d_scratch,
-        leads=_conv2d_leads,
+        overlap_offsets=_conv2d_leads,
         cycles=_conv2d_cycles,
         step_bytes=800,
         shared=shared(form),

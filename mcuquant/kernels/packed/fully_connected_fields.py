@@ -94,7 +94,7 @@ def _args(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_fields_t", fields), In(), Record("mq_fields_weights_t", constants), Scratch("int32_t"), Out()
 
 
-def _leads(site: Site) -> tuple[int | None, ...]:
+def _overlap_offsets(site: Site) -> tuple[int | None, ...]:
     """A single row is in scratch before the first output is written."""
     return (FREE if site.ins[0].elements == weights(site).shape[1] else None,)
 
@@ -118,7 +118,7 @@ VARIANTS = (
         takes,
         _args,
         _scratch_bytes,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=_cycles,
         unpacks=True,
     ),

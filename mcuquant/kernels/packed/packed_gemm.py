@@ -141,7 +141,7 @@ def _args(site: Site, form: Form, blocks: int, storage: Storage) -> tuple[Arg, .
     return Struct("mq_conv2d_packed_gemm_t", fields), In(), storage.record(site), *tail
 
 
-def _leads(site: Site, blocks: int) -> tuple[int | None, ...]:
+def _overlap_offsets(site: Site, blocks: int) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=PIXELS * min(blocks, _blocks(site)))
 
 
@@ -184,7 +184,7 @@ def _variant(form: Form, blocks: int, storage: Storage) -> Variant:
         lambda site: _is_offered(site, blocks) and takes(site, form, storage),
         partial(_args, form=form, blocks=blocks, storage=storage),
         partial(_scratch_bytes, form=form, blocks=blocks, storage=storage),
-        leads=partial(_leads, blocks=blocks),
+        overlap_offsets=partial(_overlap_offsets, blocks=blocks),
         cycles=partial(_cycles, form=form, blocks=blocks, storage=storage),
         step_bytes=1050,
         shared_bytes=2400,

@@ -17,7 +17,7 @@ from ..dsp.gemm_sums import folded_bias
 from ..shared import overlap
 from ..shared.conv_fields import conv2d_fields
 from ..shared.packing import index_bits, is_packed, planes
-from ..shared.scratch_blocks import room
+from ..shared.scratch_blocks import scratch_budget
 from ..shared.weighted_layer import bias, check, conv_params, output_fields, requantize_blobs, weights
 from ..variant import (
     CALL,
@@ -120,7 +120,7 @@ def _plain_bytes(site: Site) -> int:
 def _blocks(site: Site) -> int:
     """As many as there is room for, and no more than there are."""
     each = 4 * (6 * _quads(site) + 3)
-    allowed = room(site, _SHARE, _LEAST_BYTES) - 4 * (2 * _written(site) + _quads(site))
+    allowed = scratch_budget(site, _SHARE, _LEAST_BYTES) - 4 * (2 * _written(site) + _quads(site))
     return max(1, min(allowed // each, -(-_pixels(site) // PIXELS)))
 
 
@@ -175,7 +175,7 @@ VARIANTS = (
         _takes_blocks,
         _blocks_args,
         _blocks_bytes,
-        leads=_blocks_leads,
+        overlap_offsets=_blocks_leads,
         cycles=_blocks_cycles,
         unpacks=True,
     ),

@@ -27,13 +27,13 @@ from ..variant import (
     Blob,
     Cycles,
     In,
-    Leads,
     Out,
+    OverlapOffsets,
     Site,
     Struct,
     Variant,
-    apart,
     image_fields,
+    no_overlap,
     plain,
     stride_fields,
 )
@@ -77,13 +77,13 @@ def _fully_connected(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_fully_connected_t", {**size, "w_zero": zero, **output_fields(p)}), In(), *_tail(site)
 
 
-def _row_leads(site: Site) -> tuple[int]:
+def _row_offsets(site: Site) -> tuple[int]:
     return rows(site, site.ins[0].elements // weights(site).shape[1], buffered=False)
 
 
 _UNPACK = 14
 _SLOWER_SHARED = 2
-_window_leads = partial(windows, buffered=False)
+_window_offsets = partial(windows, buffered=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _plain(
     kernel: str,
     op: type[Op],
     args: Args,
-    leads: Leads,
+    overlap_offsets: OverlapOffsets,
     cost: Cycles,
     code: int,
     forms: tuple[Form, ...] = FORMS,
@@ -134,7 +134,7 @@ def _plain(
             op,
             form.fits,
             args,
-            leads=leads,
+            overlap_offsets=overlap_offsets,
             unpacks=True,
             cycles=partial(_unpacking, cost=cost) if form.in_stream else cost,
             step_bytes=code,
@@ -147,14 +147,14 @@ def _plain(
 
 
 VARIANTS = (
-    *_plain("conv2d", Conv2D, _windowed, _window_leads, estimates.conv2d, 530, (*FORMS, *NARROW_FORMS)),
-    *_plain("depthwise", DepthwiseConv2D, _windowed, _window_leads, estimates.depthwise, 650),
-    *_plain("transpose_conv", TransposeConv, _transpose_conv, apart, plain, 500),
+    *_plain("conv2d", Conv2D, _windowed, _window_offsets, estimates.conv2d, 530, (*FORMS, *NARROW_FORMS)),
+    *_plain("depthwise", DepthwiseConv2D, _windowed, _window_offsets, estimates.depthwise, 650),
+    *_plain("transpose_conv", TransposeConv, _transpose_conv, no_overlap, plain, 500),
     *_plain(
         "fully_connected",
         FullyConnected,
         _fully_connected,
-        _row_leads,
+        _row_offsets,
         estimates.fully_connected,
         220,
         (*FORMS, *NARROW_FORMS),

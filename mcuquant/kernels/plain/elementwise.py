@@ -123,13 +123,15 @@ def _extreme(site: Site) -> tuple[Arg, ...]:
 
 def _both(name: str, header: str, op: type[Op] | tuple[type[Op], ...], args: Args) -> tuple[Variant, ...]:
     types = (("s8", DType.INT8), ("s16", DType.INT16))
-    return tuple(Variant(f"{name}_{s}", header, op, _all_are(dtype), args, leads=elementwise) for s, dtype in types)
+    return tuple(
+        Variant(f"{name}_{s}", header, op, _all_are(dtype), args, overlap_offsets=elementwise) for s, dtype in types
+    )
 
 
 VARIANTS = (
     *_both("add", "mq_add.h", (Add, Sub), _add),
     *_both("mul", "mq_mul.h", Mul, _mul),
-    Variant("div_s8", "mq_div.h", Div, _all_are(DType.INT8), _div, leads=elementwise),
+    Variant("div_s8", "mq_div.h", Div, _all_are(DType.INT8), _div, overlap_offsets=elementwise),
     *_both("squared_difference", "mq_squared_difference.h", SquaredDifference, _squared_difference),
     *_both("prelu", "mq_prelu.h", Prelu, _prelu),
     *_both("maximum", "mq_extreme.h", Maximum, _extreme),

@@ -109,7 +109,7 @@ def _rescales(site: Site) -> bool:
     return p.rescale is not None
 
 
-_leads = partial(windows, buffered=False)
+_overlap_offsets = partial(windows, buffered=False)
 
 VARIANTS = (
     Variant(
@@ -118,7 +118,7 @@ VARIANTS = (
         MaxPool2D,
         _whole_words,
         _pool,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=_max_words,
         step_bytes=_WORDS_BYTES,
     ),
@@ -128,7 +128,7 @@ VARIANTS = (
         AvgPool2D,
         _whole_words,
         _average,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=_average_words,
         step_bytes=_WORDS_BYTES,
     ),
@@ -138,7 +138,7 @@ VARIANTS = (
         MaxPool2D,
         activations_are(DType.INT8),
         _pool,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=_max_plain,
     ),
     Variant(
@@ -147,7 +147,7 @@ VARIANTS = (
         MaxPool2D,
         activations_are(DType.INT16),
         _pool,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=_max_plain,
     ),
     Variant(
@@ -156,7 +156,7 @@ VARIANTS = (
         AvgPool2D,
         activations_are(DType.INT8),
         _average,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=_average_plain,
     ),
     Variant(
@@ -165,7 +165,7 @@ VARIANTS = (
         AvgPool2D,
         activations_are(DType.INT16),
         _average,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=_average_plain,
     ),
 )

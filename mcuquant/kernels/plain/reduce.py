@@ -31,19 +31,19 @@ from ..variant import (
 REDUCE_AXES = 3
 
 
-def _axes(site: Site, gone: bool) -> list[tuple[int, ...]]:
+def _axes(site: Site, reduced: bool) -> list[tuple[int, ...]]:
     """(size, step) of the axes that are reduced, or of those that stay."""
     op, shape = site.op, site.ins[0].shape
     assert isinstance(op, Reduce)
-    chosen = [i for i in range(len(shape)) if (i in op.axes) == gone]
+    chosen = [i for i in range(len(shape)) if (i in op.axes) == reduced]
     steps = strides(shape)
     return merged([shape[i] for i in chosen], [steps[i] for i in chosen])
 
 
 def _shape_fields(site: Site) -> dict[str, Value]:
     return {
-        **columns(_axes(site, gone=False), REDUCE_AXES, "kept", "kept_step"),
-        **columns(_axes(site, gone=True), REDUCE_AXES, "gone", "gone_step"),
+        **columns(_axes(site, reduced=False), REDUCE_AXES, "kept", "kept_step"),
+        **columns(_axes(site, reduced=True), REDUCE_AXES, "reduced", "reduced_step"),
     }
 
 
@@ -77,7 +77,7 @@ def _argmax(site: Site) -> tuple[Arg, ...]:
 
 def _reduces(dtype: DType) -> Takes:
     def takes(site: Site) -> bool:
-        most = max(len(_axes(site, gone)) for gone in (False, True))
+        most = max(len(_axes(site, reduced)) for reduced in (False, True))
         return site.ins[0].dtype is site.out.dtype is dtype and most <= REDUCE_AXES
 
     return takes
@@ -85,9 +85,9 @@ def _reduces(dtype: DType) -> Takes:
 
 def _over_pixels(site: Site, is_whole_words: bool) -> bool:
     """Means over all but the last axis, whose entries are whole words or are not."""
-    kept, gone = _axes(site, gone=False), _axes(site, gone=True)
+    kept, reduced = _axes(site, reduced=False), _axes(site, reduced=True)
     typed = site.core.dsp and site.ins[0].dtype is site.out.dtype is DType.INT8
-    return typed and len(kept) == len(gone) == 1 and kept[0][1] == 1 and (kept[0][0] % 4 == 0) is is_whole_words
+    return typed and len(kept) == len(reduced) == 1 and kept[0][1] == 1 and (kept[0][0] % 4 == 0) is is_whole_words
 
 
 def _flat_mean(site: Site) -> tuple[Arg, ...]:

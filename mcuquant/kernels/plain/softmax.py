@@ -74,11 +74,21 @@ VARIANTS = (
         LogSoftmax,
         _types(DType.INT8, DType.INT8),
         _log_softmax,
-        leads=elementwise,
+        overlap_offsets=elementwise,
     ),
     Variant(
-        "softmax_s8", "mq_softmax.h", Softmax, _types(DType.INT8, DType.INT8), _int8, leads=elementwise, step_bytes=930
+        "softmax_s8",
+        "mq_softmax.h",
+        Softmax,
+        _types(DType.INT8, DType.INT8),
+        _int8,
+        overlap_offsets=elementwise,
+        step_bytes=930,
     ),
-    Variant("softmax_s8_s16", "mq_softmax.h", Softmax, _types(DType.INT8, DType.INT16), _int8, leads=elementwise),
-    Variant("softmax_s16", "mq_softmax.h", Softmax, _types(DType.INT16, DType.INT16), _int16, leads=elementwise),
+    Variant(
+        "softmax_s8_s16", "mq_softmax.h", Softmax, _types(DType.INT8, DType.INT16), _int8, overlap_offsets=elementwise
+    ),
+    Variant(
+        "softmax_s16", "mq_softmax.h", Softmax, _types(DType.INT16, DType.INT16), _int16, overlap_offsets=elementwise
+    ),
 )

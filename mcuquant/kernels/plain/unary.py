@@ -88,7 +88,7 @@ def _unary(name: str, header: str, op: type[Op] | tuple[type[Op], ...], x: DType
     def takes(site: Site) -> bool:
         return site.ins[0].dtype is x and site.out.dtype is y
 
-    return Variant(name, header, op, takes, args, leads=elementwise)
+    return Variant(name, header, op, takes, args, overlap_offsets=elementwise)
 
 
 VARIANTS = (

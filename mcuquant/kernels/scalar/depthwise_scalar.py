@@ -58,7 +58,7 @@ def _scratch_bytes(site: Site) -> int:
     return height * width
 
 
-def _leads(site: Site) -> tuple[Exactly | None, ...]:
+def _overlap_offsets(site: Site) -> tuple[Exactly | None, ...]:
     """In place: a channel is in scratch before its outputs are written, which lie on none of another channel."""
     (batch, in_h, in_w, _), (_, out_h, out_w, _) = site.ins[0].shape, site.out.shape
     return (Exactly(0) if batch == 1 or out_h * out_w <= in_h * in_w else None,)
@@ -77,7 +77,7 @@ VARIANTS = (
         takes,
         _args,
         _scratch_bytes,
-        leads=_leads,
+        overlap_offsets=_overlap_offsets,
         cycles=_cycles,
         step_bytes=700,
     ),

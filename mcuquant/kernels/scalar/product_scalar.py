@@ -88,7 +88,7 @@ def _scratch_bytes(site: Site, pixel_bytes: int) -> int:
     return pixel_bytes * (-(-int(weights(site)[0].size) // 4) * 4)
 
 
-def _leads(site: Site, pixels: int) -> tuple[int | None, ...]:
+def _overlap_offsets(site: Site, pixels: int) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=pixels)
 
 
@@ -116,7 +116,7 @@ VARIANTS = (
         partial(_takes, narrow=False),
         _three,
         partial(_scratch_bytes, pixel_bytes=3),
-        leads=partial(_leads, pixels=3),
+        overlap_offsets=partial(_overlap_offsets, pixels=3),
         cycles=partial(_cycles, mac=_THREE_MAC),
         shared=(Shared("mq_scalar_three", 270), Shared("mq_scalar_three_pixels", 360)),
         by_rows=True,
@@ -128,7 +128,7 @@ VARIANTS = (
         partial(_takes, narrow=True),
         _four,
         partial(_scratch_bytes, pixel_bytes=16),
-        leads=partial(_leads, pixels=4),
+        overlap_offsets=partial(_overlap_offsets, pixels=4),
         cycles=partial(_cycles, mac=_FOUR_MAC),
         shared=(Shared("mq_scalar_four", 140), Shared("mq_scalar_four_pixels", 250)),
         by_rows=True,

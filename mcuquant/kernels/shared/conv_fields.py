@@ -95,6 +95,6 @@ def pointwise_fields(site: Site) -> dict[str, Value]:
     }
 
 
-def pairs_leads(site: Site) -> tuple[int | None, ...]:
+def pairs_overlap_offsets(site: Site) -> tuple[int | None, ...]:
     """Of a kernel that reads two pixels until their last outputs are written, and begins anew in every row of some."""
     return overlap.windows(site, buffered=False, block=2 if _is_dense(site) else site.out.shape[2])

@@ -11,7 +11,7 @@ MOST_BYTES = 6144
 """More makes no kernel faster."""
 
 
-def room(site: Site, share: float, least: int) -> int:
+def scratch_budget(site: Site, share: float, least: int) -> int:
     """Bytes of scratch for a kernel that runs in place.
 
     Half of what the network needs elsewhere and not here, or, where the network is at its widest, a `share` of that up
