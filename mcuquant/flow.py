@@ -18,7 +18,7 @@ from .codegen.program import Call, Program
 from .codegen.sensor_node import NodeSettings, configure
 from .codegen.sources import Sources
 from .codegen.weight_coding import with_huffman
-from .errors import GraphError, ModelError, OutputError
+from .errors import GraphError, ModelError, OutputError, UnsupportedOpError
 from .firmware_build import build
 from .firmware_build.linkmap import network_bytes
 from .firmware_build.step_calls import Steps
@@ -270,21 +270,29 @@ _STAGES: tuple[Callable[[_Work], None], ...] = (
 def _as_tflite(graph: Graph) -> tuple[Graph, Mapping[str, bytes]]:
     """The project's model.tflite; none, and a note why, for a network that the format cannot express.
 
-    Where weights are stored as .tflite has no word for, the graph's own file is beside it.
+    Where a .tflite says less than the graph, the graph's own file is beside it.
     """
-    own = {NETWORK_FILE: serialize.to_bytes(graph)} if _is_more(graph) else {}
+    own = {NETWORK_FILE: serialize.to_bytes(graph)}
     try:
-        return graph, {MODEL_FILE: to_tflite(graph), **own}
+        exported = to_tflite(graph)
     except ModelError as error:
         return replace(graph, notes=(*graph.notes, f"no {MODEL_FILE}: {error}")), own
+    return graph, {MODEL_FILE: exported, **(own if _is_more(graph, exported) else {})}
 
 
-def _is_more(graph: Graph) -> bool:
-    """Whether a .tflite says less: of palettes, two bits, zero points and multipliers of weights."""
+def _is_more(graph: Graph, exported: bytes) -> bool:
+    """Whether a .tflite says less: of palettes, two bits, zero points and multipliers of weights; or whether it has
+    other operations, as for a function without an operator of its own.
+    """
     weights = [graph[op.inputs[1]] for op in graph.ops if isinstance(op, WEIGHTED)]
     q = [w.q for w in weights if w.q is not None]
     packed = any(w.palette is not None or w.bits == 2 for w in weights)
-    return packed or any(q.zero_point or q.zero_points or q.multipliers for q in q)
+    if packed or any(q.zero_point or q.zero_points or q.multipliers for q in q):
+        return True
+    try:
+        return [op.kind for op in tflite_frontend.load(exported).ops] != [op.kind for op in graph.ops]
+    except UnsupportedOpError:
+        return True
 
 
 def _with_node(app: Application, graph: Graph, settings: NodeSettings | None) -> Application:
