@@ -13,6 +13,7 @@ from .. import ir
 from .axis_order import Value
 from .elementwise_ops import binary
 from .net_builder import Call, Laid, RefusalError, axis_of
+from .shape_ops import cut_value, join
 from .weighted_ops import as_image, from_image, lifted
 
 Item = Any
@@ -23,6 +24,9 @@ _NUMPY: Mapping[type[ir.Reduce], Callable[..., Any]] = {
     ir.ReduceMax: np.max,
     ir.ReduceMin: np.min,
 }
+
+
+_MOST_WINDOWS = 32
 
 
 def _spatial(call: Call) -> int:
@@ -128,13 +132,22 @@ def _divide(call: Call, kind: type[ir.Pool], targets: tuple[int, ...]) -> Value:
     counts = lifted(targets, 1)
     window = tuple(size // count for size, count in zip(laid.shape[1:3], counts, strict=True))
     if any(size % count for size, count in zip(laid.shape[1:3], counts, strict=True)):
-        sizes = " x ".join(map(str, x.shape[-len(targets) :]))
-        raise RefusalError(
-            f"output size {' x '.join(map(str, targets))} does not divide {sizes}; choose one that does, or 1"
-        )
+        return _unequal(call, x, ir.Mean if kind is ir.AvgPool2D else ir.ReduceMax, targets)
     channels = laid.shape[3]
     output = call.emit(kind, [laid.tensor], (1, *counts, channels), window=window, stride=window)
     return from_image(call.net.result(output, (1, channels, *counts)), rank)
+
+
+def _unequal(call: Call, x: Value, kind: type[ir.Reduce], targets: tuple[int, ...]) -> Value:
+    """PyTorch's windows from floor(i * size / target) to ceil((i + 1) * size / target), one axis after the other."""
+    for axis, target in zip(range(x.rank - len(targets), x.rank), targets, strict=True):
+        if target > _MOST_WINDOWS:
+            raise RefusalError(f"its windows differ, {target} along an axis; expected at most {_MOST_WINDOWS}")
+        size = x.shape[axis]
+        windows = [range(i * size // target, -(-(i + 1) * size // target)) for i in range(target)]
+        parts = [reduce_value(call, cut_value(call, x, axis, window), kind, (axis,), keep=True) for window in windows]
+        x = join(call, list[Any](parts), axis)
+    return x
 
 
 def mean(call: Call) -> Item:

@@ -78,10 +78,10 @@ REFUSALS: dict[str, tuple[nn.Module, Shape, str]] = {
         "aten.max_pool2d in module at the top (MaxPool2d): a dilated window is not translated; use dilation=1",
     ),
     "uneven adaptive pooling": (
-        nn.AdaptiveAvgPool2d((3, 5)),
-        IMAGE,
-        "aten.adaptive_avg_pool2d in module at the top (AdaptiveAvgPool2d): "
-        "output size 3 x 5 does not divide 8 x 10; choose one that does, or 1",
+        nn.AdaptiveAvgPool2d((3, 40)),
+        (1, 2, 4, 60),
+        "aten.adaptive_avg_pool2d in module at the top (AdaptiveAvgPool2d): its windows differ, 40 along an axis; "
+        "expected at most 32",
     ),
     "batch statistics": (
         nn.BatchNorm2d(6, track_running_stats=False),
