@@ -66,14 +66,18 @@ def gemm(site: Site, constants: int, is_pointwise: bool) -> int:
     inner = -(-pixels // 3) * -(-outputs // 2) * pair
     if is_pointwise and channels % 4 == 0:
         return CALL + inner + pixels * (30 + 6 * words)
-    return CALL + inner + pixels * _gather(k_h * k_w, channels, 6 if channels % 4 == 0 else 10)
+    return CALL + inner + pixels * _gather(site, 6 if channels % 4 == 0 else 10)
 
 
-def _gather(taps: int, channels: int, of_word: int) -> int:
+def _gather(site: Site, of_word: int) -> int:
     """Of one pixel: words are expanded where they stand; channels that are no words are copied tap by tap before."""
+    op, (_, k_h, k_w, channels) = site.op, site.ins[1].shape
+    assert isinstance(op, Conv2D)
+    taps = k_h * k_w
     words = -(-taps * channels // 4)
     if channels % 4 == 0:
-        return 30 + of_word * words + 20 * taps
+        runs = 45 * taps if op.dilation[1] > 1 and k_w > 1 else max(20 * taps, 36 * k_h)
+        return 30 + of_word * words + runs
     return 40 + of_word * words + round(taps * (8 + 7.5 * channels))
 
 
@@ -83,7 +87,7 @@ def gemm_sums(site: Site) -> int:
     words = -(-k_h * k_w * channels // 4)
     pixels = site.out.elements // outputs
     inner = -(-pixels // 3) * -(-outputs // 2) * (40 + 27 * words)
-    return CALL + inner + 36 * site.out.elements + pixels * (_gather(k_h * k_w, channels, 14) + 30)
+    return CALL + inner + 36 * site.out.elements + pixels * (_gather(site, 14) + 30)
 
 
 def conv2d_few(site: Site, constants: int) -> int:
