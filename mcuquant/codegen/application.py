@@ -85,8 +85,8 @@ def application(program: Program, name: str = DUT, model_id: str | None = None) 
     own = Application(name, model_id or program.prefix[3:], Wire.STORED, sum(x.nbytes for x in program.inputs))
     if name != MLPERF:
         return own
-    found = _recognised(program) if model_id is None else _named(program, model_id)
-    return own if found is None else _of_task(program, found, model_id or found)
+    identity = _recognised(program) if model_id is None else _named(program, model_id)
+    return own if identity is None else _of_task(program, identity, model_id or identity)
 
 
 def _of_task(program: Program, kind: str, model_id: str) -> Application:

@@ -61,20 +61,20 @@ def _largest(program: Program) -> str:
     return "the largest: " + ", ".join(f"{a.name} {a.nbytes:,} bytes" for a in arrays)
 
 
-def within_flash(built: Callable[[Goal], Built], asked: Goal) -> Built:
+def within_flash(built: Callable[[Goal], Built], initial_goal: Goal) -> Built:
     """What `built` makes of the goal asked for, or, where more flash was needed than estimated, of a stricter one.
 
     Each time the estimate must become less by what the network as built has too much. BudgetError says by how much the
     smallest was too large.
     """
-    wanted = asked
+    current = initial_goal
     refusals: list[_LargerError] = []
     for _ in range(_MOST_PLANS):
         try:
-            return built(wanted)
+            return built(current)
         except _LargerError as larger:
             refusals.append(larger)
-            wanted = replace(asked, limits=replace(asked.limits, flash_bytes=larger.next_limit))
+            current = replace(initial_goal, limits=replace(initial_goal.limits, flash_bytes=larger.next_limit))
         except BudgetError:
             if not refusals:
                 raise

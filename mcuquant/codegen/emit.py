@@ -57,8 +57,8 @@ def emit_library(program: Program, board: Board) -> Sources:
     _check_names(program, files)
     name = program.prefix.removeprefix("mq_")
     for path, template in LIBRARY_FILES.items():
-        made = render(f"library/{template}", program=program, board=board, name=name)
-        files[path.format(name=name)] = made.rstrip("\n") + "\n"
+        text = render(f"library/{template}", program=program, board=board, name=name)
+        files[path.format(name=name)] = text.rstrip("\n") + "\n"
     return Sources(dict(sorted(files.items())))
 
 
@@ -129,13 +129,13 @@ def port_files(board: Board) -> tuple[str, ...]:
     root = _assets.folder("firmware")
     own = _names(f"port/{board.port}")
     files = {*own, *(path for path in _names("port/cortexm") if Path(path).name not in {Path(p).name for p in own})}
-    wanted = list(own)
-    while wanted:
-        found = _PORT_INCLUDE.findall((root / wanted.pop()).read_text())
+    pending = list(own)
+    while pending:
+        found = _PORT_INCLUDE.findall((root / pending.pop()).read_text())
         beside = [path for name in found for path in (name, f"{name[:-1]}c") if (root / path).is_file()]
         new = [path for path in beside if path not in files and not path.startswith("port/cortexm/")]
         files.update(new)
-        wanted += new
+        pending += new
     return tuple(sorted(files))
 
 
@@ -168,7 +168,7 @@ def _makefile(files: Mapping[str, str], board: Board, program: Program) -> dict[
 def _check_names(program: Program, files: Mapping[str, str]) -> None:
     """The model's names must not meet one of ours (`--name input` would make a second mq_input)."""
     own = {*_model_templates(program), "src/board.h"}
-    taken = re.compile(rf"\b{program.prefix}(_run|_step|_input|_output|_weights)?\b")
-    clash = next((path for path, text in files.items() if path not in own and taken.search(text)), None)
+    reserved = re.compile(rf"\b{program.prefix}(_run|_step|_input|_output|_weights)?\b")
+    clash = next((path for path, text in files.items() if path not in own and reserved.search(text)), None)
     if clash and program.prefix != "mq_model":
         raise ModelError(f"name {program.prefix[3:]!r} is taken: {clash} uses {program.prefix}; choose another name")

@@ -55,8 +55,8 @@ def shared_kernels(calls: Sequence[Call]) -> tuple[SharedKernel, ...]:
     users: dict[tuple[str, tuple[str, ...]], list[Call]] = {}
     for call in (call for call in calls if call.strips is None):
         users.setdefault((call.function, call.parameters), []).append(call)
-    several = [found for found in users.values() if len(found) > 1]
-    return tuple(_shared_kernel(found) for found in several)
+    several = [calls_of_kernel for calls_of_kernel in users.values() if len(calls_of_kernel) > 1]
+    return tuple(_shared_kernel(calls_of_kernel) for calls_of_kernel in several)
 
 
 def _shared_kernel(calls: Sequence[Call]) -> SharedKernel:

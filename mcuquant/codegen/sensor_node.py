@@ -175,7 +175,7 @@ class Node:
 
     def decide(self, scores: Array) -> tuple[Decision, ...]:
         """The decisions that follow from the (N, ...) stored scores of inferences one after the other."""
-        made: list[Decision] = []
+        decisions: list[Decision] = []
         candidate: int | None = None
         decided: int | None = None
         agreeing = 0
@@ -187,8 +187,10 @@ class Node:
             if agreeing >= self.debounce and label != decided:
                 decided = label
                 sample = self.window - 1 + i * self.stride
-                made.append(Decision(len(made) + 1, sample, label, self._score(int(row[best])), int(row[best])))
-        return tuple(made)
+                decisions.append(
+                    Decision(len(decisions) + 1, sample, label, self._score(int(row[best])), int(row[best]))
+                )
+        return tuple(decisions)
 
     def run(self, raw: Array, scores: Array) -> NodeRun:
         """What a node makes of (T, channels) raw counts; `scores` (N, ...) are the first outputs over their windows."""
@@ -246,8 +248,8 @@ def configure(settings: NodeSettings, inputs: Sequence[Tensor], outputs: Sequenc
 
 def _sequence(inputs: Sequence[Tensor]) -> Tensor:
     if len(inputs) != 1 or inputs[0].dtype not in (DType.INT8, DType.INT16):
-        found = ", ".join(f"{t.dtype} {'x'.join(map(str, t.shape))}" for t in inputs)
-        raise ModelError(f"a node feeds one input of int8 or int16, the network takes {found}")
+        types = ", ".join(f"{t.dtype} {'x'.join(map(str, t.shape))}" for t in inputs)
+        raise ModelError(f"a node feeds one input of int8 or int16, the network takes {types}")
     return inputs[0]
 
 

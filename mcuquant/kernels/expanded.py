@@ -27,9 +27,9 @@ def _expanded(variant: Variant) -> Variant:
         return plain is not None and variant.applies(plain)
 
     def plain(site: Site) -> Site:
-        found = plain_site(site)
-        assert found is not None
-        return found
+        plain = plain_site(site)
+        assert plain is not None
+        return plain
 
     return replace(
         variant,

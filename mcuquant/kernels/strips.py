@@ -94,8 +94,8 @@ def _strips(site: Site, rows: int) -> tuple[Strip, ...]:
 def _is_worth_it(site: Site, rows: int) -> bool:
     """There are several strips, and none of them is the whole image."""
     batch, height = _conv_site(site).out.shape[:2]
-    found = _strips(site, rows)
-    return batch == 1 and len(found) > 1 and max(strip.rows for strip in found) < height
+    strips = _strips(site, rows)
+    return batch == 1 and len(strips) > 1 and max(strip.rows for strip in strips) < height
 
 
 def _pooling(site: Site, poolings: Sequence[Variant]) -> Variant | None:
@@ -149,20 +149,20 @@ def _scratch_bytes(site: Site, conv: Variant, rows: int) -> int:
 
 def _overlap_offsets(site: Site, rows: int) -> tuple[int]:
     """Outputs of a strip are written when all of its inputs have been read."""
-    conv, x, found = _op(site).conv, site.ins[0], _strips(site, rows)
-    after = [max(strip.first * conv.stride[0] - conv.padding.top, 0) for strip in found[1:]]
+    conv, x, strips = _op(site).conv, site.ins[0], _strips(site, rows)
+    after = [max(strip.first * conv.stride[0] - conv.padding.top, 0) for strip in strips[1:]]
     needed = np.append(np.minimum(after, x.shape[1]), x.shape[1]) * (x.nbytes // x.shape[1])
-    written = np.array([strip.pooled for strip in found]) * (site.out.nbytes // site.out.shape[1])
+    written = np.array([strip.pooled for strip in strips]) * (site.out.nbytes // site.out.shape[1])
     return (lead(written, needed, x.nbytes),)
 
 
 def _kinds(site: Site, rows: int) -> Iterator[tuple[Strip, int]]:
     """The first strip, those between, the last; of strips that cost the same one, and how many they are."""
-    found = _strips(site, rows)
-    yield found[0], 1
-    yield found[-1], 1
-    for height in sorted({strip.rows for strip in found[1:-1]}):
-        alike = [strip for strip in found[1:-1] if strip.rows == height]
+    strips = _strips(site, rows)
+    yield strips[0], 1
+    yield strips[-1], 1
+    for height in sorted({strip.rows for strip in strips[1:-1]}):
+        alike = [strip for strip in strips[1:-1] if strip.rows == height]
         yield alike[len(alike) // 2], len(alike)
 
 
@@ -178,6 +178,6 @@ def _strip_site(site: Site, strip: Strip) -> Site:
 
 
 def _cycles(site: Site, conv: Variant, pooling: Callable[[Site], Pooling], rows: int) -> int:
-    found = _strips(site, rows)
+    strips = _strips(site, rows)
     strip_cycles = sum(count * conv.cycles(_strip_site(site, strip)) for strip, count in _kinds(site, rows))
-    return strip_cycles + pooling(site).kernel.cycles(_pool_site(site)) + CALL * len(found)
+    return strip_cycles + pooling(site).kernel.cycles(_pool_site(site)) + CALL * len(strips)

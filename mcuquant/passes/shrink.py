@@ -29,9 +29,9 @@ def shrink(graph: Graph, bounds: bool = True) -> Graph:
     """
     if graph.is_float or not graph.ops:
         return graph
-    if (asked := sum(effort(graph, op) for op in graph.ops)) > MOST_EFFORT:
+    if (work := sum(effort(graph, op) for op in graph.ops)) > MOST_EFFORT:
         return replace(
-            graph, notes=(*graph.notes, f"shrink: left out, its analysis would go through {asked:,} elements")
+            graph, notes=(*graph.notes, f"shrink: left out, its analysis would go through {work:,} elements")
         )
     spans = intervals(graph, bounds)
     keep = needed(graph, spans)
@@ -65,8 +65,10 @@ def _constants(graph: Graph, op: Op, spans: dict[int, Interval], keep: dict[int,
         return {i: _taken(t, keep[op.output], len(t.shape) - 1) for i, t in enumerate(graph.ins(op)) if i > 0}
     if isinstance(op, ops.Binary):
         mask = keep[op.output]
-        found = enumerate(graph.ins(op))
-        return {i: _taken(t, mask, len(t.shape) - 1) for i, t in found if t.is_constant and t.shape[-1:] == mask.shape}
+        operands = enumerate(graph.ins(op))
+        return {
+            i: _taken(t, mask, len(t.shape) - 1) for i, t in operands if t.is_constant and t.shape[-1:] == mask.shape
+        }
     return {}
 
 

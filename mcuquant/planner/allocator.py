@@ -92,8 +92,8 @@ def place(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = (), enough: i
     rounds = min(_ROUNDS, affordable // len(orders))
     best: Offsets | None = None
     for order in tried:
-        found = search.improve(order, rounds, enough)
-        best = found if best is None or peak(buffers, found) < peak(buffers, best) else best
+        placement = search.improve(order, rounds, enough)
+        best = placement if best is None or peak(buffers, placement) < peak(buffers, best) else best
         if peak(buffers, best) <= enough:
             break
     assert best is not None
@@ -121,13 +121,13 @@ class _Search:
         """First fit in this order; then place the buffer that reaches the peak earlier, and keep what gets lower."""
         best = offsets = self.first_fit(order)
         bound = max(enough, max((b.nbytes for b in order), default=0))
-        seen: set[tuple[str, ...]] = set()
+        orders: set[tuple[str, ...]] = set()
         for _ in range(rounds):
             top = max(order, key=lambda b: offsets[b.key] + b.nbytes)
             at, keys = order.index(top), tuple(b.key for b in order)
-            if at == 0 or keys in seen or peak(order, best) <= bound:
+            if at == 0 or keys in orders or peak(order, best) <= bound:
                 break
-            seen.add(keys)
+            orders.add(keys)
             order.insert(at // 2, order.pop(at))
             offsets = self.first_fit(order)
             best = min(best, offsets, key=lambda o: peak(order, o))
@@ -137,8 +137,8 @@ class _Search:
         offsets: Offsets = {}
         for buffer in order:
             placed = [(other, offsets[other.key]) for other in self.neighbours[buffer.key] if other.key in offsets]
-            taken = sorted(interval for o, at in placed for interval in self.forbidden(buffer, o, at))
-            offsets[buffer.key] = self.lowest(buffer, taken)
+            intervals = sorted(interval for o, at in placed for interval in self.forbidden(buffer, o, at))
+            offsets[buffer.key] = self.lowest(buffer, intervals)
         return offsets
 
     def lowest(self, buffer: Buffer, forbidden: Sequence[Interval]) -> int:

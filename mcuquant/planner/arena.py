@@ -91,11 +91,11 @@ class Layout:
 
     def arrange(self, selection: Selection, options: Mapping[int, tuple[Option, ...]], enough: int) -> Plan:
         """Place all of it with these variants, chosen from `options`; an arena of `enough` bytes is as good as any."""
-        chosen = selection.chosen
-        scratch = {i: option.cost.scratch_bytes for i, option in chosen}
+        variants = selection.chosen
+        scratch = {i: option.cost.scratch_bytes for i, option in variants}
         buffers = [*self.tensors, *_scratch_buffers(scratch)]
-        places = place(buffers, self.overlaps([(i, option.variant) for i, option in chosen]), enough)
-        steps = tuple(Step(i, option, places.get(f"s{i}"), options[i]) for i, option in chosen)
+        places = place(buffers, self.overlaps([(i, option.variant) for i, option in variants]), enough)
+        steps = tuple(Step(i, option, places.get(f"s{i}"), options[i]) for i, option in variants)
         home = storage(self.graph)
         offsets = {t: places[f"t{home[t]}"] for t in home}
         arena = align(peak(buffers, places), ARENA_ALIGNMENT)
@@ -111,13 +111,13 @@ class Layout:
             flash_bytes=selection.flash_bytes,
         )
 
-    def overlaps(self, chosen: Sequence[tuple[int, Variant]]) -> list[Overlap]:
+    def overlaps(self, variants: Sequence[tuple[int, Variant]]) -> list[Overlap]:
         """Inputs that die in the operation reading them, and how far its output may run into them."""
         graph, home = self.graph, storage(self.graph)
         deaths = {b.key: b.end for b in self.tensors}
         return [
             _overlap(f"t{home[tensor]}", f"t{home[graph.ops[i].output]}", overlap)
-            for i, variant in chosen
+            for i, variant in variants
             for tensor, overlap in zip(
                 graph.ops[i].inputs, variant.overlap_offsets(Site(graph, graph.ops[i], self.core)), strict=False
             )

@@ -64,8 +64,8 @@ def descent(options: Options, is_shared: bool, most_cycles: float) -> Iterator[S
     Exchanged is the kernel of one operation, or those of all that share one, whose code then goes. As long as there are
     exchanges that stay within `most_cycles`, it is one of these.
     """
-    ledger = Ledger(is_shared, {op: found[0] for op, found in options.items()})
-    differing = {op: _differing(found, is_shared) for op, found in options.items()}
+    ledger = Ledger(is_shared, {op: alternatives[0] for op, alternatives in options.items()})
+    differing = {op: _differing(alternatives, is_shared) for op, alternatives in options.items()}
     work = 0
     while True:
         yield ledger.selection()
@@ -77,16 +77,21 @@ def descent(options: Options, is_shared: bool, most_cycles: float) -> Iterator[S
         ledger.exchange_all(moves[min(rates)[-1]])
 
 
-def _differing(found: Sequence[Option], is_shared: bool) -> list[Option]:
+def _differing(alternatives: Sequence[Option], is_shared: bool) -> list[Option]:
     """Of options that take the same flash, the fastest."""
     first: dict[object, Option] = {}
-    for option in found:
+    for option in alternatives:
         first.setdefault((option.own_bytes(is_shared), option.functions(is_shared)), option)
     return list(first.values())
 
 
 def _single_moves(ledger: Ledger, options: Options) -> Iterator[dict[int, Option]]:
-    return ({op: option} for op, found in options.items() for option in found if option is not ledger.chosen[op])
+    return (
+        {op: option}
+        for op, alternatives in options.items()
+        for option in alternatives
+        if option is not ledger.chosen[op]
+    )
 
 
 def _family_moves(ledger: Ledger, options: Options) -> Iterator[dict[int, Option]]:

@@ -209,10 +209,10 @@ class _Search:
 
     def _trades(self, plan: Plan) -> Iterator[Selection]:
         """With the next smaller scratch, and with the smallest, of each step while which the arena's end is in use."""
-        chosen = {s.op_index: s.option for s in plan.steps}
+        selected = {s.op_index: s.option for s in plan.steps}
         for step in plan.steps:
             if step.op_index in plan.end_steps:
                 less = [o for o in step.options if o.cost.scratch_bytes < step.scratch_bytes]
                 less.sort(key=lambda o: (-o.cost.scratch_bytes, o.cost.cycles))
                 for option in dict.fromkeys([*less[:1], *less[-1:]]):
-                    yield Ledger(self.judge.is_shared, {**chosen, step.op_index: option}).selection()
+                    yield Ledger(self.judge.is_shared, {**selected, step.op_index: option}).selection()

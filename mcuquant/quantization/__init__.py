@@ -84,13 +84,13 @@ def quantize(
     if method != "auto" and method not in METHODS:
         names = ", ".join(["auto", *METHODS])
         raise CalibrationError(f"calibration method {method!r} is not known, expected one of: {names}")
-    seen = _Seen.of(graph, samples)
+    histograms = _Seen.of(graph, samples)
     fitted, notes = _fitted(graph, samples, options)
-    method, reason = _best(graph, seen, dtype, fitted) if method == "auto" else (method, "")
-    quantized = _noted(_by(graph, seen.everywhere, method, dtype, fitted), f"calibrated by {method}{reason}")
+    method, reason = _best(graph, histograms, dtype, fitted) if method == "auto" else (method, "")
+    quantized = _noted(_by(graph, histograms.everywhere, method, dtype, fitted), f"calibrated by {method}{reason}")
     if activations == MIXED:
-        wide = _by(graph, seen.everywhere, method, DType.INT16, fitted)
-        quantized, note = mixed(graph, quantized, wide, seen.inputs, seen.outputs)
+        wide = _by(graph, histograms.everywhere, method, DType.INT16, fitted)
+        quantized, note = mixed(graph, quantized, wide, histograms.inputs, histograms.outputs)
         notes.append(note)
     if options.adaptive_rounding or options.correct_bias:
         quantized = reconstructed(graph, quantized, samples, options.adaptive_rounding, options.correct_bias)
@@ -156,30 +156,32 @@ class _Seen:
 
     @classmethod
     def of(cls, graph: Graph, samples: tuple[Array, ...]) -> _Seen:
-        held, rest = _split(samples)
+        held_out, rest = _split(samples)
         outputs: list[list[Array]] = []
-        of_held = _observed(graph, single(held), outputs)
-        return cls(list(single(held)), outputs, of_held, _observed(graph, single(rest)) or of_held)
+        of_held = _observed(graph, single(held_out), outputs)
+        return cls(list(single(held_out)), outputs, of_held, _observed(graph, single(rest)) or of_held)
 
     @property
     def everywhere(self) -> dict[int, Histogram]:
         return self.held if self.rest is self.held else {i: self.rest[i] + self.held[i] for i in self.held}
 
 
-def _best(graph: Graph, seen: _Seen, dtype: DType, fitted: FittedLayers) -> tuple[str, str]:
+def _best(graph: Graph, histograms: _Seen, dtype: DType, fitted: FittedLayers) -> tuple[str, str]:
     """The method whose outputs have the best SNR on samples it was not calibrated with, and a note of why."""
-    graphs = {m: _by(graph, seen.rest, m, dtype, fitted) for m in METHODS}
-    db = {m: output_snr(g, seen.inputs, seen.outputs) for m, g in graphs.items()}
+    graphs = {m: _by(graph, histograms.rest, m, dtype, fitted) for m in METHODS}
+    db = {m: output_snr(g, histograms.inputs, histograms.outputs) for m, g in graphs.items()}
     figures = ", ".join(f"{m} {value:.1f} dB" for m, value in db.items())
-    return max(db, key=lambda m: db[m]), f": the best output SNR on {len(seen.inputs)} held-out samples ({figures})"
+    return max(
+        db, key=lambda m: db[m]
+    ), f": the best output SNR on {len(histograms.inputs)} held-out samples ({figures})"
 
 
 def _split(samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """(held out, rest); with fewer than four samples all judge, and none is left."""
     count = len(samples[0])
-    held = np.arange(count) if count < _HELD_OUT_EVERY else np.arange(0, count, _HELD_OUT_EVERY)[:_HELD_OUT_MOST]
-    rest = np.setdiff1d(np.arange(count), held)
-    return tuple(x[held] for x in samples), tuple(x[rest] for x in samples)
+    held_out = np.arange(count) if count < _HELD_OUT_EVERY else np.arange(0, count, _HELD_OUT_EVERY)[:_HELD_OUT_MOST]
+    rest = np.setdiff1d(np.arange(count), held_out)
+    return tuple(x[held_out] for x in samples), tuple(x[rest] for x in samples)
 
 
 def _observed(
@@ -208,9 +210,9 @@ def _finite(graph: Graph, t: Tensor, values: Array) -> Array:
     return values if finite.all() else values[finite]
 
 
-def _by(graph: Graph, seen: Mapping[int, Histogram], method: str, dtype: DType, fitted: FittedLayers) -> Graph:
-    sharing = share(graph, {i: (h.low, h.high) for i, h in seen.items()}, dtype)
-    return rewritten(graph, sharing, choose(graph, sharing, seen, method, dtype, fitted), dtype, fitted)
+def _by(graph: Graph, histograms: Mapping[int, Histogram], method: str, dtype: DType, fitted: FittedLayers) -> Graph:
+    sharing = share(graph, {i: (h.low, h.high) for i, h in histograms.items()}, dtype)
+    return rewritten(graph, sharing, choose(graph, sharing, histograms, method, dtype, fitted), dtype, fitted)
 
 
 def _noted(graph: Graph, *notes: str) -> Graph:

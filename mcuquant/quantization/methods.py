@@ -19,44 +19,44 @@ _CANDIDATES = 64
 """Cuts tried by the MSE method on each side of zero, evenly spaced from nothing to the extreme."""
 
 
-def minmax(seen: Histogram, steps: int) -> Range:
+def minmax(histogram: Histogram, steps: int) -> Range:
     """Everything that was seen: nothing is clipped."""
-    return seen.low, seen.high
+    return histogram.low, histogram.high
 
 
-def percentile(seen: Histogram, steps: int) -> Range:
+def percentile(histogram: Histogram, steps: int) -> Range:
     """The middle `PERCENTILE` per cent of the values, to a whole bin of the histogram outwards."""
-    middle = seen.counts.size // 2
-    counts = seen.counts.astype(np.float64)
-    counts[middle] += seen.zeros
+    middle = histogram.counts.size // 2
+    counts = histogram.counts.astype(np.float64)
+    counts[middle] += histogram.zeros
     tail = counts.sum() * (1 - PERCENTILE / 100) / 2
     low_bin = int(np.searchsorted(counts.cumsum(), tail, side="right"))
     high_bin = counts.size - int(np.searchsorted(counts[::-1].cumsum(), tail, side="right"))
-    low, high = seen.edges[min(low_bin, middle)], seen.edges[max(high_bin, middle)]
-    return max(float(low), seen.low), min(float(high), seen.high)
+    low, high = histogram.edges[min(low_bin, middle)], histogram.edges[max(high_bin, middle)]
+    return max(float(low), histogram.low), min(float(high), histogram.high)
 
 
-def mse(seen: Histogram, steps: int) -> Range:
+def mse(histogram: Histogram, steps: int) -> Range:
     """The range with the least expected squared error, by exhaustive search over pairs of cuts.
 
     A value inside costs step^2 / 12 (the variance of rounding to a uniform grid: B. Widrow and I. Kollar,
     "Quantization Noise", 2008, chapter 5), one outside the square of its distance to the cut, an exact zero nothing.
     """
-    lows, highs = (np.linspace(0, bound, _CANDIDATES + 1) for bound in (seen.low, seen.high))
-    below, below_cost = _clipped(seen, -lows, reverse=True)
-    above, above_cost = _clipped(seen, highs, reverse=False)
+    lows, highs = (np.linspace(0, bound, _CANDIDATES + 1) for bound in (histogram.low, histogram.high))
+    below, below_cost = _clipped(histogram, -lows, reverse=True)
+    above, above_cost = _clipped(histogram, highs, reverse=False)
     step = (highs[None, :] - lows[:, None]) / steps
-    inside = seen.counts.sum() - below[:, None] - above[None, :]
+    inside = histogram.counts.sum() - below[:, None] - above[None, :]
     cost = inside * step**2 / 12 + below_cost[:, None] + above_cost[None, :]
     i, j = np.unravel_index(int(np.argmin(cost)), cost.shape)
     return float(lows[i]), float(highs[j])
 
 
-def _clipped(seen: Histogram, cuts: Array, reverse: bool) -> tuple[Array, Array]:
+def _clipped(histogram: Histogram, cuts: Array, reverse: bool) -> tuple[Array, Array]:
     """For each cut >= 0 on one side of zero: values beyond it, and the sum of their squared distances to it."""
-    half = seen.counts.size // 2
-    counts = seen.counts[half - 1 :: -1] if reverse else seen.counts[half:]
-    centres = (seen.edges[half:-1] + seen.edges[half + 1 :]) / 2
+    half = histogram.counts.size // 2
+    counts = histogram.counts[half - 1 :: -1] if reverse else histogram.counts[half:]
+    centres = (histogram.edges[half:-1] + histogram.edges[half + 1 :]) / 2
     beyond = np.maximum(centres[None, :] - cuts[:, None], 0)
     return (beyond > 0) @ counts, beyond**2 @ counts
 

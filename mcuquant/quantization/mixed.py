@@ -37,9 +37,9 @@ def mixed(
     return best, f"{count} {layers} of {len(worst_first)} in int16, so that the outputs have {best_db:.1f} dB"
 
 
-def merged(real: Graph, narrow: Graph, wide: Graph, chosen: Collection[int]) -> Graph:
+def merged(real: Graph, narrow: Graph, wide: Graph, wide_ops: Collection[int]) -> Graph:
     """`narrow`, but operations whose outputs are in `chosen` (ids of the float graph `real`) as in `wide`."""
-    return _Merge(real, (narrow, wide)).run(chosen)
+    return _Merge(real, (narrow, wide)).run(wide_ops)
 
 
 _Place = tuple[int, bool]

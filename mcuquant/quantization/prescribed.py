@@ -69,8 +69,8 @@ class _Builder:
         match op:
             case ops.Quantize():
                 if op.output not in self.stand_ins:
-                    source, wanted = self.stored(self.graph[op.inputs[0]]), self.graph.out(op)
-                    self.stand_ins[op.output] = self._rescaled(source, wanted)
+                    source, target = self.stored(self.graph[op.inputs[0]]), self.graph.out(op)
+                    self.stand_ins[op.output] = self._rescaled(source, target)
             case ops.Dequantize():
                 self.stand_ins[op.output] = self.stored(self.graph[op.inputs[0]])
             case _:
@@ -103,11 +103,11 @@ class _Builder:
         self._keep(target, y.id, target.id)
         self.ops.append(replace(op, inputs=inputs, outputs=(target.id,), **_in_stored_units(op, q, dtype)))
 
-    def _output_scale(self, op: Op, sources: list[Tensor], wanted: Tensor | None) -> QParams | None:
+    def _output_scale(self, op: Op, sources: list[Tensor], target: Tensor | None) -> QParams | None:
         """What the operation's kernel gives: prescribed, shared with its inputs, or free to be what is wanted."""
         if (type(op), sources[0].dtype) in FIXED:
             return FIXED[type(op), sources[0].dtype]
-        given = None if wanted is None else wanted.q
+        given = None if target is None else target.q
         if shares_scale(op):
             return given if given is not None and len(op.inputs) > 1 else sources[0].q
         return sources[0].q if given is None and isinstance(op, ops.Relu) else given
@@ -139,11 +139,11 @@ class _Builder:
         biases = [stored_bias(b, data_of(b), x.q, stored, limit, x.dtype) for b in bias]
         return tuple(self._new(t).id for t in (stored, *biases))
 
-    def _rescaled(self, source: Tensor, wanted: Tensor) -> Tensor:
+    def _rescaled(self, source: Tensor, target: Tensor) -> Tensor:
         """`source` where it has the scale of `wanted`, else that after a Quantize."""
-        if (source.dtype, source.q) == (wanted.dtype, wanted.q):
+        if (source.dtype, source.q) == (target.dtype, target.q):
             return source
-        twin = replace(wanted, role=Role.ACTIVATION, name=f"{source.name}/rescaled")
+        twin = replace(target, role=Role.ACTIVATION, name=f"{source.name}/rescaled")
         self.tensors[twin.id] = twin
         self.ops.append(ops.Quantize(inputs=(source.id,), outputs=(twin.id,)))
         return twin

@@ -84,8 +84,8 @@ class _Walk:
             )
         changed = {w.id: w}
         if moves_bias:
-            wanted = data_of(self.float_graph[twin.inputs[2]]) + stats.missing(meaning(w, channel_axis(op)))
-            changed[bias[0].id] = self._with_bias(op, bias[0], wanted, w)
+            target_bias = data_of(self.float_graph[twin.inputs[2]]) + stats.missing(meaning(w, channel_axis(op)))
+            changed[bias[0].id] = self._with_bias(op, bias[0], target_bias, w)
         self.graph = self.graph.with_(tensors={**self.graph.tensors, **changed})
 
     def _statistics(self, op: Op, twin: Op) -> Iterator[Statistics]:
@@ -95,9 +95,9 @@ class _Walk:
         w = self.float_graph[twin.inputs[1]]
         rows = to_rows(data_of(w), channel_axis(op))
         for exact, stored in zip(self.exact, self.stored, strict=True):
-            seen = patches(op, real(x, stored[x.id]).astype(np.float64), w.shape, y)
+            columns = patches(op, real(x, stored[x.id]).astype(np.float64), w.shape, y)
             given = patches(op, exact[twin.inputs[0]].astype(np.float64), w.shape, y)
-            yield Statistics.of(seen, given @ rows.reshape(len(seen), -1, rows.shape[1]).swapaxes(1, 2))
+            yield Statistics.of(columns, given @ rows.reshape(len(columns), -1, rows.shape[1]).swapaxes(1, 2))
 
     def _with_bias(self, op: Op, bias: Tensor, values: Array, w: Tensor) -> Tensor:
         x = self.graph[op.inputs[0]]

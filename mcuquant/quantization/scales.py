@@ -20,19 +20,19 @@ _PASSES = 8
 
 
 def choose(
-    graph: Graph, sharing: Sharing, seen: Mapping[int, Histogram], method: str, dtype: DType, fitted: FittedLayers
+    graph: Graph, sharing: Sharing, histograms: Mapping[int, Histogram], method: str, dtype: DType, fitted: FittedLayers
 ) -> dict[int, QParams]:
     """QParams of every tensor in `seen`; `method` is a key of `METHODS`."""
     groups: dict[int, Histogram] = {}
-    for tensor_id, histogram in seen.items():
+    for tensor_id, histogram in histograms.items():
         root = sharing.group[tensor_id]
         groups[root] = groups[root] + histogram if root in groups else histogram
     low, high = dtype.range()
     steps = high - low if dtype is DType.INT8 else 2 * high
-    chosen = {root: from_range(*METHODS[method](histogram, steps), dtype) for root, histogram in groups.items()}
-    solver = _Solver(graph, sharing, {**chosen, **sharing.fixed}, dtype, fitted)
+    scales = {root: from_range(*METHODS[method](histogram, steps), dtype) for root, histogram in groups.items()}
+    solver = _Solver(graph, sharing, {**scales, **sharing.fixed}, dtype, fitted)
     solver.raise_to_bounds()
-    return {tensor_id: solver.chosen[sharing.group[tensor_id]] for tensor_id in seen}
+    return {tensor_id: solver.chosen[sharing.group[tensor_id]] for tensor_id in histograms}
 
 
 class _Solver:

@@ -16,23 +16,23 @@ from ..ir.palette import MOST_ENTRIES, Palette
 from .weight_scales import WEIGHTED, bias_limit, channel_axis, data_of, least_scales, stored_bias
 
 
-def with_palettes(real: Graph, made: Graph) -> Graph:
+def with_palettes(real: Graph, integers: Graph) -> Graph:
     """`made`, which `quantize` made of the float graph `real`, with palettes.
 
     A layer gets one when the float weights of all its channels, or of each of equally many consecutive groups of them,
     take at most 256 values and indices and codebooks take fewer bytes than int8 weights. Each codebook has one scale,
     the finest that holds its largest value, so that equal real weights stay equal. A note says which layers changed.
     """
-    tensors, notes = dict(made.tensors), list[str]()
-    for op in made.ops:
-        w = _real_weights(real, made, op)
+    tensors, notes = dict(integers.tensors), list[str]()
+    for op in integers.ops:
+        w = _real_weights(real, integers, op)
         book = None if w is None else _cheapest(w, channel_axis(op))
         if book is not None:
-            tensors |= {t.id: t for t in _constants(real, made, op, book)}
-            notes.append(f"{made.out(op).name} {book}")
+            tensors |= {t.id: t for t in _constants(real, integers, op, book)}
+            notes.append(f"{integers.out(op).name} {book}")
     if not notes:
-        return made
-    return made.with_(tensors=tensors, notes=(*made.notes, "shared weights: " + ", ".join(notes)))
+        return integers
+    return integers.with_(tensors=tensors, notes=(*integers.notes, "shared weights: " + ", ".join(notes)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,11 +54,11 @@ class _Book:
         return f"{entries} values" if groups == 1 else f"{groups} x {entries} values"
 
 
-def _real_weights(real: Graph, made: Graph, op: Op) -> Array | None:
+def _real_weights(real: Graph, integers: Graph, op: Op) -> Array | None:
     """Of the operation as it was, where it still has 8-bit weights of the same shape."""
     if not isinstance(op, WEIGHTED) or (was := real.producer(op.output)) is None or type(was) is not type(op):
         return None
-    stored, w = made[op.inputs[1]], real[was.inputs[1]]
+    stored, w = integers[op.inputs[1]], real[was.inputs[1]]
     fits = stored.bits == 8 and stored.palette is None and w.is_constant and w.shape == stored.shape
     return w.data if fits else None
 
@@ -84,10 +84,10 @@ def _book(w: Array, axis: int, groups: int) -> _Book | None:
         return None
 
 
-def _constants(real: Graph, made: Graph, op: Op, book: _Book) -> Iterator[Tensor]:
+def _constants(real: Graph, integers: Graph, op: Op, book: _Book) -> Iterator[Tensor]:
     """The layer's weights, and its biases in the units that follow."""
-    x, y = made[op.inputs[0]], made.out(op)
-    stored, axis = made[op.inputs[1]], channel_axis(op)
+    x, y = integers[op.inputs[0]], integers.out(op)
+    stored, axis = integers[op.inputs[1]], channel_axis(op)
     was = real.producer(op.output)
     if was is None:
         raise GraphError(f"{real.name}: nothing computes tensor {op.output}, which {op.kind} should")

@@ -142,8 +142,8 @@ class Net:
         flat = (1, positions.size)
         if np.array_equal(positions, np.arange(positions.size)):
             return self.reshape(tensor, flat)
-        if found := transposition(positions):
-            return self.reshape(self._transposed(tensor, *found), flat)
+        if permutation := transposition(positions):
+            return self.reshape(self._transposed(tensor, *permutation), flat)
         ranges = pieces(positions)
         return None if ranges is None else self._reorder_pieces(tensor, positions, ranges)
 

@@ -37,20 +37,20 @@ def products(graph: Graph, op: Weighted, x: Array, w: Array) -> Array:
 def _conv2d(op: Conv2D, x: Array, w: Array, y_shape: Shape) -> Array:
     window = (w.shape[1], w.shape[2])
     framed_x = framed(x, y_shape, reach(window, op.dilation), op.stride, op.padding, 0)
-    seen = taps(framed_x, y_shape, window, op.stride, op.dilation)
+    windows = taps(framed_x, y_shape, window, op.stride, op.dilation)
     rows = max(1, _BLOCK // (math.prod(y_shape[:3:2]) * math.prod(window) * x.shape[3]))
-    blocks = (seen[:, first : first + rows] for first in range(0, y_shape[1], rows))
+    blocks = (windows[:, first : first + rows] for first in range(0, y_shape[1], rows))
     parts = [_grouped_product(b, w).reshape(y_shape[0], -1, *y_shape[2:]) for b in blocks]
     return np.concatenate(parts, axis=1)
 
 
-def _grouped_product(seen: Array, w: Array) -> Array:
+def _grouped_product(windows: Array, w: Array) -> Array:
     """Windows (N,OH,OW,KH,KW,I) times weights (O,KH,KW,I/groups): (pixels, O)."""
     outputs, height, width, depth = w.shape
-    groups = seen.shape[5] // depth
+    groups = windows.shape[5] // depth
     if groups == 1:
-        return seen.reshape(-1, height * width * depth) @ w.reshape(outputs, -1).T
-    split = np.moveaxis(seen.reshape(-1, height * width, groups, depth), 2, 0)
+        return windows.reshape(-1, height * width * depth) @ w.reshape(outputs, -1).T
+    split = np.moveaxis(windows.reshape(-1, height * width, groups, depth), 2, 0)
     weights = w.reshape(groups, outputs // groups, -1).transpose(0, 2, 1)
     product = split.reshape(groups, -1, height * width * depth) @ weights
     return np.moveaxis(product, 0, 1).reshape(-1, outputs)
@@ -60,11 +60,11 @@ def _depthwise(op: DepthwiseConv2D, x: Array, w: Array, y_shape: Shape) -> Array
     window = (w.shape[1], w.shape[2])
     framed_x = framed(x, y_shape, reach(window, op.dilation), op.stride, op.padding, 0)
     repeated = np.repeat(framed_x, w.shape[3] // x.shape[3], axis=3)
-    seen = taps(repeated, y_shape, window, op.stride, op.dilation)
+    windows = taps(repeated, y_shape, window, op.stride, op.dilation)
     acc = np.zeros(y_shape, x.dtype)
     for ky in range(window[0]):
         for kx in range(window[1]):
-            acc += seen[:, :, :, ky, kx] * w[0, ky, kx]
+            acc += windows[:, :, :, ky, kx] * w[0, ky, kx]
     return acc
 
 

@@ -48,8 +48,8 @@ def linear(site: Site) -> Linear | None:
     if (p.act_min, p.act_max) != (-128, 127) or max(abs(a_factor), abs(b_factor)) >= (1 << 31) - 3:
         return None
     expected = outputs(p, sign)
-    found = (_fit(expected, a_factor + i, b_factor + j) for i, j in _TWEAKS)
-    return next((linear for linear in found if linear is not None), None)
+    fits = (_fit(expected, a_factor + i, b_factor + j) for i, j in _TWEAKS)
+    return next((linear for linear in fits if linear is not None), None)
 
 
 def outputs(p: AddParams, sign: int) -> Array:
@@ -71,13 +71,13 @@ def _fit(expected: Array, a_factor: int, b_factor: int) -> Linear | None:
 
 
 def _args(site: Site) -> tuple[Arg, ...]:
-    found = linear(site)
-    assert found is not None
+    constants = linear(site)
+    assert constants is not None
     fields = {
         "count": site.out.elements,
-        "a_factor": found.a_factor,
-        "b_factor": found.b_factor,
-        "offset": found.offset,
+        "a_factor": constants.a_factor,
+        "b_factor": constants.b_factor,
+        "offset": constants.offset,
     }
     return Struct("mq_add_words_t", fields), In(0), In(1), Out()
 

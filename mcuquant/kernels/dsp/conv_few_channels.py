@@ -51,9 +51,9 @@ def constants(site: Site, form: str) -> tuple[Array, Array]:
     if form == "twice":
         rows = [(m.m, (1 << (-m.shift - 1)) + (p.y_zero << -m.shift), -m.shift) for m in p.multipliers]
         return np.zeros(len(rows), np.int64), np.array(rows)
-    found = _two_instructions(site, form)
-    assert found is not None
-    return found.start, found.factor[:, None]
+    constants = _two_instructions(site, form)
+    assert constants is not None
+    return constants.start, constants.factor[:, None]
 
 
 def pack(site: Site, form: str) -> Array:

@@ -73,8 +73,8 @@ def constants(site: Site, rounds_twice: bool) -> tuple[Array, Array] | None:
     if rounds_twice:
         rows = _roundings(site)
         return None if rows is None else (np.zeros(len(rows), np.int64), rows)
-    found = _requantization(site)
-    return None if found is None else (found.start, found.factor[:, None])
+    factors = _requantization(site)
+    return None if factors is None else (factors.start, factors.factor[:, None])
 
 
 def channel_bounds(site: Site, p: ConvParams) -> tuple[Array, Array]:
@@ -87,14 +87,14 @@ def channel_bounds(site: Site, p: ConvParams) -> tuple[Array, Array]:
 
 def pack(site: Site, rounds_twice: bool = False) -> Array:
     """Of each channel w0 w1 w2 0 of each row as bytes, start, constants. Smaller windows get weights of 0."""
-    p, found = conv_params(site), constants(site, rounds_twice)
-    assert found is not None
+    p, factors = conv_params(site), constants(site, rounds_twice)
+    assert factors is not None
     w = weights(site)[0].transpose(2, 0, 1)
     full = np.zeros((len(w), 3, 4), np.int8)
     full[:, : w.shape[1], : w.shape[2]] = w
     folded = bias(site).astype(np.int64) - p.x_zero * full.sum(axis=(1, 2), dtype=np.int64)
-    start = (folded * 256 + found[0]).astype(np.int32)
-    return np.column_stack([full.reshape(len(w), 12).view(np.int32), start, found[1].astype(np.int32)])
+    start = (folded * 256 + factors[0]).astype(np.int32)
+    return np.column_stack([full.reshape(len(w), 12).view(np.int32), start, factors[1].astype(np.int32)])
 
 
 def _row_words(site: Site) -> int:

@@ -52,7 +52,7 @@ def _requantization(site: Site) -> TwoInstructions | None:
     if len(set(multipliers)) == 1:
         low, high, multipliers = low.min(keepdims=True), high.max(keepdims=True), multipliers[:1]
     tried = (two_instructions(multipliers, p.y_zero, low, high, shift) for shift in (8, 12))
-    return next((found for found in tried if found is not None), None)
+    return next((option for option in tried if option is not None), None)
 
 
 def pack(site: Site, more: Array) -> Array:
@@ -70,9 +70,9 @@ def constants(site: Site, rounds_twice: bool) -> tuple[Array, Array, int]:
     outputs = len(p.multipliers)
     if rounds_twice:
         return np.zeros(outputs, np.int64), np.array([_two_roundings(p, i) for i in range(outputs)]), 0
-    found = _requantization(site)
-    assert found is not None
-    return np.resize(found.start, outputs), np.resize(found.factor, outputs)[:, None], found.shift
+    factors = _requantization(site)
+    assert factors is not None
+    return np.resize(factors.start, outputs), np.resize(factors.factor, outputs)[:, None], factors.shift
 
 
 def _two_roundings(p: ConvParams, i: int) -> tuple[int, int, int]:

@@ -52,8 +52,8 @@ def once(shift: int, unit: int = UNIT) -> Callable[[Site], tuple[Array, Array] |
         p = conv_params(site)
         if not clamps_to_int8(p):
             return None
-        found = two_instructions(p.multipliers, p.y_zero, *sums(site), shift, unit)
-        return None if found is None else (found.start, found.factor[:, None])
+        factors = two_instructions(p.multipliers, p.y_zero, *sums(site), shift, unit)
+        return None if factors is None else (factors.start, factors.factor[:, None])
 
     return constants
 
@@ -82,14 +82,14 @@ def pack(site: Site, form: Form) -> Array:
 
 def pack_rows(site: Site, form: Form, w: Array, groups: int) -> Array:
     """The stream for weights (outputs, inputs of whole words); of the groups one after the other."""
-    found = form.constants(site)
-    assert found is not None
-    start = starts(site, w, found[0])
+    factors = form.constants(site)
+    assert factors is not None
+    start = starts(site, w, factors[0])
     words = (256 * w[:, 1::2].astype(np.int64) + w[:, 0::2]).astype(np.int16).view(np.int32)
     outputs = len(w) // groups
     parts = [slice(i, i + outputs) for i in range(0, len(w), outputs)]
     stream = np.concatenate(
-        [_pair(start[part], words[part], found[1][part], i) for part in parts for i in range(0, outputs, 2)]
+        [_pair(start[part], words[part], factors[1][part], i) for part in parts for i in range(0, outputs, 2)]
     )
     return stream.astype(np.uint64).astype(np.uint32).view(np.int32)
 

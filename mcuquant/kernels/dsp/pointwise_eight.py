@@ -27,11 +27,11 @@ def takes(site: Site) -> bool:
 
 def pack(site: Site, form: Form, unit: int) -> Array:
     """A row an output, as int32: its start, its weights as int16 in four words, and its constants."""
-    p, found, w = conv_params(site), form.constants(site), weights(site).reshape(-1, INPUTS).astype(np.int64)
-    assert found is not None
-    start = (bias(site).astype(np.int64) - p.x_zero * w.sum(axis=1)) * unit + found[0]
+    p, factors, w = conv_params(site), form.constants(site), weights(site).reshape(-1, INPUTS).astype(np.int64)
+    assert factors is not None
+    start = (bias(site).astype(np.int64) - p.x_zero * w.sum(axis=1)) * unit + factors[0]
     words = np.ascontiguousarray((w[:, _ORDER] * unit).astype(np.int16)).view(np.int32)
-    return np.column_stack([start, words, found[1]]).astype(np.uint64).astype(np.uint32).view(np.int32)
+    return np.column_stack([start, words, factors[1]]).astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
 def _cycles(site: Site, form: Form) -> int:

@@ -75,10 +75,10 @@ def packed(w: Array) -> Array:
 
 def constants(site: Site, form: Form, unit: int) -> Array:
     """A row an output: what is added to `unit` times sum(w * x), then the requantization's."""
-    found, p, w = form.constants(site), conv_params(site), weights(site)
-    assert found is not None
+    factors, p, w = form.constants(site), conv_params(site), weights(site)
+    assert factors is not None
     folded = bias(site).astype(np.int64) - p.x_zero * w.reshape(len(w), -1).sum(axis=1, dtype=np.int64)
-    rows = np.column_stack([folded * unit + found[0], found[1]])
+    rows = np.column_stack([folded * unit + factors[0], factors[1]])
     return rows.astype(np.uint64).astype(np.uint32).view(np.int32)
 
 

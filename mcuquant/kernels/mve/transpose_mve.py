@@ -13,16 +13,16 @@ _LEAST_ROWS = 4
 
 
 def takes(site: Site) -> bool:
-    found = matrices(site)
-    if not site.core.mve or found is None or found.rows < _LEAST_ROWS:
+    shape = matrices(site)
+    if not site.core.mve or shape is None or shape.rows < _LEAST_ROWS:
         return False
-    return found.y_words or 7 * found.y_row <= _FARTHEST
+    return shape.y_words or 7 * shape.y_row <= _FARTHEST
 
 
 def _cycles(site: Site) -> int:
-    found = matrices(site)
-    assert found is not None
-    return estimates.STEP + round(estimates.transpose_mve(found))
+    shape = matrices(site)
+    assert shape is not None
+    return estimates.STEP + round(estimates.transpose_mve(shape))
 
 
 VARIANTS = (Variant("transpose_mve", "mq_transpose_mve.h", Transpose, takes, transpose_args, cycles=_cycles),)

@@ -105,11 +105,11 @@ def _is_offered(site: Site, blocks: int) -> bool:
 
 def _constants(site: Site, form: Form) -> tuple[Array, Array]:
     """Starts, and a row an output of what `form` takes, or a single row where all are alike; int32."""
-    found, flat = form.constants(site), _integer_values(site)
-    assert found is not None
+    factors, flat = form.constants(site), _integer_values(site)
+    assert factors is not None
     assert flat is not None
-    rows = found[1] if (found[1] != found[1][0]).any() else found[1][:1]
-    return starts(site, flat, found[0]), rows.astype(np.uint64).astype(np.uint32).view(np.int32)
+    rows = factors[1] if (factors[1] != factors[1][0]).any() else factors[1][:1]
+    return starts(site, flat, factors[0]), rows.astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
 def _table_bytes(site: Site) -> int:

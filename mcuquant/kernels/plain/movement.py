@@ -45,14 +45,14 @@ def _copy_fits(site: Site) -> bool:
 
 
 def _transposes(site: Site) -> bool:
-    found = matrices(site)
-    return found is not None and found.x_words
+    shape = matrices(site)
+    return shape is not None and shape.x_words
 
 
 def _transpose_cycles(site: Site) -> int:
-    found = matrices(site)
-    assert found is not None
-    return estimates.STEP + round(estimates.transpose(found, site.core))
+    shape = matrices(site)
+    assert shape is not None
+    return estimates.STEP + round(estimates.transpose(shape, site.core))
 
 
 def _concat_params(site: Site) -> ConcatParams:

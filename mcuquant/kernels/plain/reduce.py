@@ -35,9 +35,9 @@ def _axes(site: Site, reduced: bool) -> list[tuple[int, ...]]:
     """(size, step) of the axes that are reduced, or of those that stay."""
     op, shape = site.op, site.ins[0].shape
     assert isinstance(op, Reduce)
-    chosen = [i for i in range(len(shape)) if (i in op.axes) == reduced]
+    axes = [i for i in range(len(shape)) if (i in op.axes) == reduced]
     steps = strides(shape)
-    return merged([shape[i] for i in chosen], [steps[i] for i in chosen])
+    return merged([shape[i] for i in axes], [steps[i] for i in axes])
 
 
 def _shape_fields(site: Site) -> dict[str, Value]:

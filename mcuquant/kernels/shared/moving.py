@@ -59,10 +59,10 @@ def moved(site: Site) -> Copy:
     begin = op.begin if isinstance(op, Slice) else ()
     before = [pair[0] for pair in op.pads] if isinstance(op, Pad) else ()
     x_start, y_start = sum(map(mul, begin, strides(x))), sum(map(mul, before, strides(y)))
-    made = Copy(element_bytes(site.out), x_start, y_start, tuple(copy_axes(site)))
-    while made.nbytes < WORD_BYTES and (wider := _wider(made)) is not None:
-        made = wider
-    return made
+    copy = Copy(element_bytes(site.out), x_start, y_start, tuple(copy_axes(site)))
+    while copy.nbytes < WORD_BYTES and (wider := _wider(copy)) is not None:
+        copy = wider
+    return copy
 
 
 def _wider(copy: Copy) -> Copy | None:
@@ -111,14 +111,14 @@ def matrices(site: Site) -> Matrices | None:
 
 
 def transpose_args(site: Site) -> tuple[Arg, ...]:
-    found = matrices(site)
-    assert found is not None
+    shape = matrices(site)
+    assert shape is not None
     fields: dict[str, Value] = {
-        **columns(found.outer, TRANSPOSE_RANK, "size", "x_step", "y_step"),
-        "rows": found.rows,
-        "columns": found.columns,
-        "x_column": found.x_column,
-        "y_row": found.y_row,
-        "y_words": int(found.y_words),
+        **columns(shape.outer, TRANSPOSE_RANK, "size", "x_step", "y_step"),
+        "rows": shape.rows,
+        "columns": shape.columns,
+        "x_column": shape.x_column,
+        "y_row": shape.y_row,
+        "y_words": int(shape.y_words),
     }
     return Struct("mq_transpose_t", fields), In(), Out()

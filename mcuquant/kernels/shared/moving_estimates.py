@@ -114,10 +114,10 @@ def _moved(count: int, r: Rates) -> float:
 
 def _places(start: int, sizes: Sequence[int], steps: Sequence[int]) -> Array:
     """Modulo 4, of every run."""
-    found = np.array([start])
+    offsets = np.array([start])
     for size, step in zip(sizes, steps, strict=True):
-        found = (found[:, None] + np.arange(size) * step).reshape(-1) % 4
-    return found
+        offsets = (offsets[:, None] + np.arange(size) * step).reshape(-1) % 4
+    return offsets
 
 
 def memcpy(count: int, x: Array, y: Array, core: Core) -> float:
@@ -153,21 +153,21 @@ def joined(rows: int, widths: Sequence[int], core: Core) -> float:
     return float(total)
 
 
-def transpose(found: Matrices, core: Core) -> float:
+def transpose(shape: Matrices, core: Core) -> float:
     """mq_transpose.h: blocks of 4 x 4, and what columns are left."""
-    count, rows, columns = _matrices(found), found.rows // 4, found.columns // 4
-    block = 40 if not found.y_words else 31.5 if core.dsp else 35.5
-    each = rows * (9.5 * bool(columns) + block * columns + 13.5 * (found.columns % 4))
-    return count * (each + (11 if found.outer else 0))
+    count, rows, columns = _matrices(shape), shape.rows // 4, shape.columns // 4
+    block = 40 if not shape.y_words else 31.5 if core.dsp else 35.5
+    each = rows * (9.5 * bool(columns) + block * columns + 13.5 * (shape.columns % 4))
+    return count * (each + (11 if shape.outer else 0))
 
 
-def transpose_mve(found: Matrices) -> float:
+def transpose_mve(shape: Matrices) -> float:
     """mq_transpose_mve.h, in instructions."""
-    count = _matrices(found)
-    if found.y_words:
-        return count * (7 + -(-found.rows // 16) * (27.5 + 37 * (found.columns // 4)))
-    return count * (4.7 + -(-found.rows // 8) * (9 + 7.2 * found.columns))
+    count = _matrices(shape)
+    if shape.y_words:
+        return count * (7 + -(-shape.rows // 16) * (27.5 + 37 * (shape.columns // 4)))
+    return count * (4.7 + -(-shape.rows // 8) * (9 + 7.2 * shape.columns))
 
 
-def _matrices(found: Matrices) -> int:
-    return math.prod(axis[0] for axis in found.outer)
+def _matrices(shape: Matrices) -> int:
+    return math.prod(axis[0] for axis in shape.outer)

@@ -77,11 +77,11 @@ def _codebook(w: Tensor) -> dict[str, int | Blob]:
 def _meaning(w: Tensor) -> dict[str, int | Blob]:
     q = w.q
     assert q is not None
-    found: dict[str, int | Blob] = {}
+    fields: dict[str, int | Blob] = {}
     if q.zero_point:
-        found["zero"] = q.zero_point
+        fields["zero"] = q.zero_point
     if q.zero_points:
-        found["zeros"] = Blob("zeros", np.array(q.zero_points, np.int8))
+        fields["zeros"] = Blob("zeros", np.array(q.zero_points, np.int8))
     if q.multipliers:
-        found["multiplier"] = Blob("factors", np.array(q.multipliers, np.uint8))
-    return found
+        fields["multiplier"] = Blob("factors", np.array(q.multipliers, np.uint8))
+    return fields

@@ -33,7 +33,7 @@ def _alive(graph: Graph) -> dict[Op, int]:
     before = sum(graph[i].nbytes for i in graph.inputs)
     needed: dict[Op, int] = {}
     for n, op in enumerate(graph.ops):
-        made = sum(graph[i].nbytes for i in op.outputs if i in last)
-        after = before + made - dying.get(n, 0)
+        output_bytes = sum(graph[i].nbytes for i in op.outputs if i in last)
+        after = before + output_bytes - dying.get(n, 0)
         needed[op], before = max(before, after), after
     return needed

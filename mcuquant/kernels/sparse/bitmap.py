@@ -51,8 +51,8 @@ def kept(site: Site) -> Kept | None:
     count = np.count_nonzero(w)
     if not count or w.min() < -128 or w.max() > 127:
         return None
-    found = encode(w)
-    return found if found.nbytes < _SAVED * w.size * index_bits(site.ins[1]) / 8 else None
+    encoded = encode(w)
+    return encoded if encoded.nbytes < _SAVED * w.size * index_bits(site.ins[1]) / 8 else None
 
 
 def takes(site: Site) -> bool:
@@ -62,21 +62,23 @@ def takes(site: Site) -> bool:
 
 def takes_any_output(site: Site) -> bool:
     """Where each output's weights begin fits 16 bits."""
-    found = kept(site) if takes(site) else None
-    return found is not None and found.values.size < _MOST_KEPT
+    bitmap = kept(site) if takes(site) else None
+    return bitmap is not None and bitmap.values.size < _MOST_KEPT
 
 
 def record(site: Site) -> Record:
     """`mq_unpack_t`."""
-    found, q = kept(site), site.ins[1].q
-    assert found is not None
+    bitmap, q = kept(site), site.ins[1].q
+    assert bitmap is not None
     assert q is not None
     fields: dict[str, int | Blob] = {
-        "planes": Blob("bitmap", found.bits, _BITS),
+        "planes": Blob("bitmap", bitmap.bits, _BITS),
         "bits": 1,
         "zeros": Blob("zeros", np.zeros(1, np.int16)),
-        "kept": Blob("weights", found.values.view(np.uint8), _KEPT),
-        "begin": Blob("begins", (np.cumsum(found.counts) - found.counts).astype(np.uint16), "of each output's weights"),
+        "kept": Blob("weights", bitmap.values.view(np.uint8), _KEPT),
+        "begin": Blob(
+            "begins", (np.cumsum(bitmap.counts) - bitmap.counts).astype(np.uint16), "of each output's weights"
+        ),
     }
     if q.multipliers:
         fields["multiplier"] = Blob("factors", np.array(q.multipliers, np.uint8))
@@ -84,9 +86,9 @@ def record(site: Site) -> Record:
 
 
 def _args(site: Site) -> tuple[Arg, ...]:
-    found = kept(site)
-    assert found is not None
-    bits, values = Blob("bitmap", found.bits, _BITS), Blob("weights", found.values, _KEPT)
+    bitmap = kept(site)
+    assert bitmap is not None
+    bits, values = Blob("bitmap", bitmap.bits, _BITS), Blob("weights", bitmap.values, _KEPT)
     fields: dict[str, int | Blob] = {"bits": bits, "kept": values, **constants_of(site)}
     return Struct("mq_bitmap_t", row_fields(site)), In(), Record("mq_bitmap_weights_t", fields), Out()
 
@@ -96,10 +98,10 @@ _WORD, _ENTRY, _OUTPUT = 12, 11, 45
 
 
 def _cycles(site: Site) -> int:
-    found = kept(site)
-    assert found is not None
+    bitmap = kept(site)
+    assert bitmap is not None
     rows = site.out.elements // len(weights(site))
-    return CALL + rows * (_WORD * found.bits.size + _ENTRY * found.values.size) + _OUTPUT * site.out.elements
+    return CALL + rows * (_WORD * bitmap.bits.size + _ENTRY * bitmap.values.size) + _OUTPUT * site.out.elements
 
 
 VARIANTS = (

@@ -40,11 +40,11 @@ class Sparse:
 
 def encode(w: Array) -> Sparse:
     """Integers of 8 bits, (outputs, depth), as entries: the shorter of both forms."""
-    found = np.unique(w[w != 0])
-    bits = max(1, int(found.size).bit_length())
+    values = np.unique(w[w != 0])
+    bits = max(1, int(values.size).bit_length())
     forms = [_with_values(w)]
     if bits <= _MOST_VALUE_BITS:
-        forms.append(_with_codebook(w, np.append(0, found).astype(np.int8), bits))
+        forms.append(_with_codebook(w, np.append(0, values).astype(np.int8), bits))
     return min(forms, key=lambda form: form.nbytes)
 
 
@@ -90,8 +90,8 @@ def sparse(site: Site) -> Sparse | None:
     kept = np.count_nonzero(w)
     if not 0 < kept <= _MOST_DENSE * w.size or w.min() < -128 or w.max() > 127:
         return None
-    found = encode(w)
-    return found if found.nbytes < w.size * index_bits(site.ins[1]) // 8 else None
+    entries = encode(w)
+    return entries if entries.nbytes < w.size * index_bits(site.ins[1]) // 8 else None
 
 
 def centred(site: Site) -> Array:
@@ -142,26 +142,26 @@ def constants_of(site: Site) -> dict[str, int | Blob]:
 
 
 def _fields(site: Site) -> dict[str, Value]:
-    found = sparse(site)
-    assert found is not None
+    entries = sparse(site)
+    assert entries is not None
     return {
         **row_fields(site),
-        "value_bits": found.value_bits,
-        "wide_counts": int(found.counts.itemsize == 2),
+        "value_bits": entries.value_bits,
+        "wide_counts": int(entries.counts.itemsize == 2),
     }
 
 
 def _record(site: Site) -> Record:
-    found = sparse(site)
-    assert found is not None
-    form = f"gap, index of {found.value_bits} bits" if found.value_bits else "gap, weight"
+    entries = sparse(site)
+    assert entries is not None
+    form = f"gap, index of {entries.value_bits} bits" if entries.value_bits else "gap, weight"
     fields: dict[str, int | Blob] = {
-        "entries": Blob("weights", found.entries, f"{form}; see mq_sparse.h"),
-        "counts": Blob("counts", found.counts.view(np.uint8), "entries of each output"),
+        "entries": Blob("weights", entries.entries, f"{form}; see mq_sparse.h"),
+        "counts": Blob("counts", entries.counts.view(np.uint8), "entries of each output"),
         **constants_of(site),
     }
-    if found.value_bits:
-        fields["codebook"] = Blob("codebook", found.codebook, "weights")
+    if entries.value_bits:
+        fields["codebook"] = Blob("codebook", entries.codebook, "weights")
     return Record("mq_sparse_weights_t", fields)
 
 

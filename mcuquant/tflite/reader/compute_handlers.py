@@ -78,8 +78,8 @@ def _depthwise(node: Node) -> None:
     multiplier, rest = divmod(w.shape[3], x.shape[3])
     stated = node.integer("depth_multiplier")
     if rest or w.shape[0] != 1 or stated not in (0, multiplier):
-        found = f"weights of shape {list(w.shape)} and depth multiplier {stated}"
-        raise node.error(f"has {found} for an input of {x.shape[3]} channels")
+        actual = f"weights of shape {list(w.shape)} and depth multiplier {stated}"
+        raise node.error(f"has {actual} for an input of {x.shape[3]} channels")
     _emit_conv(node, ops.DepthwiseConv2D, x, w, w.shape[3])
 
 

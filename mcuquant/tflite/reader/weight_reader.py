@@ -69,10 +69,10 @@ def _bias_qparams(node: Node, x: Tensor, w: Tensor) -> QParams:
     return QParams.of(scales, axis=None if w.qparams.axis is None else 0)
 
 
-def _check_scales(node: Node, found: QParams, expected: QParams) -> None:
-    ours, theirs = np.asarray(expected.scale), np.asarray(found.scale)
-    if theirs.size not in (1, ours.size) or found.zero_point:
-        what = f"{theirs.size} scales and zero point {found.zero_point}"
+def _check_scales(node: Node, actual: QParams, expected: QParams) -> None:
+    ours, theirs = np.asarray(expected.scale), np.asarray(actual.scale)
+    if theirs.size not in (1, ours.size) or actual.zero_point:
+        what = f"{theirs.size} scales and zero point {actual.zero_point}"
         raise node.error(f"has a bias with {what}, expected {ours.size} and 0 as the weights")
     errors = np.abs(theirs / ours - 1)
     if errors.max() > _MOST_BIAS_ERROR:

@@ -43,8 +43,8 @@ def read(data: bytes, name: str) -> ModelFile:
     if len(data) > MAX_FILE_BYTES:
         raise ModelError(f"{name} has more than the {MAX_FILE_BYTES:,} bytes that mcuquant reads")
     if data[4:8] != _IDENTIFIER:
-        found = bytes(data[4:8]) if len(data) >= 8 else f"only {len(data)} bytes"
-        raise ModelError(f"{name} is not a .tflite: bytes 4 to 7 should read {_IDENTIFIER!r}, found {found!r}")
+        identifier = bytes(data[4:8]) if len(data) >= 8 else f"only {len(data)} bytes"
+        raise ModelError(f"{name} is not a .tflite: bytes 4 to 7 should read {_IDENTIFIER!r}, found {identifier!r}")
     with _readable(name):
         return _Reader(data, name).model()
 
