@@ -46,7 +46,7 @@ NOISE = 0.1
 STRETCH = 0.2
 RECIPE = Recipe(
     teach=Teach(networks=5, epochs=3, learning_rate=3e-3, weight_decay=1e-2, smoothing=0.05, average=0.98),
-    prune=Prune(widths={"0": 8, "3": 8, "6": 12, "9": 24}, anew=True),
+    prune=Prune(widths={"0": 8, "3": 8, "6": 12, "9": 24}, reinitialize=True),
     fine_tune=Training(
         epochs=13,
         learning_rate=5e-3,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path), metavar="F", help="Write it as JSON; - is stdout."
 )
-def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None, **aim: Any) -> None:
+def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None, **limits: Any) -> None:
     """Show the layers of a model file or a compiled project.
 
     Of each layer the kernel that was chosen (*) is shown, and those that would have been better in something.
@@ -45,11 +45,11 @@ def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None, 
     """
     if what.is_dir() and board is not None:
         raise click.UsageError(f"{what} was compiled for a board: leave --board out")
-    given = [name for name, value in aim.items() if value is not None]
+    given = [name for name, value in limits.items() if value is not None]
     if what.is_dir() and given:
         raise click.UsageError(f"{what} is compiled already: leave --{given[0].replace('_', '-')} out")
     with working(f"reading {what}"):
-        facts = _of_project(what) if what.is_dir() else _of_model(what, board or DEFAULT_BOARD, aim)
+        facts = _of_project(what) if what.is_dir() else _of_model(what, board or DEFAULT_BOARD, limits)
     if json_path is not None:
         write_json(json_path, facts)
     if str(json_path) == "-":
@@ -61,13 +61,13 @@ def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None, 
     next_step(_next(what, facts))
 
 
-def _of_model(path: Path, board: str, aim: Mapping[str, Any]) -> Mapping[str, Any]:
+def _of_model(path: Path, board: str, limits: Mapping[str, Any]) -> Mapping[str, Any]:
     from .. import flow
     from ..codegen.budget import goal
     from ..reporting import describe
 
     graph, target = flow.load(path), load_board(board)
-    target_goal = goal(graph, target, aim["optimize"] or DEFAULT, aim["max_ram"], aim["max_flash"])
+    target_goal = goal(graph, target, limits["optimize"] or DEFAULT, limits["max_ram"], limits["max_flash"])
     return describe.describe(graph, target, target_goal)
 
 

@@ -31,7 +31,7 @@ from .inputs import Data, load_augment, load_data, load_net
 from .masks import Masks, hold, sparsify
 from .prune import batches_of, prune
 from .recipe import Prune, Recipe, Stride, load_recipe, targets_of
-from .reinitialize import Together, anew
+from .reinitialize import Together, reinitialized
 from .steps import Steps, folder_of
 from .stride_search import Strides, strides_for
 from .strides import strided
@@ -198,7 +198,7 @@ class _Run:
         for number, net in enumerate(together.children()):
             train = replace(how, seed=self.recipe.seed * _MOST_TEACHERS + number)
             with training.alone(train.seed):
-                net.load_state_dict(anew(net).state_dict())
+                net.load_state_dict(reinitialized(net).state_dict())
             self.fit(net, train, f"training teacher {number + 1} of {how.networks}", None)
         return together
 

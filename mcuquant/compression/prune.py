@@ -13,7 +13,7 @@ from ..errors import BudgetError, CalibrationError
 from .channel_groups import Coupled, coupled, cut
 from .costs import Cost, Target, cost
 from .importance import Batch, Importance, Loss, scores
-from .reinitialize import anew
+from .reinitialize import reinitialized
 from .widths import kept, widths
 
 MULTIPLES = (4, 1)
@@ -38,11 +38,11 @@ class Pruning:
     multiple: int | None = None
     """Channel counts are multiples of it. None: of 4, or any, whichever keeps more that matters under the targets."""
     steps: int = 1
-    """1 is one-shot; with more the cut is spread over so many, each judged anew after fine-tuning."""
+    """1 is one-shot; with more the cut is spread over so many, each ranked again after fine-tuning."""
     keep: tuple[str, ...] = ()
     """Layers whose outputs stay."""
-    anew: bool = False
-    """After the last cut, before training: only the shape is kept, its weights begin anew (see `anew`)."""
+    reinitialize: bool = False
+    """After the last cut, before training: keep the shape alone, with random weights (see `reinitialized`)."""
 
     def __post_init__(self) -> None:
         check_one({"targets": self.targets, "a ratio": self.ratio is not None, "widths": self.widths})
@@ -91,8 +91,8 @@ def prune(
     for step in range(1, pruning.steps + 1):
         search = _Search.of(current, example, board, pruning, batches, loss)
         current = search.cut(_chosen(search, pruning, before, step))
-        if pruning.anew and step == pruning.steps:
-            current = anew(current)
+        if pruning.reinitialize and step == pruning.steps:
+            current = reinitialized(current)
         if fine_tune is not None:
             fine_tune(current)
     layers = {c.name: c.channels for c in coupled(current, example, pruning.keep)}

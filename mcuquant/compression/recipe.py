@@ -69,8 +69,8 @@ class Prune:
     multiple: int | None = None
     steps: int = 1
     keep: tuple[str, ...] = ()
-    anew: bool = False
-    """In the end only the shape is kept and its weights begin anew, at random: for long training (see `anew`)."""
+    reinitialize: bool = False
+    """Keep only the shape and begin with random weights after the last cut: for long training (see `reinitialized`)."""
     epochs: int | None = None
     """Of fine-tuning after each step, where not those of [fine_tune]."""
 
@@ -80,7 +80,7 @@ class Prune:
         check_one(given)
 
     def pruning(self, before: Cost) -> Pruning:
-        keys = ("ratio", "widths", "importance", "together", "multiple", "steps", "keep", "anew")
+        keys = ("ratio", "widths", "importance", "together", "multiple", "steps", "keep", "reinitialize")
         same = {key: getattr(self, key) for key in keys}
         return Pruning(targets=targets_of(self.target, before), **same)
 

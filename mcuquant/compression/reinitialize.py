@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..errors import ModelError
 
 
-def anew(net: nn.Module) -> nn.Module:
+def reinitialized(net: nn.Module) -> nn.Module:
     """A copy with new random weights, by PyTorch's random state. ModelError where a layer cannot make its own."""
     result = copy.deepcopy(net)
     for name, layer in result.named_modules():

@@ -16,7 +16,7 @@ STARTUP_TRIALS = 8
 
 
 class TrialSampler(BaseSampler):
-    """Optuna's tree-structured Parzen estimator, its random numbers begun anew for each trial and setting.
+    """Optuna's tree-structured Parzen estimator, reseeded for each trial and setting.
 
     The same study therefore proposes the same settings, whether one process ran its trials, went on after an
     interruption, or several shared them: the first STARTUP_TRIALS depend on their number alone, later ones also on the

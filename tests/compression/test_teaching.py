@@ -14,7 +14,7 @@ from mcuquant.compression.inputs import Data
 from mcuquant.compression.pipeline import compress
 from mcuquant.compression.prune import Pruning, prune
 from mcuquant.compression.recipe import Prune, Quantize, Recipe, Teach, load_recipe
-from mcuquant.compression.reinitialize import Together, anew
+from mcuquant.compression.reinitialize import Together, reinitialized
 from mcuquant.compression.steps import Steps
 from mcuquant.compression.training import Samples, Training, accuracy, fit, loss_of
 from mcuquant.errors import CalibrationError, ConfigError, ModelError
@@ -101,19 +101,19 @@ def test_anew_is_the_shape_with_other_weights() -> None:
     fit(net, Samples(torch.randn(8, 2, 8), torch.arange(8) % 2), Training(epochs=3, learning_rate=0.01))
     before = {name: value.clone() for name, value in net.state_dict().items()}
     torch.manual_seed(1)
-    made = anew(net)
+    made = reinitialized(net)
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
     assert not any(torch.equal(before[name], value) for name, value in made.state_dict().items())
     assert torch.equal(made.state_dict()["1.running_mean"], torch.zeros(3))
     torch.manual_seed(1)
-    assert all(torch.equal(a, b) for a, b in zip(made.parameters(), anew(net).parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(made.parameters(), reinitialized(net).parameters(), strict=True))
 
 
 def test_a_layer_that_cannot_begin_anew() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.PReLU())
     net.add_module("own", Scale())
     with pytest.raises(ModelError) as error:
-        anew(net)
+        reinitialized(net)
     assert str(error.value) == (
         "layer 'own' (Scale) has weights of its own but no method reset_parameters() that begins them anew; give it one"
     )
@@ -149,7 +149,7 @@ def test_pruned_to_the_widths_told(steps: int, seen: list[tuple[int, int]]) -> N
 
 def test_pruned_and_begun_anew() -> None:
     net = perceptron()
-    made = prune(net, torch.zeros(1, 12), BOARD, Pruning(widths={"0": 8}, anew=True))
+    made = prune(net, torch.zeros(1, 12), BOARD, Pruning(widths={"0": 8}, reinitialize=True))
     rows = {tuple(row) for row in net[0].weight.tolist()}
     assert made.net[0].weight.shape == (8, 12)
     assert not {tuple(row) for row in made.net[0].weight.tolist()} & rows
@@ -175,7 +175,7 @@ def test_a_recipe_with_teachers(tmp_path: Path) -> None:
     recipe = Recipe(
         train=Training(epochs=1),
         teach=Teach(networks=2, epochs=6, learning_rate=0.01),
-        prune=Prune(widths={"0": 8, "2": 8}, anew=True),
+        prune=Prune(widths={"0": 8, "2": 8}, reinitialize=True),
         quantize=Quantize(method="minmax"),
         fine_tune=Training(epochs=20, learning_rate=0.01, distill=1.0, mixup=0.5),
     )

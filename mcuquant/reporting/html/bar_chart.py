@@ -37,8 +37,8 @@ def bars(title: str, summary: str, rows: Sequence[Bar], legend: tuple[tuple[str,
     """Lengths are in proportion to the values; negative ones reach to the left of zero."""
     values = [row.value for row in rows if row.value is not None]
     low, high = min([0.0, *values]), max([0.0, *values])
-    room = WIDTH - _LABEL - _VALUE
-    scale = room / (high - low) if high > low else 0.0
+    width = WIDTH - _LABEL - _VALUE
+    scale = width / (high - low) if high > low else 0.0
     zero = _LABEL - low * scale
     rects: list[Rect] = []
     texts: list[Text] = []
