@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import mcuquant
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -121,3 +123,8 @@ def test_the_source_archive_builds_the_same_wheel(wheel: Path, tmp_path: Path) -
     pip("wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(unpacked))
     (rebuilt,) = tmp_path.glob("mcuquant-*.whl")
     assert names(rebuilt) == names(wheel)
+
+
+def test_the_interface_is_listed_and_importable() -> None:
+    assert dir(mcuquant) == sorted(mcuquant.__all__)
+    assert all(getattr(mcuquant, name) is not None for name in dir(mcuquant))
