@@ -63,11 +63,12 @@ class TestDut:
     def expect_equal(self, inputs: Array | tuple[Array, ...], expected: Array | tuple[Array, ...]) -> None:
         """AssertionError with the first differing elements of both sides unless every output is as expected."""
         __tracebackhide__ = True  # pytest then shows the line of the test
-        outputs = self.run(*(inputs if isinstance(inputs, tuple) else (inputs,)))
+        samples = inputs if isinstance(inputs, tuple) else (inputs,)
+        if not all(map(len, samples)):
+            raise AssertionError("expect_equal was given 0 samples: nothing was compared")
+        outputs = self.run(*samples)
         ours = outputs if isinstance(outputs, tuple) else (outputs,)
         theirs = expected if isinstance(expected, tuple) else (expected,)
-        if not all(len(x) for x in ours):
-            raise AssertionError("expect_equal was given 0 samples: nothing was compared")
         if len(ours) != len(theirs):
             raise AssertionError(f"the network has {len(ours)} outputs, {len(theirs)} were expected")
         for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):

@@ -95,4 +95,4 @@ def test_the_integers_are_the_trained_module_s(name: str) -> None:
     assert real.std() > 0
     distance = np.abs(found - (real / q.scale[0] + q.zero_point))
     assert distance.max() < 2.01
-    assert (distance < 1.01).mean() > 0.99
+    assert (distance < 1.01).mean() > 0.97

@@ -116,7 +116,7 @@ def test_a_row_is_prepared_where_it_is_read_often_enough(outputs: int) -> None:
     ids=["rows that begin between words", "a pair beyond 16 bits", "clamped", "factors above a half"],
 )
 def test_refused(graph: Graph) -> None:
-    assert chosen(graph) == "fully_connected_s8"
+    assert not chosen(graph).startswith("fully_connected_eight")
 
 
 def test_a_wide_pair_may_stand_the_other_way_round() -> None:
@@ -130,7 +130,7 @@ def test_sums_that_do_not_fit_256_times_are_refused() -> None:
     assert b.data is not None
     data = b.data.copy()
     data[4] = 1 << 23
-    assert chosen(changed(graph, b.id, data=data)) == "fully_connected_s8"
+    assert not chosen(changed(graph, b.id, data=data)).startswith("fully_connected_eight")
 
 
 def test_equal_constants_are_stored_once() -> None:

@@ -62,7 +62,7 @@ def test_few_graphs_are_left_to_other_kernels(name: str) -> None:
     chosen = [
         step.variant.name for seed in range(12) for step in plan(made(name, seed), M55, only=preferred(name)).steps
     ]
-    fast = [variant for variant in chosen if "_mve_" in variant]
+    fast = [variant for variant in chosen if "_mve" in variant]
     assert len(fast) >= 0.75 * len(chosen)
     assert any(name.startswith(variant.removesuffix("_s8")) for variant in fast)
 
@@ -160,8 +160,8 @@ def test_depthwise_layers_that_are_taken() -> None:
     assert chosen(depthwise()) == "depthwise_mve_above_s8"
     assert chosen(depthwise(zero_point=3)) == "depthwise_mve_signed_s8"
     assert chosen(depthwise(stride=(3, 2))) == "depthwise_mve_above_s8"
-    assert chosen(depthwise(stride=(1, 3))) in ("depthwise_s8", "depthwise_compact_s8")
-    assert chosen(depthwise(window=(3, 4), pads=((1, 1), (1, 1)))) in ("depthwise_s8", "depthwise_compact_s8")
+    assert not chosen(depthwise(stride=(1, 3))).startswith("depthwise_mve")
+    assert not chosen(depthwise(window=(3, 4), pads=((1, 1), (1, 1)))).startswith("depthwise_mve")
     assert chosen(depthwise(channels=6000)) == "depthwise_mve_above_s8"
     assert chosen(depthwise(channels=6600)) != "depthwise_mve_above_s8"
 

@@ -43,7 +43,7 @@ MACHINES = {
 }
 """QEMU's machine for the code of each core, and where its flash and RAM begin. Armv6-M code runs on a Cortex-M3."""
 _LINKER_SCRIPT = """
-MEMORY {{ flash (rx) : ORIGIN = {flash}, LENGTH = 512K
+MEMORY {{ flash (rx) : ORIGIN = {flash}, LENGTH = {flash_length}
           ram (rw) : ORIGIN = {ram}, LENGTH = 512K }}
 SECTIONS {{
     .text : {{ KEEP(*(.vectors)) *(.text* .rodata*) }} > flash
@@ -189,7 +189,7 @@ def link_device(sources: Sequence[Path], directory: Path, cpu: str, optimize: Co
     memory = folder("firmware") / "port" / "cortexm" / "mq_memory.c"
     machine, flash, ram = MACHINES[cpu]
     script, elf = directory / "device.ld", directory / "device.elf"
-    script.write_text(_LINKER_SCRIPT.format(flash=flash, ram=ram))
+    script.write_text(_LINKER_SCRIPT.format(flash=flash, ram=ram, flash_length="4M" if flash == 0 else "512K"))
     specs = ("--specs=nano.specs", "--specs=rdimon.specs", "-nostartfiles")
     compiler = ["arm-none-eabi-gcc", *optimize, *ARM[cpu], *specs]
     flags = ("-T", str(script), "-Wl,--no-warn-rwx-segments", "-o", str(elf))

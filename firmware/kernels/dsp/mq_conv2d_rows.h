@@ -44,16 +44,18 @@ MQ_KERNEL void mq_conv2d_rows_groups(const mq_window_t *p, const mq_rows_block_t
 {
     const int32_t depth = p->in_c / p->groups;
     uint32_t *const bytes = layer.block + 6 * words;
+    const mq_gemm_layer_t first = layer;
     for (int32_t group = 0; group < p->groups; group++, y += layer.outputs) {
+        const int32_t begin = group * group_words; /* no address behind the stream is computed */
+        layer.stream = first.stream + begin;
+        layer.odd_stream = first.odd_stream + begin;
+        layer.pairs.w_end = first.pairs.w_end + begin;
+        layer.odd.w_end = first.odd.w_end + begin;
         for (int32_t i = 0; i < pixels->count; i++) {
             mq_conv2d_dot_gather(p, pixels->x[i] + group * depth, pixels->taps[i], bytes);
             mq_gemm_expand(bytes, words, layer.block + i);
         }
         mq_conv2d_rows_outputs(&layer, pixels->count, p->out_c, y);
-        layer.stream += group_words;
-        layer.odd_stream += group_words;
-        layer.pairs.w_end += group_words;
-        layer.odd.w_end += group_words;
     }
 }
 
