@@ -33,7 +33,11 @@ _MOST_TENSORS = 400
 """In the arena, up to which all this is done: a placement's work grows with their square.
 Beyond, the first kernels that apply are placed once."""
 _ARENA_WEIGHT, _CYCLES_WEIGHT = 10, 5
-"""For `balanced`: one percent of the arena, or of the cycles, weighs like so many of flash (docs/planner.md)."""
+"""For `balanced`: one percent of the RAM, or of the cycles, weighs like so many of flash (docs/planner.md)."""
+
+_FIRMWARE_RAM_BYTES = 4096
+"""RAM of a firmware in addition to the arena (stack, buffers of the serial line), a round figure: `balanced` weighs the
+sum, so that a percent of a small arena weighs little."""
 
 Rank = tuple[float, ...]
 
@@ -119,7 +123,8 @@ class _Judge:
             case Objective.SPEED:
                 return (*must, cycles, arena, flash)
             case Objective.BALANCED:
-                return (*must, arena**_ARENA_WEIGHT * cycles**_CYCLES_WEIGHT * flash, arena, cycles)
+                ram = _FIRMWARE_RAM_BYTES + arena
+                return (*must, ram**_ARENA_WEIGHT * cycles**_CYCLES_WEIGHT * flash, arena, cycles)
             case Objective.SIZE:
                 return (*must, flash, arena, cycles)
 
