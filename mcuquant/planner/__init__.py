@@ -41,13 +41,28 @@ def plan(graph: Graph, core: Core, goal: Goal | None = None, only: Filter = ever
     """
     goal = goal or Goal()
     best = best_plan(graph, core, goal, only)
+    if _excess(best, goal.limits):
+        best = _unlimited(graph, core, goal, only) or best
     _check(best, goal.limits)
     return replace(best, goal=goal)
 
 
+def _unlimited(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan | None:
+    """A plan made without the limits that keeps them, its own objective first: the search with limits can miss it."""
+    for objective in sorted(Objective, key=lambda o: o is not goal.objective):
+        candidate = best_plan(graph, core, Goal(objective), only)
+        if not _excess(candidate, goal.limits):
+            return candidate
+    return None
+
+
+def _excess(candidate: Plan, limits: Limits) -> int:
+    return limits.excess(candidate.arena_bytes, candidate.flash_bytes)
+
+
 def _check(best: Plan, limits: Limits) -> None:
     ram, flash = limits.ram_bytes, limits.flash_bytes
-    if not limits.excess(best.arena_bytes, best.flash_bytes):
+    if not _excess(best, limits):
         return
     over = []
     if ram is not None and best.arena_bytes > ram:

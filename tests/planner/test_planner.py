@@ -13,7 +13,7 @@ import torch
 from fast_graphs import GENERATORS, dense
 from graphs import random_inputs, random_network
 from harness import assert_equal, compile_host, lowered
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nets import Net
 from plan_replay import replay
@@ -47,7 +47,7 @@ def flash_when_shared(found: Plan) -> int:
 
 def weight(found: Plan) -> int:
     """What `balanced` keeps small."""
-    return int(found.arena_bytes**10 * found.cycles**5 * found.flash_bytes)
+    return int((found.arena_bytes + 4096) ** 10 * found.cycles**5 * found.flash_bytes)
 
 
 def chosen(found: Plan) -> list[str]:
@@ -81,6 +81,7 @@ def test_a_plan_is_within_its_limits_or_there_is_none(seed: int, aim: Objective,
 
 
 @NETWORKS
+@example(216, Objective.SIZE)
 @given(SEEDS, st.sampled_from(Objective))
 def test_what_a_plan_takes_is_enough_of_a_limit(seed: int, objective: Objective) -> None:
     graph = random_network(np.random.default_rng(seed))
