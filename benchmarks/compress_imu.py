@@ -158,7 +158,7 @@ def measured(graph: Graph, data: DemoData) -> Run:
         project = mq.compile(graph, BOARD, Path(folder) / "project")
         with project.connect() as dut:
             if not np.array_equal(dut.run(stored[::EVERY]), host[::EVERY]):
-                raise DeviceError(f"{BOARD} answers otherwise than the interpreter")
+                raise DeviceError(f"{BOARD} gives other outputs than the interpreter")
             measurement = dut.bench()
         manifest = project.manifest
     sizes = manifest["macs"], measurement.count, weight_bytes(graph)

@@ -161,7 +161,7 @@ def measured(graph: Graph, test: Samples) -> Run:
         project = mq.compile(graph, BOARD, Path(folder) / "project")
         with project.connect() as dut:
             if not np.array_equal(np.reshape(dut.run(stored), (len(stored), -1)), host[::EVERY]):
-                raise DeviceError(f"{BOARD} answers otherwise than the interpreter")
+                raise DeviceError(f"{BOARD} gives other outputs than the interpreter")
             cycles = dut.bench().count
     right = float((host.argmax(axis=1) == test.y.numpy()).mean())
     manifest = project.manifest

@@ -99,7 +99,7 @@ def one_seed(train: Samples, test: Samples, seed: int) -> Run:
         project = mq.compile(made.graph, BOARD, Path(folder) / "project")
         with project.connect() as dut:
             if not np.array_equal(dut.run(stored), integer_answers(made.graph, test.x[::EVERY].numpy())):
-                raise DeviceError(f"{BOARD} answers otherwise than the interpreter")
+                raise DeviceError(f"{BOARD} gives other outputs than the interpreter")
             cycles = dut.bench().count
     return Run(first.accuracy, last.accuracy, first.weight_bytes, project.manifest["constant_bytes"], cycles)
 

@@ -118,7 +118,7 @@ def measured(graph: Graph, test: Samples, on_board: bool) -> tuple[float, int]:
 
 def _same(who: str, found: Array, expected: Array) -> None:
     if not np.array_equal(found.reshape(expected.shape), expected):
-        raise DeviceError(f"{who} answers otherwise than the interpreter: this is a defect of mcuquant")
+        raise DeviceError(f"{who} gives other outputs than the interpreter: this is a defect of mcuquant")
 
 
 def rows(train: Samples, test: Samples, seeds: Sequence[int] = SEEDS) -> list[Row]:

@@ -26,15 +26,15 @@ PORT = click.option("--port", metavar="P", help="Serial port of a board, /dev/tt
 @DIRECTORY
 @PORT
 @click.option("--as", "onto", metavar="B", help="Project the modelled cycles onto a board: a name, or a TOML file.")
-@click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write it as JSON; - is stdout.")
+@click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write the measurement as JSON; - is stdout.")
 def bench(directory: Path, port: str | None, onto: str | None, json_path: Path | None) -> None:
     """Run the firmware of DIR and measure each layer.
 
     DIR is a folder made by `mcuquant compile`. The board of its profile is booted under emulation, or driven through
-    --port. Under emulation the numbers are counts, not a board's time; the last line says which.
+    --port. Under emulation the numbers are counts, not a board's time; the last lines name the counter.
 
-    With --as, cycles modelled of an emulated Cortex-M3 or M4 become the time that a board of the same core would take,
-    by its clock and what is known of its memory: a projection, no measurement.
+    --as converts the modelled cycles of an emulated Cortex-M3 or M4 to the time on a board with the same core, from its
+    clock and the known cost of its memory. The result is a projection, not a measurement.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`mcuquant boards`: the profiles there are, and what one says."""
+"""`mcuquant boards`: list the board profiles, or show one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .console import next_step, say, show
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--connected", is_flag=True, help="What is plugged in, and which profiles it matches.")
+@click.option("--connected", is_flag=True, help="List connected boards and their profiles.")
 def boards(name: str | None, connected: bool) -> None:
-    """List the boards, or the profile of one.
+    """List the boards, or show one profile.
 
-    NAME is a board of the list, or the path of a profile of your own (a TOML file).
+    NAME is a board of the list, or the path of your own profile (a TOML file).
 
     \b
     Examples:
@@ -27,7 +27,7 @@ def boards(name: str | None, connected: bool) -> None:
     """
     if connected:
         if name is not None:
-            raise click.UsageError("--connected lists all that is plugged in: leave the name out")
+            raise click.UsageError("--connected lists all connected boards: leave the name out")
         _connected(plugged())
         return
     if name is None:
@@ -41,11 +41,11 @@ def boards(name: str | None, connected: bool) -> None:
 
 def _connected(ports: tuple[Plugged, ...]) -> None:
     if not ports:
-        say("No USB serial port is plugged in. Boards that are only emulated need none.")
+        say("No USB serial port is connected. Emulated boards need none.")
         next_step("mcuquant boards")
         return
     known = [load_board(each) for each in board_names()]
-    grid = tables.table("port", "USB id", "serial number", "*it says it is", "profiles")
+    grid = tables.table("port", "USB id", "serial number", "*description", "profiles")
     for one in ports:
         matching = ", ".join(profiles(one, known)) or "none"
         grid.add_row(one.port, f"{one.usb.vid:04x}:{one.usb.pid:04x}", one.serial or "-", one.description, matching)

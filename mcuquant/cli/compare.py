@@ -18,14 +18,14 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command("compare")
 @click.argument("old", metavar="OLD.json", type=FILE)
 @click.argument("new", metavar="NEW.json", type=FILE)
-@click.option("--tolerance", metavar="T%", default="2%", show_default=True, help="How much more is still no worse.")
+@click.option("--tolerance", metavar="T%", default="2%", show_default=True, help="Growth that is accepted.")
 @click.option("--any-network", is_flag=True, help="Compare measurements of different networks too.")
 @click.pass_context
 def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_network: bool) -> None:
     """Compare flash, RAM, cycles and latency of two measurements.
 
-    Both are files that `mcuquant bench --json` wrote, of the same board, core and counter. Exits with 1 when any number
-    grew by more than the tolerance, so that it can stand in continuous integration.
+    Both are files that `mcuquant bench --json` wrote, of the same board, core and counter. The exit
+    code is 1 when any number grew by more than the tolerance, for use in continuous integration.
 
     \b
     Examples:
@@ -37,7 +37,7 @@ def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_netwo
     changes = compare(before, after, any_network)
     bad = worse(changes, limit)
     if not bad:
-        say(f"Nothing is more than {tolerance} worse on {after['board']}.")
+        say(f"No value is more than {tolerance} worse on {after['board']}.")
         show(_table(changes))
         return
     say(f"Worse by more than {tolerance} on {after['board']}: {', '.join(change.name for change in bad)}.")
@@ -46,7 +46,7 @@ def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_netwo
 
 
 def _table(changes: Iterable[Change]) -> Table:
-    grid = tables.table("*what", ">old", ">new", ">change")
+    grid = tables.table("*value", ">old", ">new", ">change")
     for change in changes:
         grid.add_row(change.name, f"{change.old:,}", f"{change.new:,}", f"{100 * change.growth:+.2f} %")
     return grid

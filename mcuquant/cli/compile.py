@@ -102,7 +102,7 @@ def compile_(
     if graph.is_float:
         source, graph, rows = _quantized(graph, model, _samples(model, calibration), read_recipe(options), snr)
     elif calibration is not None:
-        raise click.UsageError(f"{model} is quantized already: leave --calibration out")
+        raise click.UsageError(f"{model} is already quantized: leave --calibration out")
     make = partial(flow.compile, graph, target, directory, name, build_firmware=not no_build)
     with working("writing C" if no_build else "writing and compiling C"):
         project = make(
@@ -173,7 +173,7 @@ def _node_line(node: Mapping[str, Any]) -> str:
     rate = "" if node["rate_hz"] is None else f" at {node['rate_hz']:g} Hz"
     return (
         f"Node: windows of {node['window']:,} samples of {node['channels']} channels{rate}, an inference every "
-        f"{node['stride']:,} samples, a decision after {node['debounce']} that agree."
+        f"{node['stride']:,} samples, a decision after {node['debounce']} of the same class."
     )
 
 

@@ -29,13 +29,13 @@ EVERY = 4
 
 @click.command()
 @click.option("--board", default=DEFAULT_BOARD, show_default=True, help="A name of `mcuquant boards`, or a TOML file.")
-@click.option("--seed", default=0, show_default=True, help="Of training: another seed, another network.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the training.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("build/demo"), show_default=True)
 def demo(board: str, seed: int, output: Path) -> None:
     """Train, compile and measure a network on real sensor data.
 
-    Ten people wore a smartwatch during seven shoulder exercises. A network learns from seven of them to tell the
-    exercises apart, becomes int8 firmware, and is asked about the other three through the board's serial port.
+    Ten people wore a smartwatch during seven shoulder exercises. A network is trained on seven of them to
+    classify the exercises, compiled to int8 firmware, and tested on the other three through the board's serial port.
 
     \b
     Examples:
@@ -61,7 +61,7 @@ def demo(board: str, seed: int, output: Path) -> None:
     host = integers.host_outputs(int8, stored)
     (device,) = on_board(project, (stored[::EVERY],), None)
     _compare(project, stored[::EVERY], device, host[::EVERY])
-    say("\n4. What came of it")
+    say("\n4. Results")
     some = data.test.every(EVERY)
     rows = [
         ("float, PyTorch", len(stored), accuracy(trained.net, data.test)),
@@ -99,10 +99,10 @@ def _train(seed: int) -> tuple[DemoData, Trained]:
         raise ToolError("the demo trains with PyTorch, which is not installed: pip install torch==2.13.0") from error
     with working("reading recordings"):
         data = recordings.load()
-    say(f"   {len(data.train):,} windows of 7 people to learn from, {len(data.test):,} of 3 others to test with")
+    say(f"   {len(data.train):,} training windows of 7 people, {len(data.test):,} test windows of 3 others")
     with progress("training", 2 * training.EPOCHS) as done:
         trained = training.train(data, seed, progress=_counted(done))
-    epochs = f"{trained.epochs} epochs (one of the 7 chose)"
+    epochs = f"{trained.epochs} epochs (selected on one of the 7 people)"
     say(f"   {trained.parameters:,} parameters, {epochs}, {trained.seconds:.0f} s")
     return data, trained
 
@@ -132,7 +132,9 @@ def _compare(project: Project, stored: Array, device: Array, host: Array) -> Non
     theirs = reference.outputs((project.directory / "model.tflite").read_bytes(), stored)
     for who, expected in (("the interpreter", host), ("TensorFlow Lite Micro", theirs)):
         if expected is not None and not np.array_equal(device, expected):
-            raise DeviceError(f"{project.board.name} answers otherwise than {who}: this is a defect of mcuquant")
+            raise DeviceError(
+                f"{project.board.name} gives other outputs than {who}: this is a defect of mcuquant, please report it"
+            )
     others = "the interpreter's" + (" and TensorFlow Lite Micro's" if theirs is not None else "")
     say(f"   {len(device)} windows through the serial port: all {device.nbytes:,} bytes of output equal {others}")
 

@@ -1,4 +1,4 @@
-"""`mcuquant doctor`: what this machine has and lacks."""
+"""`mcuquant doctor`: list what is installed on this machine and what is missing."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from .system_checks import Check, checks, missing
 def doctor(ctx: click.Context) -> None:
     """List what is installed and what is missing.
 
-    Exits with 1 when something is missing that every user needs; what only some need is listed as optional.
+    The exit code is 1 when a required item is missing. Items that only some users need are listed as optional.
     """
-    with working("looking"):
+    with working("checking this machine"):
         rows = checks()
     show(_table(rows))
     lacking = missing(rows)
     if not lacking:
-        say("Everything needed is there.")
+        say("All required items are installed.")
         next_step("mcuquant demo")
         return
-    say(f"Missing and needed: {', '.join(check.name for check in lacking)}.")
+    say(f"Missing: {', '.join(check.name for check in lacking)}.")
     next_step(*(check.remedy for check in lacking))
     ctx.exit(1)
 
 
 def _table(rows: Sequence[Check]) -> Table:
-    grid = tables.table("", "what", "for", "found, or how to get it")
+    grid = tables.table("", "item", "needed for", "version, or how to install it")
     for check in rows:
         grid.add_row(_mark(check), check.name, check.purpose, check.found or check.remedy)
     return grid

@@ -16,14 +16,14 @@ from .console import next_step, say, working
 
 @click.command("flash")
 @DIRECTORY
-@click.option("--board", metavar="B", help="Its profile, where that says another way of flashing than the shipped one.")
+@click.option("--board", metavar="B", help="Profile to use instead of the supplied one.")
 @click.option("--probe", metavar="UID", help="Serial number of the debug probe, or the folder of a UF2 drive.")
 def flash_(directory: Path, board: str | None, probe: str | None) -> None:
     """Write the firmware of DIR to its board and verify it.
 
-    The profile says by what: pyOCD, OpenOCD, st-flash, J-Link Commander, bossac, or the drive of a UF2 boot loader; the
-    first of them that is installed is taken. An emulated board is booted afresh. With several boards plugged in,
-    --probe chooses one; `mcuquant boards --connected` lists them.
+    The profile lists the possible tools: pyOCD, OpenOCD, st-flash, J-Link Commander, bossac, or the drive of a UF2 boot
+    loader. The first one that is installed is used. An emulated board is rebooted. With several boards connected,
+    --probe selects one; `mcuquant boards --connected` lists them.
 
     \b
     Examples:
@@ -49,5 +49,5 @@ def flash_(directory: Path, board: str | None, probe: str | None) -> None:
 def _boot(project: Project) -> None:
     with working(f"booting {project.board.name}"), project.connect() as dut:
         digest = dut.info.digest
-    say(f"{project.board.name} is emulated: booted afresh, it runs the project's build (digest {digest[:12]}).")
+    say(f"{project.board.name} is emulated: it was rebooted and runs the project's build (digest {digest[:12]}).")
     next_step(f"mcuquant bench {project.directory}")

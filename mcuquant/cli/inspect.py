@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 @objective_options
 @click.option("--graph", is_flag=True, help="Print the whole graph: every tensor and operation.")
 @click.option(
-    "--json", "json_path", type=click.Path(path_type=Path), metavar="F", help="Write it as JSON; - is stdout."
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    metavar="F",
+    help="Write the facts as JSON; - is stdout.",
 )
 def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None, **limits: Any) -> None:
     """Show the layers of a model file or a compiled project.

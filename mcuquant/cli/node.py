@@ -27,8 +27,8 @@ GROUP = "Sensor node (--app node)"
 _OPTIONS = (
     option(GROUP, "--normalise", type=FILE, metavar="STATS", help="JSON or .npz file with mean, std and lsb."),
     option(GROUP, "--stride", type=int, metavar="N", help="Samples between inferences.  [half a window]"),
-    option(GROUP, "--threshold", type=float, metavar="P", help="Smallest score that counts.  [any]"),
-    option(GROUP, "--debounce", type=int, metavar="N", help="Inferences that must agree.  [1]"),
+    option(GROUP, "--threshold", type=float, metavar="P", help="Smallest score of a decision.  [any]"),
+    option(GROUP, "--debounce", type=int, metavar="N", help="Consecutive inferences of one class.  [1]"),
     option(GROUP, "--rate", "rate_hz", type=float, metavar="HZ", help="Samples a second, for the duty cycle."),
     option(GROUP, "--sensor", type=FILE, metavar="FILE.c", help="Your node_sensor.c.  [replays over serial]"),
 )
@@ -41,11 +41,11 @@ _OPTIONS = (
 def node_(directory: Path, data: Path, port: str | None) -> None:
     """Stream a recording through a sensor node.
 
-    The decisions of the board must be those of this machine.
+    The board must make the same decisions as this machine.
 
-    DIR is a folder made by `mcuquant compile --app node` with the sensor that replays. The file holds one recording,
-    (samples, channels): array raw, the sensor's own int16 counts, or array x, values in the unit that the network was
-    trained on, which become counts by lsb. Exit code 1 when a decision, or a byte of any inference, differs.
+    DIR is a folder made by `mcuquant compile --app node` without --sensor: the node replays recordings. The file holds
+    one recording of shape (samples, channels): array raw, the sensor's int16 counts, or array x, values in the unit of
+    the training data, which are divided by lsb. The exit code is 1 when a decision or a score differs.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def node_(directory: Path, data: Path, port: str | None) -> None:
         say(duty_cycle(node, measurement))
     text = difference(node_run, expected)
     if text:
-        raise DeviceError(f"{project.board.name} decides otherwise than this machine: {text}")
+        raise DeviceError(f"{project.board.name} makes other decisions than this machine: {text}")
     say(f"All decisions on {project.board.name}, and the scores of all inferences, equal this machine's.")
     next_step(f"mcuquant bench {directory}")
 
@@ -158,9 +158,9 @@ def _needed(source: Path | None) -> dict[str, Any]:
     units = {} if source is None else constants(source)
     missing = [name for name in _NEEDED if name not in units]
     if missing:
-        where = "no file says it" if source is None else f"{source} holds no {missing[0]}"
+        where = "no file was given" if source is None else f"{source} holds no {missing[0]}"
         raise click.UsageError(
-            f"--app node must know what a raw sample is to the network, and {where}: add --normalise STATS.json with "
+            f"--app node needs the scale of raw samples, and {where}: add --normalise STATS.json with "
             '{"mean": [..], "std": [..], "lsb": [..]}, one number or one a channel, or arrays of these names to '
             "--calibration X.npz. The network was trained on (value - mean) / std; value = raw count * lsb"
         )

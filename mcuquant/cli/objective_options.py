@@ -25,17 +25,17 @@ class Size(click.ParamType[int]):
             return value
         match = re.fullmatch(r"([1-9][0-9]*)([KM]?)", str(value).upper())
         if match is None:
-            self.fail(f"{value!r} is no size: expected bytes, as 20000, 20K (of 1,024 bytes) or 2M", param, ctx)
+            self.fail(f"{value!r} is not a size; expected bytes, as 20000, 20K (of 1,024 bytes) or 2M", param, ctx)
         return int(match[1]) * _UNITS[match[2]]
 
 
-GROUP = "Choice of kernels"
+GROUP = "Kernel selection"
 _OPTIONS = (
     option(
         GROUP,
         "--optimize",
         type=click.Choice([objective.value for objective in Objective]),
-        help=f"Objective of the choice of kernels (docs/planner.md).  [default: {DEFAULT}]",
+        help=f"Objective of the kernel selection (docs/planner.md).  [default: {DEFAULT}]",
     ),
     option(GROUP, "--max-ram", type=Size(), metavar="N", help="Maximum arena in bytes: 20000 or 20K."),
     option(

@@ -25,11 +25,11 @@ def report_(directory: Path, others: tuple[Path, ...], output: Path | None) -> N
 
     It shows cycles by layer, the arena over time, weights, sensitivity and accuracy.
 
-    DIR is a folder made by `mcuquant compile`. More folders, and files of records that compression and search wrote,
-    are set beside it: accuracy against size and cycles. The page needs nothing else, no network and no script.
+    DIR is a folder made by `mcuquant compile`. More folders, and record files written by compress and search, are
+    compared with it: accuracy against size and cycles. The page is one file without scripts, and works offline.
 
-    A measurement is taken from DIR/bench.json (`mcuquant bench DIR --json DIR/bench.json`) where it is of this build,
-    else a board that is emulated is measured now. Accuracy is taken from DIR/validation.json (`mcuquant validate`).
+    The measurement is read from DIR/bench.json (`mcuquant bench DIR --json DIR/bench.json`) if it is of this build;
+    otherwise an emulated board is measured now. Accuracy is read from DIR/validation.json (`mcuquant validate`).
 
     \b
     Examples:
@@ -45,7 +45,7 @@ def report_(directory: Path, others: tuple[Path, ...], output: Path | None) -> N
     target = output or directory / "report.html"
     data = text.encode(errors="replace")
     write_whole(target, lambda file: file.write(data))
-    say(f"Wrote {target}: {len(data):,} B, for any browser.")
+    say(f"Wrote {target} ({len(data):,} B). Open it in a browser.")
     next_step(f"mcuquant {'bench' if 'firmware' in builds[0].project.manifest else 'inspect'} {directory}")
 
 

@@ -1,4 +1,4 @@
-"""`mcuquant validate`: how often the board is right, and whether it answers as the host does."""
+"""`mcuquant validate`: accuracy on the board, and equality with the host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .console import next_step, progress, say, working, write_json
 
 @click.command()
 @DIRECTORY
-@click.option("--data", type=FILE, metavar="X.npz", help="Array x, inputs; array y, the right classes.")
+@click.option("--data", type=FILE, metavar="X.npz", help="Array x, inputs; array y, class numbers.")
 @click.option("--layers", is_flag=True, help="Name the first layer that differs from the interpreter, if any.")
 @click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write the accuracy as JSON; - is stdout.")
 @PORT
@@ -30,12 +30,12 @@ def validate(directory: Path, data: Path | None, layers: bool, json_path: Path |
     """Measure accuracy on the board with labelled data.
 
     x holds inputs (N, ...), real numbers in the model's own layout or stored integers as in model.tflite; y holds N
-    class numbers, told by the first output. A network with several inputs takes, in place of x, an array for each by
-    its name in manifest.json. The board's answers are also compared, byte for byte, with those of the same C on this
-    machine: exit code 1 when they differ.
+    class numbers, compared with the largest score of the first output. A network with several inputs takes, in
+    place of x, an array for each by its name in manifest.json. The board's outputs are also compared, byte for
+    byte, with those of the same C on this machine. The exit code is 1 when they differ.
 
-    With --layers the board runs step by step, and every step's output is compared with the interpreter's: over the
-    inputs x of --data, or over random ones without.
+    With --layers the board runs step by step, and the output of each step is compared with the interpreter's, for the
+    inputs x of --data or for random inputs.
 
     \b
     Examples:
@@ -94,8 +94,8 @@ def _layers(project: Project, data: Path | None, port: str | None) -> None:
     count, name = len(oracle.tensors), project.board.name
     say(f"All {count} steps on {name} equal the interpreter's, over {len(samples)} samples.")
     if oracle.pairs:
-        joined = f"{oracle.pairs} of them are a convolution and its pooling in one"
-        say(f"{joined}: what is between is not whole on the board.")
+        joined = f"{oracle.pairs} of them are a convolution joined with its pooling"
+        say(f"{joined}: the board never holds the whole tensor between the two.")
     next_step(f"mcuquant bench {project.directory}")
 
 
@@ -117,7 +117,7 @@ def ordered(port: Port, path: Path, x: Array, name: str = "x") -> Array:
     as_stored = x.shape[1:] == port.sample
     if as_stored and x.ndim == 4 and len(set(x.shape[1:])) == 1 and x.shape[1] > 1:
         raise CalibrationError(
-            f"array {name!r} of {path} has shape {x.shape}, from which the order of its axes cannot be told; "
+            f"array {name!r} of {path} has shape {x.shape}, which does not determine the order of its axes; "
             f"give it as {port.dtype}, (N, height, width, channels), as in model.tflite"
         )
     return to_graph_layout(x, (1, *port.sample), name=f"array {name!r} of {path}", channels_first=not as_stored)
@@ -156,8 +156,8 @@ def _compare(project: Project, answers: Sequence[Array], expected: Sequence[Arra
     differing = np.flatnonzero((_rows(answers) != _rows(expected)).any(axis=1))
     if differing.size:
         raise DeviceError(
-            f"{project.board.name} answers {differing.size} of {len(answers[0])} samples otherwise than the same C on "
-            f"this machine, the first is sample {differing[0]}"
+            f"{project.board.name} gives other outputs than the same C on this machine for {differing.size} of "
+            f"{len(answers[0])} samples; the first is sample {differing[0]}"
         )
     nbytes = sum(y.nbytes for y in answers)
     return f"All {nbytes:,} bytes equal those of the same C on this machine."

@@ -85,7 +85,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class NodeRun:
-    """What came of a stream. `outputs_crc` is the CRC-32 of the first output of all inferences."""
+    """The result of a stream. `outputs_crc` is the CRC-32 of the first output of all inferences."""
 
     samples: int
     inferences: int

@@ -184,7 +184,7 @@ def _lines(m: Measurement) -> Iterable[str]:
         c = m.counts
         loads = f"{c.loads:,} loads, {c.stores:,} stores, {c.flash_bytes_read:,} B read from flash"
         yield f"  {c.instructions:,} instructions, {loads}"
-    ram = f"RAM {m.ram_bytes:,} B, of it arena {m.arena_bytes:,} B"
+    ram = f"RAM {m.ram_bytes:,} B, including {m.arena_bytes:,} B of arena"
     yield f"  flash {m.flash_bytes:,} B; {ram}; stack used {m.stack_bytes:,} B"
     yield f"Counted: {m.counter.value}."
     yield f"Time: {m.latency_source}."

@@ -60,7 +60,7 @@ def _channels_come_first(t: Tensor, x: Array) -> bool:
         return True
     if len(t.shape) == 4 and len(set(t.shape[1:])) == 1 and x.size > len(x):
         raise CalibrationError(
-            f"calibration data {t.name!r} has shape {x.shape}, from which the order of its axes cannot be told; "
+            f"calibration data {t.name!r} has shape {x.shape}, which does not determine the order of its axes; "
             "say channels_first=True for (N,C,H,W) or channels_first=False for (N,H,W,C)"
         )
     return False

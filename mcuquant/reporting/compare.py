@@ -70,7 +70,9 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], any_network: bool = 
     for key in _SAME:
         if old[key] != new[key]:
             values = f"{old[key]!r} and {new[key]!r}"
-            raise OutputError(f"the measurements differ in their {key}: {values}; nothing to compare")
+            raise OutputError(
+                f"the measurements differ in {key}: {values}; only measurements of the same one can be compared"
+            )
     structures = {m["structure_digest"] for m in (old, new) if m.get("structure_digest")}
     if not any_network and len(structures) == 2:
         raise OutputError(

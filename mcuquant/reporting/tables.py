@@ -63,13 +63,13 @@ def memory_table(board: Board, flash_bytes: int, ram_bytes: int, arena_bytes: in
     rows = (("flash", flash_bytes, board.flash), ("RAM", ram_bytes, board.ram))
     for name, used, region in rows:
         grid.add_row(name, bytes_text(used), bytes_text(region.bytes), share_text(used, region.bytes))
-    grid.add_row("  of it arena", bytes_text(arena_bytes), "", "")
+    grid.add_row("  arena", bytes_text(arena_bytes), "", "")
     return grid
 
 
 def accuracy_table(rows: Iterable[tuple[str, int, float]]) -> Table:
-    """Who answered, about how many samples, and the part (0 to 1) of right answers."""
-    grid = table("network", ">windows", ">right")
+    """Rows of network, number of samples, and share of correct classes (0 to 1)."""
+    grid = table("network", ">windows", ">correct")
     for name, count, part in rows:
         grid.add_row(name, f"{count:,}", f"{100 * part:.2f} %")
     return grid
@@ -86,7 +86,7 @@ def decision_table(decisions: Iterable[Decision]) -> Table:
 
 def records_table(records: Iterable[Record]) -> Table:
     """Networks one a row: accuracy, MACs, weights, cycles, and flash and RAM of the firmware where there is one."""
-    grid = table("*network", ">right", ">MACs", ">weights", ">cycles", ">flash", ">RAM")
+    grid = table("*network", ">correct", ">MACs", ">weights", ">cycles", ">flash", ">RAM")
     for r in records:
         right = "-" if r.accuracy is None else f"{100 * r.accuracy:.2f} %"
         counts = (r.macs, r.weight_bytes, r.cycles, r.flash_bytes, r.ram_bytes)
@@ -156,7 +156,7 @@ def choice_text(facts: Mapping[str, Any]) -> str:
     """What the choice of kernels went by."""
     estimate = facts["estimate"]
     return (
-        f"Chosen for {facts['optimize']}; estimated (Cortex-M4, no wait states): {estimate['cycles']:,} cycles, "
+        f"Selected for {facts['optimize']}; estimated (Cortex-M4, no wait states): {estimate['cycles']:,} cycles, "
         f"{bytes_text(estimate['flash_bytes'])} of flash."
     )
 
@@ -176,7 +176,7 @@ def snr_table(rows: Iterable[LayerSnr]) -> Table:
     worst = min((row.effect_db for row in layers), default=0.0)
     grid = table(">#", "*layer", "*op", "shape", ">alone", ">so far", ">on outputs", "")
     for row in layers:
-        mark = "<- matters most" if row.effect_db == worst else ""
+        mark = "<- largest effect" if row.effect_db == worst else ""
         decibels = (db_text(row.own_db), db_text(row.cumulative_db), db_text(row.effect_db))
         index = str(row.index) if row.index >= 0 else ""
         grid.add_row(index, row.name, row.op, shape_text(row.shape), *decibels, mark)
@@ -189,7 +189,7 @@ def db_text(db: float) -> str:
 
 def quantizers_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """Each quantizer at each number of bits: right answers, distance to the float network, flash, cycles."""
-    grid = table("weights by", "formula", ">bits", ">right", ">outputs", ">constants", ">cycles")
+    grid = table("weights by", "formula", ">bits", ">correct", ">outputs", ">constants", ">cycles")
     for row in rows:
         right = "" if row["right"] is None else f"{100 * row['right']:.1f} %"
         sizes = (bytes_text(row["flash_bytes"]), f"{row['cycles']:,}")
@@ -198,7 +198,7 @@ def quantizers_table(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def boards_table(boards: Iterable[Board]) -> Table:
-    grid = table("board", "core", ">clock", ">flash", ">RAM", "tried")
+    grid = table("board", "core", ">clock", ">flash", ">RAM", "tested")
     for b in boards:
         sizes = (size_text(b.flash.bytes), size_text(b.ram.bytes))
         grid.add_row(b.name, core_text(b), hz_text(b.clock_hz), *sizes, verified_text(b))
@@ -231,7 +231,7 @@ def board_details(board: Board) -> Table:
 
 def _board_facts(board: Board) -> Iterable[tuple[str, str]]:
     yield "board", board.name
-    yield "what it is", board.title
+    yield "description", board.title
     yield "core", core_text(board)
     yield "clock", hz_text(board.clock_hz)
     yield "memory factor", factor_text(board)
@@ -243,7 +243,7 @@ def _board_facts(board: Board) -> Iterable[tuple[str, str]]:
         yield "USB", f"{board.usb.vid:04x}:{board.usb.pid:04x}"
     if board.flashing is not None:
         yield "flashed by", ", ".join(board.flashing.methods)
-    yield "tried", verified_text(board)
+    yield "tested", verified_text(board)
     yield "compiler", " ".join(board.compiler_flags)
     if board.qemu is not None:
         yield "emulator", f"qemu-system-arm -machine {board.qemu.machine}"

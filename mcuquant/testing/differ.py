@@ -46,7 +46,7 @@ class Oracle:
     graph: Graph
     tensors: tuple[int, ...]
     pairs: int
-    """Steps that are a convolution and its pooling in one."""
+    """Steps that are a convolution joined with its pooling."""
 
     @classmethod
     def of(cls, project: Project) -> Oracle:

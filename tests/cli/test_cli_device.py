@@ -217,6 +217,6 @@ def test_validate_asks_where_the_order_cannot_be_told() -> None:
     with pytest.raises(CalibrationError) as error:
         validate.ordered(image_port(3, 3, 3), Path("t.npz"), np.zeros((7, 3, 3, 3), np.float32))
     assert str(error.value) == (
-        "array 'x' of t.npz has shape (7, 3, 3, 3), from which the order of its axes cannot be told; "
+        "array 'x' of t.npz has shape (7, 3, 3, 3), which does not determine the order of its axes; "
         "give it as int8, (N, height, width, channels), as in model.tflite"
     )

@@ -71,9 +71,9 @@ def test_without_them_it_is_balanced_and_unlimited(model: Path) -> None:
     ("option", "value", "message"),
     [
         ("--optimize", "best", "'best' is not one of 'speed', 'balanced', 'size'."),
-        ("--max-ram", "1.5K", "'1.5K' is no size: expected bytes, as 20000, 20K (of 1,024 bytes) or 2M"),
-        ("--max-flash", "0", "'0' is no size: expected bytes, as 20000, 20K (of 1,024 bytes) or 2M"),
-        ("--max-flash", "-1", "'-1' is no size: expected bytes, as 20000, 20K (of 1,024 bytes) or 2M"),
+        ("--max-ram", "1.5K", "'1.5K' is not a size; expected bytes, as 20000, 20K (of 1,024 bytes) or 2M"),
+        ("--max-flash", "0", "'0' is not a size; expected bytes, as 20000, 20K (of 1,024 bytes) or 2M"),
+        ("--max-flash", "-1", "'-1' is not a size; expected bytes, as 20000, 20K (of 1,024 bytes) or 2M"),
     ],
 )
 def test_what_is_no_objective_and_no_size(model: Path, option: str, value: str, message: str) -> None:

@@ -51,7 +51,7 @@ small: integer, 9 parameters, 96 MACs; for qemu-mps2-an386
 0   Conv2D      *   conv2d_s8      4,140          33    530         0
 1   MaxPool2D   *   max_pool_s8      275           0    400         0
 
-Chosen for balanced; estimated (Cortex-M4, no wait states): 4,415 cycles, 963 B of flash.
+Selected for balanced; estimated (Cortex-M4, no wait states): 4,415 cycles, 963 B of flash.
 arena: ARENA B (planned)
 flash: FLASH B (constants, without code)
 The arena is fullest at 0, Conv2D, with:

@@ -175,7 +175,7 @@ def test_a_command_that_is_not_there_or_fails_gives_nothing() -> None:
 def test_the_command_exits_with_0_and_names_the_next_one(machine: dict[tuple[str, ...], str]) -> None:
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 0
-    assert result.stdout.endswith("Everything needed is there.\n\nNext: mcuquant demo\n")
+    assert result.stdout.endswith("All required items are installed.\n\nNext: mcuquant demo\n")
 
 
 def test_the_command_exits_with_1_and_says_what_to_type(machine: dict[tuple[str, ...], str]) -> None:
@@ -184,7 +184,7 @@ def test_the_command_exits_with_1_and_says_what_to_type(machine: dict[tuple[str,
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
     assert result.stdout.endswith(
-        "Missing and needed: make, qemu-system-arm.\n\n"
+        "Missing: make, qemu-system-arm.\n\n"
         "Next: sudo apt-get install make\n      sudo apt-get install qemu-system-arm\n"
     )
     assert max(map(len, result.stdout.splitlines())) <= 100

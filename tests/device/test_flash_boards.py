@@ -97,11 +97,11 @@ def test_boards_connected(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[2].split() == ["/dev/ttyACM1", "2e8a:374b", "AB", "STM32", "STLink", "none"]
     monkeypatch.setattr("mcuquant.device.plugged.list_ports.comports", list)
     assert mcuquant("boards", "--connected").stdout == (
-        "No USB serial port is plugged in. Boards that are only emulated need none.\n\nNext: mcuquant boards\n"
+        "No USB serial port is connected. Emulated boards need none.\n\nNext: mcuquant boards\n"
     )
     result = mcuquant("boards", "pico", "--connected")
     assert result.exit_code == 2
-    assert result.stderr.endswith("Error: --connected lists all that is plugged in: leave the name out\n")
+    assert result.stderr.endswith("Error: --connected lists all connected boards: leave the name out\n")
 
 
 @pytest.mark.emulator
@@ -110,7 +110,7 @@ def test_an_emulated_board_is_booted_afresh(tmp_path: Path) -> None:
     result = mcuquant("flash", tmp_path / "net")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[0] == (
-        "qemu-mps2-an386 is emulated: booted afresh, it runs the project's build "
+        "qemu-mps2-an386 is emulated: it was rebooted and runs the project's build "
         f"(digest {project.firmware.digest[:12]})."
     )
     result = mcuquant("flash", tmp_path / "net", "--board", "pico")

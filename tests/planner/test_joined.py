@@ -170,5 +170,5 @@ def test_a_compiled_project(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(
         "All 3 steps on qemu-mps2-an386 equal the interpreter's, over 3 samples.\n"
-        "2 of them are a convolution and its pooling in one: what is between is not whole on the board.\n"
+        "2 of them are a convolution joined with its pooling: the board never holds the whole tensor between the two.\n"
     )

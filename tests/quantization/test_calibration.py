@@ -202,7 +202,7 @@ def test_a_cube_does_not_tell_its_layout() -> None:
     with pytest.raises(CalibrationError) as error:
         quantize(graph, x)
     assert str(error.value) == (
-        "calibration data 'input_0' has shape (5, 3, 3, 3), from which the order of its axes cannot be told; "
+        "calibration data 'input_0' has shape (5, 3, 3, 3), which does not determine the order of its axes; "
         "say channels_first=True for (N,C,H,W) or channels_first=False for (N,H,W,C)"
     )
     assert str(quantize(graph, x, channels_first=True)) == str(

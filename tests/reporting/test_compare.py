@@ -40,7 +40,7 @@ def test_nothing_worse(tmp_path: Path) -> None:
     result = gate(tmp_path, measurement(cycles=1020, flash_bytes=9_000))
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == "Nothing is more than 2% worse on nucleo-l4r5zi."
+    assert lines[0] == "No value is more than 2% worse on nucleo-l4r5zi."
     assert [line.split() for line in lines[3:]] == [
         ["flash_bytes", "10,000", "9,000", "-10.00", "%"],
         ["ram_bytes", "5,000", "5,000", "+0.00", "%"],
@@ -109,7 +109,8 @@ def test_unlike_measurements_are_refused(key: str, value: str, tmp_path: Path) -
     result = gate(tmp_path, measurement(**{key: value}))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        f"Error: the measurements differ in their {key}: {measurement()[key]!r} and {value!r}; nothing to compare\n"
+        f"Error: the measurements differ in {key}: {measurement()[key]!r} and {value!r}; "
+        "only measurements of the same one can be compared\n"
     )
 
 

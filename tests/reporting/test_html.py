@@ -191,7 +191,7 @@ def test_the_command_writes_the_page(project: Project, tmp_path: Path) -> None:
     result = run(project.directory, "-o", tmp_path / "net.html")
     assert result.exit_code == 0, result.output
     data = (tmp_path / "net.html").read_bytes()
-    wrote = f"Wrote {tmp_path / 'net.html'}: {len(data):,} B, for any browser.\n"
+    wrote = f"Wrote {tmp_path / 'net.html'} ({len(data):,} B). Open it in a browser.\n"
     assert result.stdout == f"{wrote}\nNext: mcuquant inspect {project.directory}\n"
     assert data.startswith(b"<!DOCTYPE html>")
     missing = run(tmp_path)

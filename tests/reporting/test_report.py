@@ -40,7 +40,7 @@ TEXT = """\
 
 One inference on qemu-mps2-an386 (cortex-m4):
   672 MACs, 5,040 instructions (7.50 per MAC), 201.6 µs
-  flash 12,345 B; RAM 6,789 B, of it arena 1,024 B; stack used 348 B
+  flash 12,345 B; RAM 6,789 B, including 1,024 B of arena; stack used 348 B
 Counted: instructions (QEMU -icount).
 Time: modelled: one instruction a clock at 25 MHz; not a board's time."""
 
@@ -94,11 +94,11 @@ def test_a_network_without_macs_and_counts_is_no_division_by_zero() -> None:
 def test_memory_is_shown_against_the_boards_limits() -> None:
     lines = printed(tables.memory_table(load_board("qemu-mps3-an547"), 262_144, 4_096, 1_024))
     assert lines == [
-        "memory               used       limit    share",
-        "──────────────────────────────────────────────",
-        "flash           262,144 B   524,288 B   50.0 %",
-        "RAM               4,096 B   524,288 B    0.8 %",
-        "  of it arena     1,024 B",
+        "memory         used       limit    share",
+        "────────────────────────────────────────",
+        "flash     262,144 B   524,288 B   50.0 %",
+        "RAM         4,096 B   524,288 B    0.8 %",
+        "  arena     1,024 B",
     ]
 
 
@@ -120,7 +120,7 @@ def test_the_layer_that_matters_most_is_marked() -> None:
     lines = printed(tables.snr_table([row(0, 20.0, 30.0), row(1, 40.0, 21.5), row(-1, math.inf, math.inf)]))
     assert [" ".join(line.split()[4:]) for line in lines[2:]] == [
         "20.0 dB 25.0 dB 30.0 dB",
-        "40.0 dB 25.0 dB 21.5 dB <- matters most",
+        "40.0 dB 25.0 dB 21.5 dB <- largest effect",
         "25.0 dB exact",
     ]
 

@@ -193,7 +193,7 @@ def weights(details: Details) -> Section:
 
 
 def sensitivity(rows: Sequence[Sensitivity], advice: tuple[str, str]) -> Section:
-    """What each layer's rounding alone does to the outputs: the lowest bar is the layer that matters most."""
+    """What each layer's rounding alone does to the outputs: the lowest bar is the layer with the largest effect."""
     if not rows:
         return Section("sensitivity", "Sensitivity", advice=advice)
     chart = [
@@ -209,14 +209,14 @@ def sensitivity(rows: Sequence[Sensitivity], advice: tuple[str, str]) -> Section
     ]
     known = [row for row in rows if row.effect_db is not None]
     worst = min(known, key=lambda row: row.effect_db or 0.0, default=None)
-    summary = f"{_name(worst)} matters most: {_db(worst.effect_db)}." if worst else "No layer loses anything."
+    summary = f"{_name(worst)} has the largest effect: {_db(worst.effect_db)}." if worst else "No layer has an error."
     table = tuple((_name(row), row.op, *map(_db, (row.own_db, row.cumulative_db, row.effect_db))) for row in rows)
     return Section(
         "sensitivity",
         "Sensitivity to quantization",
         text=(
             "Signal to noise of the network's outputs when one layer alone is rounded and all others are float: the "
-            "lowest value is the layer that matters most; 6 dB are one bit.",
+            "lowest value is the layer with the largest effect; 6 dB are one bit.",
         ),
         pictures=(bars("Sensitivity by layer", summary, chart, kinds_legend([row.op for row in rows])),),
         table=Table("Signal to noise", ("layer", "operation", ">alone", ">so far", ">on outputs"), table),
