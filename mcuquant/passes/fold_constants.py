@@ -1,11 +1,11 @@
-"""Operations on constants alone become their result, as long as that is little work."""
+"""Operations on constants alone become their result, as long as that is little work; an output becomes a copy of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ..arithmetic.interpreter import evaluate
-from ..ir import Graph, Op, Role, Tensor
+from ..ir import DType, Graph, Op, Role, Tensor, ops
 from ..ir.metrics import effort
 
 MOST_EFFORT = 1 << 26
@@ -15,18 +15,33 @@ and keeps its operations beyond this one."""
 
 def fold_constants(graph: Graph) -> Graph:
     """The interpreter computes them, so a quantised result has the device's bytes. An output stays an operation's."""
+    next_id = max(graph.tensors) + 1
     tensors = dict(graph.tensors)
     operations: list[Op] = []
     left = MOST_EFFORT
     for op in graph.ops:
         inputs = [tensors[i] for i in op.inputs]
-        constant = op.output not in graph.outputs and all(t.is_constant for t in inputs)
-        if constant and effort(graph, op) <= left:
-            left -= effort(graph, op)
-            tensors[op.output] = _result(graph, op, inputs)
-        else:
+        is_output = op.output in graph.outputs
+        folds = all(t.is_constant for t in inputs) and effort(graph, op) <= left
+        if not folds or (is_output and not _can_be_copied(op, graph.out(op))):
             operations.append(op)
-    return graph if len(operations) == len(graph.ops) else graph.with_(ops=tuple(operations), tensors=tensors)
+            continue
+        left -= effort(graph, op)
+        result = _result(graph, op, inputs)
+        tensors[next_id if is_output else op.output] = replace(result, id=next_id, name="") if is_output else result
+        if is_output:
+            operations.append(_copy(next_id, result))
+            next_id += 1
+    return graph if operations == list(graph.ops) else graph.with_(ops=tuple(operations), tensors=tensors)
+
+
+def _can_be_copied(op: Op, y: Tensor) -> bool:
+    return not isinstance(op, ops.Slice) and y.dtype in (DType.INT8, DType.INT16, DType.FLOAT32)
+
+
+def _copy(source: int, y: Tensor) -> Op:
+    rank = len(y.shape)
+    return ops.Slice(inputs=(source,), outputs=(y.id,), begin=(0,) * rank, step=(1,) * rank)
 
 
 def _result(graph: Graph, op: Op, inputs: list[Tensor]) -> Tensor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..boards.core import Core
-from ..errors import BudgetError
+from ..errors import BudgetError, GraphError
 from ..ir import Graph
 from ..ir.names import clip
+from ..ir.ops import Reshape
 from .arena import ARENA_ALIGNMENT, Plan, Step, live_at, storage
 from .goal import Goal, Limits
 from .objective import Objective
@@ -39,6 +40,9 @@ def plan(graph: Graph, core: Core, goal: Goal | None = None, only: Filter = ever
 
     UnsupportedOpError names what no kernel takes. BudgetError says by how much nothing is within the goal's limits.
     """
+    for op in graph.ops:
+        if isinstance(op, Reshape) and graph[op.inputs[0]].is_constant:
+            raise GraphError(f"{graph.name}: tensor {op.output} is a view of a constant; run the passes first")
     goal = goal or Goal()
     best = best_plan(graph, core, goal, only)
     if _excess(best, goal.limits):

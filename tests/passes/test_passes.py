@@ -117,10 +117,12 @@ def test_operations_on_constants_are_computed(seed: int, dtype: DType) -> None:
     assert_same_results(graph, folded, net.rng)
 
 
-def test_a_constant_output_stays_an_operations() -> None:
+def test_a_constant_output_becomes_a_copy() -> None:
     net = Net(np.random.default_rng(3), FLOAT32)
     net.input((1, 2))
-    graph = net.graph(same(net, net.constant(np.ones((1, 2)), FLOAT32), ops.Tanh))
+    graph = fold_constants(net.graph(same(net, net.constant(np.ones((1, 2)), FLOAT32), ops.Tanh)))
+    assert kinds(graph) == ["Slice"]
+    assert graph[graph.ops[0].inputs[0]].value == pytest.approx(np.full((1, 2), np.tanh(1)), rel=1e-6)
     assert fold_constants(graph) is graph
 
 

@@ -51,7 +51,8 @@ class Rows:
 
     def op(self, code: str, inputs: Sequence[int], *shapes: Shape, **options: Any) -> Any:
         """Append an operator; its output, or outputs, of these shapes."""
-        outputs = tuple(self.tensor(shape, options.pop("type", "")) for shape in shapes)
+        type = options.pop("type", "")
+        outputs = tuple(self.tensor(shape, type) for shape in shapes)
         known = {name: options.pop(name, DEFAULTS.get(name, 0)) for name in OPTIONS.get(code, ("", ()))[1]}
         assert not options, options
         self.operators.append(OperatorRow(code, tuple(inputs), outputs, known))

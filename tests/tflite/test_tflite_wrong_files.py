@@ -137,15 +137,17 @@ WRONG: dict[str, tuple[Callable[[], ModelFile], str]] = {
         lambda: small(inputs=(0, 1)),
         "the .tflite: input 1 is tensor 1 ('x1'), which has a constant value",
     ),
-    "output is an input": (
-        lambda: small(outputs=(0,)),
-        "the .tflite: output 0 is tensor 0 ('x0'), which no operator computes",
+    "output that nothing computes": (
+        lambda: small(
+            outputs=(3, 2), tensors=with_tensor(2, data=None).tensors, operators=with_operator(inputs=(0, 1)).operators
+        ),
+        "the .tflite: output 1 is tensor 2 ('x2'), which no operator computes",
+    ),
+    "output of many scales": (
+        lambda: small(outputs=(3, 1)),
+        "the .tflite: tensor 1 ('x1'): output 1 has 2 scales, expected 1",
     ),
     "output out of the table": (lambda: small(outputs=(4,)), "the .tflite: output 0 is tensor 4, the file has 4"),
-    "against a rule of graphs": (
-        lambda: small(outputs=(3, 3)),
-        "the .tflite is not a valid network: graph 'net': output 3 is listed 2 times",
-    ),
 }
 
 
@@ -164,15 +166,17 @@ def test_everything_unsupported_is_listed_at_once() -> None:
     y = rows.op("ADD", [y, x], (1, 4), fused_activation_function=4)
     y = rows.op("LOGISTIC", [y], (1, 4), type="UINT8")
     y = rows.op("CUMSUM", [y], (1, 4))
+    rows.op("TANH", [y], (1, 4), type="STRING")
     assert message(rows.file(y), UnsupportedOpError).splitlines() == [
-        "the .tflite needs what mcuquant does not translate (4 of 4 operators):",
+        "the .tflite needs what mcuquant does not translate (4 of 5 operators):",
         "  operator 0 FLOOR_DIV that writes 'x1': use DIV, then FLOOR",
         "  operator 1 ADD that writes 'x2': fused activation number 4; use RELU, RELU6, RELU_N1_TO_1 or an operator of "
         "its own after it",
-        "  operator 2 LOGISTIC that writes 'x3': tensor 3 ('x3') is UINT8; convert the model with int8 inputs, outputs "
-        "and quantization",
         "  operator 3 CUMSUM that writes 'x4': replace it, or end the model before it and compute the rest where the "
         "result is read",
+        "  operator 4 TANH that writes 'x5': tensor 5 ('x5') is STRING; use INT8, INT16 or FLOAT32",
+        "  operator 2 (LOGISTIC) and operator 3 (CUMSUM) of uint8 round otherwise than of int8; convert the model with "
+        "int8 quantization",
     ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ...arithmetic.parameters.conversions import DequantizeParams, QuantizeParams, dequantized, quantized
 from ...ir import Array, DType, Graph, Op, Shape, Tensor, ops
 from ...ir.elementwise_table import ELEMENTWISE, Rule
+from .float_moves import move_in_integers, used
 
 _INT8 = np.arange(-128, 128)
 
@@ -29,6 +30,7 @@ class _Part:
 
 def join_float_parts(graph: Graph) -> Graph:
     """A part of one operator becomes that operation of int8 where it means the same, any other a Lookup."""
+    graph = move_in_integers(graph)
     parts = {t.id: _Part(t.data.ravel()) for t in graph.tensors.values() if t.data is not None and _is_number(t)}
     operations: list[Op] = []
     for op in graph.ops:
@@ -36,7 +38,7 @@ def join_float_parts(graph: Graph) -> Graph:
         if part is not None:
             parts[op.output] = part
         operations.append(_joined(graph, op, parts.get(op.inputs[0])) or op)
-    return graph if operations == list(graph.ops) else graph.with_(ops=_used(graph, operations))
+    return graph if operations == list(graph.ops) else graph.with_(ops=used(graph.outputs, operations))
 
 
 def _is_number(t: Tensor) -> bool:
@@ -69,21 +71,13 @@ def _shape(graph: Graph, tensor: int) -> Shape:
 
 def _joined(graph: Graph, op: Op, part: _Part | None) -> Op | None:
     y = graph.out(op)
-    if not isinstance(op, ops.Quantize) or y.dtype is not DType.INT8 or part is None or not part.operators:
+    if not isinstance(op, ops.Quantize) or y.dtype is not DType.INT8 or part is None or part.source is None:
         return None
-    inputs = (part.source,) if part.source is not None else ()
-    only = part.operators[0]
-    if len(part.operators) == 1 and len(only.inputs) == 1 and ELEMENTWISE[type(only)].int8 is Rule.CONVERTED:
+    inputs = (part.source,)
+    if not part.operators and graph[part.source].q == y.q:
+        return ops.Quantize(inputs=inputs, outputs=op.outputs)
+    only = part.operators[0] if len(part.operators) == 1 else None
+    if only is not None and len(only.inputs) == 1 and ELEMENTWISE[type(only)].int8 is Rule.CONVERTED:
         return type(only)(inputs=inputs, outputs=op.outputs, **only.attributes())
     table = quantized(part.values, QuantizeParams(y.scale, y.zero_point, *y.dtype.range()))
     return ops.Lookup(inputs=inputs, outputs=op.outputs, table=tuple(int(v) for v in table))
-
-
-def _used(graph: Graph, candidates: list[Op]) -> tuple[Op, ...]:
-    """The operations that an output depends on."""
-    tensors, operations = set(graph.outputs), list[Op]()
-    for op in reversed(candidates):
-        if tensors.intersection(op.outputs):
-            tensors.update(op.inputs)
-            operations.append(op)
-    return tuple(reversed(operations))

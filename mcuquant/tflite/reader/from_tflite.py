@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ...errors import GraphError, ModelError
-from ...ir import Graph, Level
+from ...errors import GraphError, ModelError, UnsupportedOpError
+from ...ir import DType, Graph, Level, Op, ops
 from ...ir.metrics import effort
 from ...ir.verify import verify
 from ..schema import MAX_FILE_BYTES, ModelFile, printable, read
@@ -18,6 +18,7 @@ from . import compute_handlers, movement_handlers, rearrange_handlers
 from .float_parts import join_float_parts
 from .operator_node import MAX_ENDS, Node, Translation
 from .result_tables import CODE, join_tables, lookup
+from .shape_folding import fold_shapes
 from .unsupported import refuse_unsupported
 
 MAX_EFFORT = 1 << 33
@@ -46,7 +47,7 @@ def load(source: str | Path | bytes) -> Graph:
 
 def _graph(data: bytes, name: str, title: str | None) -> Graph:
     """`name` is what messages call the file, `title` the graph's name if it is not to be the file's own."""
-    file = join_tables(read(data, name))
+    file = join_tables(fold_shapes(read(data, name)))
     refuse_unsupported(file, name, HANDLERS)
     return _verified(_translate(file, name, title or file.name or "model"), name)
 
@@ -77,9 +78,20 @@ def _translate(file: ModelFile, name: str, title: str) -> Graph:
     return graph
 
 
+def _is_float(graph: Graph, op: Op) -> bool:
+    floats = DType.FLOAT32 in (graph[op.inputs[0]].dtype, graph.out(op).dtype)
+    return floats and not isinstance(op, ops.Quantize | ops.Dequantize | ops.Reshape)
+
+
 def _verified(graph: Graph, name: str) -> Graph:
     """The rules of `verify` that handlers do not check themselves: a file breaking one is no fault of ours."""
     quantised = any(t.q is not None for t in graph.tensors.values() if not t.is_constant)
+    if quantised and (op := next((op for op in graph.ops if _is_float(graph, op)), None)):
+        output = f" that gives {graph.out(op).name!r}" if graph.out(op).name else ""
+        raise UnsupportedOpError(
+            f"{name}: {op.kind}{output} computes in float32 in a network of integers; convert the model with full "
+            "integer quantization, or to float32 as a whole"
+        )
     try:
         return verify(graph, Level.QUANTISED if quantised else Level.FLOAT)
     except GraphError as error:

@@ -10,9 +10,10 @@ import numpy as np
 
 from ...errors import ModelError, UnsupportedOpError
 from ...ir import Activation, Array, DType, Graph, Op, Padding, Pair, QParams, Role, Shape, Tensor
+from ...ir.ops import Reshape
 from ..schema import ModelFile, OperatorRow, TensorRow, window_geometry
 from ..schema.rows import ABSENT, PADDING_SAME, PADDING_VALID, Option
-from . import tensor_reader
+from . import tensor_reader, unsigned
 
 ACTIVATIONS = {0: Activation.NONE, 1: Activation.RELU, 2: Activation.RELU_N1_TO_1, 3: Activation.RELU6}
 """Fused activations by their numbers in the schema."""
@@ -34,6 +35,7 @@ class Translation:
         self.name = name
         self.tensors: dict[int, Tensor] = {}
         self.ops: list[Op] = []
+        self.notes = list(unsigned.notes(file))
         self._constant_elements = 0
         self._activation_elements = 0
         self._next_id = len(file.tensors)
@@ -47,14 +49,29 @@ class Translation:
             self.tensors[index] = tensor_reader.tensor(index, row, Role.INPUT, self.where(index))
 
     def finish(self, name: str) -> Graph:
+        outputs: list[int] = []
         for place, index in enumerate(self.file.outputs):
-            row = self.row(index, f"output {place}")
-            if index not in self.tensors or self.tensors[index].role is not Role.ACTIVATION:
-                raise ModelError(
-                    f"{self.name}: output {place} is tensor {index} ({row.name!r}), which no operator computes"
-                )
-        graph = Graph(name, self.tensors, tuple(self.ops), self.file.inputs, self.file.outputs)
+            outputs.append(self._output(place, index, taken=index in outputs))
+        graph = Graph(name, self.tensors, tuple(self.ops), self.file.inputs, tuple(outputs), tuple(self.notes))
         return graph.with_()
+
+    def _output(self, place: int, index: int, taken: bool) -> int:
+        """The output's id: a copy of an input, of a constant, and of what is an output already."""
+        row = self.row(index, f"output {place}")
+        if row.data is not None and index not in self.tensors:
+            self.constant(index, row)
+        if index not in self.tensors:
+            raise ModelError(
+                f"{self.name}: output {place} is tensor {index} ({row.name!r}), which no operator computes"
+            )
+        t = self.tensors[index]
+        if t.role is Role.ACTIVATION and not taken:
+            return index
+        if t.q is not None and t.q.per_channel:
+            raise ModelError(f"{self.where(index)}: output {place} has {len(t.q.scale)} scales, expected 1")
+        copy = self.activation(self.add(replace(t, role=Role.ACTIVATION, data=None, bits=0)))
+        self.ops.append(Reshape(inputs=(index,), outputs=(copy.id,)))
+        return copy.id
 
     def row(self, index: int, what: str) -> TensorRow:
         if not 0 <= index < len(self.file.tensors):

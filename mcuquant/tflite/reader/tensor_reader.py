@@ -18,6 +18,8 @@ MAX_CONSTANT_ELEMENTS = 1 << 23
 """In one file; about as much as the largest flash of a microcontroller holds."""
 MAX_ACTIVATIONS_ELEMENTS = 1 << 24
 """Of all activations of one file."""
+_NO_SCALE = 2.0**-100
+"""Instead of a scale of 0: so small that the sums of its channel count nothing, as they do with 0."""
 CHANNEL_COST = 128
 """An output channel (multiplier, shift, bias) takes as much time and memory on its way as so many weights."""
 
@@ -26,14 +28,17 @@ _DTYPES = {
     "FLOAT16": DType.FLOAT32,
     "INT4": DType.INT8,
     "INT8": DType.INT8,
+    "UINT8": DType.INT8,
     "INT16": DType.INT16,
     "INT32": DType.INT32,
     "INT64": DType.INT64,
 }
-_STORED: dict[str, np.dtype[Any]] = {"FLOAT16": np.dtype("<f2"), "INT4": np.dtype(np.uint8)}
+_STORED: dict[str, np.dtype[Any]] = {"FLOAT16": np.dtype("<f2"), **dict.fromkeys(("INT4", "UINT8"), np.dtype(np.uint8))}
+_OFFSETS = {"UINT8": 128}
+"""What a stored value and a zero point are more than in the graph."""
 TYPES = frozenset(_DTYPES)
 """Element types that have a place in a graph."""
-CONSTANT_TYPES = frozenset(_STORED)
+CONSTANT_TYPES = frozenset(("FLOAT16", "INT4"))
 """Those of them that only constants have: FLOAT16 becomes float32, INT4 an int8 of 4 bits."""
 
 
@@ -41,7 +46,7 @@ def tensor(index: int, row: TensorRow, role: Role, where: str) -> Tensor:
     """Tensor `index` without its data. `where` opens every message. Raises ModelError."""
     dtype = _DTYPES[row.type]
     shape = _shape(row, role, where)
-    q = _qparams(row.quantization, dtype, shape, where) if dtype.is_integer and row.quantization else None
+    q = _qparams(row.quantization, row, shape, where) if dtype.is_integer and row.quantization else None
     if q is None and dtype in (DType.INT8, DType.INT16):
         raise ModelError(f"{where}: {row.type} without a scale; convert the model with full integer quantization")
     return Tensor(index, shape, dtype, role, 4 if row.type == "INT4" else 0, q, name=row.name)
@@ -54,7 +59,7 @@ def constant(index: int, row: TensorRow, where: str) -> Tensor:
 
 
 def values(row: TensorRow, shape: tuple[int, ...], where: str) -> Array:
-    """The constant's elements: float16 as float32, 4-bit integers one an int8."""
+    """The constant's elements: float16 as float32, 4-bit integers one an int8, uint8 less 128."""
     if row.data is None:
         raise ModelError(f"{where}: no value, expected a constant")
     dtype = _DTYPES[row.type]
@@ -66,6 +71,8 @@ def values(row: TensorRow, shape: tuple[int, ...], where: str) -> Array:
     data = np.frombuffer(row.data, stored)
     with np.errstate(invalid="ignore"):
         array = _unpack_int4(data, count) if row.type == "INT4" else data.astype(dtype.numpy)
+    if row.type in _OFFSETS:
+        array ^= -128
     return array.reshape(shape)
 
 
@@ -106,28 +113,47 @@ def _fixed_batch(row: TensorRow, where: str) -> tuple[int, ...]:
     return (1, *row.shape[1:]) if open_axes and row.shape else row.shape
 
 
-def _qparams(q: Quantization, dtype: DType, shape: tuple[int, ...], where: str) -> QParams:
+def _qparams(q: Quantization, row: TensorRow, shape: tuple[int, ...], where: str) -> QParams:
     bad = next((s for s in q.scale if not (math.isfinite(s) and s > 0)), None)
-    if bad is not None:
+    if bad is not None and not _is_unused(q, row, shape):
         raise ModelError(f"{where}: scale {bad}, expected a positive finite number")
     if len(q.zero_point) not in (0, len(q.scale)):
         raise ModelError(f"{where}: {len(q.zero_point)} zero points for {len(q.scale)} scales, expected as many")
-    if len(q.scale) > 1:
-        return _per_channel(q, shape, where)
-    zero_point, (low, high) = (q.zero_point or (0,))[0], dtype.range()
-    if not low <= zero_point <= high:
-        raise ModelError(f"{where}: zero point {zero_point}, expected {low} to {high} for {dtype}")
-    return QParams(q.scale, zero_point)
+    scale = tuple(s or _NO_SCALE for s in q.scale)
+    offset, (low, high) = _OFFSETS.get(row.type, 0), _DTYPES[row.type].range()
+    zero_points = [z - offset for z in q.zero_point or (0,) * len(scale)]
+    if len(scale) > 1:
+        return _per_channel(scale, zero_points, q.axis, shape, where)
+    if not low <= zero_points[0] <= high:
+        limits = f"{low + offset} to {high + offset} for {row.type.lower()}"
+        raise ModelError(f"{where}: zero point {zero_points[0] + offset}, expected {limits}")
+    return QParams(scale, zero_points[0])
 
 
-def _per_channel(q: Quantization, shape: tuple[int, ...], where: str) -> QParams:
+def _is_unused(q: Quantization, row: TensorRow, shape: tuple[int, ...]) -> bool:
+    """Whether the scales that are not positive are 0 and of channels that hold nothing but zeros."""
+    values = None if row.data is None or row.type != "INT8" or len(row.data) != math.prod(shape) else row.data
+    if values is None or any(s < 0 or not math.isfinite(s) for s in q.scale) or any(q.zero_point):
+        return False
+    array = np.frombuffer(values, np.int8).reshape(shape)
+    if len(q.scale) == 1:
+        return not array.any()
     if not (0 <= q.axis < len(shape) and shape[q.axis] == len(q.scale)):
+        return False
+    used = np.moveaxis(array, q.axis, 0).reshape(len(q.scale), -1).any(axis=1)
+    return bool((used <= (np.array(q.scale) > 0)).all())
+
+
+def _per_channel(
+    scale: tuple[float, ...], zero_points: list[int], axis: int, shape: tuple[int, ...], where: str
+) -> QParams:
+    if not (0 <= axis < len(shape) and shape[axis] == len(scale)):
         raise ModelError(
-            f"{where}: {len(q.scale)} scales along axis {q.axis} of shape {list(shape)}, expected one for each"
+            f"{where}: {len(scale)} scales along axis {axis} of shape {list(shape)}, expected one for each"
         )
-    if any(q.zero_point):
+    if any(zero_points):
         raise ModelError(f"{where}: a zero point for each channel, expected 0 where there are many scales")
-    return QParams(q.scale, 0, q.axis)
+    return QParams(scale, 0, axis)
 
 
 def _unpack_int4(packed: Array, count: int) -> Array:

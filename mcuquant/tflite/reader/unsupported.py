@@ -9,6 +9,7 @@ from ..schema import ModelFile, OperatorRow
 from ..schema.rows import ABSENT
 from .operator_node import ACTIVATIONS
 from .tensor_reader import CONSTANT_TYPES, TYPES
+from .unsigned import refusal
 
 _MOST_LISTED = 20
 
@@ -35,14 +36,15 @@ INSTEAD = {
         "variables are not translated; make the state an input and an output",
     ),
     **dict.fromkeys(("IF", "WHILE"), "control flow is not translated; unroll it"),
-    "SVDF": "use CONV_2D over a window of time",
+    "SVDF": "it keeps state between inferences; use DEPTHWISE_CONV_2D over a window of frames",
+    "CUSTOM 'ethos-u'": "compiled by Vela for an Ethos-U; give the .tflite from before Vela",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "unroll it into FULLY_CONNECTED, LOGISTIC and TANH",
     "L2_POOL_2D": "use AVERAGE_POOL_2D or MAX_POOL_2D",
 }
 ELSE = "replace it, or end the model before it and compute the rest where the result is read"
+FIRST = "replace it, or compute it before the network and make its result an input"
 
 _TYPEINSTEAD = {
-    "UINT8": "convert the model with int8 inputs, outputs and quantization",
     "FLOAT16": "convert the model with float32 or int8 activations",
     "INT4": "convert the model with int8 activations",
 }
@@ -51,13 +53,19 @@ _TYPEINSTEAD = {
 def refuse_unsupported(file: ModelFile, name: str, handlers: Container[str]) -> None:
     """Raise one UnsupportedOpError that lists every operator with an objection, if there is any."""
     objections = [
-        _line(file, i, row, what) for i, row in enumerate(file.operators) for what in _objections(file, row, handlers)
+        _line(file, i, row, what)
+        for i, row, is_first in _with_places(file, handlers)
+        for what in _objections(file, row, handlers, is_first)
     ]
-    if not objections:
+    unsigned = refusal(file)
+    if not objections and unsigned is None:
         return
+    if not objections:
+        raise UnsupportedOpError(f"{name}: {unsigned}")
     more = [f"  ... and {len(objections) - _MOST_LISTED} more"] if len(objections) > _MOST_LISTED else []
     head = f"{name} needs what mcuquant does not translate ({len(objections)} of {len(file.operators)} operators):"
-    raise UnsupportedOpError("\n".join([head, *objections[:_MOST_LISTED], *more]))
+    last = [f"  {unsigned}"] if unsigned else []
+    raise UnsupportedOpError("\n".join([head, *objections[:_MOST_LISTED], *more, *last]))
 
 
 def _line(file: ModelFile, index: int, row: OperatorRow, what: str) -> str:
@@ -66,10 +74,20 @@ def _line(file: ModelFile, index: int, row: OperatorRow, what: str) -> str:
     return f"  operator {index} {row.code}{output}: {what}"
 
 
-def _objections(file: ModelFile, row: OperatorRow, handlers: Container[str]) -> Iterator[str]:
+def _with_places(file: ModelFile, handlers: Container[str]) -> Iterator[tuple[int, OperatorRow, bool]]:
+    """Each operator, and whether nothing that is translated comes before it: it cannot be left to what follows."""
+    outside = {*file.inputs, ABSENT} | {i for i, t in enumerate(file.tensors) if t.data is not None}
+    for index, row in enumerate(file.operators):
+        is_first = outside.issuperset(row.inputs)
+        if is_first and row.code not in handlers:
+            outside.update(row.outputs)
+        yield index, row, is_first
+
+
+def _objections(file: ModelFile, row: OperatorRow, handlers: Container[str], is_first: bool) -> Iterator[str]:
     """At most one sentence: what is wrong and what would work."""
     if row.code not in handlers:
-        yield INSTEAD.get(row.code, ELSE)
+        yield INSTEAD.get(row.code, FIRST if is_first else ELSE)
     elif row.options.get("fused_activation_function", 0) not in ACTIVATIONS:
         number = row.options["fused_activation_function"]
         yield f"fused activation number {number}; use RELU, RELU6, RELU_N1_TO_1 or an operator of its own after it"

@@ -7,12 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from ...ir import DType, QParams, Tensor
+from ..schema import Quantization
 from .operator_node import Node
 from .tensor_reader import CHANNEL_COST
+from .unsigned import is_unsigned, signed_weights
 
 _MOST_BIAS_ERROR = 0.01
 """Biases are taken to be in units of input scale * weight scale, whatever the file says of them, as interpreters take
 them; a file that says something else by more than rounding is wrong."""
+_LEAST_SCALE = 1e-20
+"""Of a bias whose weights have a scale that is not 0."""
 _BIAS_TYPES = {DType.INT8: (DType.INT32,), DType.INT16: (DType.INT64, DType.INT32)}
 _TYPE_INT32 = 2
 
@@ -20,6 +24,8 @@ _TYPE_INT32 = 2
 def weights(node: Node, k: int, x: Tensor, channel_axis: int) -> Tensor:
     """Operand k as weights for `x`: float32 for a float input (stored as int8 they are expanded), else int8."""
     w = node.constant(k, "weights")
+    if is_unsigned(node.translation.file, w.id) and w.q is not None and w.q.axis is None:
+        w = node.translation.add(signed_weights(w, channel_axis, node.row.code == "FULLY_CONNECTED"))
     if x.dtype is DType.FLOAT32:
         return w if w.dtype is DType.FLOAT32 else node.translation.expanded(w)
     if x.dtype not in _BIAS_TYPES or w.dtype is not DType.INT8 or w.q is None:
@@ -38,6 +44,7 @@ def bias(node: Node, k: int, x: Tensor, w: Tensor, channels: int) -> tuple[int, 
     node.translation.spend(channels * CHANNEL_COST, w.id)
     if not node.has(k):
         return _implied_bias(node, x, w, channels)
+    stated = _stated_quantization(node, k)
     b = node.constant(k, "bias")
     if b.elements != channels or len(b.shape) > 4:
         raise node.error(f"has a bias of shape {list(b.shape)} for {channels} output channels")
@@ -46,9 +53,23 @@ def bias(node: Node, k: int, x: Tensor, w: Tensor, channels: int) -> tuple[int, 
     if b.dtype not in _BIAS_TYPES.get(x.dtype, ()):
         raise node.unsupported(f"has a {b.dtype} bias for {x.dtype} input")
     q = _bias_qparams(node, x, w)
-    if b.q is not None:
-        _check_scales(node, b.q, q)
+    if stated is not None and b.value.any():
+        _check_scales(node, stated, q)
     return (_reshaped(node, b, q).id,)
+
+
+def _stated_quantization(node: Node, k: int) -> Quantization | None:
+    """What the file says of a bias of integers, where it could matter: kernels do not read it.
+
+    A bias that several layers share can only say it for one of them.
+    """
+    index, file = node.row.inputs[k], node.translation.file
+    row = node.translation.row(index, f"input {k} of operator {node.index} ({node.row.code})")
+    if row.data is None or row.type not in ("INT32", "INT64"):
+        return None
+    node.translation.constant(index, replace(row, quantization=None))
+    readers = sum(index in operator.inputs for operator in file.operators)
+    return row.quantization if readers == 1 else None
 
 
 def _implied_bias(node: Node, x: Tensor, w: Tensor, channels: int) -> tuple[int, ...]:
@@ -66,15 +87,17 @@ def _bias_qparams(node: Node, x: Tensor, w: Tensor) -> QParams:
         raise node.error(
             f"has scales whose product is no float32: input {x.scale}, weights {min(w.qparams.scale)} or above"
         )
-    return QParams.of(scales, axis=None if w.qparams.axis is None else 0)
+    by_channel = w.qparams.axis is not None and not (w.qparams.zero_points and scales.size == 1)
+    return QParams.of(scales, axis=0 if by_channel else None)
 
 
-def _check_scales(node: Node, actual: QParams, expected: QParams) -> None:
+def _check_scales(node: Node, actual: Quantization, expected: QParams) -> None:
     ours, theirs = np.asarray(expected.scale), np.asarray(actual.scale)
-    if theirs.size not in (1, ours.size) or actual.zero_point:
-        what = f"{theirs.size} scales and zero point {actual.zero_point}"
+    zero_point = next((z for z in actual.zero_point if z), 0)
+    if theirs.size not in (1, ours.size) or zero_point:
+        what = f"{theirs.size} scales and zero point {zero_point}"
         raise node.error(f"has a bias with {what}, expected {ours.size} and 0 as the weights")
-    errors = np.abs(theirs / ours - 1)
+    errors = np.where((theirs == 0) & (ours < _LEAST_SCALE), 0, np.abs(theirs / ours - 1))
     if errors.max() > _MOST_BIAS_ERROR:
         worst = int(errors.argmax())
         scale = theirs[worst % theirs.size]
