@@ -23,7 +23,7 @@ from .firmware_build import build
 from .firmware_build.linkmap import network_bytes
 from .firmware_build.step_calls import Steps
 from .ir import Array, Graph, Level, Tensor, serialize
-from .ir.metrics import parameters, structure_digest
+from .ir.metrics import parameters, structure_digest, weight_bytes
 from .ir.verify import verify
 from .passes import run_passes
 from .passes.shrink import shrink as shrink_graph
@@ -334,19 +334,20 @@ def _manifest(
         **({} if app.node is None else {"node": app.node.to_json(), "sensor": "own" if app.sensor else "replay"}),
         "sources_digest": sources.digest,
         "optimize": steps.goal.objective.value,
-        "max_ram_bytes": steps.goal.limits.ram_bytes,
+        "max_ram_bytes": steps.goal.limits.arena_bytes,
         "structure_digest": structure_digest(graph),
         "macs": program.macs,
         "parameters": parameters(graph),
         "arena_bytes": program.arena_bytes,
+        "weight_bytes": weight_bytes(graph),
         "constant_bytes": program.constant_bytes,
         "unpacked_bytes": program.unpacked_bytes,
         "inputs": [_port(graph[t], c.name) for t, c in zip(graph.inputs, program.inputs, strict=True)],
         "outputs": [_port(graph[t], c.name) for t, c in zip(graph.outputs, program.outputs, strict=True)],
         "estimate": {
             "cycles": steps.cycles,
-            "flash_bytes": steps.flash_bytes,
-            "most_flash_bytes": steps.goal.limits.flash_bytes,
+            "network_flash_bytes": steps.network_flash_bytes,
+            "most_network_flash_bytes": steps.goal.limits.network_flash_bytes,
         },
         "answer": answer(graph),
         "layers": [_layer(graph, steps.steps[i], call) for i, call in enumerate(program.calls)],

@@ -39,9 +39,11 @@ def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_netwo
     if not bad:
         say(f"No value is more than {tolerance} worse on {after['board']}.")
         show(_table(changes))
+        say(f"old: {old}; new: {new}")
         return
     say(f"Worse by more than {tolerance} on {after['board']}: {', '.join(change.name for change in bad)}.")
     show(_table([*bad, *worse(layer_changes(before, after), limit)]))
+    say(f"old: {old}; new: {new}")
     ctx.exit(1)
 
 

@@ -52,7 +52,7 @@ def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool, 
       valid = "valid.npz"
       test = "test.npz"
       [prune]
-      target = { cycles = "25 %", flash_bytes = 20000 }
+      target = { cycles = "25 %", constant_bytes = 20000 }
       [share]
       entries = 16
       [fine_tune]

@@ -98,8 +98,16 @@ def _goal_of(project: Project, graph: Graph) -> Goal:
     from ..codegen.budget import goal
 
     manifest = project.manifest
-    most_flash = manifest["estimate"].get("most_flash_bytes", manifest["max_flash_bytes"])
+    most_flash = manifest["estimate"].get("most_network_flash_bytes", manifest["max_flash_bytes"])
     return goal(graph, project.board, manifest["optimize"], manifest["max_ram_bytes"], most_flash)
+
+
+_SIZES = (
+    ("arena_bytes", "arena"),
+    ("constant_bytes", "constants"),
+    ("ram_bytes", "RAM of the firmware"),
+    ("flash_bytes", "flash of the firmware"),
+)
 
 
 def _show(facts: Mapping[str, Any]) -> None:
@@ -113,7 +121,7 @@ def _show(facts: Mapping[str, Any]) -> None:
     show(tables.kernel_table(facts["kernels"]))
     say("")
     say(tables.choice_text(facts))
-    for key, text in (("arena_bytes", "arena"), ("ram_bytes", "RAM"), ("flash_bytes", "flash")):
+    for key, text in _SIZES:
         if key in facts:
             say(f"{text}: {tables.bytes_text(facts[key])} ({facts[key + '_source']})")
     say(tables.peak_text(facts["arena_peak"]))

@@ -40,7 +40,7 @@ def report_(directory: Path, others: tuple[Path, ...], output: Path | None) -> N
 
     folders = [directory, *(path for path in others if path.is_dir())]
     files = [path for path in others if not path.is_dir()]
-    builds = [_measured(Project.open(folder)) for folder in folders]
+    builds = [_measured(Project.open(f), name) for f, name in zip(folders, page.distinct_names(folders), strict=True)]
     text = page.page(builds, files)
     target = output or directory / "report.html"
     data = text.encode(errors="replace")
@@ -49,7 +49,7 @@ def report_(directory: Path, others: tuple[Path, ...], output: Path | None) -> N
     next_step(f"mcuquant {'bench' if 'firmware' in builds[0].project.manifest else 'inspect'} {directory}")
 
 
-def _measured(project: Project) -> Build:
+def _measured(project: Project, name: str) -> Build:
     """What was measured before, or is now on an emulated board."""
     from ..reporting.html import page
 
@@ -57,4 +57,4 @@ def _measured(project: Project) -> Build:
     if measurement is None and project.board.is_emulated and (project.directory / "firmware.elf").is_file():
         with working(f"measuring on {project.board.name}"), project.connect() as dut:
             measurement = dut.bench().to_json()
-    return page.Build(project, measurement)
+    return page.Build(project, measurement, name)

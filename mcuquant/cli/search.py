@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 from rich.table import Table
 
 from ..reporting import tables
-from ..reporting.record import RECORDS, Record, records_text
+from ..reporting.record import RECORDS, records_text
 from .compress import FILE, needed
 from .console import INTERRUPTED, next_step, progress, say, show, write_whole
 
@@ -22,8 +21,8 @@ AXES = {
     "cycles": "cycles, estimated",
     "macs": "multiply-accumulates",
     "weight_bytes": "bytes of weights",
-    "flash_bytes": "bytes of constants in flash",
-    "ram_bytes": "bytes of arena",
+    "constant_bytes": "bytes of constants in flash",
+    "arena_bytes": "bytes of arena",
 }
 PICTURE = "front.svg"
 
@@ -42,7 +41,7 @@ def search(recipe: Path) -> None:
     In the recipe, besides what `mcuquant compress` reads:
       [search]
       trials = 40
-      costs = ["cycles", "flash_bytes", "ram_bytes"]
+      costs = ["cycles", "constant_bytes", "arena_bytes"]
       storage = "journal:build/search.journal"     # or sqlite:///FILE, postgresql://..., grpc://HOST:PORT
       [search.space]
       "prune.ratio" = { low = 0.2, high = 0.8 }
@@ -91,11 +90,6 @@ def _keep(result: Found, costs: Sequence[str], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = records_text(tried.record for tried in result.trials)
     write_whole(folder / RECORDS, lambda file: file.write(text.encode()))
-    planned = {t.number: _as_planned(t) for t in result.trials}
+    planned = {t.number: t.record for t in result.trials}
     pictures = [scatter(f"Accuracy against {AXES[cost]}", AXES[cost], cost, planned) for cost in costs]
     write_whole(folder / PICTURE, lambda file: file.write(standalone(pictures).encode()))
-
-
-def _as_planned(tried: Tried) -> Record:
-    """The record with the plan's numbers in the place of a firmware's, which a trial does not have."""
-    return replace(tried.record, flash_bytes=tried.costs["flash_bytes"], ram_bytes=tried.costs["ram_bytes"])

@@ -74,7 +74,7 @@ def within_flash(built: Callable[[Goal], Built], initial_goal: Goal) -> Built:
             return built(current)
         except _LargerError as larger:
             refusals.append(larger)
-            current = replace(initial_goal, limits=replace(initial_goal.limits, flash_bytes=larger.next_limit))
+            current = replace(initial_goal, limits=replace(initial_goal.limits, network_flash_bytes=larger.next_limit))
         except BudgetError:
             if not refusals:
                 raise
@@ -85,7 +85,7 @@ def within_flash(built: Callable[[Goal], Built], initial_goal: Goal) -> Built:
 def check_built(program: Program, plan: Plan, network_bytes: int, limit_bytes: int | None) -> None:
     """BudgetError when the network, `network_bytes` as built, is larger than its limit, if it has one."""
     if limit_bytes is not None and network_bytes > limit_bytes:
-        raise _LargerError(program, network_bytes - limit_bytes, limit_bytes, plan.flash_bytes)
+        raise _LargerError(program, network_bytes - limit_bytes, limit_bytes, plan.network_flash_bytes)
 
 
 class _LargerError(BudgetError):

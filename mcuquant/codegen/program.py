@@ -52,7 +52,7 @@ class CArray:
         return int(self.data.nbytes)
 
     @property
-    def flash_bytes(self) -> int:
+    def stored_bytes(self) -> int:
         return self.nbytes if self.coded is None else self.coded.nbytes
 
 
@@ -165,7 +165,7 @@ class Program:
     @property
     def constant_bytes(self) -> int:
         """Weights, biases, multipliers and tables in flash."""
-        return sum(a.flash_bytes for a in self.arrays)
+        return sum(a.stored_bytes for a in self.arrays)
 
     @property
     def unpacked_bytes(self) -> int:

@@ -26,10 +26,10 @@ class Cost:
     macs: int
     weight_bytes: int
     """Weights and biases in as many bits as they have."""
-    flash_bytes: int
-    """Weights and all other constants as the kernels read them; no code."""
-    ram_bytes: int
-    """The arena: activations and scratch of the plan; no stack."""
+    constant_bytes: int
+    """Weights and all other constants in flash, as the kernels read them; no code."""
+    arena_bytes: int
+    """The arena in RAM: activations and scratch of the plan; no stack."""
     cycles: int
     """Estimated by the kernels' cost model."""
 
@@ -40,8 +40,8 @@ class Cost:
 UNITS: Mapping[str, str] = {
     "macs": "{:,} MACs",
     "weight_bytes": "{:,} bytes of weights",
-    "flash_bytes": "{:,} bytes of flash",
-    "ram_bytes": "{:,} bytes of RAM",
+    "constant_bytes": "{:,} bytes of constants",
+    "arena_bytes": "{:,} bytes of arena",
     "cycles": "{:,} cycles",
 }
 
@@ -61,8 +61,8 @@ def cost_of(graph: Graph, board: Board) -> Cost:
     return Cost(
         macs=total_macs(graph),
         weight_bytes=weight_bytes(graph),
-        flash_bytes=lower(steps).constant_bytes,
-        ram_bytes=steps.arena_bytes,
+        constant_bytes=lower(steps).constant_bytes,
+        arena_bytes=steps.arena_bytes,
         cycles=steps.cycles,
     )
 

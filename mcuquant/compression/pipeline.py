@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -335,9 +335,8 @@ class _Run:
 
 
 def _facts(reached: Cost) -> Mapping[str, Any]:
-    """What a record takes over: sizes of whole firmware are known when there is one."""
-    known = {"weight_bytes": reached.weight_bytes, "macs": reached.macs, "cycles": reached.cycles}
-    return {**known, "cycles_source": ESTIMATE}
+    """The plan's numbers, as fields of Record; sizes of the whole firmware are known after its build."""
+    return {**asdict(reached), "cycles_source": ESTIMATE}
 
 
 def integer_accuracy(graph: Graph, samples: Samples, done: Callable[[int], None] = lambda _: None) -> float:

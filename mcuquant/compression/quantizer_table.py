@@ -33,7 +33,7 @@ class Weighed:
     """Part of right answers, 0 to 1; None without labels."""
     output_db: float
     """Signal to noise of the outputs, the float network's being exact."""
-    flash_bytes: int
+    constant_bytes: int
     """All constants as the kernels read them; no code."""
     cycles: int
     """Of one inference, estimated by the kernels' cost model."""
@@ -67,7 +67,7 @@ def weigh(
             right = None if classes is None else _part_right(quantized, inputs, judges[-1])
             cost = cost_of(quantized, board)
             db = output_snr(quantized, inputs, exact)
-            yield Weighed(name, quantizer.formula, n, right, db, cost.flash_bytes, cost.cycles)
+            yield Weighed(name, quantizer.formula, n, right, db, cost.constant_bytes, cost.cycles)
 
 
 def _part_right(graph: Graph, inputs: Sequence[Sequence[Array]], classes: Array) -> float:

@@ -82,7 +82,7 @@ class Settings:
 
     space: Mapping[str, Range]
     """Key of the recipe, "prune.ratio", -> its values."""
-    costs: tuple[str, ...] = ("cycles", "flash_bytes", "ram_bytes")
+    costs: tuple[str, ...] = ("cycles", "constant_bytes", "arena_bytes")
     """Of COSTS: what is to be small while accuracy is large."""
     trials: int = 30
     """All workers together, earlier runs too."""

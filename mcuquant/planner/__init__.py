@@ -61,11 +61,11 @@ def _unlimited(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan | Non
 
 
 def _excess(candidate: Plan, limits: Limits) -> int:
-    return limits.excess(candidate.arena_bytes, candidate.flash_bytes)
+    return limits.excess(candidate.arena_bytes, candidate.network_flash_bytes)
 
 
 def _check(best: Plan, limits: Limits) -> None:
-    ram, flash = limits.ram_bytes, limits.flash_bytes
+    ram, flash = limits.arena_bytes, limits.network_flash_bytes
     if not _excess(best, limits):
         return
     over = []
@@ -74,10 +74,10 @@ def _check(best: Plan, limits: Limits) -> None:
             f"an arena of {best.arena_bytes:,} bytes, {best.arena_bytes - ram:,} more than the {ram:,} allowed "
             f"({most_alive(best)})"
         )
-    if flash is not None and best.flash_bytes > flash:
+    if flash is not None and best.network_flash_bytes > flash:
         over.append(
-            f"{best.flash_bytes:,} bytes of flash, {best.flash_bytes - flash:,} more than the {flash:,} allowed "
-            f"({_heaviest(best)})"
+            f"{best.network_flash_bytes:,} bytes of flash, {best.network_flash_bytes - flash:,} more than the "
+            f"{flash:,} allowed ({_heaviest(best)})"
         )
     raise BudgetError(f"{best.graph.name}: the kernels that come nearest to the limits take {' and '.join(over)}")
 

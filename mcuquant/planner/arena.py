@@ -58,7 +58,7 @@ class Plan:
     """The steps whose buffers, or neighbours in time, reach the arena's end."""
     cycles: int
     """Modelled, of all steps."""
-    flash_bytes: int
+    network_flash_bytes: int
     """Of the network: constants, and an estimate of the code."""
     goal: Goal = field(default=Goal())
     quickest_cycles: int = 0
@@ -108,7 +108,7 @@ class Layout:
             peak_step=_peak_step(buffers),
             end_steps=_end_steps(buffers, places),
             cycles=selection.cycles,
-            flash_bytes=selection.flash_bytes,
+            network_flash_bytes=selection.network_flash_bytes,
         )
 
     def overlaps(self, variants: Sequence[tuple[int, Variant]]) -> list[Overlap]:

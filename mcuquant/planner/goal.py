@@ -11,12 +11,12 @@ from .objective import Objective
 class Limits:
     """Most bytes of arena, and of flash for the network: its constants and code. None: no limit."""
 
-    ram_bytes: int | None = None
-    flash_bytes: int | None = None
+    arena_bytes: int | None = None
+    network_flash_bytes: int | None = None
 
-    def excess(self, ram_bytes: int, flash_bytes: int) -> int:
+    def excess(self, arena_bytes: int, network_flash_bytes: int) -> int:
         """Bytes above the limits, both together."""
-        return _above(ram_bytes, self.ram_bytes) + _above(flash_bytes, self.flash_bytes)
+        return _above(arena_bytes, self.arena_bytes) + _above(network_flash_bytes, self.network_flash_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ class Selection:
 
     chosen: tuple[tuple[int, Option], ...]
     cycles: int
-    flash_bytes: int
+    network_flash_bytes: int
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Ledger:
     is_shared: bool
     chosen: dict[int, Option]
     cycles: int = 0
-    flash_bytes: int = 0
+    network_flash_bytes: int = 0
     users: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -48,14 +48,14 @@ class Ledger:
 
     def _enter(self, option: Option, sign: int) -> None:
         self.cycles += sign * option.cycles(self.is_shared)
-        self.flash_bytes += sign * option.own_bytes(self.is_shared)
+        self.network_flash_bytes += sign * option.own_bytes(self.is_shared)
         for function in option.functions(self.is_shared):
             before = self.users[function.name]
             self.users[function.name] += sign
-            self.flash_bytes += function.size(before + sign) - function.size(before)
+            self.network_flash_bytes += function.size(before + sign) - function.size(before)
 
     def selection(self) -> Selection:
-        return Selection(tuple(self.chosen.items()), self.cycles, self.flash_bytes)
+        return Selection(tuple(self.chosen.items()), self.cycles, self.network_flash_bytes)
 
 
 def descent(options: Options, is_shared: bool, most_cycles: float) -> Iterator[Selection]:
@@ -115,8 +115,8 @@ def _calls(option: Option, name: str, is_shared: bool) -> bool:
 def _rate(ledger: Ledger, move: Mapping[int, Option], most_cycles: float) -> tuple[bool, float] | None:
     """(Whether it takes too many cycles, those lost for each byte won); None where none is won."""
     before = {op: ledger.chosen[op] for op in move}
-    cycles, nbytes = ledger.cycles, ledger.flash_bytes
+    cycles, nbytes = ledger.cycles, ledger.network_flash_bytes
     ledger.exchange_all(move)
-    lost, won, is_slow = ledger.cycles - cycles, nbytes - ledger.flash_bytes, ledger.cycles > most_cycles
+    lost, won, is_slow = ledger.cycles - cycles, nbytes - ledger.network_flash_bytes, ledger.cycles > most_cycles
     ledger.exchange_all(before)
     return (is_slow, lost / won) if won > 0 else None

@@ -61,7 +61,7 @@ def _is_faster(graph: Graph, op: ConvPool, separate: Candidates, together: Candi
 
 
 def _excess(plan: Plan, goal: Goal) -> int:
-    sizes = plan.arena_bytes, plan.flash_bytes
+    sizes = plan.arena_bytes, plan.network_flash_bytes
     return goal.limits.excess(*sizes) + goal.board_limits.excess(*sizes)
 
 

@@ -85,7 +85,7 @@ def candidates(graph: Graph, core: Core, goal: Goal, only: Filter) -> Candidates
 
 def rank(plan: Plan, goal: Goal, quickest_cycles: int) -> Rank:
     """How good a plan is, the best lowest."""
-    return _Judge(goal, goal.objective, quickest_cycles).rank(plan.arena_bytes, plan.cycles, plan.flash_bytes)
+    return _Judge(goal, goal.objective, quickest_cycles).rank(plan.arena_bytes, plan.cycles, plan.network_flash_bytes)
 
 
 def _first(graph: Graph, core: Core, layout: Layout, only: Filter) -> Plan:
@@ -131,7 +131,8 @@ class _Judge:
     def is_done(self, selection: Selection) -> bool:
         """Whether less flash can only make it worse."""
         fits = not (
-            self.goal.limits.excess(0, selection.flash_bytes) + self.goal.board_limits.excess(0, selection.flash_bytes)
+            self.goal.limits.excess(0, selection.network_flash_bytes)
+            + self.goal.board_limits.excess(0, selection.network_flash_bytes)
         )
         return fits and (self.objective is Objective.SPEED or selection.cycles > self.most_cycles)
 
@@ -163,7 +164,7 @@ class _Search:
         return best[1]
 
     def _rank(self, plan: Plan) -> Rank:
-        return self.judge.rank(plan.arena_bytes, plan.cycles, plan.flash_bytes)
+        return self.judge.rank(plan.arena_bytes, plan.cycles, plan.network_flash_bytes)
 
     def _promised(self, height: int) -> tuple[Rank, Selection]:
         """The best selection under a ceiling, were its arena no larger than the largest footprint in it."""
@@ -171,7 +172,7 @@ class _Search:
         return min(((self._promise(s), s) for s in self._selections(below)), key=lambda p: p[0])
 
     def _promise(self, selection: Selection) -> Rank:
-        return self.judge.rank(self._floor(selection), selection.cycles, selection.flash_bytes)
+        return self.judge.rank(self._floor(selection), selection.cycles, selection.network_flash_bytes)
 
     def _floor(self, selection: Selection) -> int:
         return max((self.floors[option] for _, option in selection.chosen), default=0)

@@ -17,7 +17,7 @@ from ..planner import Goal, Option, Plan, Step, live_at, plan
 from ..quantization import quantize
 
 ARENA = "planned"
-FLASH = "constants, without code"
+CONSTANTS = "planned, without code"
 
 
 def describe(graph: Graph, board: Board, plan_goal: Goal | None = None) -> Mapping[str, Any]:
@@ -25,13 +25,13 @@ def describe(graph: Graph, board: Board, plan_goal: Goal | None = None) -> Mappi
 
     A float network is planned as the int8 network it will become: sizes do not depend on the values of a calibration.
     Without a goal, it is planned as `compile` does where it is not told.
-    Keys: title, float, board, parameters, macs, arena_bytes and flash_bytes (each with a `_source` that says what it
+    Keys: title, float, board, parameters, macs, arena_bytes and constant_bytes (each with a `_source` that says what it
     counts), arena_peak (step, op: where most is alive, were no two to overlap; tensors: what is, the largest first),
     layers (name, op, dtype, shape, macs, weights: elements of constants), quantization (of inputs and layers: layer,
     name, op, scale, zero_point, weight_bits, weight_scales as [least, largest], weight_channels: their scales),
-    optimize, estimate (cycles and flash_bytes of all layers: what the choice of kernels went by), kernels (layer, name,
-    op, and options, the fastest first: kernel, note, is_chosen, cycles, constant_bytes, code_bytes, scratch_bytes),
-    graph (its text).
+    optimize, estimate (cycles and network_flash_bytes of all layers, by which the kernels are selected), kernels
+    (layer, name, op, and options, the fastest first: kernel, note, is_chosen, cycles, constant_bytes, code_bytes,
+    scratch_bytes), graph (its text).
     """
     integers = as_integers(graph)
     steps = plan(integers, board.core, plan_goal or goal(integers, board))
@@ -45,12 +45,12 @@ def describe(graph: Graph, board: Board, plan_goal: Goal | None = None) -> Mappi
         "arena_bytes": steps.arena_bytes,
         "arena_bytes_source": ARENA + as_int8,
         "arena_peak": _peak(integers, steps),
-        "flash_bytes": lower(steps).constant_bytes,
-        "flash_bytes_source": FLASH + as_int8,
+        "constant_bytes": lower(steps).constant_bytes,
+        "constant_bytes_source": CONSTANTS + as_int8,
         "layers": [_layer(graph, op) for op in graph.ops],
         "quantization": [*_inputs(graph), *(_quantization(graph, i) for i in range(len(graph.ops)))],
         "optimize": steps.goal.objective.value,
-        "estimate": {"cycles": steps.cycles, "flash_bytes": steps.flash_bytes},
+        "estimate": {"cycles": steps.cycles, "network_flash_bytes": steps.network_flash_bytes},
         "kernels": [_kernels(integers, steps, step) for step in steps.steps],
         "graph": str(graph),
     }

@@ -1,7 +1,7 @@
-"""What became of one network, in a few numbers: the JSON that compression and search write and `report` reads.
+"""Accuracy and costs of one network: the JSON that compression and search write and `report` reads.
 
-A file holds `{"records": [{"label": ..., "weight_bytes": ..., ...}, ...]}`. It may lie anywhere; in a project's folder,
-under the name RECORDS, it tells of that project's network and of those it came from.
+A file holds `{"records": [{"label": ..., "weight_bytes": ..., ...}, ...]}`. A file named
+RECORDS in a project's folder describes the project's network and the networks it was made from.
 """
 
 from __future__ import annotations
@@ -23,15 +23,19 @@ class Record:
     """One network on one board. None is "not known"; for all but accuracy less is better."""
 
     label: str
-    """What a person calls it: "float", "pruned to 50 %", "trial 17"."""
+    """Its name for people: "float", "pruned to 50 %", "trial 17"."""
     weight_bytes: int
-    """Weights, biases and tables as they are stored, bits packed."""
+    """Weights and biases at their own widths in bits, whatever kernels read them."""
     macs: int | None = None
     """Multiply-accumulates of one inference."""
     accuracy: float | None = None
-    """The part of right answers, 0 to 1."""
+    """The fraction of correct classifications, 0 to 1."""
     accuracy_source: str = ""
-    """On what: "1,000 test samples, interpreter"."""
+    """The data and the program: "1,000 test samples, interpreter"."""
+    constant_bytes: int | None = None
+    """Constants of the network in flash, as the kernels read them."""
+    arena_bytes: int | None = None
+    """Activations and scratch in RAM."""
     flash_bytes: int | None = None
     """Of the whole firmware."""
     ram_bytes: int | None = None
@@ -95,16 +99,16 @@ def _record(row: object, where: str) -> Record:
 def _check_ranges(record: Record, where: str) -> None:
     if record.accuracy is not None and not 0 <= record.accuracy <= 1:
         raise OutputError(f"{where}: 'accuracy' must be from 0 to 1, found {record.accuracy}")
-    for key in ("weight_bytes", "macs", "flash_bytes", "ram_bytes", "cycles"):
+    for key in ("weight_bytes", "macs", "constant_bytes", "arena_bytes", "flash_bytes", "ram_bytes", "cycles"):
         value = getattr(record, key)
         if value is not None and value < 0:
             raise OutputError(f"{where}: {key!r} must not be negative, found {value}")
 
 
 def best(records: Iterable[Record], cost: str) -> tuple[Record, ...]:
-    """Those that no other beats in both accuracy and `cost` (a field's name), the cheapest first: the Pareto front.
+    """The Pareto-optimal ones by accuracy and `cost` (a field's name), the cheapest first.
 
-    Records in which either is not known take no part.
+    Records without either number are left out.
     """
     known = [r for r in records if r.accuracy is not None and getattr(r, cost) is not None]
     front: list[Record] = []

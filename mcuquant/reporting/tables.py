@@ -157,7 +157,7 @@ def choice_text(facts: Mapping[str, Any]) -> str:
     estimate = facts["estimate"]
     return (
         f"Selected for {facts['optimize']}; estimated (Cortex-M4, no wait states): {estimate['cycles']:,} cycles, "
-        f"{bytes_text(estimate['flash_bytes'])} of flash."
+        f"{bytes_text(estimate['network_flash_bytes'])} of flash."
     )
 
 
@@ -192,7 +192,7 @@ def quantizers_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     grid = table("weights by", "formula", ">bits", ">correct", ">outputs", ">constants", ">cycles")
     for row in rows:
         right = "" if row["right"] is None else f"{100 * row['right']:.1f} %"
-        sizes = (bytes_text(row["flash_bytes"]), f"{row['cycles']:,}")
+        sizes = (bytes_text(row["constant_bytes"]), f"{row['cycles']:,}")
         grid.add_row(row["quantizer"], row["formula"], str(row["bits"]), right, db_text(row["output_db"]), *sizes)
     return grid
 

@@ -234,14 +234,14 @@ def test_inspect_shows_a_model_before_anything_is_built(files: Files) -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "Sequential: float, 285 parameters, 672 MACs; for qemu-mps2-an386"
     assert re.search(r"^arena: \d+ B \(planned, as int8\)$", result.stdout, re.MULTILINE)
-    assert re.search(r"^flash: [\d,]+ B \(constants, without code, as int8\)$", result.stdout, re.MULTILINE)
+    assert re.search(r"^constants: [\d,]+ B \(planned, without code, as int8\)$", result.stdout, re.MULTILINE)
     assert lines[-1] == f"Next: mcuquant compile {files.pt2} --calibration X.npz -o build/net"
     check_width("\n".join(lines[:-1]))
 
 
 def test_inspect_plans_the_same_from_the_float_and_the_int8_network(files: Files) -> None:
     both = [json.loads(mcuquant("inspect", f, "--json", "-").stdout) for f in (files.pt2, files.tflite)]
-    sizes = [{k: facts[k] for k in ("parameters", "macs", "arena_bytes", "flash_bytes")} for facts in both]
+    sizes = [{k: facts[k] for k in ("parameters", "macs", "arena_bytes", "constant_bytes")} for facts in both]
     assert sizes[0] == sizes[1]
 
 

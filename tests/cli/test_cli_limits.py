@@ -106,14 +106,14 @@ def test_a_limit_that_the_estimate_keeps_makes_kernels_smaller(model: Path) -> N
 def test_a_network_larger_than_estimated_is_planned_anew(model: Path) -> None:
     """The limit is more than the estimate of the fast kernel, and less than it takes as built."""
     free = made(model)
-    estimated, built = free["estimate"]["flash_bytes"], free["firmware"]["network_flash_bytes"]
+    estimated, built = free["estimate"]["network_flash_bytes"], free["firmware"]["network_flash_bytes"]
     assert estimated < built
     limit = (estimated + built) // 2
     manifest = made(model, "--max-flash", limit)
     assert (kernel(free), kernel(manifest)) == (FAST, SMALL)
     assert manifest["firmware"]["network_flash_bytes"] <= limit
     assert manifest["max_flash_bytes"] == limit
-    assert manifest["estimate"]["most_flash_bytes"] == estimated - (built - limit)
+    assert manifest["estimate"]["most_network_flash_bytes"] == estimated - (built - limit)
     inspected = CliRunner().invoke(main, ["inspect", str(model.parent / "out"), "--json", "-"]).output
     (layer,) = json.loads(inspected)["kernels"]
     assert [f"mq_{option['kernel']}" for option in layer["options"] if option["is_chosen"]] == [SMALL]
@@ -123,7 +123,7 @@ def test_a_network_larger_than_estimated_is_planned_anew(model: Path) -> None:
 def test_a_network_too_large_as_built_leaves_the_older_project(model: Path) -> None:
     """Estimated within the limit, built above it, and nothing smaller to choose."""
     small = made(model, "--max-flash", "2K")
-    limit = (small["estimate"]["flash_bytes"] + small["firmware"]["network_flash_bytes"]) // 2
+    limit = (small["estimate"]["network_flash_bytes"] + small["firmware"]["network_flash_bytes"]) // 2
     result = compile_it(model, "--max-flash", limit)
     assert result.exit_code == 1
     assert result.output == (

@@ -53,7 +53,7 @@ small: integer, 9 parameters, 96 MACs; for qemu-mps2-an386
 
 Selected for balanced; estimated (Cortex-M4, no wait states): 4,415 cycles, 963 B of flash.
 arena: ARENA B (planned)
-flash: FLASH B (constants, without code)
+constants: FLASH B (planned, without code)
 The arena is fullest at 0, Conv2D, with:
   x3 1x4x4x3: 48 B
   x0 1x4x4x2: 32 B
@@ -67,7 +67,7 @@ def test_a_model_is_shown_with_its_quantization_and_its_largest_tensors(tmp_path
     facts = json.loads(inspect(path, "--json", "-").stdout)
     result = inspect(path)
     assert (result.exit_code, result.stderr) == (0, "")
-    expected = TEXT.replace("PATH", str(path)).replace("FLASH", str(facts["flash_bytes"]))
+    expected = TEXT.replace("PATH", str(path)).replace("FLASH", str(facts["constant_bytes"]))
     lines = [line.rstrip() for line in result.stdout.splitlines()]
     assert "\n".join(lines) + "\n" == expected.replace("ARENA", str(facts["arena_bytes"]))
 

@@ -34,15 +34,15 @@ def builds(*sizes: tuple[int, int]) -> tuple[Callable[[Goal], Goal], list[Goal]]
         if len(goals) > len(sizes):
             raise BudgetError("no plan is within its limits")
         estimate, network = sizes[len(goals) - 1]
-        check_built(program, replace(plan, flash_bytes=estimate), network, LIMIT)
+        check_built(program, replace(plan, network_flash_bytes=estimate), network, LIMIT)
         return wanted
 
     return built, goals
 
 
 def limits(goals: list[Goal]) -> list[int | None]:
-    assert all(replace(goal, limits=ASKED.limits) == ASKED and goal.limits.ram_bytes == 64 for goal in goals)
-    return [goal.limits.flash_bytes for goal in goals]
+    assert all(replace(goal, limits=ASKED.limits) == ASKED and goal.limits.arena_bytes == 64 for goal in goals)
+    return [goal.limits.network_flash_bytes for goal in goals]
 
 
 def test_what_fits_at_once_is_not_planned_again() -> None:

@@ -258,6 +258,6 @@ def test_the_recipe_in_the_documentation_is_one() -> None:
     whole, only_search = (block.partition("```")[0] for block in text.split("```toml\n")[1:])
     recipe = recipe_of(tomllib.loads(whole), Path("recipe.toml"))
     assert recipe.prune is not None
-    assert recipe.prune.target == {"cycles": "25 %", "flash_bytes": 20_000}
+    assert recipe.prune.target == {"cycles": "25 %", "constant_bytes": 20_000}
     settings = Reader(Path("recipe.toml")).record(Settings, tomllib.loads(only_search)["search"], "search.")
     assert settings.space["share.entries"].choices == (4, 8, 16)

@@ -123,7 +123,7 @@ def test_widths_are_multiples_and_never_nothing() -> None:
     assert widths(ranked, 0.98, together=False, multiple=4) == {"a": 4, "b": 4, "c": 3}
 
 
-@pytest.mark.parametrize("metric", ["macs", "flash_bytes", "ram_bytes", "cycles"])
+@pytest.mark.parametrize("metric", ["macs", "constant_bytes", "arena_bytes", "cycles"])
 def test_a_target_is_met_and_hardly_more(metric: str) -> None:
     net = seeded(separable)
     before = cost(net, PATCH, BOARD)
@@ -140,7 +140,7 @@ def test_a_target_is_met_and_hardly_more(metric: str) -> None:
 def test_several_targets_are_all_met() -> None:
     net = seeded(separable)
     before = cost(net, PATCH, BOARD)
-    targets = (Target("macs", before.macs // 2), Target("ram_bytes", before.ram_bytes * 3 // 4))
+    targets = (Target("macs", before.macs // 2), Target("arena_bytes", before.arena_bytes * 3 // 4))
     pruned = prune(net, PATCH, BOARD, Pruning(targets=targets, multiple=4))
     assert all(target.is_met(pruned.after) for target in targets)
 
@@ -168,7 +168,7 @@ def test_pruning_takes_targets_or_a_ratio() -> None:
     assert str(far.value) == "the pruning ratio must be between 0 and 1, found 1.5"
     with pytest.raises(BudgetError) as unknown:
         Target("watts", 1)
-    known = "macs, weight_bytes, flash_bytes, ram_bytes, cycles"
+    known = "macs, weight_bytes, constant_bytes, arena_bytes, cycles"
     assert str(unknown.value) == f"target 'watts' is not known, expected one of: {known}"
 
 

@@ -66,12 +66,12 @@ def test_speed_joins_nothing_unless_memory_is_short() -> None:
     speed = plan(graph, M4)
     assert kinds(speed) == ["Conv2D", "MaxPool2D", "Conv2D", "MaxPool2D", "FullyConnected"]
     for objective in Objective:
-        found = plan(graph, M4, Goal(objective, Limits(ram_bytes=6000)))
+        found = plan(graph, M4, Goal(objective, Limits(arena_bytes=6000)))
         assert found.arena_bytes <= 6000
         assert "Conv2D+MaxPool2D" in kinds(found)
-    roomy = plan(graph, M4, Goal(Objective.SPEED, board_limits=Limits(ram_bytes=10_000)))
+    roomy = plan(graph, M4, Goal(Objective.SPEED, board_limits=Limits(arena_bytes=10_000)))
     assert roomy.arena_bytes <= 10_000
-    assert roomy.cycles < plan(graph, M4, Goal(Objective.SPEED, Limits(ram_bytes=6000))).cycles
+    assert roomy.cycles < plan(graph, M4, Goal(Objective.SPEED, Limits(arena_bytes=6000))).cycles
 
 
 def test_speed_joins_what_is_faster_joined() -> None:
@@ -84,7 +84,7 @@ def test_speed_joins_what_is_faster_joined() -> None:
 
 def test_pairs_that_fit_below_the_arena_stay_two_steps() -> None:
     """The third image is small, whatever is done with it."""
-    found = plan(network(16, 8, 8), M4, Goal(Objective.SPEED, Limits(ram_bytes=6000)))
+    found = plan(network(16, 8, 8), M4, Goal(Objective.SPEED, Limits(arena_bytes=6000)))
     assert kinds(found)[0] == "Conv2D+MaxPool2D"
     assert kinds(found)[-3:] == ["Conv2D", "MaxPool2D", "FullyConnected"]
 
@@ -107,7 +107,7 @@ def test_nothing_alive_is_overwritten(seed: int, size: int) -> None:
 def test_the_program_equals_the_interpreter(objective: Objective, tmp_path: Path) -> None:
     """Of the network as it came, whose pooled images it does not have; kernels of other steps are shared."""
     graphs = [network(4, 4), network()]
-    limits = [Limits(ram_bytes=3000), Limits(ram_bytes=6000)]
+    limits = [Limits(arena_bytes=3000), Limits(arena_bytes=6000)]
     plans = [plan(graph, M4, Goal(objective, some)) for graph, some in zip(graphs, limits, strict=True)]
     assert all("Conv2D+MaxPool2D" in kinds(found) for found in plans)
     programs = tuple(lower(found, f"m{i}") for i, found in enumerate(plans))

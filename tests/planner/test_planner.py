@@ -42,12 +42,12 @@ def planned(graph: Graph, objective: Objective, ram: int | None = None, flash: i
 
 
 def flash_when_shared(found: Plan) -> int:
-    return Ledger(True, {s.op_index: s.option for s in found.steps}).flash_bytes
+    return Ledger(True, {s.op_index: s.option for s in found.steps}).network_flash_bytes
 
 
 def weight(found: Plan) -> int:
     """What `balanced` keeps small."""
-    return int((found.arena_bytes + 4096) ** 10 * found.cycles**5 * found.flash_bytes)
+    return int((found.arena_bytes + 4096) ** 10 * found.cycles**5 * found.network_flash_bytes)
 
 
 def chosen(found: Plan) -> list[str]:
@@ -63,7 +63,7 @@ def test_objectives_keep_what_they_promise(seed: int) -> None:
     assert speed.cycles <= balanced.cycles <= 1.25 * speed.cycles
     assert size.cycles <= 2.5 * speed.cycles
     assert weight(balanced) <= weight(speed)
-    assert size.flash_bytes <= flash_when_shared(speed)
+    assert size.network_flash_bytes <= flash_when_shared(speed)
 
 
 @NETWORKS
@@ -71,13 +71,13 @@ def test_objectives_keep_what_they_promise(seed: int) -> None:
 def test_a_plan_is_within_its_limits_or_there_is_none(seed: int, aim: Objective, ram: float, flash: float) -> None:
     graph = random_network(np.random.default_rng(seed))
     free = planned(graph, aim)
-    limits = int(free.arena_bytes * ram), int(free.flash_bytes * flash)
+    limits = int(free.arena_bytes * ram), int(free.network_flash_bytes * flash)
     try:
         found = planned(graph, aim, *limits)
     except BudgetError:
         assert min(ram, flash) < 1
         return
-    assert (found.arena_bytes <= limits[0], found.flash_bytes <= limits[1]) == (True, True)
+    assert (found.arena_bytes <= limits[0], found.network_flash_bytes <= limits[1]) == (True, True)
 
 
 @NETWORKS
@@ -86,8 +86,11 @@ def test_a_plan_is_within_its_limits_or_there_is_none(seed: int, aim: Objective,
 def test_what_a_plan_takes_is_enough_of_a_limit(seed: int, objective: Objective) -> None:
     graph = random_network(np.random.default_rng(seed))
     free = planned(graph, objective)
-    again = planned(graph, objective, free.arena_bytes, free.flash_bytes)
-    assert (again.arena_bytes <= free.arena_bytes, again.flash_bytes <= free.flash_bytes) == (True, True)
+    again = planned(graph, objective, free.arena_bytes, free.network_flash_bytes)
+    assert (again.arena_bytes <= free.arena_bytes, again.network_flash_bytes <= free.network_flash_bytes) == (
+        True,
+        True,
+    )
     if objective is Objective.SPEED:
         assert again.cycles == free.cycles
 
@@ -205,10 +208,10 @@ def test_a_ceiling_that_is_not_tried_has_nothing_better(seed: int, objective: Ob
     promised = _Search._promised
     with patch.object(_Search, "_promised", lambda search, height: ((-1.0,), promised(search, height)[1])):
         every = planned(graph, objective)
-    assert (every.arena_bytes, every.cycles, every.flash_bytes) == (
+    assert (every.arena_bytes, every.cycles, every.network_flash_bytes) == (
         found.arena_bytes,
         found.cycles,
-        found.flash_bytes,
+        found.network_flash_bytes,
     )
 
 

@@ -40,8 +40,9 @@ def test_nothing_worse(tmp_path: Path) -> None:
     result = gate(tmp_path, measurement(cycles=1020, flash_bytes=9_000))
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
+    assert lines[-1] == f"old: {tmp_path / 'old.json'}; new: {tmp_path / 'new.json'}"
     assert lines[0] == "No value is more than 2% worse on nucleo-l4r5zi."
-    assert [line.split() for line in lines[3:]] == [
+    assert [line.split() for line in lines[3:-1]] == [
         ["flash_bytes", "10,000", "9,000", "-10.00", "%"],
         ["ram_bytes", "5,000", "5,000", "+0.00", "%"],
         ["arena_bytes", "4,000", "4,000", "+0.00", "%"],
@@ -57,7 +58,7 @@ def test_what_got_worse_and_in_which_layer(tmp_path: Path) -> None:
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
     assert lines[0] == "Worse by more than 2% on nucleo-l4r5zi: cycles."
-    assert [line.split() for line in lines[3:]] == [
+    assert [line.split() for line in lines[3:-1]] == [
         ["cycles", "1,000", "1,021", "+2.10", "%"],
         ["1", "dense", "400", "421", "+5.25", "%"],
     ]

@@ -26,7 +26,7 @@ from mcuquant.reporting.html.arena_chart import memory_map, overlaps
 from mcuquant.reporting.html.bar_chart import Bar, bars
 from mcuquant.reporting.html.histogram_chart import histogram
 from mcuquant.reporting.html.marks import ticks
-from mcuquant.reporting.html.page import Build, page, records_of
+from mcuquant.reporting.html.page import Build, distinct_names, page, records_of
 from mcuquant.reporting.html.scatter_chart import scatter
 from mcuquant.reporting.record import Record, records_text
 
@@ -153,7 +153,7 @@ def test_pictures_have_titles_and_words(whole: str) -> None:
 def test_counts_of_different_sources_are_not_in_one_picture(whole: str) -> None:
     text = Page(whole).text
     assert text.count("Accuracy and cycles on a") == 2 * 2
-    assert "Networks: 1; beaten by none: 1." in text
+    assert "Networks: 1; Pareto-optimal: 1." in text
 
 
 def test_instructions_are_not_called_cycles(project: Project) -> None:
@@ -227,8 +227,26 @@ def test_a_build_in_its_own_records_is_listed_once(project: Project, tmp_path: P
     mine = replace(RECORDS[0], label="pruned", flash_bytes=900, board=project.board.name)
     (tmp_path / "records.json").write_text(records_text([RECORDS[1], mine]))
     first, second = records_of([built], [])
-    assert (first.label, first.accuracy, first.cycles) == ("pruned", 0.9, 2000)
+    assert (first.label, first.accuracy, first.cycles) == (built.label, 0.9, 2000)
     assert second == RECORDS[1]
+
+
+def test_networks_of_one_label_are_listed_with_their_folders(project: Project, tmp_path: Path) -> None:
+    float_net = replace(RECORDS[1], label="float")
+    for folder, weight_bytes in (("a", 100), ("b", 200)):
+        (tmp_path / folder).mkdir()
+        pruned = replace(RECORDS[0], label="pruned", weight_bytes=weight_bytes)
+        (tmp_path / folder / "records.json").write_text(records_text([float_net, pruned]))
+    folders = [tmp_path / "a", tmp_path / "b"]
+    names = distinct_names(folders)
+    builds = [
+        Build(replace(project, directory=f, manifest={**project.manifest, "parameters": i}), None, name)
+        for i, (f, name) in enumerate(zip(folders, names, strict=True))
+    ]
+    title = project.manifest["title"]
+    labels = [record.label for record in records_of(builds, [])]
+    assert labels == [f"{title} (a)", f"{title} (b)", "float", "pruned (a)", "pruned (b)"]
+    assert distinct_names([Path("x/net"), Path("y/net"), Path("z")]) == ("x/net", "y/net", "z")
 
 
 def test_bars_are_in_proportion_and_negative_ones_go_left() -> None:

@@ -63,7 +63,7 @@ def test_written_records_are_read_back(tmp_path: Path) -> None:
         (
             '{"records": [{"label": "a", "bytes": 1}]}',
             ", record 0: unknown key 'bytes'; there are label, weight_bytes, macs, accuracy, accuracy_source, "
-            "flash_bytes, ram_bytes, cycles, cycles_source, board",
+            "constant_bytes, arena_bytes, flash_bytes, ram_bytes, cycles, cycles_source, board",
         ),
     ],
 )

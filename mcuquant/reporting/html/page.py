@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,22 +40,30 @@ class Build:
 
     project: Project
     measured: Mapping[str, Any] | None
+    name: str = ""
+    """That distinguishes it from other builds of one report; without one, the folder's name."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.project.manifest['title']} ({self.name or self.project.directory.name})"
 
     @property
     def record(self) -> Record:
-        """The build as one network among others: as its folder's records have it, with what was measured of it."""
+        """The build as one network among others: as its folder's records have it, with its measurements and label."""
         manifest = self.project.manifest
         built = manifest.get("firmware", {})
         validation = validation_of(self.project)
         record = Record(
-            label=f"{manifest['title']} ({self.project.directory.name})",
-            weight_bytes=manifest["constant_bytes"],
+            label=self.label,
+            weight_bytes=manifest["weight_bytes"],
             macs=manifest["macs"],
+            constant_bytes=manifest["constant_bytes"],
+            arena_bytes=manifest["arena_bytes"],
             flash_bytes=built.get("flash_bytes"),
             ram_bytes=built.get("ram_bytes"),
             board=self.project.board.name,
         )
-        record = next((r for r in self.records if is_of(record, r)), record)
+        record = replace(next((r for r in self.records if is_of(record, r)), record), label=self.label)
         if self.measured is not None and "cycles" in self.measured:
             record = replace(record, cycles=self.measured["cycles"], cycles_source=self.measured["counter"])
         if validation is not None:
@@ -63,7 +72,7 @@ class Build:
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """What lies in the folder: the build itself, perhaps, and the networks it came from."""
+        """Those of the folder: of the build itself, perhaps, and of the networks that it was made from."""
         path = self.project.directory / RECORDS
         return load_records(path) if path.is_file() else ()
 
@@ -100,11 +109,24 @@ def validation_of(project: Project) -> Mapping[str, Any] | None:
 
 
 def records_of(builds: Sequence[Build], files: Sequence[Path]) -> tuple[Record, ...]:
-    """The builds themselves, the records in their folders, and those of `files`; the same one is listed once."""
+    """The builds themselves, the records in their folders, and those of `files`; the same one is listed once.
+
+    Labels that several networks have are followed by the folder or file they come from.
+    """
     own = [build.record for build in builds]
-    inside = [record for build in builds for record in build.records]
-    others = (*inside, *(record for path in files for record in load_records(path)))
-    return tuple(dict.fromkeys([*own, *(r for r in others if not any(is_of(build, r) for build in own))]))
+    others: dict[Record, str] = {}
+    for build, record in zip(builds, own, strict=True):
+        others |= {r: build.name or build.project.directory.name for r in build.records if not is_of(record, r)}
+    others |= {r: str(path) for path in files for r in load_records(path) if not any(is_of(b, r) for b in own)}
+    labels = Counter(record.label for record in others)
+    named = (replace(r, label=f"{r.label} ({name})") if labels[r.label] > 1 else r for r, name in others.items())
+    return tuple(dict.fromkeys([*own, *named]))
+
+
+def distinct_names(directories: Sequence[Path]) -> tuple[str, ...]:
+    """The names of folders, or their paths where two have the same name."""
+    count = Counter(directory.name for directory in directories)
+    return tuple(str(d) if count[d.name] > 1 else d.name for d in directories)
 
 
 def page(builds: Sequence[Build], files: Sequence[Path] = ()) -> str:
@@ -158,7 +180,8 @@ def _tiles(build: Build) -> tuple[Tile, ...]:
         tiles.append(Tile("flash", f"{built['flash_bytes']:,} B", f"of {board.flash.bytes:,} B"))
         tiles.append(Tile("RAM", f"{built['ram_bytes']:,} B", f"of {board.ram.bytes:,} B, stack included"))
     tiles.append(Tile("arena", f"{manifest['arena_bytes']:,} B", "activations and scratch"))
-    tiles.append(Tile("weights", f"{manifest['constant_bytes']:,} B", "with biases and tables, in flash"))
+    tiles.append(Tile("weights", f"{manifest['weight_bytes']:,} B", "with biases"))
+    tiles.append(Tile("constants", f"{manifest['constant_bytes']:,} B", "in flash: weights and tables"))
     if build.record.accuracy is not None:
         tiles.append(Tile("accuracy", f"{100 * build.record.accuracy:.2f} %", build.record.accuracy_source))
     return tuple(tiles)

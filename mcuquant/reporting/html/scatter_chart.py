@@ -1,4 +1,4 @@
-"""Accuracy against a cost: a numbered point for each network, and a line through those that no other beats."""
+"""Accuracy against a cost: a numbered point for each network, and a line through the Pareto-optimal ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def scatter(title: str, axis: str, cost: str, records: Mapping[int, Record]) -> 
     labels = [Text(x, y + 3.5, str(n), "middle", "number") for n, (x, y) in places.items() if n in numbered]
     return Picture(
         title=title,
-        summary=f"Networks: {len(known)}; beaten by none: {len(front)}. The table below lists all.",
+        summary=f"Networks: {len(known)}; Pareto-optimal: {len(front)}. The table below lists all.",
         width=_WIDTH,
         height=_HEIGHT,
         lines=(*_grid(across, up), polyline([place(r) for r in front], "front")),
@@ -69,6 +69,8 @@ _UNITS = {
     "weight_bytes": "bytes of weights",
     "cycles": "cycles",
     "macs": "multiply-accumulates",
+    "constant_bytes": "bytes of constants",
+    "arena_bytes": "bytes of arena",
     "flash_bytes": "bytes of flash",
     "ram_bytes": "bytes of RAM",
 }

@@ -57,12 +57,12 @@ def networks(records: Sequence[Record], where: str) -> Section:
         "Accuracy, size and latency",
         pictures=tuple(pictures),
         is_grid=True,
-        legend=(("point best", "beaten by no other"), ("point", "another beats it")) if pictures else (),
+        legend=(("point best", "Pareto-optimal"), ("point", "other networks")) if pictures else (),
         table=Table("Networks", _NETWORK_HEAD, tuple(_network_row(n, r) for n, r in numbered.items()), is_open=True),
         advice=None
         if judged
         else (
-            "No accuracy is known: measure it, and give more folders or files of records to compare.",
+            "The accuracy was not measured. Measure it, and add folders or files of records to compare.",
             f"mcuquant validate {where} --data X.npz --json {where}/validation.json",
         ),
     )
@@ -74,6 +74,7 @@ _NETWORK_HEAD = (
     ">accuracy",
     ">MACs",
     ">weights, B",
+    ">constants, B",
     ">flash, B",
     ">RAM, B",
     ">cycles",
@@ -83,7 +84,7 @@ _NETWORK_HEAD = (
 
 
 def _network_row(number: int, r: Record) -> tuple[str, ...]:
-    numbers = (r.macs, r.weight_bytes, r.flash_bytes, r.ram_bytes, r.cycles)
+    numbers = (r.macs, r.weight_bytes, r.constant_bytes, r.flash_bytes, r.ram_bytes, r.cycles)
     sources = "; ".join(text for text in (r.accuracy_source, r.cycles_source) if text)
     accuracy = "" if r.accuracy is None else f"{100 * r.accuracy:.2f} %"
     return (str(number), r.label, accuracy, *("" if n is None else f"{n:,}" for n in numbers), r.board, sources)
