@@ -21,6 +21,7 @@ from .node import node_
 from .quantizers import quantizers_
 from .report import report_
 from .search import search
+from .serve import serve_
 from .validate import validate
 
 
@@ -65,7 +66,7 @@ def main() -> None:
     """Entry point; commands are added below."""
 
 
-_WORK = (compile_, compress, search, flash_, bench, compare_, run, validate, node_)
+_WORK = (compile_, compress, search, flash_, serve_, bench, compare_, run, validate, node_)
 _LOOK = (inspect, quantizers_, report_, boards, doctor, demo)
 for _command in (*_WORK, *_LOOK):
     main.add_command(_command)

@@ -91,6 +91,21 @@ class Conversation:
             raise _NoReplyError
         return reply, tuple(line.decode("ascii") for line in self._told)
 
+    def ask_line(self, text: bytes, start: bytes) -> bytes | None:
+        """The rest of the reply's line that begins with `start`, to a request that is not the firmware's own; None from
+        a board that does not know it.
+        """
+        self.drain()
+        self._transport.write(text)
+        end = time.monotonic() + self.timing.reply_s
+        try:
+            while not (line := self._line(end)).startswith(start):
+                if line.endswith(READY):
+                    return None
+        except _NoReplyError:
+            return None
+        return line.removeprefix(start)
+
     def await_boot(self) -> None:
         """Until the board says that it has started, or for as long as a reply takes."""
         self._await_line(BOOTED, self.timing.reply_s)

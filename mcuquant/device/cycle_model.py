@@ -124,7 +124,7 @@ def read(counts: Path) -> tuple[CycleCounts, ...]:
         lines = counts.read_text().split("\n")[:-1]
     except FileNotFoundError:
         raise ToolError(f"QEMU wrote no cycle counts: {counts} is missing") from None
-    return tuple(_window(json.loads(line)) for line in lines)
+    return tuple(map(window_of, lines))
 
 
 def _request(
@@ -154,7 +154,9 @@ def _escaped(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
-def _window(line: dict[str, object]) -> CycleCounts:
+def window_of(text: str) -> CycleCounts:
+    """The counts of one line that the plugin wrote."""
+    line = json.loads(text)
     entries = line["functions"]
     assert isinstance(entries, list)
     rows = (FunctionCounts(e["name"], e["calls"], Counts(*e["own"]), Counts(*e["total"])) for e in entries)

@@ -11,10 +11,14 @@ from types import TracebackType
 from typing import TypeVar
 
 from ..errors import DeviceError
+from . import cycle_model
 from .conversation import Conversation, LostError, Timing
+from .cycle_model import CycleCounts
 from .transport import Transport
 from .wire import (
     CHUNK_BYTES,
+    COUNTS_REPLY,
+    COUNTS_REQUEST,
     PROTOCOL,
     DeviceInfo,
     FaultRecord,
@@ -110,6 +114,11 @@ class Link:
     def memory(self) -> Memory:
         """What one inference takes of stack and arena."""
         return self._recovering(self._memory)
+
+    def served_counts(self) -> CycleCounts | None:
+        """Counts of the last inference, by `device.serving`; None from any other board."""
+        line = self._talk.ask_line(COUNTS_REQUEST, COUNTS_REPLY)
+        return cycle_model.window_of(line.decode("ascii")) if line else None
 
     def fault(self) -> FaultRecord | None:
         """The record of the last crash. It outlives resets, until it is cleared or the power fails."""

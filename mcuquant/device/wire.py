@@ -23,6 +23,9 @@ CHUNK_BYTES = 512
 PROTOCOL = "1"
 READY = b"m-ready"
 BOOTED = b"m-init-done"
+COUNTS_REQUEST = b"mq counts%"
+"""Answered by `device.serving`, not by firmware."""
+COUNTS_REPLY = b"mq counts "
 CRASHED = b"e-[Crash"
 CORRUPTED = b"e-[Corrupted flash: "
 

@@ -13,13 +13,15 @@ import numpy as np
 
 from ..codegen.sensor_node import Decision, NodeRun
 from ..device import cycle_model
+from ..device.counting import Counting
+from ..device.cycle_model import CycleCounts
 from ..device.emulator import Emulator
 from ..device.link import Link
 from ..device.measure import measure, modelled
 from ..device.measurement import Layer, Measurement
 from ..device.transport import Transport, open_port
 from ..device.wire import DeviceInfo, Run
-from ..errors import DeviceError, ToolError
+from ..errors import DeviceError
 from ..ir import Array, DType
 from .folder import ProjectFolder, check_inputs, split_outputs
 from .seeded import BENCH_SEED
@@ -42,8 +44,7 @@ class Dut:
         self._port = port
         self._stack = ExitStack()
         self._link: Link | None = None
-        self._counts_file: Path | None = None
-        self._why_not_modelled = ""
+        self._counting = Counting()
 
     def __enter__(self) -> Dut:
         firmware = self.project.firmware
@@ -117,17 +118,27 @@ class Dut:
         self.link.seed(BENCH_SEED)
         manifest = self.project.manifest
         network = {"network": manifest["title"], "structure_digest": manifest.get("structure_digest", "")}
-        if self._counts_file is not None:
-            return replace(self._modelled(self._counts_file), **network)
-        notes = (self._why_not_modelled,) if self._why_not_modelled else ()
+        window = self._counts()
+        if window is not None:
+            return replace(self._modelled(window), **network)
+        notes = (self._counting.reason,) if self._counting.reason else ()
         return replace(self._measured(runs), notes=notes, **network)
 
-    def _modelled(self, counts_file: Path) -> Measurement:
-        project, firmware = self.project, self.project.firmware
+    def _counts(self) -> CycleCounts | None:
+        """Of one inference, by the emulator here or by the one that serves the port; None where nothing counts."""
+        if self._counting.file is not None:
+            self._check_answer(self.link.run(read=False))
+            return cycle_model.read(self._counting.file)[-1]
+        if self._port is None or not self.project.board.is_emulated:
+            return None
         self._check_answer(self.link.run(read=False))
+        return self.link.served_counts()
+
+    def _modelled(self, window: CycleCounts) -> Measurement:
+        project, firmware = self.project, self.project.firmware
         layers = [_layer(row) for row in project.manifest["layers"]]
         return modelled(
-            cycle_model.read(counts_file)[-1],
+            window,
             self.link,
             project.board,
             layers,
@@ -163,25 +174,10 @@ class Dut:
         project = self.project
         if self._port is not None:
             return open_port(self._port, self._baud)
-        arguments = self._counting(Path(stack.enter_context(TemporaryDirectory(prefix="mq-"))))
-        emulator = Emulator(project.board, project.firmware.elf, arguments=arguments)
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="mq-")))
+        self._counting = Counting.of(project.board, project.firmware.elf, f"{project.prefix}_run", folder)
+        emulator = Emulator(project.board, project.firmware.elf, arguments=self._counting.arguments)
         return stack.enter_context(emulator).transport
-
-    def _counting(self, folder: Path) -> list[str]:
-        """QEMU's arguments for the plugin that counts; none, and the reason kept, where it cannot be had."""
-        board, elf = self.project.board, self.project.firmware.elf
-        counts_file = folder / "counts"
-        flash = [(board.flash.origin, board.flash.bytes)]
-        windows = (f"{self.project.prefix}_run",)
-        try:
-            arguments = cycle_model.qemu_args(
-                cycle_model.plugin(), elf, counts_file, cpu=board.cpu, flash=flash, windows=windows
-            )
-        except ToolError as error:
-            self._why_not_modelled = f"Instructions alone, 40 at a time: {error}."
-            return []
-        self._counts_file = counts_file
-        return arguments
 
     def _check_interface(self, info: DeviceInfo) -> None:
         expected = [p.nbytes for p in self.project.inputs], [p.nbytes for p in self.project.outputs]
