@@ -305,7 +305,7 @@ def _with_node(app: Application, graph: Graph, settings: NodeSettings | None) ->
     if settings is None:
         return app
     node = configure(settings, [graph[t] for t in graph.inputs], [graph[t] for t in graph.outputs])
-    return replace(app, node=node, sensor=settings.sensor)
+    return replace(app, node=node, sensor=settings.sensor_files)
 
 
 def to_program(graph: Graph, board: Board, name: str = "model", goal: Goal | None = None) -> tuple[Plan, Program]:

@@ -64,7 +64,7 @@ PARTS = {
         ("pairs",),
     ),
     "codegen": (
-        ("program", "huffman", "sources", "sensor_node"),
+        ("program", "huffman", "sources", "sensor_node", "sensor_files"),
         ("lower", "application"),
         ("weight_coding", "emit", "budget"),
     ),

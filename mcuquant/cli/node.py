@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
+from ..codegen.sensor_files import sensor_files
 from ..codegen.sensor_node import Node, NodeSettings, difference
 from ..device.measurement import Measurement
 from ..errors import CalibrationError, DeviceError
@@ -30,7 +31,17 @@ _OPTIONS = (
     option(GROUP, "--threshold", type=float, metavar="P", help="Smallest score of a decision.  [any]"),
     option(GROUP, "--debounce", type=int, metavar="N", help="Consecutive inferences of one class.  [1]"),
     option(GROUP, "--rate", "rate_hz", type=float, metavar="HZ", help="Samples a second, for the duty cycle."),
-    option(GROUP, "--sensor", type=FILE, metavar="FILE.c", help="Your node_sensor.c.  [replays over serial]"),
+    option(
+        GROUP, "--sensor", type=FILE, multiple=True, metavar="FILE", help="Your driver: .c, .h.  [replays over serial]"
+    ),
+    option(
+        GROUP,
+        "--sensor-include",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        multiple=True,
+        metavar="DIR",
+        help="Headers of your driver.",
+    ),
 )
 
 
@@ -54,6 +65,11 @@ def node_(directory: Path, data: Path, port: str | None) -> None:
     """
     project = Project.open(directory)
     node = project.node
+    if project.manifest["sensor"] != "replay":
+        raise DeviceError(
+            f"{directory} reads a sensor of its own and replays no recording; compile the network without --sensor to "
+            "test it with one"
+        )
     raw = recording(node, data)
     with working("running on this machine"):
         expected = project.run_node(raw)
@@ -142,16 +158,18 @@ def node_options(command: _Command) -> _Command:
 
 def read_node(options: Mapping[str, Any], is_node: bool, calibration: Path | None) -> NodeSettings | None:
     """None where no node is meant. The constants are those of --normalise, else of the calibration file."""
-    settings = {name: options[name] for name in ("stride", "threshold", "debounce", "rate_hz", "sensor")}
+    settings = {name: options[name] for name in ("stride", "threshold", "debounce", "rate_hz")}
     if not is_node:
-        given = [f"--{name.removesuffix('_hz')}" for name in ("normalise", *settings) if options[name] is not None]
-        if given:
-            raise click.UsageError(f"{given[0]} belongs to --app node")
+        names = ("normalise", *settings, "sensor", "sensor_include")
+        used = [name for name in names if options[name] not in (None, ())]
+        if used:
+            raise click.UsageError(f"--{used[0].removesuffix('_hz').replace('_', '-')} belongs to --app node")
         return None
+    if options["sensor_include"] and not options["sensor"]:
+        raise click.UsageError("--sensor-include holds headers of a driver: add its files with --sensor FILE.c")
     units = _needed(options["normalise"] or calibration)
-    sensor: Path | None = settings.pop("sensor")
-    given_settings = {name: value for name, value in settings.items() if value is not None}
-    return NodeSettings(**units, **given_settings, sensor=None if sensor is None else sensor.read_text())
+    sensor = sensor_files(options["sensor"], options["sensor_include"]) if options["sensor"] else None
+    return NodeSettings(**units, **{k: v for k, v in settings.items() if v is not None}, sensor=sensor)
 
 
 def _needed(source: Path | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from serial.tools import list_ports
@@ -52,19 +52,58 @@ def _python_checks() -> list[Check]:
     return [
         Check("Python", "everything", version, "install Python 3.11 or newer", True),
         *(_package(name, "everything", f"pip install {name}", required=True) for name in _dependencies()),
-        _package("torch", "PyTorch networks, the demo", "pip install torch==2.13.0"),
         _package("seglearn", "the demo's recordings", "pip install --no-deps seglearn==1.2.5"),
-        _package("tflite-micro", "the test suite", "pip install tflite-micro"),
+        *(_extra(name, purpose) for name, purpose in EXTRAS.items()),
     ]
+
+
+EXTRAS: Mapping[str, str] = {
+    "torch": "PyTorch networks, the demo",
+    "compress": "compress, search, quantization-aware training",
+    "pyocd": "flashing with a debug probe",
+    "hil": "tests on a board with pytest",
+    "labgrid": "board farms; in an environment of its own",
+    "docs": "the documents as a site",
+    "dev": "the test suite",
+}
+"""Groups of optional packages of pyproject.toml, and what each is for."""
+
+
+def _requirements() -> list[str]:
+    """Those of mcuquant's metadata; none where it runs from sources that are not installed."""
+    try:
+        return importlib.metadata.requires("mcuquant") or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
 
 
 def _dependencies() -> list[str]:
     """mcuquant and what its metadata requires of every user."""
+    return ["mcuquant", *(_project_name(r) for r in _requirements() if "extra ==" not in r)]
+
+
+def _project_name(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement)[0]
+
+
+def _extra(extra: str, purpose: str) -> Check:
+    """Whether all packages of an extra are installed; those pinned to a version, in that version."""
+    requirements = [r for r in _requirements() if re.search(rf"extra == ['\"]{extra}['\"]", r)]
+    lacking = [text for r in requirements if (text := _lacking(r))]
+    found = ", ".join(map(_project_name, requirements)) if requirements and not lacking else None
+    reasons = f" (missing: {', '.join(lacking)})" if found is None and lacking else ""
+    return Check(f"mcuquant[{extra}]", purpose, found, f"pip install 'mcuquant[{extra}]'{reasons}", False)
+
+
+def _lacking(requirement: str) -> str:
+    """ "" where the package is installed as required."""
+    name, pin = _project_name(requirement), re.match(r"[\w.-]+ *==([\w.]+)", requirement)
     try:
-        requirements = importlib.metadata.requires("mcuquant") or []
+        version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return ["mcuquant"]
-    return ["mcuquant", *(re.split(r"[^\w.-]", r)[0] for r in requirements if "extra ==" not in r)]
+        return name
+    is_other = pin is not None and version.partition("+")[0] != pin[1]
+    return f"{name} {pin[1]}, found {version}" if is_other and pin else ""
 
 
 def _package(name: str, purpose: str, remedy: str, required: bool = False) -> Check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -37,7 +37,8 @@ class Wire(enum.StrEnum):
 class Application:
     """`wire_bytes` is the size of one input on the wire; `baud` None is the board's own rate.
 
-    `sensor` is the text of a node's node_sensor.c; None is the one that replays what comes over the serial port.
+    `sensor` holds the files of a node's driver by their path; None is the one that replays what comes over the serial
+    port.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Application:
     wire_bytes: int
     baud: int | None = None
     node: Node | None = None
-    sensor: str | None = None
+    sensor: Mapping[str, str] | None = None
 
     def board(self, board: Board) -> Board:
         """The board at the rate that this application speaks at."""

@@ -14,6 +14,7 @@ from ..errors import ModelError
 from ..version import __version__
 from .application import Application, Wire
 from .program import Program
+from .sensor_files import FOLDER as SENSOR_FOLDER
 from .sources import Sources
 
 _INCLUDE = re.compile(r'^#include "(mq_[a-z0-9_]+\.h)"$', re.MULTILINE)
@@ -117,7 +118,10 @@ def _extra_files(program: Program, app: Application) -> dict[str, str]:
         return _copy_folder("plain")
     files = _copy_folder("node")
     files["src/node/node_config.h"] = render("node_config.h.j2", program=program, node=app.node)
-    return files if app.sensor is None else {**files, "src/node/node_sensor.c": app.sensor}
+    if app.sensor is None:
+        return files
+    del files["src/node/node_sensor.c"]
+    return {**files, **{f"{SENSOR_FOLDER}/{name}": text for name, text in app.sensor.items()}}
 
 
 def port_files(board: Board) -> tuple[str, ...]:
@@ -161,6 +165,7 @@ def _makefile(files: Mapping[str, str], board: Board, program: Program) -> dict[
         "optimize_flags": "-Os" if program.is_small else "-O2",
         "firmware_sources": [f for f in sources if f != _HOST],
         "host_sources": [*model, _HOST],
+        "has_sensor": any(f.startswith(f"{SENSOR_FOLDER}/") for f in files),
         "all_files": sorted(files),
     }
 

@@ -34,9 +34,9 @@ class NodeSettings:
 
     The network was trained on (value - mean) / std, and a value is a raw count times `lsb`: for an accelerometer of
     +-8 g with 16 bits and a network trained on g, lsb is 8 / 32768. `stride` is in samples, half a window where it is
-    None. Without `threshold`, a real score, every class counts. `sensor` is the text of a node_sensor.c. `rate_hz` is
-    the rate of samples that the network was trained with: recordings of another rate are refused, and the duty cycle
-    follows from it.
+    None. Without `threshold`, a real score, every class counts. `sensor` holds the driver's files, texts by
+    their path (`sensor_files`), or is the text of a single one. `rate_hz` is the rate of samples that the network was
+    trained with: recordings of another rate are refused, and the duty cycle follows from it.
     """
 
     mean: Sequence[float] | float
@@ -45,8 +45,13 @@ class NodeSettings:
     stride: int | None = None
     threshold: float | None = None
     debounce: int = 1
-    sensor: str | None = None
+    sensor: Mapping[str, str] | str | None = None
     rate_hz: float | None = None
+
+    @property
+    def sensor_files(self) -> Mapping[str, str] | None:
+        """None for the sensor that replays what comes over the serial port."""
+        return {"node_sensor.c": self.sensor} if isinstance(self.sensor, str) else self.sensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -125,6 +126,23 @@ def test_the_required_packages_are_those_of_the_metadata(
     monkeypatch.setattr(system_checks.importlib.metadata, "version", version)
     (check,) = system_checks.missing(system_checks.checks())
     assert (check.name, check.remedy) == ("numpy", "pip install numpy")
+
+
+def test_every_extra_of_the_project_is_checked(
+    machine: dict[tuple[str, ...], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert list(system_checks.EXTRAS) == list(project["optional-dependencies"])
+    assert found("mcuquant[torch]").remedy == "pip install 'mcuquant[torch]' (missing: torch 2.13.0, found 1.0)"
+    monkeypatch.setattr(system_checks.importlib.metadata, "version", lambda name: "2.13.0+cpu")
+    assert (found("mcuquant[torch]").found, found("mcuquant[torch]").required) == ("torch", False)
+
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(system_checks.importlib.metadata, "version", absent)
+    check = found("mcuquant[torch]")
+    assert (check.found, check.remedy) == (None, "pip install 'mcuquant[torch]' (missing: torch)")
 
 
 def test_an_old_qemu_is_told_by_the_boards_it_lacks(machine: dict[tuple[str, ...], str]) -> None:

@@ -148,8 +148,8 @@ def page(builds: Sequence[Build], files: Sequence[Path] = ()) -> str:
 
 
 _HOW_TO_COMPARE = (
-    "It was not measured: compile the float network again with",
-    "mcuquant compile MODEL --calibration X.npz --snr",
+    "It was not measured. It needs the float network (a .pt2 file, or a .tflite file of floats) and calibration data:",
+    "mcuquant compile FLOAT_NETWORK --calibration X.npz --snr -o DIR",
 )
 
 
