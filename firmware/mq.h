@@ -11,10 +11,13 @@ extern "C" {
 /* Element types of inputs and outputs, as stored in the arena (little endian). */
 typedef enum { MQ_FLOAT32, MQ_INT8, MQ_INT16, MQ_INT32, MQ_INT64 } mq_type_t;
 
+/* Of an offset: from the start of the network's states, not of the arena. */
+#define MQ_IN_STATE UINT32_C(0x80000000)
+
 /* One tensor inside the arena: real = scale * (stored - zero_point). scale is 0 where the values are not quantised. */
 typedef struct {
     const char *name;
-    uint32_t offset; /* bytes from the start of the arena */
+    uint32_t offset; /* bytes from the start of the arena; of a step's output maybe MQ_IN_STATE and bytes from there */
     uint32_t bytes;
     mq_type_t type;
     uint8_t rank;
@@ -46,6 +49,11 @@ typedef struct {
     int (*run)(void *arena);
     /* Step i of the same inference, in order from 0. Returns 0, or -1 when there is no step i. */
     int (*step)(void *arena, int i);
+    /* Of a network that keeps something between inferences, else 0. It changes when an inference ends, in `run` or in the
+       last step; `reset` makes the next inference the first. */
+    uint32_t state_bytes;
+    void *state;
+    void (*reset)(void);
 } mq_model_t;
 
 static inline void *mq_input(const mq_model_t *model, void *arena, int i)
@@ -56,6 +64,13 @@ static inline void *mq_input(const mq_model_t *model, void *arena, int i)
 static inline void *mq_output(const mq_model_t *model, void *arena, int i)
 {
     return (uint8_t *)arena + model->outputs[i].offset;
+}
+
+/* Where a tensor of a model is: an input or output, or what a step has written. */
+static inline void *mq_tensor_data(const mq_model_t *model, void *arena, const mq_tensor_t *tensor)
+{
+    uint8_t *const start = (uint8_t *)((tensor->offset & MQ_IN_STATE) != 0 ? model->state : arena);
+    return start + (tensor->offset & ~MQ_IN_STATE);
 }
 
 /* Bytes of one element. */

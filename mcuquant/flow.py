@@ -339,6 +339,7 @@ def _manifest(
         "macs": program.macs,
         "parameters": parameters(graph),
         "arena_bytes": program.arena_bytes,
+        "state_bytes": program.state_bytes,
         "weight_bytes": weight_bytes(graph),
         "constant_bytes": program.constant_bytes,
         "unpacked_bytes": program.unpacked_bytes,

@@ -57,6 +57,7 @@ PARTS = {
     ),
     "planner": (
         ("objective", "allocator"),
+        ("state_layout",),
         ("goal", "options"),
         ("ledger",),
         ("arena",),

@@ -17,6 +17,9 @@ const uint32_t mq_app_wire_bytes = MQ_APP_WIRE_BYTES;
 const uint32_t mq_app_input_bytes = MQ_APP_INPUT_BYTES;
 mq_form_t mq_app_form;
 mq_result_t mq_app_result;
+#if MQ_APP_STATE_BYTES
+uint32_t mq_app_turn;
+#endif
 
 /* A step never continues an inference over other inputs. */
 void mq_app_wire_changed(mq_form_t form)
@@ -35,6 +38,32 @@ void mq_app_feed_stored(void)
     }
 }
 
+void mq_app_reset(void)
+{
+#if MQ_APP_STATE_BYTES
+    mq_app_model->reset();
+    mq_app_turn = 0;
+    mq_app_result.next_step = 0;
+#endif
+}
+
+static void keep_ticks(uint64_t ticks)
+{
+#if MQ_APP_STATE_BYTES
+    mq_app_result.ticks = ticks;
+#else
+    (void)ticks;
+#endif
+}
+
+/* An inference has ended. */
+static void count_turn(void)
+{
+#if MQ_APP_STATE_BYTES
+    mq_app_turn++;
+#endif
+}
+
 static void feed(void)
 {
     if (mq_app_form == MQ_FORM_WIRE) {
@@ -51,7 +80,9 @@ uint64_t mq_app_compute(uint32_t id)
     (void)mq_app_model->run(arena);
     const uint64_t ticks = mq_port_ticks() - start;
     mq_port_activity(0);
+    count_turn();
     mq_app_result = (mq_result_t){.tensors = mq_app_model->outputs, .count = mq_app_model->output_count, .id = id};
+    keep_ticks(ticks);
     return ticks;
 }
 
@@ -86,6 +117,10 @@ uint64_t mq_app_step(uint32_t i, uint32_t id)
     const uint64_t ticks = timed_step(i);
     const mq_step_t *const step = &mq_app_model->steps[i];
     mq_app_result = (mq_result_t){.tensors = step->outputs, .count = step->output_count, .id = id, .next_step = i + 1u};
+    keep_ticks(ticks);
+    if (i + 1u == mq_app_model->step_count) {
+        count_turn();
+    }
     return ticks;
 }
 

@@ -41,9 +41,19 @@ typedef struct {
     uint32_t count; /* 0: nothing */
     uint32_t id;
     uint32_t next_step; /* the step that may follow, 0 when none was run */
+#if MQ_APP_STATE_BYTES
+    uint64_t ticks; /* that it took */
+#endif
 } mq_result_t;
 
 extern mq_result_t mq_app_result;
+
+#if MQ_APP_STATE_BYTES
+/* Inferences since boot or since the network's state was reset. */
+extern uint32_t mq_app_turn;
+#endif
+/* The next inference is the first; nothing, for a network that keeps nothing. */
+void mq_app_reset(void);
 
 /* Runs the network over what is in the arena's inputs; ticks of it alone. */
 uint64_t mq_app_compute(uint32_t id);

@@ -36,6 +36,9 @@ static void put_help(void)
     put_line("db load N, db HH.., db print: the input, N bytes, as hexadecimal digits");
     put_line("infer N [W=10]: N inferences, timed, after W others");
     put_line("mq info, mq seed N, mq run, mq step I, mq memory, mq fault [clear], mq baud N, mq reboot");
+#if MQ_APP_STATE_BYTES
+    put_line("mq reset: the next inference is the first");
+#endif
 }
 
 static void put_profile(void)
@@ -137,6 +140,9 @@ static void db(const mq_request_t *request)
 /* Time stands still while an input is restored: the two laps differ by the inferences alone. */
 static void run(uint32_t count, uint32_t warmups)
 {
+#if MQ_APP_STATE_BYTES
+    put_line("m-state-[lives on from inference to inference; mq reset makes the next the first]");
+#endif
     put_number_line("m-warmup-start-", warmups, "");
     for (uint32_t i = 0; i < warmups; i++) {
         (void)mq_app_infer(0);

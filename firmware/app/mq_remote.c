@@ -73,6 +73,9 @@ static void info(mq_call_t *call)
     put_tensors("outputs", mq_app_model->outputs, mq_app_model->output_count);
     mq_call_put_u64("steps", mq_app_model->step_count);
     mq_call_put_u64("arena", mq_app_model->arena_bytes);
+#if MQ_APP_STATE_BYTES
+    mq_call_put_u64("state", MQ_APP_STATE_BYTES);
+#endif
     mq_call_put_u64("crashed", mq_port_crashed());
     (void)mq_call_end();
 }
@@ -121,12 +124,42 @@ static bool input_agrees(const mq_call_t *call, uint32_t i)
     return mq_word_hex(call->request, call->first + i, &crc) && mq_app_form == MQ_FORM_STORED && crc == input_crc();
 }
 
+/* A network that keeps something between inferences is told which inference since its reset is meant: argument i. */
+typedef enum { MQ_TURN_NEXT, MQ_TURN_DONE, MQ_TURN_OTHER } mq_turn_t;
+
+static mq_turn_t turn_of(const mq_call_t *call, uint32_t i)
+{
+#if MQ_APP_STATE_BYTES
+    uint32_t turn;
+    if (call->request->count <= call->first + i) {
+        return MQ_TURN_NEXT;
+    }
+    if (!mq_call_u32(call, i, &turn) || (turn != mq_app_turn && turn + 1u != mq_app_turn)) {
+        return MQ_TURN_OTHER;
+    }
+    return turn == mq_app_turn ? MQ_TURN_NEXT : MQ_TURN_DONE;
+#else
+    (void)call;
+    (void)i;
+    return MQ_TURN_NEXT;
+#endif
+}
+
+static const uint8_t *data_of(const mq_tensor_t *tensor)
+{
+#if MQ_APP_STATE_BYTES
+    return mq_tensor_data(mq_app_model, mq_app_arena, tensor);
+#else
+    return (const uint8_t *)mq_app_arena + tensor->offset;
+#endif
+}
+
 static void put_result(const mq_call_t *call, uint64_t ticks)
 {
     const mq_tensor_t *const tensors = mq_app_result.tensors;
     uint32_t crc = 0;
     for (uint32_t i = 0; i < mq_app_result.count; i++) {
-        crc = mq_crc32(crc, (const uint8_t *)mq_app_arena + tensors[i].offset, tensors[i].bytes);
+        crc = mq_crc32(crc, data_of(&tensors[i]), tensors[i].bytes);
     }
     mq_call_ok(call);
     mq_call_put_u64("ticks", ticks);
@@ -135,28 +168,63 @@ static void put_result(const mq_call_t *call, uint64_t ticks)
     (void)mq_call_end();
 }
 
-/* run [INPUT_CRC] */
-static void run(mq_call_t *call)
+/* An inference that has been run already is told again, if these are its results: it must not change the state twice. */
+static void tell_again(const mq_call_t *call, const mq_tensor_t *tensors)
 {
-    if (!input_agrees(call, 0)) {
-        mq_call_error(call, "input");
+#if MQ_APP_STATE_BYTES
+    if (mq_app_result.count != 0 && mq_app_result.tensors == tensors) {
+        mq_app_result.id = call->request->number;
+        put_result(call, mq_app_result.ticks);
         return;
     }
-    put_result(call, mq_app_infer(call->request->number));
+#endif
+    (void)tensors;
+    mq_call_error(call, "order");
 }
 
-/* step I [INPUT_CRC] */
+/* run [INPUT_CRC [TURN]] */
+static void run(mq_call_t *call)
+{
+    const mq_turn_t turn = turn_of(call, 1);
+    if (!input_agrees(call, 0)) {
+        mq_call_error(call, "input");
+    } else if (turn == MQ_TURN_OTHER) {
+        mq_call_error(call, "order");
+    } else if (turn == MQ_TURN_DONE) {
+        tell_again(call, mq_app_model->outputs);
+    } else {
+        put_result(call, mq_app_infer(call->request->number));
+    }
+}
+
+/* step I [INPUT_CRC [TURN]] */
 static void step(mq_call_t *call)
 {
     uint32_t i;
+    const mq_turn_t turn = turn_of(call, 2);
     if (!mq_call_u32(call, 0, &i) || i >= mq_app_model->step_count) {
         mq_call_error(call, "arguments");
     } else if (!input_agrees(call, 1)) {
         mq_call_error(call, "input");
+    } else if (turn == MQ_TURN_OTHER || (turn == MQ_TURN_DONE && i + 1u != mq_app_model->step_count)) {
+        mq_call_error(call, "order");
+    } else if (turn == MQ_TURN_DONE) {
+        tell_again(call, mq_app_model->steps[i].outputs);
     } else {
         put_result(call, mq_app_step(i, call->request->number));
     }
 }
+
+#if MQ_APP_STATE_BYTES
+/* reset: of the network's state. */
+static void reset(mq_call_t *call)
+{
+    mq_app_reset();
+    mq_call_ok(call);
+    mq_call_put_u64("state", MQ_APP_STATE_BYTES);
+    (void)mq_call_end();
+}
+#endif
 
 static uint32_t result_bytes(void)
 {
@@ -177,7 +245,7 @@ static void put_result_bytes(uint32_t offset, uint32_t count)
             continue;
         }
         const uint32_t part = count < tensor->bytes - offset ? count : tensor->bytes - offset;
-        mq_put_bytes((const uint8_t *)mq_app_arena + tensor->offset + offset, part);
+        mq_put_bytes(data_of(tensor) + offset, part);
         count -= part;
         offset = 0;
     }
@@ -207,14 +275,17 @@ static void out(mq_call_t *call)
     }
 }
 
-/* One inference over a painted arena and stack. `arena_used` counts up to the last byte that was written. */
+/* One inference over a painted arena and stack, the first and the last of a stream. `arena_used` counts up to the last byte
+ * that was written. */
 static void memory(mq_call_t *call)
 {
     uint8_t *const arena = mq_app_arena;
     memset(arena, PAINT, mq_app_model->arena_bytes);
     mq_port_stack_paint();
     const uint32_t depth = mq_port_stack_depth_bytes();
+    mq_app_reset();
     (void)mq_app_infer(call->request->number);
+    mq_app_reset();
     const uint32_t used = mq_port_stack_used_bytes();
     uint32_t arena_used = mq_app_model->arena_bytes;
     while (arena_used > 0 && arena[arena_used - 1u] == PAINT) {
@@ -263,6 +334,9 @@ static void reboot(mq_call_t *call)
 }
 
 static const mq_verb_t verbs[] = {{"info", info}, {"in", in},         {"seed", seed},   {"run", run},   {"step", step},
+#if MQ_APP_STATE_BYTES
+                                   {"reset", reset},
+#endif
                                    {"out", out},   {"memory", memory}, {"fault", fault}, {"baud", baud}, {"reboot", reboot},
                                    {NULL, NULL}};
 

@@ -1,5 +1,6 @@
 /* The network on this computer: samples on standard input, all inputs of one after the other, raw; the outputs of each on
- * standard output, likewise. With --steps, the outputs of every step instead. */
+ * standard output, likewise. With --steps, the outputs of every step instead. What a network keeps between inferences lives
+ * on from sample to sample; with --reset-each, every sample is the first. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,10 +20,10 @@ static void feed(const mq_model_t *model)
     }
 }
 
-static int put(const mq_tensor_t *tensors, int count)
+static int put(const mq_model_t *model, const mq_tensor_t *tensors, int count)
 {
     for (int i = 0; i < count; i++) {
-        if (fwrite(arena + tensors[i].offset, 1, tensors[i].bytes, stdout) != tensors[i].bytes) {
+        if (fwrite(mq_tensor_data(model, arena, &tensors[i]), 1, tensors[i].bytes, stdout) != tensors[i].bytes) {
             return -1;
         }
     }
@@ -32,7 +33,7 @@ static int put(const mq_tensor_t *tensors, int count)
 static int run_steps(const mq_model_t *model)
 {
     for (int i = 0; i < model->step_count; i++) {
-        if (model->step(arena, i) != 0 || put(model->steps[i].outputs, model->steps[i].output_count) != 0) {
+        if (model->step(arena, i) != 0 || put(model, model->steps[i].outputs, model->steps[i].output_count) != 0) {
             return -1;
         }
     }
@@ -41,19 +42,27 @@ static int run_steps(const mq_model_t *model)
 
 static int run(const mq_model_t *model)
 {
-    return model->run(arena) == 0 ? put(model->outputs, model->output_count) : -1;
+    return model->run(arena) == 0 ? put(model, model->outputs, model->output_count) : -1;
 }
 
 int main(int argc, char **argv)
 {
     const mq_model_t *const model = &MQ_APP_MODEL;
-    const int steps = argc == 2 && strcmp(argv[1], "--steps") == 0;
-    if (argc > 2 || (argc == 2 && !steps)) {
-        fprintf(stderr, "usage: %s [--steps] < samples > outputs\n", argv[0]);
-        return 2;
+    int steps = 0, reset_each = 0;
+    for (int i = 1; i < argc; i++) {
+        const int is_steps = strcmp(argv[i], "--steps") == 0, is_reset = strcmp(argv[i], "--reset-each") == 0;
+        if (!is_steps && !is_reset) {
+            fprintf(stderr, "usage: %s [--steps] [--reset-each] < samples > outputs\n", argv[0]);
+            return 2;
+        }
+        steps |= is_steps;
+        reset_each |= is_reset;
     }
     size_t count;
     while ((count = fread(sample, 1, sizeof sample, stdin)) == sizeof sample) {
+        if (reset_each && model->reset != NULL) {
+            model->reset();
+        }
         feed(model);
         if ((steps ? run_steps(model) : run(model)) != 0) {
             fprintf(stderr, "%s: cannot write the outputs\n", argv[0]);

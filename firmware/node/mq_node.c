@@ -21,6 +21,7 @@ static uint32_t agreeing; /* inferences in a row that gave the candidate, at mos
 
 void mq_node_reset(void)
 {
+    mq_app_reset();
     oldest = 0;
     missing = MQ_NODE_WINDOW;
     count = (mq_node_count_t){0};

@@ -75,9 +75,12 @@ def _target(project: Project, onto: str | None, port: str | None) -> Board | Non
 )
 @click.option("--outputs", type=NEW_FILE, required=True, metavar="Y.npy", help="File to write the stored outputs to.")
 @click.option("--host", is_flag=True, help="Run the same C compiled for this machine instead of the board.")
+@click.option("--reset-each", is_flag=True, help="Reset the state before each sample, not only before the first.")
 @PORT
-def run(directory: Path, inputs: Path, outputs: Path, host: bool, port: str | None) -> None:
+def run(directory: Path, inputs: Path, outputs: Path, host: bool, reset_each: bool, port: str | None) -> None:
     """Run stored integers through the firmware of DIR.
+
+    The state of a network with memory is reset before the first sample and kept from sample to sample.
 
     A network with several inputs takes an .npz file with an array for each, by its name in manifest.json; one with
     several outputs writes such a file.
@@ -93,18 +96,20 @@ def run(directory: Path, inputs: Path, outputs: Path, host: bool, port: str | No
     arrays = _inputs(project, inputs)
     if host:
         with working("running on this machine"):
-            answers = project.run_host(*arrays)
+            answers = project.run_host(*arrays, reset_each=reset_each)
     else:
-        answers = on_board(project, arrays, port)
+        answers = on_board(project, arrays, port, reset_each)
     _write(outputs, {p.name: y for p, y in zip(project.outputs, answers, strict=True)})
     say(f"Wrote {outputs}: {', '.join(f'{y.dtype} {tables.shape_text(y.shape)}' for y in answers)}.")
     next_step(f"mcuquant bench {directory}")
 
 
-def on_board(project: Project, arrays: tuple[Array, ...], port: str | None) -> tuple[Array, ...]:
+def on_board(
+    project: Project, arrays: tuple[Array, ...], port: str | None, reset_each: bool = False
+) -> tuple[Array, ...]:
     """Stored inputs (N, ...) through the board; its stored outputs, (N, ...)."""
     with project.connect(port) as dut, progress(f"running on {project.board.name}", len(arrays[0])) as done:
-        answers = dut.run(*arrays, progress=done)
+        answers = dut.run(*arrays, progress=done, reset_each=reset_each)
     return answers if isinstance(answers, tuple) else (answers,)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
+from ..arithmetic.interpreter import reset_state
 from ..errors import CalibrationError, DeviceError
 from ..ir import Array
 from ..project.folder import Port, check_inputs
@@ -33,6 +34,8 @@ def validate(directory: Path, data: Path | None, layers: bool, json_path: Path |
     class numbers, compared with the largest score of the first output. A network with several inputs takes, in
     place of x, an array for each by its name in manifest.json. The board's outputs are also compared, byte for
     byte, with those of the same C on this machine. The exit code is 1 when they differ.
+
+    The state of a network with memory is kept from sample to sample.
 
     With --layers the board runs step by step, and the output of each step is compared with the interpreter's, for the
     inputs x of --data or for random inputs.
@@ -85,14 +88,17 @@ def _layers(project: Project, data: Path | None, port: str | None) -> None:
     else:
         stored = _stored(project, data)
         samples = [tuple(x[i : i + 1] for x in stored) for i in range(len(stored[0]))]
+    state = reset_state(oracle.graph)
     with project.connect(port) as dut, progress(f"running on {project.board.name}", len(samples)) as done:
         for i, sample in enumerate(samples):
-            different = first_difference(project, dut.steps(*sample), oracle.steps(sample))
+            different = first_difference(project, dut.steps(*sample), oracle.steps(sample, state))
             if different is not None:
                 raise DeviceError(f"{project.board.name}, sample {i}: {different}")
             done(i + 1)
     count, name = len(oracle.tensors), project.board.name
     say(f"All {count} steps on {name} equal the interpreter's, over {len(samples)} samples.")
+    if project.state_bytes:
+        say(f"The state ({project.state_bytes:,} bytes) lived on from sample to sample.")
     if oracle.pairs:
         joined = f"{oracle.pairs} of them are a convolution joined with its pooling"
         say(f"{joined}: the board never holds the whole tensor between the two.")

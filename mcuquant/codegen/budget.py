@@ -9,6 +9,7 @@ from typing import TypeVar
 from ..boards.board import Board
 from ..errors import BudgetError
 from ..ir import Graph
+from ..ir.metrics import state_bytes
 from ..planner import Goal, Limits, Plan, most_alive
 from ..planner.objective import DEFAULT, Objective
 from .program import Program
@@ -28,8 +29,9 @@ def goal(
     if optimize not in list(Objective):
         raise BudgetError(f"cannot optimize for {optimize!r}: expected {', '.join(Objective)}")
     inputs = sum(graph[i].nbytes for i in graph.inputs)
+    beside = inputs + state_bytes(graph) + _APPLICATION_RAM
     board_limits = Limits(
-        max(0, board.ram.bytes - board.stack_bytes - inputs - _APPLICATION_RAM),
+        max(0, board.ram.bytes - board.stack_bytes - beside),
         max(0, board.flash.bytes - _APPLICATION_FLASH),
     )
     return Goal(Objective(optimize), Limits(max_ram, max_flash), board_limits)
@@ -41,6 +43,11 @@ def check_fits(graph: Graph, plan: Plan, program: Program, board: Board) -> None
         raise BudgetError(
             f"{program.title} does not fit {board.name}: its unpacked weights take {program.unpacked_bytes:,} bytes of "
             f"RAM beside an arena of {plan.arena_bytes:,}, and there are {board.ram.bytes:,}; leave them as they are"
+        )
+    if plan.arena_bytes <= board.ram.bytes < plan.arena_bytes + program.state_bytes:
+        raise BudgetError(
+            f"{program.title} does not fit {board.name}: its states take {program.state_bytes:,} bytes of RAM beside "
+            f"an arena of {plan.arena_bytes:,}, and there are {board.ram.bytes:,}"
         )
     if plan.arena_bytes > board.ram.bytes:
         raise BudgetError(

@@ -13,9 +13,9 @@ from ..ir import Array, DType, Graph, Op, Tensor
 from ..ir.metrics import macs, total_macs
 from ..kernels import Blob, In, Ins, Number, Out, Parts, Record, Scratch, Site, Struct
 from ..kernels.variant import Arg, Value
-from ..planner import ARENA_ALIGNMENT, Plan, Step
+from ..planner import ARENA_ALIGNMENT, Move, Plan, Step
 from ..planner.objective import Objective
-from .program import Call, CArray, CParts, CStrips, CStruct, CTensor, Program, SharedKernel
+from .program import Call, CArray, CParts, CState, CStrips, CStruct, CTensor, Program, SharedKernel
 
 _C_TYPE = {
     DType.FLOAT32: "float",
@@ -35,6 +35,7 @@ def lower(plan: Plan, name: str = "model") -> Program:
     shared = shared_kernels(calls) if is_small else ()
     names = {kernel.function: kernel.name for kernel in shared}
     calls = tuple(replace(call, function=names.get(call.function, call.function)) for call in calls)
+    state = _state(plan, arrays) if graph.updates else None
     return Program(
         title=printable(graph.name, 60) or name,
         prefix=f"mq_{identifier(name)}",
@@ -47,6 +48,7 @@ def lower(plan: Plan, name: str = "model") -> Program:
         macs=total_macs(graph),
         is_small=is_small,
         shared=shared,
+        state=state,
     )
 
 
@@ -212,8 +214,8 @@ def _argument(graph: Graph, plan: Plan, step: Step, index: int, arg: Arg, arrays
             return "&p"
         case Parts():
             return "parts"
-        case Ins():
-            addresses = [_argument(graph, plan, step, index, In(i), arrays) for i in range(len(op.inputs))]
+        case Ins(first):
+            addresses = [_argument(graph, plan, step, index, In(i), arrays) for i in range(first, len(op.inputs))]
             return "(const void *const[]){" + ", ".join(addresses) + "}"
         case Number(value):
             return c_int(value)
@@ -228,8 +230,8 @@ def _argument(graph: Graph, plan: Plan, step: Step, index: int, arg: Arg, arrays
             return _constant(graph[op.inputs[i]], index, i, arrays)
         case In(i):
             return _pointer(graph, plan, op.inputs[i], "const ")
-        case Out(i):
-            return _pointer(graph, plan, op.outputs[i], "")
+        case Out(i, offset):
+            return _pointer(graph, plan, op.outputs[i], "", offset)
 
 
 def _blob(blob: Blob, index: int, arrays: _Arrays) -> str:
@@ -240,6 +242,24 @@ def _blob(blob: Blob, index: int, arrays: _Arrays) -> str:
 def _record(fields: Mapping[str, int | Blob], index: int, arrays: _Arrays) -> str:
     texts = {k: _blob(v, index, arrays) if isinstance(v, Blob) else c_int(v) for k, v in fields.items()}
     return ", ".join(f".{k} = {text}" for k, text in texts.items())
+
+
+def _state(plan: Plan, arrays: _Arrays) -> CState:
+    graph, layout = plan.graph, plan.states
+    fills, copies = [], []
+    for t in graph.states:
+        data = np.frombuffer(t.value.tobytes(), np.uint8)
+        if (data == data[0]).all():
+            fills.append((layout.offsets[t.id], int(data[0]), t.nbytes))
+        else:
+            name = arrays.add(f"state_{t.id}", t.value, "a state before the first inference")
+            copies.append((layout.offsets[t.id], name, t.nbytes))
+    moves = [(m.target, _place(plan, m), m.nbytes) for m in layout.moves]
+    return CState(layout.nbytes, tuple(fills), tuple(copies), tuple(moves))
+
+
+def _place(plan: Plan, move: Move) -> str:
+    return f"state + {move.source}" if move.tensor is None else f"arena + {plan.offsets[move.tensor]}"
 
 
 def _parameter(graph: Graph, op: Op, arg: Arg) -> str:
@@ -266,21 +286,25 @@ def _constant(tensor: Tensor, index: int, position: int, arrays: _Arrays) -> str
     return arrays.add(f"operand_{index}_{position}", tensor.data, f"step {index}, operand {position}")
 
 
-def _pointer(graph: Graph, plan: Plan, tensor: int, const: str) -> str:
-    return f"({const}{_C_TYPE[graph[tensor].dtype]} *)(arena + {plan.offsets[tensor]})"
+def _pointer(graph: Graph, plan: Plan, tensor: int, const: str, offset_bytes: int = 0) -> str:
+    kept = plan.states.offsets.get(tensor)
+    place = f"arena + {plan.offsets[tensor] + offset_bytes}" if kept is None else f"state + {kept + offset_bytes}"
+    return f"({const}{_C_TYPE[graph[tensor].dtype]} *)({place})"
 
 
 def _tensor(graph: Graph, plan: Plan, tensor: int, table: str, position: int) -> CTensor:
     t = graph[tensor]
+    kept = plan.states.offsets.get(tensor)
     scale = c_float(t.scale) if t.q is not None and len(t.q.scale) == 1 else "0"
     return CTensor(
         name=printable(t.name, 40) or f"{table}_{position}",
         c_type=_C_TYPE[t.dtype],
         type=f"MQ_{t.dtype.name}",
-        offset=plan.offsets[tensor],
+        offset=plan.offsets[tensor] if kept is None else kept,
         nbytes=t.nbytes,
         shape=t.shape,
         shape_name="shape_" + ("x".join(map(str, t.shape)) or "1"),
         scale=scale,
         zero_point=t.zero_point,
+        is_state=kept is not None,
     )

@@ -10,7 +10,10 @@ from ..ir import Array
 
 @dataclass(frozen=True, slots=True)
 class CTensor:
-    """A row of a descriptor table: a tensor in the arena. `type` is of mq_type_t; scale is a C float literal."""
+    """A row of a descriptor table: a tensor in the arena or among the states.
+
+    `type` is of mq_type_t; scale is a C float literal.
+    """
 
     name: str
     c_type: str
@@ -21,6 +24,8 @@ class CTensor:
     shape_name: str
     scale: str
     zero_point: int
+    is_state: bool = False
+    """`offset` is that in the states, not in the arena."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,19 @@ class SharedKernel:
     constants: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CState:
+    """What is kept between inferences: `nbytes` of RAM beside the arena, and how they begin and change."""
+
+    nbytes: int
+    fills: tuple[tuple[int, int, int], ...] = ()
+    """(offset, value of all bytes, how many) before the first inference."""
+    copies: tuple[tuple[int, str, int], ...] = ()
+    """(offset, array, bytes) likewise."""
+    moves: tuple[tuple[int, str, int], ...] = ()
+    """(offset, C expression of the source, bytes) at the end of an inference."""
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """`prefix` begins every external name: mq_model, mq_kws."""
@@ -143,13 +161,15 @@ class Program:
     is_small: bool = False
     """Made to take little flash: kernels are shared, not specialised for every step, and steps have no names in C."""
     shared: tuple[SharedKernel, ...] = ()
+    state: CState | None = None
 
     @property
     def headers(self) -> tuple[str, ...]:
         """Kernel headers in use, sorted."""
         unpacks = ("mq_huffman.h",) if self.coded else ()
         strips = (header for call in self.calls if call.strips for header in (call.strips.header, "mq_strips.h"))
-        return tuple(sorted({*(call.header for call in self.calls), *strips, *unpacks}))
+        state = ("mq_state.h",) if self.state else ()
+        return tuple(sorted({*(call.header for call in self.calls), *strips, *unpacks, *state}))
 
     @property
     def coded(self) -> tuple[CArray, ...]:
@@ -166,6 +186,11 @@ class Program:
     def constant_bytes(self) -> int:
         """Weights, biases, multipliers and tables in flash."""
         return sum(a.stored_bytes for a in self.arrays)
+
+    @property
+    def state_bytes(self) -> int:
+        """RAM of what is kept between inferences."""
+        return self.state.nbytes if self.state else 0
 
     @property
     def unpacked_bytes(self) -> int:

@@ -31,6 +31,8 @@ class FakeFirmware:
     clock_hz: int = 80_000_000
     counter: str = "cyccnt"
     ticks: int = 1000
+    state_bytes: int = 0
+    """With any, `network` is given one more tensor: the number of inferences since the reset, little endian."""
 
 
 @dataclass(slots=True)
@@ -63,6 +65,8 @@ class FakeBoard:
     _payload: _Payload | None = None
     _input: bytearray = field(default_factory=bytearray)
     _result: _Result | None = None
+    _turn: int = 0
+    """Inferences since boot or `reset`."""
 
     def __post_init__(self) -> None:
         self._input = bytearray(self._input_bytes)
@@ -75,7 +79,7 @@ class FakeBoard:
         """The board resets itself; with `crash`, because of a fault of these registers."""
         self._crashed = crash is not None
         self.fault = crash or self.fault
-        self._incoming, self._payload, self._result = b"", None, None
+        self._incoming, self._payload, self._result, self._turn = b"", None, None, 0
         self._input = bytearray(self._input_bytes)
         self._outgoing += b"\r\ne-[Crash, program counter 0]\r\n" * self._crashed + _BOOT
 
@@ -158,7 +162,8 @@ class FakeBoard:
             f"ok protocol={PROTOCOL} digest={f.digest} board={f.board} core={f.core} cpuid=410fc241 "
             f"clock_hz={f.clock_hz} "
             f"counter={f.counter} counter_hz={f.clock_hz} counter_overhead=0 inputs={_declared(f.inputs)} "
-            f"outputs={_declared(f.outputs)} steps={f.steps} arena={self._input_bytes} crashed={int(self._crashed)}"
+            f"outputs={_declared(f.outputs)} steps={f.steps} arena={self._input_bytes} state={f.state_bytes} "
+            f"crashed={int(self._crashed)}"
         )
 
     def _do_in(self, number: str, offset: str, nbytes: str) -> str | None:
@@ -172,18 +177,30 @@ class FakeBoard:
         self._input = bytearray(seeded_input(int(seed), self.firmware.inputs))
         return f"ok crc={zlib.crc32(self._input):08x}"
 
-    def _do_run(self, number: str, crc: str) -> str:
-        return self._ran(number, crc, self.firmware.steps - 1, self.firmware.ticks * self.firmware.steps)
+    def _do_run(self, number: str, crc: str, turn: str = "") -> str:
+        return self._ran(number, crc, turn, self.firmware.steps - 1, self.firmware.ticks * self.firmware.steps)
 
-    def _do_step(self, number: str, i: str, crc: str) -> str:
+    def _do_step(self, number: str, i: str, crc: str, turn: str = "") -> str:
         if int(i) >= self.firmware.steps:
             return "error arguments"
-        return self._ran(number, crc, int(i), self.firmware.ticks)
+        return self._ran(number, crc, turn, int(i), self.firmware.ticks)
 
-    def _ran(self, number: str, crc: str, step: int, ticks: int) -> str:
+    def _do_reset(self, number: str) -> str:
+        self._turn = 0
+        return f"ok state={self.firmware.state_bytes}"
+
+    def _ran(self, number: str, crc: str, turn: str, step: int, ticks: int) -> str:
         if int(crc, 16) != zlib.crc32(self._input):
             return "error input"
-        tensors = self.firmware.network(self._tensors())[step]
+        is_last = step == self.firmware.steps - 1
+        is_repeated = bool(turn) and int(turn) == self._turn - 1 and is_last and self._result is not None
+        if turn and int(turn) != self._turn and not is_repeated:
+            return "error order"
+        self._turn -= is_repeated
+        inputs = self._tensors()
+        kept = (self._turn.to_bytes(4, "little"),) if self.firmware.state_bytes else ()
+        tensors = self.firmware.network((*inputs, *kept))[step]
+        self._turn += is_last
         self._result = _Result(number, tensors)
         sizes = ",".join(str(len(t)) for t in tensors)
         return f"ok ticks={ticks} bytes={sizes} crc={zlib.crc32(b''.join(tensors)):08x}"

@@ -54,6 +54,7 @@ class Link:
         self._input = b""
         self._seed: int | None = None
         self._is_loaded = False
+        self._turn: int | None = None
 
     def __enter__(self) -> Link:
         return self
@@ -100,12 +101,34 @@ class Link:
         return self._input
 
     def run(self, read: bool = True) -> Run:
-        """One whole inference over the input put last, timed, and its outputs."""
-        return self._recovering(lambda: self._run(("run",), read))
+        """One whole inference over the input put last, timed, and its outputs.
+
+        A network with memory goes on from the inference before; begin with `reset_state`.
+        """
+        result = self._recovering(lambda: self._run(("run",), read))
+        self._count_turn()
+        return result
 
     def step(self, i: int, read: bool = True) -> Run:
-        """Step `i` of it alone, timed, and its outputs; those before it are run where they have not just been."""
-        return self._recovering(lambda: self._run(("step", i), read))
+        """Step `i` of it alone, timed, and its outputs; those before it are run where they have not just been.
+
+        The last step ends the inference.
+        """
+        result = self._recovering(lambda: self._run(("step", i), read))
+        if i == self.info.steps - 1:
+            self._count_turn()
+        return result
+
+    def reset_state(self) -> None:
+        """The next inference is the first; nothing, for a network without memory."""
+        if self.info.state_bytes:
+            self._turn = None
+            self._recovering(lambda: self._talk.ask("reset"))
+            self._turn = 0
+
+    def _count_turn(self) -> None:
+        if self._turn is not None:
+            self._turn += 1
 
     def stream(self, samples: Sequence[bytes], per_request: int) -> Streamed:
         """Raw samples, at least one, through a node that knows nothing yet; `per_request` of them at a time."""
@@ -174,7 +197,8 @@ class Link:
     def _run(self, words: tuple[object, ...], read: bool) -> Run:
         self._ensure_input()
         input_crc = f"{zlib.crc32(self._input):08x}"
-        reply = self._talk.ask(*words, input_crc, timeout_s=self._talk.timing.run_s)
+        turn = () if self._turn is None else (self._turn,)
+        reply = self._talk.ask(*words, input_crc, *turn, timeout_s=self._talk.timing.run_s)
         return Run(reply.integer("ticks"), reply.integer("crc", 16), self._read(reply) if read else ())
 
     def _read(self, result: Reply) -> tuple[bytes, ...]:
@@ -205,6 +229,7 @@ class Link:
     def _memory(self) -> Memory:
         self._ensure_input()
         reply = self._talk.ask("memory", timeout_s=self._talk.timing.run_s)
+        self._turn = None if self._turn is None else 0
         names = ("stack", "stack_peak", "stack_inference", "arena", "arena_used")
         return Memory(*(reply.integer(name) for name in names))
 
@@ -215,9 +240,19 @@ class Link:
                 return action()
             except LostError:
                 self._greet_again()
+                self._check_state()
         raise self._error(
             f"has reset itself {_RESTARTS} times at the same request; look at its supply and its watchdog"
         )
+
+    def _check_state(self) -> None:
+        """After a board has lost what it was told: whether the network's state can be lost with it."""
+        if self._turn:
+            turn, self._turn = self._turn, None
+            raise self._error(
+                f"has reset itself after {turn} inferences, and the network has lost what it kept of them: reset the "
+                "state and start the stream again"
+            )
 
     def _greet_again(self) -> None:
         self._is_loaded = False

@@ -68,6 +68,8 @@ class Measurement:
     arena_bytes: int
     stack_bytes: int
     """The most that was ever in use, the application's own included."""
+    state_bytes: int = 0
+    """Kept between inferences, beside the arena."""
     counts: Counts | None = None
     """Of the whole inference: instructions, loads, stores and bytes read from flash, where QEMU's plugin counted."""
     notes: tuple[str, ...] = ()
@@ -117,6 +119,7 @@ class Measurement:
             "flash_bytes": self.flash_bytes,
             "ram_bytes": self.ram_bytes,
             "arena_bytes": self.arena_bytes,
+            "state_bytes": self.state_bytes,
             "stack_bytes": self.stack_bytes,
             "layers": [self._layer_json(row) for row in self.layers],
             "notes": list(self.notes),
@@ -184,8 +187,11 @@ def _lines(m: Measurement) -> Iterable[str]:
         c = m.counts
         loads = f"{c.loads:,} loads, {c.stores:,} stores, {c.flash_bytes_read:,} B read from flash"
         yield f"  {c.instructions:,} instructions, {loads}"
-    ram = f"RAM {m.ram_bytes:,} B, including {m.arena_bytes:,} B of arena"
+    state = f" and {m.state_bytes:,} B of state" if m.state_bytes else ""
+    ram = f"RAM {m.ram_bytes:,} B, including {m.arena_bytes:,} B of arena{state}"
     yield f"  flash {m.flash_bytes:,} B; {ram}; stack used {m.stack_bytes:,} B"
+    if m.state_bytes:
+        yield "The state is reset before each inference that is timed; between others it lives on."
     yield f"Counted: {m.counter.value}."
     yield f"Time: {m.latency_source}."
     yield from m.notes

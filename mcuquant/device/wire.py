@@ -93,6 +93,8 @@ class DeviceInfo:
     arena_bytes: int
     crashed: bool
     """Whether the board's last reset followed a crash."""
+    state_bytes: int = 0
+    """Kept between inferences."""
 
     @property
     def input_bytes(self) -> int:
@@ -115,6 +117,7 @@ def device_info(reply: Reply) -> DeviceInfo:
         steps=reply.integer("steps"),
         arena_bytes=reply.integer("arena"),
         crashed=f["crashed"] == "1",
+        state_bytes=int(f.get("state", 0)),
     )
 
 

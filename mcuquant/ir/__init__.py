@@ -8,5 +8,6 @@ from .graph import QParams as QParams
 from .graph import Role as Role
 from .graph import Shape as Shape
 from .graph import Tensor as Tensor
+from .graph import Update as Update
 from .ops import *  # noqa: F403 - one name for users: ir.Conv2D, ir.Graph
 from .palette import Palette as Palette

@@ -2,9 +2,10 @@
 
 Grammar (one page; `str(graph)` prints it, golden tests and bug reports quote it):
 
-    graph   ::= name tensors ops inputs outputs
+    graph   ::= name tensors ops inputs outputs updates
     tensor  ::= id shape dtype bits role [qparams] [palette] [data] name
     op      ::= kind attributes inputs -> outputs
+    update  ::= state <- tensor
 
 All activations are NHWC or of lower rank, batch first. A 1-D signal of length L and C channels is (1, 1, L, C): its
 convolution windows are then contiguous in memory. Everything is frozen; a pass builds a new graph.
@@ -68,7 +69,7 @@ class Role(enum.StrEnum):
     CONSTANT = "constant"
     ACTIVATION = "activation"
     STATE = "state"
-    """Kept between inferences; `data` is its initial value. No operation produces or consumes one yet."""
+    """Kept between inferences; `data` is its initial value. `Graph.updates` says what it is next."""
 
 
 class Level(enum.IntEnum):
@@ -201,9 +202,20 @@ class Tensor:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """At the end of an inference tensor `state` takes the value that tensor `value` has then."""
+
+    state: int
+    value: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A network for one sample (batch 1). `ops` are in execution order."""
+    """A network for one sample (batch 1). `ops` are in execution order.
+
+    What operations read of a state is its value before the inference; all updates are at its end, at once.
+    """
 
     name: str
     tensors: Mapping[int, Tensor]
@@ -212,6 +224,8 @@ class Graph:
     outputs: tuple[int, ...]
     notes: tuple[str, ...] = field(default=())
     """What passes want a person to know, in the order it happened."""
+    updates: tuple[Update, ...] = field(default=())
+    """One for each state."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
@@ -220,7 +234,8 @@ class Graph:
         """Stable text: one line a tensor, one line an operation; constants by shape, range and checksum."""
         head = [f"graph {self.name!r}: inputs {list(self.inputs)}, outputs {list(self.outputs)}"]
         tensors = [_tensor_text(self.tensors[i]) for i in sorted(self.tensors)]
-        return "\n".join([*head, *tensors, *(_op_text(op) for op in self.ops)]) + "\n"
+        updates = [f"  %{u.state} = update %{u.value}" for u in self.updates]
+        return "\n".join([*head, *tensors, *(_op_text(op) for op in self.ops), *updates]) + "\n"
 
     def __getitem__(self, tensor_id: int) -> Tensor:
         return self.tensors[tensor_id]
@@ -242,13 +257,23 @@ class Graph:
         return tuple(op for op in self.ops if tensor_id in op.inputs)
 
     @property
+    def ends(self) -> tuple[int, ...]:
+        """What an inference is for: the outputs, and the next values of states."""
+        return (*self.outputs, *(u.value for u in self.updates))
+
+    @property
+    def states(self) -> tuple[Tensor, ...]:
+        return tuple(self.tensors[u.state] for u in self.updates)
+
+    @property
     def is_float(self) -> bool:
         return all(self.tensors[i].dtype is DType.FLOAT32 for op in self.ops for i in op.outputs)
 
     def with_(self, **changes: Any) -> Graph:
         """A copy with fields replaced, unused tensors dropped (inputs stay)."""
         graph = replace(self, **changes)
-        used = {i for op in graph.ops for i in (*op.inputs, *op.inner, *op.outputs)} | {*graph.inputs, *graph.outputs}
+        used = {i for op in graph.ops for i in (*op.inputs, *op.inner, *op.outputs)} | {*graph.inputs, *graph.ends}
+        used |= {u.state for u in graph.updates}
         return replace(graph, tensors={i: t for i, t in graph.tensors.items() if i in used})
 
 

@@ -76,6 +76,11 @@ def parameters(graph: Graph) -> int:
     return sum(t.elements for t in graph.tensors.values() if t.is_constant)
 
 
+def state_bytes(graph: Graph) -> int:
+    """Bytes of all that is kept between inferences."""
+    return sum(t.nbytes for t in graph.states)
+
+
 def weight_bytes(graph: Graph) -> int:
     """Bytes of all constants at their own width, packed: 2-bit ones four a byte, of a palette indices and centroids."""
     return sum(_constant_bytes(t) for t in graph.tensors.values() if t.is_constant)
@@ -92,4 +97,5 @@ def structure_digest(graph: Graph) -> str:
     kinds of its operations in order.
     """
     ends = [f"{graph[i].dtype} {graph[i].shape}" for i in (*graph.inputs, *graph.outputs)]
+    ends += [f"state {t.dtype} {t.shape}" for t in graph.states]
     return hashlib.sha256("\n".join([*ends, *(op.kind for op in graph.ops)]).encode()).hexdigest()

@@ -270,6 +270,20 @@ class Concat(Op):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Enter(Op):
+    """A `Concat` whose first input, a state, lies where its output does: only the other inputs are moved.
+
+    Only plans have it (`planner.state_layout`), no network: `__all__` and files leave it out.
+    """
+
+    axis: int
+
+    @property
+    def kind(self) -> str:
+        return "Concat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slice(Op):
     """inputs: x; element i along an axis is x[begin + i*step]; as many as the output's shape says. step may be < 0."""
 

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import GraphError, ModelError
-from . import Array, DType, Graph, Level, Op, Padding, Palette, QParams, Role, Tensor, ops
+from . import Array, DType, Graph, Level, Op, Padding, Palette, QParams, Role, Tensor, Update, ops
 from .verify import verify
 
-FORMAT = 1
+FORMAT, STATE_FORMAT = 1, 2
+"""Of networks without and with state: a reader that knows nothing of state must not take one with it."""
 MOST_BYTES = 1 << 28
 """Of a file, and of what it holds."""
 _DAMAGES = (
@@ -35,7 +36,7 @@ def to_bytes(graph: Graph) -> bytes:
     arrays: dict[str, Array] = {}
     table = [_tensor_row(t, arrays) for _, t in sorted(graph.tensors.items())]
     text = {
-        "format": FORMAT,
+        "format": STATE_FORMAT if graph.updates else FORMAT,
         "name": graph.name,
         "inputs": graph.inputs,
         "outputs": graph.outputs,
@@ -43,6 +44,8 @@ def to_bytes(graph: Graph) -> bytes:
         "tensors": table,
         "ops": [_op_row(op) for op in graph.ops],
     }
+    if graph.updates:
+        text["updates"] = [(u.state, u.value) for u in graph.updates]
     buffer = io.BytesIO()
     named: dict[str, Any] = {"graph": np.frombuffer(json.dumps(text).encode(), np.uint8), **arrays}
     np.savez_compressed(buffer, **named)
@@ -54,8 +57,8 @@ def from_bytes(data: bytes, where: str) -> Graph:
     try:
         arrays = _arrays(data)
         text = json.loads(arrays["graph"].tobytes())
-        if text["format"] != FORMAT:
-            raise ModelError(f"{where}: format {text['format']} of a graph file, expected {FORMAT}")
+        if text["format"] not in (FORMAT, STATE_FORMAT):
+            raise ModelError(f"{where}: format {text['format']} of a graph file, expected {FORMAT} or {STATE_FORMAT}")
         graph = _graph(text, arrays)
         scaled = any(t.q is not None for t in graph.tensors.values() if not t.is_constant)
         return verify(graph, Level.QUANTISED if scaled and not graph.is_float else Level.FLOAT)
@@ -100,9 +103,9 @@ def _graph(text: Mapping[str, Any], arrays: Mapping[str, Array]) -> Graph:
     tensors = [_tensor(row, arrays) for row in text["tensors"]]
     inputs, outputs = (tuple(map(int, text[name])) for name in ("inputs", "outputs"))
     operations = tuple(map(_op, text["ops"]))
-    return Graph(
-        str(text["name"]), {t.id: t for t in tensors}, operations, inputs, outputs, tuple(map(str, text["notes"]))
-    )
+    updates = tuple(Update(int(state), int(value)) for state, value in text.get("updates", ()))
+    notes = tuple(map(str, text["notes"]))
+    return Graph(str(text["name"]), {t.id: t for t in tensors}, operations, inputs, outputs, notes, updates)
 
 
 def _tensor(row: Mapping[str, Any], arrays: Mapping[str, Array]) -> Tensor:

@@ -81,14 +81,17 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Ins:
-    """Array of the addresses of all inputs."""
+    """Array of the addresses of all inputs from `first` on."""
+
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """Address of the operation's output `index` in the arena."""
+    """Address of the operation's output `index` in the arena, or of a byte in it."""
 
     index: int = 0
+    offset_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

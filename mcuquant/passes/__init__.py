@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..ir import Graph, Level
 from ..ir.verify import verify
+from .copy_outputs import copy_outputs
 from .drop_dead import drop_dead
 from .drop_identities import drop_identities
 from .expand_average_pool import expand_average_pool
@@ -30,6 +31,7 @@ PASSES: tuple[Pass, ...] = (
     fuse_activation,
     drop_identities,
     drop_dead,
+    copy_outputs,
 )
 
 

@@ -140,7 +140,8 @@ def _whole(graph: Graph) -> set[int]:
     """Tensors of which nothing can be dropped: the graph's own ends, and what other operations read or write."""
     others = [op for op in graph.ops if not tied(graph, op) and not mixes(graph, op)]
     touched = {i for op in others for i in (*op.inputs, *op.outputs)}
-    return {i for i in (*graph.inputs, *graph.outputs, *touched) if not graph[i].is_constant}
+    states = (t.id for t in graph.states)
+    return {i for i in (*graph.inputs, *graph.ends, *states, *touched) if not graph[i].is_constant}
 
 
 def _wanted(graph: Graph, op: Op, x: Interval, kept_outputs: Array) -> Array:

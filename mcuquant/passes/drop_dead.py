@@ -6,7 +6,7 @@ from ..ir import Graph, Op
 
 
 def drop_dead(graph: Graph) -> Graph:
-    tensors = set(graph.outputs)
+    tensors = set(graph.ends)
     operations: list[Op] = []
     for op in reversed(graph.ops):
         if tensors.intersection(op.outputs):

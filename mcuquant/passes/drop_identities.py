@@ -14,7 +14,7 @@ def drop_identities(graph: Graph) -> Graph:
     names: dict[int, int] = {}
     for op in graph.ops:
         shorter = _shorter(draft, renamed(op, names))
-        if _is_identity(draft, shorter) and op.output not in graph.outputs:
+        if _is_identity(draft, shorter) and op.output not in graph.ends:
             names[op.output] = shorter.inputs[0]
         else:
             draft.append(shorter)
@@ -58,9 +58,9 @@ def _is_identity(draft: Draft, op: Op) -> bool:
 def _without_identity_outputs(graph: Graph) -> Graph:
     """An output that an identity makes from another operation's result becomes that operation's own output."""
     draft, names = Draft.of(graph), dict[int, int]()
-    inner_tensors = {op.output for op in graph.ops} - set(graph.outputs)
+    inner_tensors = {op.output for op in graph.ops} - set(graph.ends)
     for op in graph.ops:
-        if op.output in graph.outputs and _is_identity(draft, op) and op.inputs[0] in inner_tensors - names.keys():
+        if op.output in graph.ends and _is_identity(draft, op) and op.inputs[0] in inner_tensors - names.keys():
             names[op.inputs[0]] = op.output
         else:
             draft.append(op)

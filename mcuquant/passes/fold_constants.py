@@ -21,7 +21,7 @@ def fold_constants(graph: Graph) -> Graph:
     left = MOST_EFFORT
     for op in graph.ops:
         inputs = [tensors[i] for i in op.inputs]
-        is_output = op.output in graph.outputs
+        is_output = op.output in graph.ends
         folds = all(t.is_constant for t in inputs) and effort(graph, op) <= left
         if not folds or (is_output and not _can_be_copied(op, graph.out(op))):
             operations.append(op)

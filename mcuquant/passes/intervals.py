@@ -17,7 +17,7 @@ from ..arithmetic.interpreter import evaluate
 from ..arithmetic.interpreter.weighted_sums import Weighted, finish, operands, products
 from ..arithmetic.parameters import LutParams, params
 from ..errors import GraphError
-from ..ir import Array, Graph, Op, Tensor, ops
+from ..ir import Array, Graph, Op, Role, Tensor, ops
 
 
 class Interval(NamedTuple):
@@ -52,7 +52,7 @@ def intervals(graph: Graph, bounds: bool = True) -> dict[int, Interval]:
 
     With `bounds` off, only constants are followed: a weighted sum over anything that varies is taken to vary.
     """
-    spans = {t.id: _given(t) for t in graph.tensors.values() if t.data is not None or t.id in graph.inputs}
+    spans = {t.id: _given(t) for t in graph.tensors.values() if t.role is not Role.ACTIVATION}
     for op in graph.ops:
         ins = [spans[i] for i in op.inputs]
         spans[op.output] = _after(graph, op, ins)
@@ -71,7 +71,7 @@ def _widened(graph: Graph, op: Weighted, x: Interval, y: Interval) -> Interval:
 
 
 def _given(t: Tensor) -> Interval:
-    return Interval(t.data, t.data) if t.data is not None else _anything(t)
+    return Interval(t.value, t.value) if t.is_constant else _anything(t)
 
 
 def _anything(t: Tensor) -> Interval:

@@ -24,7 +24,7 @@ class Draft:
     @classmethod
     def of(cls, graph: Graph) -> Draft:
         readers = Counter(i for op in graph.ops for i in op.inputs)
-        readers.update(graph.outputs)
+        readers.update(graph.ends)
         return cls(graph, tensors=dict(graph.tensors), _readers=readers)
 
     def append(self, op: Op) -> None:

@@ -14,21 +14,26 @@ from .goal import Goal, Limits
 from .objective import Objective
 from .options import Filter, Option, every, options
 from .pairs import best_plan
+from .state_layout import Move, has_step, state_layout, with_lines
 
 __all__ = [
     "ARENA_ALIGNMENT",
     "Filter",
     "Goal",
     "Limits",
+    "Move",
     "Objective",
     "Option",
     "Plan",
     "Step",
+    "has_step",
     "live_at",
     "most_alive",
     "options",
     "plan",
+    "state_layout",
     "storage",
+    "with_lines",
 ]
 
 _NAME = 40
@@ -44,6 +49,7 @@ def plan(graph: Graph, core: Core, goal: Goal | None = None, only: Filter = ever
         if isinstance(op, Reshape) and graph[op.inputs[0]].is_constant:
             raise GraphError(f"{graph.name}: tensor {op.output} is a view of a constant; run the passes first")
     goal = goal or Goal()
+    graph = with_lines(graph)
     best = best_plan(graph, core, goal, only)
     if _excess(best, goal.limits):
         best = _unlimited(graph, core, goal, only) or best

@@ -15,6 +15,7 @@ from .allocator import Buffer, Overlap, align, peak, place
 from .goal import Goal
 from .ledger import Selection
 from .options import Option
+from .state_layout import StateLayout, state_layout
 
 ARENA_ALIGNMENT = 16
 
@@ -60,6 +61,8 @@ class Plan:
     """Modelled, of all steps."""
     network_flash_bytes: int
     """Of the network: constants, and an estimate of the code."""
+    states: StateLayout
+    """Beside the arena."""
     goal: Goal = field(default=Goal())
     quickest_cycles: int = 0
     """Of the plan for speed, where this one is not."""
@@ -109,6 +112,7 @@ class Layout:
             end_steps=_end_steps(buffers, places),
             cycles=selection.cycles,
             network_flash_bytes=selection.network_flash_bytes,
+            states=state_layout(self.graph),
         )
 
     def overlaps(self, variants: Sequence[tuple[int, Variant]]) -> list[Overlap]:
@@ -121,15 +125,15 @@ class Layout:
             for tensor, overlap in zip(
                 graph.ops[i].inputs, variant.overlap_offsets(Site(graph, graph.ops[i], self.core)), strict=False
             )
-            if overlap is not None and tensor in home and deaths[f"t{home[tensor]}"] == i
+            if overlap is not None and {tensor, graph.ops[i].output} <= home.keys() and deaths[f"t{home[tensor]}"] == i
         ]
 
 
 def storage(graph: Graph) -> dict[int, int]:
     """For every tensor in the arena, the tensor whose bytes it is: a Reshape's output is its input."""
-    home = {i: i for i in graph.inputs}
+    home, apart = {i: i for i in graph.inputs}, state_layout(graph).offsets
     for op in graph.ops:
-        for out in op.outputs:
+        for out in (out for out in op.outputs if out not in apart):
             alias = isinstance(op, Reshape) and op.inputs[0] in home
             home[out] = home[op.inputs[0]] if alias else out
     return home
@@ -145,7 +149,7 @@ def _tensor_buffers(graph: Graph) -> tuple[Buffer, ...]:
             if i in home:
                 births.setdefault(home[i], index)
                 deaths[home[i]] = index
-    deaths |= {home[i]: last for i in graph.outputs}
+    deaths |= {home[i]: last for i in graph.ends if i in home}
     return tuple(Buffer(f"t{i}", graph[i].nbytes, births[i], deaths[i], _alignment(graph, i)) for i in sorted(births))
 
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 
 from ..boards.core import Core
 from ..ir import Graph
-from ..ir.ops import Reshape
 from ..kernels import Site
 from .arena import Layout, Plan
 from .goal import Goal
 from .ledger import Ledger, Selection, descent
 from .objective import Objective
 from .options import Filter, Option, first, options
+from .state_layout import has_step
 
 _MOST_CEILINGS = 24
 """That are tried, evenly spread: more are rare, and each costs a placement."""
@@ -75,7 +75,7 @@ def candidates(graph: Graph, core: Core, goal: Goal, only: Filter) -> Candidates
     layout = Layout.of(graph, core)
     if sum(not t.is_constant for t in graph.tensors.values()) > _MOST_TENSORS:
         return Candidates(layout, {}, {}, (), _first(graph, core, layout, only))
-    by_op = {i: options(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)}
+    by_op = {i: options(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if has_step(graph, op)}
     footprints = {option: layout.footprint(i, option) for i, some in by_op.items() for option in some}
     lowest = max((min(footprints[option] for option in some) for some in by_op.values()), default=0)
     ceilings = _spread(sorted({nbytes for nbytes in footprints.values() if nbytes >= lowest} or {0}))
@@ -90,7 +90,7 @@ def rank(plan: Plan, goal: Goal, quickest_cycles: int) -> Rank:
 
 def _first(graph: Graph, core: Core, layout: Layout, only: Filter) -> Plan:
     """The first kernels that apply, placed once."""
-    picked = {i: first(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if not isinstance(op, Reshape)}
+    picked = {i: first(Site(graph, op, core), only) for i, op in enumerate(graph.ops) if has_step(graph, op)}
     return layout.arrange(Ledger(False, picked).selection(), {i: (o,) for i, o in picked.items()}, 0)
 
 

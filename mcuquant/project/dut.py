@@ -53,6 +53,7 @@ class Dut:
             link = stack.enter_context(Link(transport, default_baud=self._baud))
             link.hello(firmware.digest)
             self._check_interface(link.info)
+            link.reset_state()
             self._stack, self._link = stack.pop_all(), link
         return self
 
@@ -76,14 +77,25 @@ class Dut:
     def is_emulated(self) -> bool:
         return self._port is None
 
-    def run(self, *inputs: Array, progress: Callable[[int], None] | None = None) -> Array | tuple[Array, ...]:
+    def reset_state(self) -> None:
+        """The next inference is the first; nothing, for a network without memory."""
+        self.link.reset_state()
+
+    def run(
+        self, *inputs: Array, progress: Callable[[int], None] | None = None, reset_each: bool = False
+    ) -> Array | tuple[Array, ...]:
         """Stored values in, (N, ...) for each input; stored values out, one array where there is one output.
+
+        What a network keeps lives on from sample to sample, and from call to call until `reset_state`; it is new when
+        the board is connected. With `reset_each`, every sample is the first.
 
         `progress` is told how many samples are done. CalibrationError for inputs of another shape or type.
         """
         samples = check_inputs(self.project.inputs, inputs)
         raw: list[bytes] = []
         for i in range(len(samples[0])):
+            if reset_each:
+                self.reset_state()
             self.link.load([x[i].tobytes() for x in samples])
             raw.append(b"".join(self.link.run().outputs))
             if progress:
@@ -126,6 +138,7 @@ class Dut:
 
     def _counts(self) -> CycleCounts | None:
         """Of one inference, by the emulator here or by the one that serves the port; None where nothing counts."""
+        self.link.reset_state()
         if self._counting.file is not None:
             self._check_answer(self.link.run(read=False))
             return cycle_model.read(self._counting.file)[-1]
@@ -182,6 +195,11 @@ class Dut:
     def _check_interface(self, info: DeviceInfo) -> None:
         expected = [p.nbytes for p in self.project.inputs], [p.nbytes for p in self.project.outputs]
         sizes = [t.nbytes for t in info.inputs], [t.nbytes for t in info.outputs]
+        if info.state_bytes != self.project.state_bytes:
+            raise DeviceError(
+                f"the board's network keeps {info.state_bytes} bytes between inferences, the project's "
+                f"{self.project.state_bytes}"
+            )
         if sizes != expected:
             raise DeviceError(f"the board's network has inputs and outputs of {sizes} bytes, the project's {expected}")
 

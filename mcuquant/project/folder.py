@@ -115,11 +115,19 @@ class ProjectFolder:
             raise OutputError(f"{self.directory} is not built: run make -C {self.directory}")
         return build.firmware(self.directory, self.board, self.steps)
 
-    def run_host(self, *inputs: Array, sanitize: bool = False) -> tuple[Array, ...]:
-        """The C of the project on this computer: stored values in, (N, ...) for each input; the outputs, (N, ...)."""
+    @property
+    def state_bytes(self) -> int:
+        """What the network keeps between inferences."""
+        return int(self.manifest.get("state_bytes", 0))
+
+    def run_host(self, *inputs: Array, sanitize: bool = False, reset_each: bool = False) -> tuple[Array, ...]:
+        """The C of the project on this computer: stored values in, (N, ...) for each input; the outputs, (N, ...).
+
+        A network with memory begins anew with each call, and with `reset_each` with each sample.
+        """
         samples = check_inputs(self.inputs, inputs)
         data = b"".join(b"".join(x[i].tobytes() for x in samples) for i in range(len(samples[0])))
-        raw = self._host(data, sanitize)
+        raw = self._host(data, sanitize, ["--reset-each"] if reset_each else [])
         return split_outputs(raw, self.outputs, len(samples[0]))
 
     @property
@@ -135,11 +143,11 @@ class ProjectFolder:
         (port,) = self.inputs
         return self.node.run(raw, self.run_host(windows.reshape(-1, *port.sample))[0])
 
-    def _host(self, data: bytes, sanitize: bool) -> bytes:
+    def _host(self, data: bytes, sanitize: bool, options: Sequence[str]) -> bytes:
         if self.manifest.get("app") == LIBRARY:
             raise OutputError(f"{self.directory} is a library, without a program to run; compile it with --app dut too")
         runner = build.build_host(self.directory, self.steps, sanitize)
-        done = subprocess.run([runner], input=data, capture_output=True, timeout=HOST_TIMEOUT_S, check=False)
+        done = subprocess.run([runner, *options], input=data, capture_output=True, timeout=HOST_TIMEOUT_S, check=False)
         if done.returncode:
             raise ToolError(f"{runner} failed: {done.stderr.decode(errors='replace').strip() or done.returncode}")
         return done.stdout

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arithmetic.interpreter import trace
+from ..arithmetic.interpreter import reset_state, trace
 from ..errors import CalibrationError, GraphError, UnsupportedOpError
 from ..ir import Array, DType, Graph, Tensor, ops
 from ..ir.elementwise_table import ELEMENTWISE, Rule
@@ -64,7 +64,8 @@ def quantize(
 ) -> Graph:
     """A float graph as an integer one (level QUANTISED) with the same tensor ids.
 
-    `calibration`: (N, ...) samples, a hundred typical ones are enough, in the graph's layout or the model's own
+    `calibration`: (N, ...) samples, a hundred typical ones are enough, in the graph's layout or the model's own; those
+    of a network with memory are one stream, in order
     (`channels_first` where the shape does not tell); a sequence of such arrays when the graph has several inputs.
     `method` is minmax, percentile (99.99 %), mse, or auto: the one of the three whose outputs have the best
     signal-to-noise ratio on held-out samples; `notes` says which. `activations` is int8, int16 (TFLite's 16x8: for
@@ -80,6 +81,11 @@ def quantize(
     dtype = _activation_type(activations)
     _check_forms(graph, dtype)
     options = Weights(quantizer=weights) if isinstance(weights, str) else weights
+    if graph.updates and activations == MIXED:
+        raise UnsupportedOpError(
+            f"{graph.name} keeps state between inferences, and mixed activations are for networks without; use int8 or "
+            "int16"
+        )
     samples = read_samples(graph, calibration, channels_first)
     if method != "auto" and method not in METHODS:
         names = ", ".join(["auto", *METHODS])
@@ -156,7 +162,7 @@ class _Seen:
 
     @classmethod
     def of(cls, graph: Graph, samples: tuple[Array, ...]) -> _Seen:
-        held_out, rest = _split(samples)
+        held_out, rest = _split_stream(samples) if graph.updates else _split(samples)
         outputs: list[list[Array]] = []
         of_held = _observed(graph, single(held_out), outputs)
         return cls(list(single(held_out)), outputs, of_held, _observed(graph, single(rest)) or of_held)
@@ -184,13 +190,20 @@ def _split(samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, 
     return tuple(x[held_out] for x in samples), tuple(x[rest] for x in samples)
 
 
+def _split_stream(samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """(held out, rest) of samples that follow one another: the last quarter is a stream of its own."""
+    at = len(samples[0]) * (_HELD_OUT_EVERY - 1) // _HELD_OUT_EVERY
+    return tuple(x[at:] for x in samples), tuple(x[:at] for x in samples)
+
+
 def _observed(
     graph: Graph, inputs: Iterable[Sequence[Array]], outputs: list[list[Array]] | None = None
 ) -> dict[int, Histogram]:
     """Histogram of every float activation and input over all samples; appends each sample's outputs to `outputs`."""
     seen: dict[int, Histogram] = {}
+    state = reset_state(graph)
     for sample in inputs:
-        values = trace(graph, sample)
+        values = trace(graph, sample, state)
         for t in graph.tensors.values():
             if not t.is_constant and t.dtype is DType.FLOAT32:
                 now = Histogram.of(_finite(graph, t, values[t.id]))

@@ -51,7 +51,7 @@ def _pair(graph: Graph, first: Op) -> tuple[Op, Op] | None:
 
 def _only_reader(graph: Graph, op: Op) -> Op | None:
     readers = graph.consumers(op.output)
-    return readers[0] if len(readers) == 1 and op.output not in graph.outputs else None
+    return readers[0] if len(readers) == 1 and op.output not in graph.ends else None
 
 
 def _own_constants(graph: Graph, op: Op) -> bool:

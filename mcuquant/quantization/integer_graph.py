@@ -19,7 +19,8 @@ def rewritten(
     builder = _Builder(graph, sharing, scales, dtype, fitted, next_id=max(graph.tensors) + 1)
     for tensor_id, q in scales.items():
         t = graph[tensor_id]
-        builder.tensors[tensor_id] = Tensor(t.id, t.shape, dtype, t.role, q=q, name=t.name)
+        data = None if t.data is None else stored_operand(t, q, dtype).data
+        builder.tensors[tensor_id] = Tensor(t.id, t.shape, dtype, t.role, q=q, data=data, name=t.name)
     for index, op in enumerate(graph.ops):
         builder.add(index, op)
     unquantised = {i: t for i, t in graph.tensors.items() if i not in scales and not t.is_constant}

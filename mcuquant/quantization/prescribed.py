@@ -42,6 +42,11 @@ def prescribed(graph: Graph) -> Graph:
 
     UnsupportedOpError names the first tensor that is not stored as integers, or weights that are not.
     """
+    if graph.updates:
+        raise UnsupportedOpError(
+            f"{graph.name} keeps state between inferences and was quantized in PyTorch; give the float network, and "
+            "quantize it with calibration data"
+        )
     builder = _Builder(graph, next_id=max(graph.tensors) + 1)
     inputs = tuple(builder.input(graph[i]) for i in graph.inputs)
     for op in graph.ops:

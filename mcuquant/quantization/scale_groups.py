@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir import DType, Graph, Op, QParams, Tensor, ops
+from ..errors import UnsupportedOpError
+from ..ir import DType, Graph, Op, QParams, Tensor, Update, ops
 from ..ir.elementwise_table import ELEMENTWISE
 from .methods import Range
 
@@ -83,7 +84,21 @@ def share(graph: Graph, ranges: Mapping[int, Range], dtype: DType) -> Sharing:
             groups.fixed[op.output] = FIXED[type(op), dtype]
         elif shares_scale(op) and op.output in ranges:
             _tie(groups, graph, index, ranges, dtype)
+    for update in graph.updates:
+        _tie_update(groups, graph, update)
     return Sharing({i: groups.find(i) for i in ranges}, groups.fixed, frozenset(groups.cuts))
+
+
+def _tie_update(groups: _Groups, graph: Graph, update: Update) -> None:
+    """A state has the scale of its next value."""
+    before, after = groups.fixed_of(update.state), groups.fixed_of(update.value)
+    if before and after and before != after:
+        raise UnsupportedOpError(
+            f"{graph.name}: state {graph[update.state].name!r} and its next value {graph[update.value].name!r} "
+            f"must have the scales {before.scale[0]:.9g} and {after.scale[0]:.9g}, expected the same; put "
+            "an operation between them that may change the scale"
+        )
+    groups.join(*((update.state, update.value) if before else (update.value, update.state)))
 
 
 def shares_scale(op: Op) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..arithmetic.interpreter import evaluate, run, trace
+from ..arithmetic.interpreter import State, evaluate, reset_state, run, trace
 from ..errors import GraphError
 from ..ir import Array, Graph, Op, Quantize, Shape, Tensor
 from .samples import read_samples, single
@@ -81,8 +81,9 @@ def snr_report(
     sources = [(-1, i, "Input") for i in int_graph.inputs]
     sources += [(n, op.output, op.kind) for n, op in enumerate(int_graph.ops)]
     rows = {tensor_id: _Row() for _, tensor_id, _ in sources}
+    states = _States.of(pair)
     for inputs in single(read_samples(float_graph, samples, channels_first)):
-        _compare(pair, inputs, sources, rows)
+        _compare(pair, inputs, states, sources, rows)
     return tuple(
         LayerSnr(index, y.name, kind, y.shape, rows[y.id].cumulative.db, rows[y.id].own.db, rows[y.id].effect.db)
         for index, y, kind in ((index, int_graph[tensor_id], kind) for index, tensor_id, kind in sources)
@@ -95,15 +96,30 @@ def layer_effects(float_graph: Graph, int_graph: Graph, inputs: Sequence[Sequenc
     pair = _Pair(float_graph, int_graph, twins)
     rows = {op.output: _Row() for op, twin in zip(int_graph.ops, twins, strict=True) if twin is not None}
     sources = [(n, op.output, op.kind) for n, op in enumerate(int_graph.ops) if op.output in rows]
+    states = _States.of(pair)
     for sample in inputs:
-        _compare(pair, sample, sources, rows)
+        _compare(pair, sample, states, sources, rows)
     return {output: row.effect.db for output, row in rows.items()}
 
 
-def _compare(pair: _Pair, inputs: Sequence[Array], sources: Sequence[_Source], rows: dict[int, _Row]) -> None:
-    """Add one sample to the rows."""
-    exact = pair.exact(inputs)
-    stored = trace(pair.int_graph, quantized_inputs(pair.int_graph, inputs))
+@dataclass(frozen=True, slots=True)
+class _States:
+    """What the two networks of a pair keep from sample to sample."""
+
+    real: State
+    stored: State
+
+    @classmethod
+    def of(cls, pair: _Pair) -> _States:
+        return cls(reset_state(pair.float_graph), reset_state(pair.int_graph))
+
+
+def _compare(
+    pair: _Pair, inputs: Sequence[Array], states: _States, sources: Sequence[_Source], rows: dict[int, _Row]
+) -> None:
+    """Add one sample to the rows; samples follow one another where the networks have memory."""
+    exact = pair.exact(inputs, states.real)
+    stored = trace(pair.int_graph, quantized_inputs(pair.int_graph, inputs), states.stored)
     for index, tensor_id, _ in sources:
         y, row = exact[tensor_id], rows[tensor_id]
         computed = real(pair.int_graph[tensor_id], stored[tensor_id])
@@ -117,8 +133,9 @@ def _compare(pair: _Pair, inputs: Sequence[Array], sources: Sequence[_Source], r
 def output_snr(int_graph: Graph, inputs: Sequence[Sequence[Array]], exact: Sequence[Sequence[Array]]) -> float:
     """SNR in dB of the network's outputs, the mean over outputs. `inputs` and `exact` (float outputs) by sample."""
     ratios = [_Ratio() for _ in int_graph.outputs]
+    state = reset_state(int_graph)
     for sample, expected in zip(inputs, exact, strict=True):
-        outputs = run(int_graph, quantized_inputs(int_graph, sample))
+        outputs = run(int_graph, quantized_inputs(int_graph, sample), state)
         for ratio, t, y, reference in zip(ratios, int_graph.outputs, outputs, expected, strict=True):
             ratio.add(reference, real(int_graph[t], y))
     return sum(ratio.db for ratio in ratios) / len(ratios)
@@ -166,10 +183,10 @@ class _Pair:
     int_graph: Graph
     twins: list[Op | None]
 
-    def exact(self, inputs: Sequence[Array]) -> dict[int, Array]:
+    def exact(self, inputs: Sequence[Array], state: State) -> dict[int, Array]:
         """Float value of every tensor of either graph; constants have a place, but not always their float value."""
-        values = {t.id: t.data for t in self.int_graph.tensors.values() if t.data is not None}
-        values |= trace(self.float_graph, inputs)
+        values = {t.id: t.value for t in self.int_graph.tensors.values() if t.is_constant}
+        values |= trace(self.float_graph, inputs, state)
         for op, counterpart in zip(self.int_graph.ops, self.twins, strict=True):
             if counterpart is None:
                 values[op.output] = values[op.inputs[0]]
@@ -199,7 +216,7 @@ class _Pair:
         if op is None:
             return inputs[0]
         given = zip(self.float_graph.ins(op), inputs, strict=True)
-        return evaluate(self.float_graph, op, [x if t.data is None else t.data for t, x in given])
+        return evaluate(self.float_graph, op, [t.value if t.is_constant else x for t, x in given])
 
 
 def _meaning(t: Tensor, stored: Array) -> Array:
@@ -208,4 +225,4 @@ def _meaning(t: Tensor, stored: Array) -> Array:
 
 
 def _value(t: Tensor, exact: Mapping[int, Array]) -> Array:
-    return t.data if t.data is not None else _stored(t, exact[t.id])
+    return t.value if t.is_constant else _stored(t, exact[t.id])

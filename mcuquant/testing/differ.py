@@ -12,7 +12,8 @@ from .. import flow
 from ..arithmetic import interpreter
 from ..device.wire import TensorInfo, seeded_input
 from ..errors import OutputError
-from ..ir import Array, Graph, Op, Reshape
+from ..ir import Array, Graph, Op
+from ..planner import has_step, with_lines
 from ..project.folder import split_outputs
 from ..project.project import Project
 
@@ -52,7 +53,8 @@ class Oracle:
     def of(cls, project: Project) -> Oracle:
         """OutputError when it and manifest.json tell of different networks."""
         graph = flow.network_of(project.directory)
-        ops = [op for op in graph.ops if not isinstance(op, Reshape)]
+        planned = with_lines(graph)
+        ops = [op for op in planned.ops if has_step(planned, op)]
         layers = [(layer, layer["op"].count("+") + 1) for layer in project.manifest["layers"]]
         if sum(count for _, count in layers) != len(ops):
             raise _mismatch(project, f"{sum(count for _, count in layers)} operations", f"{len(ops)}")
@@ -64,10 +66,10 @@ class Oracle:
             tensors.append(calls[-1].output)
         return cls(graph, tuple(tensors), sum(count > 1 for _, count in layers))
 
-    def steps(self, sample: Sequence[Array]) -> tuple[Array, ...]:
-        """Every step's output for one sample (1, ...), in its own shape."""
+    def steps(self, sample: Sequence[Array], state: interpreter.State | None = None) -> tuple[Array, ...]:
+        """Every step's output for one sample (1, ...), in its own shape; `state` as for `interpreter.run`."""
         inputs = (x.reshape(self.graph[i].shape) for i, x in zip(self.graph.inputs, sample, strict=True))
-        values = interpreter.trace(self.graph, list(inputs))
+        values = interpreter.trace(self.graph, list(inputs), state)
         return tuple(values[tensor] for tensor in self.tensors)
 
 

@@ -193,4 +193,7 @@ def test_the_runner_says_what_is_wrong(runner: Path) -> None:
     assert (short.returncode, short.stderr) == (1, f"{runner}: the last sample has 100 of 708 bytes\n".encode())
     assert len(short.stdout) == 708
     usage = run(runner, b"", "--bogus")
-    assert (usage.returncode, usage.stderr) == (2, f"usage: {runner} [--steps] < samples > outputs\n".encode())
+    assert (usage.returncode, usage.stderr) == (
+        2,
+        f"usage: {runner} [--steps] [--reset-each] < samples > outputs\n".encode(),
+    )

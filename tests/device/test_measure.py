@@ -54,6 +54,7 @@ def test_a_measurement_says_what_it_counts() -> None:
         "flash_bytes": 1000,
         "ram_bytes": 2000,
         "arena_bytes": 708,
+        "state_bytes": 0,
         "stack_bytes": 400,
         "layers": [
             {

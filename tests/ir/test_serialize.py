@@ -57,7 +57,7 @@ def changed(change: Callable[[dict[str, Any]], None]) -> bytes:
 
 DAMAGED: list[tuple[bytes, str]] = [
     (b"no zip", "x.mq: no graph file of mcuquant, or a damaged one (File is not a zip file)"),
-    (changed(lambda t: t.update(format=2)), "x.mq: format 2 of a graph file, expected 1"),
+    (changed(lambda t: t.update(format=3)), "x.mq: format 3 of a graph file, expected 1 or 2"),
     (changed(lambda t: t.pop("ops")), "x.mq: no graph file of mcuquant, or a damaged one ('ops')"),
     (
         changed(lambda t: t["ops"][0].update(kind="__import__")),

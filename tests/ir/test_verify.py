@@ -9,7 +9,7 @@ from typing import Any
 import graphs
 import numpy as np
 import pytest
-from breaches import FLOAT32, INT8, INT16, INT32, INT64, ONE, Q, binary, complaint, conv, unary
+from breaches import FLOAT32, INT8, INT16, INT32, INT64, ONE, binary, complaint, conv, unary
 from nets import Net
 
 from mcuquant.ir import Graph, Level, Padding, QParams, Role, Tensor, ops
@@ -224,13 +224,3 @@ TYPE_BREACHES: list[tuple[Callable[[], Graph], str]] = [
 @pytest.mark.parametrize(("build", "message"), TYPE_BREACHES)
 def test_types(build: Callable[[], Graph], message: str) -> None:
     assert complaint(build()) == message
-
-
-def test_state_has_no_kernel() -> None:
-    net = Net(np.random.default_rng(0))
-    x = net.input((1, 2))
-    s = net.tensor((1, 2), INT8, Role.STATE, q=Q, data=np.zeros((1, 2), np.int8))
-    graph = net.graph(net.apply(ops.Add, (x, s), (1, 2)))
-    verify(graph, Level.QUANTISED)
-    expected = "operation 0 (Add): tensor 1 ('state_1') is kept between inferences, which no kernel does yet"
-    assert complaint(graph, Level.LOWERABLE) == expected

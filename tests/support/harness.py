@@ -221,13 +221,23 @@ def compile_c(compiler: Sequence[str], sources: Sequence[Path], directory: Path,
     assert done.returncode == 0, done.stderr[:4000]
 
 
-def assert_equal(name: str, graph: Graph, outcome: Outcome, inputs: Inputs) -> None:
+def assert_equal(
+    name: str, graph: Graph, outcome: Outcome, inputs: Inputs, state: interpreter.State | None = None
+) -> None:
     """Every step's outputs and the network's are those of the interpreter, to the byte."""
-    expected = interpreter.trace(graph, inputs)
+    expected = interpreter.trace(graph, inputs, state)
     for tensor, value in outcome.steps:
         _assert_same(f"{name}: tensor {tensor}", graph, value, expected[tensor])
     for tensor, value in zip(graph.outputs, outcome.outputs, strict=True):
         _assert_same(f"{name}: output {tensor}", graph, value, expected[tensor])
+
+
+def check_stream(name: str, runner: Runner, index: int, samples: Sequence[Inputs]) -> None:
+    """One of the runner's networks over a stream of samples, from its beginning."""
+    graph = runner.graphs[index]
+    state = interpreter.reset_state(graph)
+    for sample, outcome in zip(samples, runner.run(index, *samples), strict=True):
+        assert_equal(name, graph, outcome, sample, state)
 
 
 def check_random(names: Sequence[str], runner: Runner, samples: int) -> None:

@@ -1,5 +1,6 @@
 /* Runs the models of a test. stdin: records of a model's index (uint32) and its inputs. stdout, for each: the outputs of
-   every step, made one step at a time, then the network's outputs of a whole run, made in a fresh arena. */
+   every step, made one step at a time, then the network's outputs of a whole run, made in a fresh arena. What a network
+   keeps between inferences lives on from record to record; both ways begin with the same. */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +29,9 @@ static void *fresh_arena(const mq_model_t *model, const uint8_t *inputs, int gar
     return arena;
 }
 
-static void write_tensor(const void *arena, const mq_tensor_t *tensor)
+static void write_tensor(const mq_model_t *model, void *arena, const mq_tensor_t *tensor)
 {
-    if (fwrite((const uint8_t *)arena + tensor->offset, 1, tensor->bytes, stdout) != tensor->bytes) {
+    if (fwrite(mq_tensor_data(model, arena, tensor), 1, tensor->bytes, stdout) != tensor->bytes) {
         fail("cannot write");
     }
 }
@@ -40,7 +41,7 @@ static void by_steps(const mq_model_t *model, const uint8_t *inputs)
     void *arena = fresh_arena(model, inputs, 0xA5);
     for (int i = 0; model->step(arena, i) == 0; i++) {
         for (int k = 0; k < model->steps[i].output_count; k++) {
-            write_tensor(arena, &model->steps[i].outputs[k]);
+            write_tensor(model, arena, &model->steps[i].outputs[k]);
         }
     }
     free(arena);
@@ -53,13 +54,25 @@ static void whole(const mq_model_t *model, const uint8_t *inputs)
         fail("run failed");
     }
     for (int i = 0; i < model->output_count; i++) {
-        write_tensor(arena, &model->outputs[i]);
+        write_tensor(model, arena, &model->outputs[i]);
     }
     free(arena);
 }
 
+/* The state as it was before. */
+static void rewind_state(const mq_model_t *model, const uint8_t *before)
+{
+    if (before == NULL) {
+        model->reset();
+        memset(model->state, 0xA5, model->state_bytes);
+    } else {
+        memcpy(model->state, before, model->state_bytes);
+    }
+}
+
 int main(void)
 {
+    static uint8_t *before[sizeof models / sizeof models[0]];
     uint32_t index;
     while (fread(&index, sizeof index, 1, stdin) == 1) {
         const mq_model_t *model = models[index];
@@ -72,7 +85,14 @@ int main(void)
             fail("truncated inputs");
         }
         by_steps(model, inputs);
+        if (model->state_bytes != 0) {
+            rewind_state(model, before[index]);
+        }
         whole(model, inputs);
+        if (model->state_bytes != 0) {
+            before[index] = before[index] != NULL ? before[index] : malloc(model->state_bytes);
+            memcpy(before[index], model->state, model->state_bytes);
+        }
         free(inputs);
     }
     return 0;

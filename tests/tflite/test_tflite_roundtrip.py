@@ -147,16 +147,6 @@ def test_maximum_over_padding_of_its_own_pads_with_the_lowest_value() -> None:
     assert_equal_outputs(interpreter.run(back, [x]), interpreter.run(graph, [x]))
 
 
-def test_state_is_refused() -> None:
-    graph = image_net(ops.MaxPool2D, Padding())
-    state = Tensor(2, (1, 4), DType.INT8, Role.STATE, q=QParams.of(0.5), data=np.zeros((1, 4), np.int8), name="memory")
-    with pytest.raises(ModelError) as caught:
-        to_tflite(replace(graph, tensors={**graph.tensors, 2: state}))
-    assert str(caught.value) == (
-        "tensor 2 ('memory') keeps state between inferences, which .tflite cannot express: unroll the model over time"
-    )
-
-
 def test_batch_norm_becomes_a_product_and_a_sum() -> None:
     rng = np.random.default_rng(0)
     tensors = {

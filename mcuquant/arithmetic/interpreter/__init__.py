@@ -14,6 +14,7 @@ import numpy as np
 from ...errors import CalibrationError
 from ...ir import Array, Graph, Op, Tensor, ops
 from ...ir.elementwise_table import ELEMENTWISE
+from ...ir.ops import Enter
 from .binary_ops import batch_norm, binary
 from .movement_ops import concat, pad, reshape, resize_nearest, slice_, transpose
 from .pooling_ops import average_pool, max_pool
@@ -45,6 +46,7 @@ KERNELS: Mapping[type[Op], Kernel] = {
     ops.LogSoftmax: log_softmax,
     ops.Pad: pad,
     ops.Concat: concat,
+    Enter: concat,
     ops.Slice: slice_,
     ops.Reshape: reshape,
     ops.Transpose: transpose,
@@ -58,19 +60,36 @@ KERNELS: Mapping[type[Op], Kernel] = {
 }
 
 
-def run(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
-    """Outputs of one inference. `inputs` have the graph inputs' shapes and types; CalibrationError where not."""
-    values = trace(graph, inputs)
+State = dict[int, Array]
+"""The value of each state, by tensor id."""
+
+
+def run(graph: Graph, inputs: Sequence[Array], state: State | None = None) -> list[Array]:
+    """Outputs of one inference. `inputs` have the graph inputs' shapes and types; CalibrationError where not.
+
+    `state` is what a network with memory starts from (`reset_state`) and is updated; without it, each call starts anew.
+    """
+    values = trace(graph, inputs, state)
     return [values[i] for i in graph.outputs]
 
 
-def trace(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
-    """The value of every tensor in one inference, by id; constants too."""
+def trace(graph: Graph, inputs: Sequence[Array], state: State | None = None) -> dict[int, Array]:
+    """The value of every tensor in one inference, by id; constants too. Of a state it is the value before.
+
+    `state` is as for `run`.
+    """
     values = {t.id: t.data for t in graph.tensors.values() if t.data is not None}
-    values |= _named(graph, inputs)
+    values |= {**_named(graph, inputs), **(state or {})}
     for op in graph.ops:
         values[op.output] = evaluate(graph, op, [values[i] for i in op.inputs])
+    if state is not None:
+        state.update({u.state: values[u.value] for u in graph.updates})
     return values
+
+
+def reset_state(graph: Graph) -> State:
+    """The state of a network before its first inference."""
+    return {t.id: t.value for t in graph.states}
 
 
 def evaluate(graph: Graph, op: Op, inputs: Sequence[Array]) -> Array:

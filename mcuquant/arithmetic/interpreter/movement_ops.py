@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir import Array, Concat, Graph, Pad, Reshape, ResizeNearest, Slice, Transpose
+from ...ir.ops import Enter
 from .. import fixedpoint as fx
 from ..parameters import ConcatParams, params
 from ..parameters.elementwise_parameters import rescaled
@@ -18,7 +19,7 @@ def pad(graph: Graph, op: Pad, inputs: Sequence[Array]) -> Array:
     return np.pad(inputs[0], op.pads, constant_values=value)
 
 
-def concat(graph: Graph, op: Concat, inputs: Sequence[Array]) -> Array:
+def concat(graph: Graph, op: Concat | Enter, inputs: Sequence[Array]) -> Array:
     if is_float(graph.out(op)):
         return np.concatenate(inputs, axis=op.axis)
     p: ConcatParams = params(graph, op)

@@ -65,6 +65,7 @@ DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
     ops.ReduceMax: pool_params,
     ops.ReduceMin: pool_params,
     ops.Concat: concat_params,
+    ops.Enter: concat_params,
     **{row.op: unary_params for row in ELEMENTWISE.values() if row.arity == 1},
     ops.Softmax: softmax_params,
     ops.LogSoftmax: log_softmax_params,

@@ -26,6 +26,7 @@ from ...ir import (
     Sub,
     Tensor,
 )
+from ...ir.ops import Enter
 from .. import fixedpoint as fx
 from .factors import LARGEST_QUOTIENT_FACTOR, act_bounds, f32, multiplier, same_values
 
@@ -259,7 +260,7 @@ def pool_params(graph: Graph, op: Pool | ReduceMax | ReduceMin) -> PoolParams:
     return PoolParams(None if same_values(x, y) else rescale(op.kind, x, y), low, high)
 
 
-def concat_params(graph: Graph, op: Concat) -> ConcatParams:
+def concat_params(graph: Graph, op: Concat | Enter) -> ConcatParams:
     """TFLM refuses int8 inputs of another scale or zero point than the output's, and copies int16 ones as they are."""
     y = graph.out(op)
     copied = y.dtype is not DType.INT8

@@ -14,6 +14,7 @@ from .. import Graph, Level, Op, Role, Tensor
 from ..elementwise_table import ELEMENTWISE
 from ..ops import ConvPool
 from .shapes import shape_problems
+from .states import state_problems
 from .tensors import tensor_problems
 from .types import attribute_problems, type_problems
 
@@ -31,6 +32,7 @@ def _problems(graph: Graph, level: Level) -> Iterator[str]:
         yield from (f"{_named(t)} {problem}" for problem in tensor_problems(key, t))
     yield from _interface_problems(graph)
     yield from _order_problems(graph)
+    yield from state_problems(graph, level)
     for i, op in enumerate(graph.ops):
         yield from (f"operation {i} ({op.kind}): {problem}" for problem in _operation_problems(graph, op, level))
 

@@ -198,7 +198,7 @@ def _arg_max(op: ops.ArgMax, ins: Shapes, y: Shape) -> Iterator[str]:
         yield from _expect(y, x[: op.axis] + x[op.axis + 1 :])
 
 
-def _concat(op: ops.Concat, ins: Shapes, y: Shape) -> Iterator[str]:
+def _concat(op: ops.Concat | ops.Enter, ins: Shapes, y: Shape) -> Iterator[str]:
     axis = op.axis
     if not 0 <= axis < len(ins[0]):
         yield f"its axis is {axis}, expected an axis of shape {ins[0]}"
@@ -260,7 +260,7 @@ RULES: dict[type[Op], Rule] = {
     ops.Pad: _pad,
     **dict.fromkeys((ops.Mean, ops.ReduceMax, ops.ReduceMin, ops.Sum), _reduce),
     ops.ArgMax: _arg_max,
-    ops.Concat: _concat,
+    **dict.fromkeys((ops.Concat, ops.Enter), _concat),
     ops.Slice: _slice,
     ops.Reshape: _reshape,
     ops.Transpose: _transpose,

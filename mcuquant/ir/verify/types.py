@@ -33,8 +33,6 @@ def type_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
     yield from _compressed_problems(graph, op)
     yield from _fixed_output_problems(graph, op)
     yield from _form_problems(graph, op)
-    if level is Level.LOWERABLE:
-        yield from _state_problems(graph, op)
 
 
 def attribute_problems(graph: Graph, op: Op) -> Iterator[str]:
@@ -208,9 +206,3 @@ def _form_problems(graph: Graph, op: Op) -> Iterator[str]:
     lacks = row is not None and x.dtype in (DType.INT8, DType.INT16) and row.rule(x.dtype) is Rule.NONE
     if lacks or (isinstance(op, ops.LogSoftmax) and x.dtype is DType.INT16):
         yield f"has no {x.dtype} form; expected another type or operation"
-
-
-def _state_problems(graph: Graph, op: Op) -> Iterator[str]:
-    for t in (*graph.ins(op), graph.out(op)):
-        if t.role is Role.STATE:
-            yield f"tensor {t.id} ({t.name!r}) is kept between inferences, which no kernel does yet"

@@ -10,7 +10,7 @@ from ...arithmetic.interpreter.movement_ops import nearest_indices
 from ...arithmetic.interpreter.resize_ops import places
 from ...arithmetic.parameters import ConcatParams, RescaleParams, params
 from ...ir import DType, Tensor
-from ...ir.ops import Concat, Pad, ResizeBilinear, ResizeNearest, Slice, Transpose
+from ...ir.ops import Concat, Enter, Pad, ResizeBilinear, ResizeNearest, Slice, Transpose
 from ..shared import moving_estimates as estimates
 from ..shared.moving import COPY_RANK, copy_axes, element_bytes, matrices, moved, transpose_args
 from ..shared.rescale import identity_fields, rescale_fields
@@ -62,18 +62,25 @@ def _concat_params(site: Site) -> ConcatParams:
 
 
 def _concat(site: Site) -> tuple[Arg, ...]:
-    op, y = site.op, site.out
-    assert isinstance(op, Concat)
+    op, y, first = site.op, site.out, _first_moved(site)
+    assert isinstance(op, Concat | Enter)
     rescales = _concat_params(site).rescales
-    parts = tuple(_concat_part(site, op.axis, x, r) for x, r in zip(site.ins, rescales, strict=True))
+    inputs = list(zip(site.ins, rescales, strict=True))[first:]
+    parts = tuple(_concat_part(site, op.axis, x, r) for x, r in inputs)
     fields = {"rows": math.prod(y.shape[: op.axis]), "inputs": len(parts), "bytes": element_bytes(y)}
-    return Struct("mq_concat_t", fields), Parts("mq_concat_part_t", parts), Ins(), Out()
+    at = sum(x.nbytes for x in site.ins[:first])
+    return Struct("mq_concat_t", fields), Parts("mq_concat_part_t", parts), Ins(first), Out(0, at)
+
+
+def _first_moved(site: Site) -> int:
+    """The first input that is not in its place already."""
+    return 1 if isinstance(site.op, Enter) else 0
 
 
 def _concat_cycles(site: Site) -> int:
     op, y = site.op, site.out
-    assert isinstance(op, Concat)
-    widths = [math.prod(x.shape[op.axis :]) * element_bytes(y) for x in site.ins]
+    assert isinstance(op, Concat | Enter)
+    widths = [math.prod(x.shape[op.axis :]) * element_bytes(y) for x in site.ins[_first_moved(site) :]]
     return estimates.STEP + round(estimates.joined(math.prod(y.shape[: op.axis]), widths, site.core))
 
 
@@ -137,7 +144,7 @@ VARIANTS = (
     Variant("transpose", "mq_transpose.h", Transpose, _transposes, transpose_args, cycles=_transpose_cycles),
     Variant("copy", "mq_copy.h", (Slice, Transpose), _copy_fits, _copy, cycles=_copy_cycles),
     Variant("pad", "mq_pad.h", Pad, _copy_fits, _pad, cycles=_pad_cycles),
-    Variant("concat", "mq_concat.h", Concat, _copies_all, _concat, cycles=_concat_cycles),
-    Variant("concat_rescale_s8", "mq_concat.h", Concat, _rescales_int8, _concat),
+    Variant("concat", "mq_concat.h", (Concat, Enter), _copies_all, _concat, cycles=_concat_cycles),
+    Variant("concat_rescale_s8", "mq_concat.h", (Concat, Enter), _rescales_int8, _concat),
     Variant("resize_nearest", "mq_resize_nearest.h", ResizeNearest, _resize_fits, _resize),
 )

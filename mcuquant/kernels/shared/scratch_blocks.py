@@ -25,7 +25,7 @@ def scratch_budget(site: Site, share: float, least: int) -> int:
 @lru_cache(maxsize=2)
 def _alive(graph: Graph) -> dict[Op, int]:
     """Bytes of activations kept before or after each operation, whichever are more: what no placement does without."""
-    last = {i: n for n, op in enumerate(graph.ops) for i in op.inputs} | dict.fromkeys(graph.outputs, len(graph.ops))
+    last = {i: n for n, op in enumerate(graph.ops) for i in op.inputs} | dict.fromkeys(graph.ends, len(graph.ops))
     dying: dict[int, int] = {}
     for i, n in last.items():
         if not graph[i].is_constant:

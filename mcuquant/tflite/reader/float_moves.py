@@ -107,7 +107,7 @@ def _needs(graph: Graph) -> dict[int, list[_Kind]]:
 
 
 def _of_use(graph: Graph, draft: _Draft) -> Graph:
-    return replace(graph, tensors=draft.tensors).with_(ops=used(graph.outputs, draft.ops))
+    return replace(graph, tensors=draft.tensors).with_(ops=used(graph.ends, draft.ops))
 
 
 def used(outputs: tuple[int, ...], candidates: list[Op]) -> tuple[Op, ...]:

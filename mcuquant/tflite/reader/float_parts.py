@@ -38,7 +38,7 @@ def join_float_parts(graph: Graph) -> Graph:
         if part is not None:
             parts[op.output] = part
         operations.append(_joined(graph, op, parts.get(op.inputs[0])) or op)
-    return graph if operations == list(graph.ops) else graph.with_(ops=used(graph.outputs, operations))
+    return graph if operations == list(graph.ops) else graph.with_(ops=used(graph.ends, operations))
 
 
 def _is_number(t: Tensor) -> bool:

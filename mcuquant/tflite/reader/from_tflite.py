@@ -20,6 +20,7 @@ from .operator_node import MAX_ENDS, Node, Translation
 from .result_tables import CODE, join_tables, lookup
 from .shape_folding import fold_shapes
 from .unsupported import refuse_unsupported
+from .variables import resolve_variables
 
 MAX_EFFORT = 1 << 33
 """Products and elements of one inference: minutes on a microcontroller, and for whoever calibrates or compares."""
@@ -47,7 +48,7 @@ def load(source: str | Path | bytes) -> Graph:
 
 def _graph(data: bytes, name: str, title: str | None) -> Graph:
     """`name` is what messages call the file, `title` the graph's name if it is not to be the file's own."""
-    file = join_tables(fold_shapes(read(data, name)))
+    file = resolve_variables(join_tables(fold_shapes(read(data, name))), name)
     refuse_unsupported(file, name, HANDLERS)
     return _verified(_translate(file, name, title or file.name or "model"), name)
 
@@ -68,6 +69,7 @@ def _translate(file: ModelFile, name: str, title: str) -> Graph:
         raise ModelError(f"{name} has {counts}, expected at most {MAX_ENDS} of each")
     translation = Translation(file, name)
     translation.open_inputs()
+    translation.open_states()
     for index, row in enumerate(file.operators):
         HANDLERS[row.code](Node(translation, index, row))
     graph = join_float_parts(translation.finish(title))

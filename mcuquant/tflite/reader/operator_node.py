@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...errors import ModelError, UnsupportedOpError
-from ...ir import Activation, Array, DType, Graph, Op, Padding, Pair, QParams, Role, Shape, Tensor
+from ...ir import Activation, Array, DType, Graph, Op, Padding, Pair, QParams, Role, Shape, Slice, Tensor, Update
 from ...ir.ops import Reshape
 from ..schema import ModelFile, OperatorRow, TensorRow, window_geometry
 from ..schema.rows import ABSENT, PADDING_SAME, PADDING_VALID, Option
@@ -36,6 +36,7 @@ class Translation:
         self.tensors: dict[int, Tensor] = {}
         self.ops: list[Op] = []
         self.notes = list(unsigned.notes(file))
+        self.updates: list[Update] = []
         self._constant_elements = 0
         self._activation_elements = 0
         self._next_id = len(file.tensors)
@@ -48,11 +49,49 @@ class Translation:
                 raise ModelError(f"{self.name}: input {place} is tensor {index} ({row.name!r}), which {fault}")
             self.tensors[index] = tensor_reader.tensor(index, row, Role.INPUT, self.where(index))
 
+    def open_states(self) -> None:
+        for index, value in self.file.updates:
+            row = self.row(index, "a variable")
+            if index in self.tensors:
+                raise ModelError(f"{self.where(index)} is read from a variable and an input")
+            self.row(value, "the next value of a variable")
+            self.add_state(tensor_reader.constant(index, row, self.where(index)), value)
+
+    def add_state(self, initial: Tensor, value: int) -> Tensor:
+        """A state that starts as `initial`; its next value is tensor `value`."""
+        self.tensors[initial.id] = replace(initial, role=Role.STATE)
+        self.updates.append(Update(initial.id, value))
+        return self.tensors[initial.id]
+
+    def _updates(self) -> tuple[Update, ...]:
+        """All of them, by values that an operation or the caller writes."""
+        return tuple(Update(u.state, self._written(self.tensors[u.state], u.value)) for u in self.updates)
+
+    def _written(self, state: Tensor, index: int) -> int:
+        """The tensor, or a copy of it where it is a constant or a state itself."""
+        if index not in self.tensors and self.file.tensors[index].data is not None:
+            self.constant(index, self.file.tensors[index])
+        if index not in self.tensors:
+            raise ModelError(f"{self.where(index)} is assigned to a variable and never written")
+        t = self.tensors[index]
+        if (t.dtype, t.shape, t.q) != (state.dtype, state.shape, state.q):
+            raise ModelError(
+                f"{self.where(index)} is {t.dtype} {list(t.shape)} and assigned to a variable that is read as "
+                f"{state.dtype} {list(state.shape)}, expected the same type, shape and scale"
+            )
+        if t.role in (Role.ACTIVATION, Role.INPUT):
+            return t.id
+        copy = self.activation(self.add(replace(t, role=Role.ACTIVATION, data=None)))
+        zeros, ones = (0,) * len(t.shape), (1,) * len(t.shape)
+        self.ops.append(Slice(inputs=(t.id,), outputs=(copy.id,), begin=zeros, step=ones))
+        return copy.id
+
     def finish(self, name: str) -> Graph:
         outputs: list[int] = []
         for place, index in enumerate(self.file.outputs):
             outputs.append(self._output(place, index, taken=index in outputs))
-        graph = Graph(name, self.tensors, tuple(self.ops), self.file.inputs, tuple(outputs), tuple(self.notes))
+        updates = self._updates()
+        graph = Graph(name, self.tensors, tuple(self.ops), self.file.inputs, tuple(outputs), tuple(self.notes), updates)
         return graph.with_()
 
     def _output(self, place: int, index: int, taken: bool) -> int:

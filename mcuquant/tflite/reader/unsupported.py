@@ -31,11 +31,8 @@ INSTEAD = {
         ),
         "boolean tensors are not translated; use MAXIMUM, MINIMUM, RELU or MUL",
     ),
-    **dict.fromkeys(
-        ("ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"),
-        "variables are not translated; make the state an input and an output",
-    ),
-    **dict.fromkeys(("IF", "WHILE"), "control flow is not translated; unroll it"),
+    "WHILE": "loops are not translated; unroll it (in Keras: unroll=True)",
+    "IF": "branches are not translated; use the branch that is taken",
     "SVDF": "it keeps state between inferences; use DEPTHWISE_CONV_2D over a window of frames",
     "CUSTOM 'ethos-u'": "compiled by Vela for an Ethos-U; give the .tflite from before Vela",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "unroll it into FULLY_CONNECTED, LOGISTIC and TANH",

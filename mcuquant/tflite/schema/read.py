@@ -17,7 +17,7 @@ import numpy as np
 import tflite
 
 from ...errors import ModelError
-from .rows import OPTIONS, ModelFile, OperatorRow, Option, Quantization, TensorRow, camel, printable
+from .rows import OPTIONS, ModelFile, OperatorRow, Option, Quantization, Subgraph, TensorRow, camel, printable
 
 MAX_FILE_BYTES = 1 << 26
 MAX_VALUES = 1 << 20
@@ -26,6 +26,7 @@ largest file of MLPerf Tiny holds 40,000."""
 MAX_LIST = 1024
 """Longest shape, operand list or option of one tensor or operator; it keeps messages short, too."""
 MAX_NAME_BYTES = 512
+MAX_SUBGRAPHS = 64
 _TABLE_COST = 128
 
 _IDENTIFIER = b"TFL3"
@@ -38,7 +39,7 @@ _BROKEN = (struct.error, TypeError, ValueError, IndexError, OverflowError)
 def read(data: bytes, name: str) -> ModelFile:
     """Rows of the .tflite in `data`; `name` is what messages call it.
 
-    Raises ModelError for bytes that are not a .tflite, and for models of more than one subgraph.
+    Raises ModelError for bytes that are not a .tflite.
     """
     if len(data) > MAX_FILE_BYTES:
         raise ModelError(f"{name} has more than the {MAX_FILE_BYTES:,} bytes that mcuquant reads")
@@ -67,16 +68,20 @@ class _Reader:
         self._model = tflite.Model.GetRootAs(data)
 
     def model(self) -> ModelFile:
-        if (count := self._model.SubgraphsLength()) != 1:
-            raise ModelError(
-                f"{self._name} holds {count} subgraphs, expected 1: models with control flow are not taken"
-            )
+        if (count := self._model.SubgraphsLength()) not in range(1, MAX_SUBGRAPHS + 1):
+            raise ModelError(f"{self._name} holds {count} subgraphs, expected 1 to {MAX_SUBGRAPHS}")
         graph = self._model.Subgraphs(0)
         codes = [self._code(self._model.OperatorCodes(i)) for i in self._tables(self._model.OperatorCodesLength())]
+        first = self._subgraph(graph, codes)
+        ends = self._integers(graph, "Inputs"), self._integers(graph, "Outputs")
+        texts = self._text(graph.Name()), self._text(self._model.Description())
+        others = tuple(self._subgraph(self._model.Subgraphs(i), codes) for i in range(1, count))
+        return ModelFile(texts[0], first.tensors, first.operators, *ends, texts[1], others)
+
+    def _subgraph(self, graph: Any, codes: list[tuple[str, int]]) -> Subgraph:
         tensors = tuple(self._tensor(graph.Tensors(i)) for i in self._tables(graph.TensorsLength()))
         operators = tuple(self._operator(graph.Operators(i), i, codes) for i in self._tables(graph.OperatorsLength()))
-        ends = self._integers(graph, "Inputs"), self._integers(graph, "Outputs")
-        return ModelFile(self._text(graph.Name()), tensors, operators, *ends, self._text(self._model.Description()))
+        return Subgraph(tensors, operators)
 
     def _tables(self, length: int) -> range:
         """Indices of a vector of this many tables, paid for."""
@@ -172,5 +177,5 @@ class _Reader:
     def _option(self, options: Any, field: str) -> Option:
         if hasattr(options, f"{field}AsNumpy"):
             return self._integers(options, field)
-        value: int | float | bool = getattr(options, field)()
-        return value
+        value: int | float | bool | bytes | None = getattr(options, field)()
+        return self._text(value) if value is None or isinstance(value, bytes) else value

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ...ir.elementwise_table import ELEMENTWISE
 
-Option = int | float | bool | tuple[int, ...]
+Option = int | float | bool | str | tuple[int, ...]
 
 PADDING_SAME, PADDING_VALID = 0, 1
 INT8_NUMBER, INT32_NUMBER = 9, 2
@@ -57,8 +57,16 @@ class OperatorRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Subgraph:
+    """One that an operator of the first refers to. Indices in operators point into `tensors`."""
+
+    tensors: tuple[TensorRow, ...]
+    operators: tuple[OperatorRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
-    """The only subgraph of a model. Indices in operators, `inputs` and `outputs` point into `tensors`."""
+    """The first subgraph of a model. Indices in operators, `inputs` and `outputs` point into `tensors`."""
 
     name: str
     tensors: tuple[TensorRow, ...]
@@ -66,6 +74,10 @@ class ModelFile:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     description: str = ""
+    others: tuple[Subgraph, ...] = ()
+    """The subgraphs after the first."""
+    updates: tuple[tuple[int, int], ...] = ()
+    """(state, next value), for the variables of a file whose operators on variables are resolved; states have data."""
 
 
 _WINDOW = ("padding", "stride_w", "stride_h", "fused_activation_function")
@@ -112,6 +124,10 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "REVERSE_V2": ("ReverseV2Options", ()),
     "GATHER": ("GatherOptions", ("axis", "batch_dims")),
     "LOG_SOFTMAX": ("LogSoftmaxOptions", ()),
+    "CALL_ONCE": ("CallOnceOptions", ("init_subgraph_index",)),
+    "VAR_HANDLE": ("VarHandleOptions", ("container", "shared_name")),
+    "READ_VARIABLE": ("ReadVariableOptions", ()),
+    "ASSIGN_VARIABLE": ("AssignVariableOptions", ()),
     "CAST": ("CastOptions", ("in_data_type", "out_data_type")),
     "FILL": ("FillOptions", ()),
     "ZEROS_LIKE": ("ZerosLikeOptions", ()),

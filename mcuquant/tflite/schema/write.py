@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import flatbuffers
 import numpy as np
 import tflite
 
-from .rows import OPTIONS, ModelFile, OperatorRow, Quantization, TensorRow, camel
+from .rows import OPTIONS, ModelFile, OperatorRow, Option, Quantization, Subgraph, TensorRow, camel
 
 SCHEMA_VERSION = 3
 FILE_IDENTIFIER = b"TFL3"
@@ -21,11 +21,17 @@ _BUFFER_ALIGNMENT = 16
 def write(model: ModelFile) -> bytes:
     """Flatbuffer of `model`. Values are written as they are: it is the caller who knows whether they make sense."""
     builder: Any = flatbuffers.Builder(1024)
-    data = [b"", *(t.data for t in model.tensors if t.data is not None)]
+    first = Subgraph(model.tensors, model.operators)
+    every = (first, *model.others)
+    data = [b"", *(t.data for subgraph in every for t in subgraph.tensors if t.data is not None)]
     buffers = _vector(builder, [_buffer(builder, d) for d in data])
-    codes = sorted({_code(op) for op in model.operators})
+    codes = sorted({_code(op) for subgraph in every for op in subgraph.operators})
     opcodes = _vector(builder, [_operator_code(builder, *code) for code in codes])
-    subgraphs = _vector(builder, [_subgraph(builder, model, codes)])
+    # Buffer 0 is by convention the empty one.
+    places = iter(range(1, len(data)))
+    tables = [_subgraph(builder, first, codes, places, model.name, model.inputs, model.outputs)]
+    tables += [_subgraph(builder, subgraph, codes, places, f"{model.name}_{i}") for i, subgraph in enumerate(every[1:])]
+    subgraphs = _vector(builder, tables)
     description = builder.CreateString(model.description)
     fields = {
         "version": SCHEMA_VERSION,
@@ -81,17 +87,23 @@ def _operator_code(builder: Any, code: int, version: int) -> int:
     )
 
 
-def _subgraph(builder: Any, model: ModelFile, codes: list[tuple[int, int]]) -> int:
-    # Buffer 0 is by convention the empty one.
-    places = iter(range(1, len(model.tensors) + 1))
-    tensors = [_tensor(builder, t, 0 if t.data is None else next(places)) for t in model.tensors]
-    operators = [_operator(builder, op, codes.index(_code(op))) for op in model.operators]
+def _subgraph(
+    builder: Any,
+    subgraph: Subgraph,
+    codes: list[tuple[int, int]],
+    places: Iterator[int],
+    name: str,
+    inputs: tuple[int, ...] = (),
+    outputs: tuple[int, ...] = (),
+) -> int:
+    tensors = [_tensor(builder, t, 0 if t.data is None else next(places)) for t in subgraph.tensors]
+    operators = [_operator(builder, op, codes.index(_code(op))) for op in subgraph.operators]
     fields = {
         "tensors": _vector(builder, tensors),
-        "inputs": _numbers(builder, model.inputs, "<i4"),
-        "outputs": _numbers(builder, model.outputs, "<i4"),
+        "inputs": _numbers(builder, inputs, "<i4"),
+        "outputs": _numbers(builder, outputs, "<i4"),
         "operators": _vector(builder, operators),
-        "name": builder.CreateString(model.name),
+        "name": builder.CreateString(name),
     }
     return _table(builder, "SubGraph", fields)
 
@@ -135,5 +147,11 @@ def _operator(builder: Any, op: OperatorRow, opcode: int) -> int:
 
 
 def _options(builder: Any, name: str, op: OperatorRow) -> int:
-    place: Callable[[Any], Any] = lambda v: _numbers(builder, v, "<i4") if isinstance(v, tuple) else v  # noqa: E731
-    return _table(builder, name, {key: place(value) for key, value in op.options.items()})
+    return _table(builder, name, {key: _option(builder, value) for key, value in op.options.items()})
+
+
+def _option(builder: Any, value: Option) -> Any:
+    """The value, or the offset of what is stored apart."""
+    if isinstance(value, tuple):
+        return _numbers(builder, value, "<i4")
+    return builder.CreateString(value) if isinstance(value, str) else value

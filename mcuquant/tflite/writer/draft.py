@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...errors import ModelError
-from ...ir import Array, DType, Graph, QParams, Tensor
+from ...ir import Array, DType, Graph, QParams, Role, Tensor
 from ..schema import ModelFile, OperatorRow, Quantization, TensorRow, printable
-from ..schema.rows import Option
+from ..schema.rows import Option, Subgraph
 from .operator_versions import version
 
 
@@ -27,11 +27,39 @@ class Draft:
     index: dict[int, int]
     tensors: list[TensorRow]
     operators: list[OperatorRow] = field(default_factory=list)
+    handles: dict[int, int] = field(default_factory=dict)
+    """Tensor that names the variable of each state."""
 
     @classmethod
     def of(cls, graph: Graph) -> Draft:
         ids = sorted(graph.tensors)
-        return cls(graph, {t: i for i, t in enumerate(ids)}, [tensor_row(graph[t]) for t in ids])
+        return cls(graph, {t: i for i, t in enumerate(ids)}, [tensor_row(_unset(graph[t])) for t in ids])
+
+    def open_states(self) -> None:
+        """Operators that give the variables their initial values, once, and read them."""
+        if not self.graph.updates:
+            return
+        self._row("CALL_ONCE", (), (), init_subgraph_index=1)
+        for t in self.graph.states:
+            handle = self.handles[t.id] = self._add(_handle(t))
+            self._row("VAR_HANDLE", (), (handle,), **_variable(t))
+        for t in self.graph.states:
+            self._row("READ_VARIABLE", (self.handles[t.id],), (self.index[t.id],))
+
+    def _close_states(self) -> tuple[Subgraph, ...]:
+        """Assign the next values; the subgraph that assigns the first ones."""
+        for u in self.graph.updates:
+            self._row("ASSIGN_VARIABLE", (self.handles[u.state], self.index[u.value]), ())
+        tensors: list[TensorRow] = []
+        rows: list[OperatorRow] = []
+        for i, t in enumerate(self.graph.states):
+            tensors += [_handle(t), tensor_row(t)]
+            rows.append(OperatorRow("VAR_HANDLE", (), (2 * i,), _variable(t)))
+            rows.append(OperatorRow("ASSIGN_VARIABLE", (2 * i, 2 * i + 1), ()))
+        return (Subgraph(tuple(tensors), tuple(rows)),) if tensors else ()
+
+    def _row(self, code: str, inputs: tuple[int, ...], outputs: tuple[int, ...], **options: Option) -> None:
+        self.operators.append(OperatorRow(code, inputs, outputs, options))
 
     def emit(self, code: str, inputs: Sequence[int], output: int, **options: Option) -> None:
         types = [self.tensors[i].type for i in inputs if i >= 0]
@@ -57,6 +85,7 @@ class Draft:
         return self._add(replace(tensor_row(tensor), name="", shape=tuple(shape), data=None))
 
     def finish(self) -> ModelFile:
+        others = self._close_states()
         return ModelFile(
             printable(self.graph.name),
             tuple(self.tensors),
@@ -64,11 +93,25 @@ class Draft:
             tuple(self.index[i] for i in self.graph.inputs),
             tuple(self.index[i] for i in self.graph.outputs),
             description="mcuquant",
+            others=others,
         )
 
     def _add(self, row: TensorRow) -> int:
         self.tensors.append(row)
         return len(self.tensors) - 1
+
+
+def _unset(t: Tensor) -> Tensor:
+    """A state without its initial value, which READ_VARIABLE writes like any activation."""
+    return replace(t, data=None) if t.role is Role.STATE else t
+
+
+def _handle(t: Tensor) -> TensorRow:
+    return TensorRow(printable(f"{t.name}/variable"), (), "RESOURCE")
+
+
+def _variable(t: Tensor) -> dict[str, Option]:
+    return {"container": "", "shared_name": f"state_{t.id}"}
 
 
 def tensor_row(t: Tensor) -> TensorRow:

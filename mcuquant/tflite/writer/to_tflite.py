@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...ir import Conv2D, DepthwiseConv2D, DType, FullyConnected, Graph, QParams, Role, Tensor, TransposeConv
+from ...ir import Conv2D, DepthwiseConv2D, DType, FullyConnected, Graph, QParams, Tensor, TransposeConv
 from ..schema import ModelFile, write
 from .draft import Draft, refuse
 from .operators import export
@@ -18,18 +18,17 @@ def to_tflite(graph: Graph) -> bytes:
     What the format has no word for is spelt out with more operators: padding of convolutions and maximum pooling that
     is neither SAME nor VALID becomes PAD or PADV2, `BatchNorm` MUL and ADD, a cropped `TransposeConv` STRIDED_SLICE.
     Shared and 2-bit weights become int8; weights with zero points or multipliers do where the products, which mean the
-    same, fit int8. Raises ModelError for what cannot be spelt at all: other weights of that kind, average pooling with
-    other padding, state.
+    same, fit int8. States are resource variables, read at the beginning and assigned at the end. Raises ModelError for
+    what cannot be spelt at all: other weights of that kind, average pooling with other padding.
     """
     return write(to_rows(graph))
 
 
 def to_rows(graph: Graph) -> ModelFile:
     """The rows that `to_tflite` writes."""
-    for t in graph.tensors.values():
-        _check(t)
     graph = _expanded(graph)
     draft = Draft.of(graph)
+    draft.open_states()
     for op in graph.ops:
         export(op, draft)
     return draft.finish()
@@ -63,10 +62,3 @@ def _plain_weights(t: Tensor, takes_zero_point: bool) -> Tensor:
         )
     plain = QParams(q.scale, 0, q.axis if len(q.scale) > 1 else None)
     return replace(t, bits=0, q=plain, data=values.astype(t.dtype.numpy))
-
-
-def _check(tensor: Tensor) -> None:
-    if tensor.role is Role.STATE:
-        raise refuse(
-            f"tensor {tensor.id} ({tensor.name!r}) keeps state between inferences", "unroll the model over time"
-        )

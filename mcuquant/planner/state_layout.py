@@ -1,0 +1,185 @@
+"""Where states lie in RAM, and what moves at the end of an inference.
+
+States are beside the arena: no operation between two inferences may write there. A state that is joined with new rows
+and of which the newest rows are kept (read, concatenate, slice, assign) is a line: one buffer that holds the state and
+behind it the new rows. What reads the joined rows reads them where they are, what makes the new rows writes them there,
+and at the end of the inference the rows to be kept move to the beginning.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from ..errors import UnsupportedOpError
+from ..ir import Graph, Op, Role, Tensor, Update
+from ..ir.ops import Concat, Enter, Reshape, Slice
+from .allocator import align
+
+ALIGNMENT = 8
+_WORD_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """`nbytes` go to `target`, an offset in the states.
+
+    They come from the place of tensor `tensor`, or, where that is None, from offset `source` in the states.
+    """
+
+    target: int
+    nbytes: int
+    tensor: int | None = None
+    source: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StateLayout:
+    """`offsets` are those of every tensor that lies among the states: states, lines, new rows, views of them."""
+
+    offsets: Mapping[int, int]
+    nbytes: int
+    moves: tuple[Move, ...]
+    """At the end of an inference, in this order."""
+    in_place: frozenset[int] = field(default=frozenset())
+    """Outputs of operations that have nothing to do: their values are there already."""
+
+
+def with_lines(graph: Graph) -> Graph:
+    """The graph with each concatenation that is the making of a line as an operation that lets new rows enter it."""
+    made = {line.joined: line for line in _lines(graph)}
+    ops = tuple(
+        Enter(inputs=op.inputs, outputs=op.outputs, axis=op.axis)
+        if isinstance(op, Concat) and op.output in made
+        else op
+        for op in graph.ops
+    )
+    return graph if ops == graph.ops else replace(graph, ops=ops)
+
+
+def has_step(graph: Graph, op: Op) -> bool:
+    """Whether there is anything to do for `op`: views and rows that are in their place already need no call."""
+    return not isinstance(op, Reshape) and op.output not in state_layout(graph).in_place
+
+
+@lru_cache(maxsize=4)
+def state_layout(graph: Graph) -> StateLayout:
+    """Of a graph with lines. UnsupportedOpError where states exchange their values."""
+    if not graph.updates:
+        return StateLayout({}, 0, ())
+    lines = {line.update.state: line for line in _lines(graph)}
+    offsets, top = dict[int, int](), 0
+    for state in graph.states:
+        offsets[state.id] = top
+        line = lines.get(state.id)
+        top = align(top + (graph[line.joined].nbytes if line else state.nbytes), ALIGNMENT)
+    in_place: set[int] = set()
+    for line in lines.values():
+        _lay_line(graph, line, offsets, in_place)
+    _lay_views(graph, offsets)
+    return StateLayout(offsets, top, tuple(_moves(graph, lines, offsets)), frozenset(in_place))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """`joined` is the tensor of the state and the new rows, `parts` are these."""
+
+    update: Update
+    joined: int
+    parts: tuple[int, ...]
+
+
+def _lines(graph: Graph) -> Iterator[_Line]:
+    makers = {op.output: op for op in graph.ops}
+    taken: set[int] = set()
+    for update in graph.updates:
+        kept = makers.get(update.value)
+        joint = makers.get(kept.inputs[0]) if isinstance(kept, Slice) else None
+        if not isinstance(kept, Slice) or not isinstance(joint, Concat | Enter):
+            continue
+        is_line = joint.inputs[0] == update.state and update.state not in joint.inputs[1:] and len(joint.inputs) > 1
+        if is_line and joint.output not in taken and _keeps_newest(graph, joint, kept):
+            taken.add(joint.output)
+            yield _Line(update, joint.output, joint.inputs[1:])
+
+
+def _keeps_newest(graph: Graph, joint: Concat | Enter, kept: Slice) -> bool:
+    """Whether the last rows of what is joined stay, its bytes are those of its parts, and nobody outside sees it."""
+    state, joined = graph[joint.inputs[0]], graph.out(joint)
+    hidden = not {joint.output, kept.output} & {_root(graph, i) for i in graph.outputs}
+    new_rows = joined.shape[joint.axis] - state.shape[joint.axis]
+    begin = tuple(new_rows if axis == joint.axis else 0 for axis in range(len(joined.shape)))
+    newest = kept.begin == begin and all(step == 1 for step in kept.step)
+    return hidden and newest and math.prod(joined.shape[: joint.axis]) == 1 and state.q == joined.q
+
+
+def _lay_line(graph: Graph, line: _Line, offsets: dict[int, int], in_place: set[int]) -> None:
+    """Places for the joined rows, the new ones and those that are kept, where words allow it."""
+    start = offsets[line.update.state]
+    joined = graph[line.joined]
+    offsets[line.joined] = start
+    ends = [start + graph[line.update.state].nbytes]
+    for part in line.parts:
+        ends.append(ends[-1] + graph[part].nbytes)
+    roots = [_root(graph, part) for part in line.parts]
+    if all(_can_move(graph, r, at, joined, offsets) for r, at in zip(roots, ends, strict=False)) and len(
+        set(roots)
+    ) == len(roots):
+        offsets.update(zip(roots, ends, strict=False))
+        in_place.add(line.joined)
+    kept_at = start + joined.nbytes - graph[line.update.state].nbytes
+    if kept_at % _WORD_BYTES == 0 or not graph.consumers(line.update.value):
+        offsets[line.update.value] = kept_at
+        in_place.add(line.update.value)
+
+
+def _root(graph: Graph, tensor: int) -> int:
+    """The tensor whose bytes it is."""
+    maker = graph.producer(tensor)
+    while isinstance(maker, Reshape):
+        tensor = maker.inputs[0]
+        maker = graph.producer(tensor)
+    return tensor
+
+
+def _can_move(graph: Graph, root: int, at: int, joined: Tensor, offsets: Mapping[int, int]) -> bool:
+    """Whether a step can write the new rows where they belong, as they are."""
+    t = graph[root]
+    is_output = root in {_root(graph, i) for i in graph.outputs}
+    is_made = t.role is Role.ACTIVATION and root not in offsets and not is_output
+    return is_made and t.q == joined.q and t.dtype is joined.dtype and at % max(_WORD_BYTES, t.dtype.bits // 8) == 0
+
+
+def _lay_views(graph: Graph, offsets: dict[int, int]) -> None:
+    for op in graph.ops:
+        if isinstance(op, Reshape) and op.inputs[0] in offsets:
+            offsets.setdefault(op.output, offsets[op.inputs[0]])
+
+
+def _moves(graph: Graph, lines: Mapping[int, _Line], offsets: Mapping[int, int]) -> list[Move]:
+    """Each state from its next value, no value before it is read."""
+    waiting = {u.state: _move(graph, u, lines.get(u.state), offsets) for u in graph.updates}
+    sizes = {u.state: graph[lines[u.state].joined if u.state in lines else u.state].nbytes for u in graph.updates}
+    ordered: list[Move] = []
+    while waiting:
+        free = [s for s in waiting if not any(_reads(m, offsets[s], sizes[s]) for k, m in waiting.items() if k != s)]
+        if not free:
+            names = ", ".join(repr(graph[s].name) for s in waiting)
+            raise UnsupportedOpError(f"{graph.name}: the states {names} take each other's values, which no code does")
+        ordered += [waiting.pop(s) for s in free]
+    return [m for m in ordered if m.tensor is not None or m.source != m.target]
+
+
+def _reads(move: Move, start: int, nbytes: int) -> bool:
+    return move.tensor is None and start <= move.source < start + nbytes
+
+
+def _move(graph: Graph, update: Update, line: _Line | None, offsets: Mapping[int, int]) -> Move:
+    target, nbytes = offsets[update.state], graph[update.state].nbytes
+    if line is not None:
+        return Move(target, nbytes, source=target + graph[line.joined].nbytes - nbytes)
+    if update.value in offsets:
+        return Move(target, nbytes, source=offsets[update.value])
+    return Move(target, nbytes, tensor=update.value)
