@@ -19,7 +19,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .arithmetic.interpreter import run, trace
     from .boards.board import Board, board_names, load_board
-    from .codegen.sensor_node import NodeSettings
+    from .codegen.node_settings import NodeSettings
     from .compression.pipeline import compress, compress_file
     from .compression.qat import qat
     from .errors import McuquantError
@@ -38,7 +38,7 @@ _HOMES = {
     "flow": ("compile", "equalize", "from_tflite", "from_torch", "load", "quantize", "save"),
     "arithmetic.interpreter": ("run", "trace"),
     "ir": ("Graph",),
-    "codegen.sensor_node": ("NodeSettings",),
+    "codegen.node_settings": ("NodeSettings",),
     "project.project": ("Project",),
     "quantization": ("Weights", "snr_report"),
 }

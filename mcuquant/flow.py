@@ -5,17 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .arithmetic import interpreter
 from .boards.board import DEFAULT_BOARD, Board, load_board
 from .codegen.application import DUT, LIBRARY, NODE, Application, application
 from .codegen.budget import check_built, check_fits, within_flash
 from .codegen.budget import goal as goal_of
 from .codegen.emit import emit, emit_library
 from .codegen.lower import lower
+from .codegen.node_settings import NodeSettings
 from .codegen.program import Call, Program
-from .codegen.sensor_node import NodeSettings, configure
+from .codegen.sensor_node import configure, fit
 from .codegen.sources import Sources
 from .codegen.weight_coding import with_huffman
 from .errors import GraphError, ModelError, OutputError, UnsupportedOpError
@@ -305,6 +308,7 @@ def _with_node(app: Application, graph: Graph, settings: NodeSettings | None) ->
     if settings is None:
         return app
     node = configure(settings, [graph[t] for t in graph.inputs], [graph[t] for t in graph.outputs])
+    node = fit(node, settings, partial(interpreter.first_outputs, graph))
     return replace(app, node=node, sensor=settings.sensor_files)
 
 

@@ -65,7 +65,10 @@ PARTS = {
         ("pairs",),
     ),
     "codegen": (
-        ("program", "huffman", "sources", "sensor_node", "sensor_files"),
+        ("program", "huffman", "sources", "node_settings", "decisions", "fixed_numbers", "sensor_files"),
+        ("decision_rules",),
+        ("rule_choice",),
+        ("sensor_node",),
         ("lower", "application"),
         ("weight_coding", "emit", "budget"),
     ),

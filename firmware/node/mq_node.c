@@ -4,7 +4,6 @@
 
 #include "app/mq_app.h"
 #include "app/mq_crc.h"
-#include "app/mq_element.h"
 #include "app/mq_serial.h"
 #include "node/mq_normalise.h"
 
@@ -16,17 +15,13 @@ static uint32_t oldest;
 static uint32_t missing = MQ_NODE_WINDOW; /* samples until the next inference */
 static mq_node_count_t count;
 
-static int32_t candidate, decided;
-static uint32_t agreeing; /* inferences in a row that gave the candidate, at most MQ_NODE_DEBOUNCE */
-
 void mq_node_reset(void)
 {
     mq_app_reset();
     oldest = 0;
     missing = MQ_NODE_WINDOW;
     count = (mq_node_count_t){0};
-    candidate = decided = MQ_NODE_NO_CLASS;
-    agreeing = 0;
+    mq_decide_reset();
 }
 
 mq_node_count_t mq_node_count(void)
@@ -51,28 +46,13 @@ static void feed(void)
     memcpy(input + sizeof window - behind, window[0], behind);
 }
 
-/* The first of the largest elements of the first output. */
-static mq_decision_t largest(void)
+const mq_node_stored_t *mq_node_rows(uint32_t first, uint32_t *rows)
 {
-    const mq_tensor_t *const output = &mq_app_model->outputs[0];
-    const mq_node_score_t *const scores = mq_output(mq_app_model, mq_app_arena, 0);
-    int32_t best = 0;
-    for (uint32_t i = 1; i < mq_element_count(output); i++) {
-        best = scores[i] > scores[best] ? (int32_t)i : best;
-    }
-    const int32_t score = scores[best];
-    return (mq_decision_t){.label = score >= MQ_NODE_THRESHOLD ? best : MQ_NODE_NO_CLASS, .score = score};
-}
-
-static bool decide(const mq_decision_t *found)
-{
-    agreeing = found->label != candidate ? 1u : agreeing < MQ_NODE_DEBOUNCE ? agreeing + 1u : agreeing;
-    candidate = found->label;
-    if (agreeing < MQ_NODE_DEBOUNCE || candidate == decided) {
-        return false;
-    }
-    decided = candidate;
-    return true;
+    const uint32_t behind = MQ_NODE_WINDOW - oldest; /* rows up to the end of the ring */
+    const uint32_t row = first < behind ? oldest + first : first - behind;
+    const uint32_t whole = MQ_NODE_WINDOW - row;
+    *rows = *rows < whole ? *rows : whole;
+    return window[row];
 }
 
 bool mq_node_take(const int16_t sample[MQ_NODE_CHANNELS], mq_decision_t *made)
@@ -87,8 +67,9 @@ bool mq_node_take(const int16_t sample[MQ_NODE_CHANNELS], mq_decision_t *made)
     count.inferences++;
     count.outputs_crc =
         mq_crc32(count.outputs_crc, mq_output(mq_app_model, mq_app_arena, 0), mq_app_model->outputs[0].bytes);
-    *made = largest();
-    if (!decide(made)) {
+    const bool is_decision = mq_decide(&made->verdict);
+    count.outputs_crc = mq_decide_crc(count.outputs_crc);
+    if (!is_decision) {
         return false;
     }
     made->number = ++count.decisions;
@@ -102,24 +83,10 @@ static void put(const char *name, uint32_t value)
     mq_put_u64(value);
 }
 
-static void put_signed(int32_t value)
-{
-    mq_put_text(value < 0 ? "-" : "");
-    mq_put_u64(value < 0 ? 0u - (uint32_t)value : (uint32_t)value);
-}
-
 void mq_node_put(const mq_decision_t *decision)
 {
     put("{\"decision\":", decision->number);
     put(",\"sample\":", decision->sample);
-    if (decision->label == MQ_NODE_NO_CLASS) {
-        mq_put_text(",\"class\":null");
-    } else {
-        put(",\"class\":", (uint32_t)decision->label);
-    }
-    mq_put_text(",\"score\":");
-    mq_put_fixed3(mq_dequantize(&mq_app_model->outputs[0], decision->score));
-    mq_put_text(",\"stored\":");
-    put_signed(decision->score);
+    mq_decide_put(&decision->verdict);
     mq_put_text("}\r\n");
 }

@@ -11,6 +11,7 @@ import click
 
 from ..boards.board import DEFAULT_BOARD, load_board
 from ..codegen.application import APPLICATIONS, DUT, LIBRARY, NODE
+from ..codegen.sensor_node import Node
 from ..firmware_build.build import check_free
 from ..planner.objective import DEFAULT
 from ..reporting import tables
@@ -173,7 +174,7 @@ def _node_line(node: Mapping[str, Any]) -> str:
     rate = "" if node["rate_hz"] is None else f" at {node['rate_hz']:g} Hz"
     return (
         f"Node: windows of {node['window']:,} samples of {node['channels']} channels{rate}, an inference every "
-        f"{node['stride']:,} samples, a decision after {node['debounce']} of the same class."
+        f"{node['stride']:,} samples, {Node.from_json(node).rule.text}."
     )
 
 

@@ -3,33 +3,61 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import numpy as np
 
+from ..codegen.decision_rules import RULES
+from ..codegen.node_settings import NodeSettings
 from ..codegen.sensor_files import sensor_files
-from ..codegen.sensor_node import Node, NodeSettings, difference
+from ..codegen.sensor_node import Node, difference, raw_counts
 from ..device.measurement import Measurement
 from ..errors import CalibrationError, DeviceError
 from ..ir import Array
 from ..project.project import Project
 from ..reporting import tables
-from .array_files import load_arrays
+from .array_files import load_arrays, named
 from .bench import DIRECTORY, FILE, PORT
 from .console import next_step, say, show, working
 from .option_groups import add_options, option
 
 _NEEDED = ("mean", "std")
+_SETTINGS = (
+    *(
+        "normalise",
+        "stride",
+        "decision",
+        "threshold",
+        "debounce",
+        "error",
+        "smooth",
+        "hysteresis",
+        "normal",
+        "quantile",
+    ),
+    *("quantile", "output_unit", "output_scale", "output_offset", "low", "high", "rate_hz", "sensor", "sensor_include"),
+)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 GROUP = "Sensor node (--app node)"
 _OPTIONS = (
     option(GROUP, "--normalise", type=FILE, metavar="STATS", help="JSON or .npz file with mean, std and lsb."),
     option(GROUP, "--stride", type=int, metavar="N", help="Samples between inferences.  [half a window]"),
-    option(GROUP, "--threshold", type=float, metavar="P", help="Smallest score of a decision.  [any]"),
-    option(GROUP, "--debounce", type=int, metavar="N", help="Consecutive inferences of one class.  [1]"),
+    option(GROUP, "--decision", type=click.Choice(list(RULES)), help="Kind of decisions.  [by the output's shape]"),
+    option(GROUP, "--threshold", type=float, metavar="P", help="Smallest score of a class, or of an alarm."),
+    option(GROUP, "--debounce", type=int, metavar="N", help="Consecutive inferences that change a decision.  [1]"),
+    option(GROUP, "--error", type=click.Choice(("squared", "absolute")), help="Error of the output.  [squared]"),
+    option(GROUP, "--smooth", type=float, metavar="W", help="Weight of the newest score, up to 1.  [1: no smoothing]"),
+    option(GROUP, "--hysteresis", type=float, metavar="H", help="Distance below a limit that ends its alarm.  [0]"),
+    option(GROUP, "--normal", type=FILE, metavar="X.npz", multiple=True, help="Recording without anomalies."),
+    option(GROUP, "--quantile", type=float, metavar="Q", help="Share of normal scores below the threshold.  [0.995]"),
+    option(GROUP, "--output-unit", metavar="UNIT", help="Unit of the values, in the JSON lines."),
+    option(GROUP, "--output-scale", type=float, metavar="F", help="Value = output * scale + offset.  [1]"),
+    option(GROUP, "--output-offset", type=float, metavar="F", help="Value = output * scale + offset.  [0]"),
+    option(GROUP, "--low", type=float, metavar="V", help="Lower limit of the values, in their unit."),
+    option(GROUP, "--high", type=float, metavar="V", help="Upper limit of the values, in their unit."),
     option(GROUP, "--rate", "rate_hz", type=float, metavar="HZ", help="Samples a second, for the duty cycle."),
     option(
         GROUP, "--sensor", type=FILE, multiple=True, metavar="FILE", help="Your driver: .c, .h.  [replays over serial]"
@@ -158,18 +186,29 @@ def node_options(command: _Command) -> _Command:
 
 def read_node(options: Mapping[str, Any], is_node: bool, calibration: Path | None) -> NodeSettings | None:
     """None where no node is meant. The constants are those of --normalise, else of the calibration file."""
-    settings = {name: options[name] for name in ("stride", "threshold", "debounce", "rate_hz")}
+    settings = {name: options[name] for name in _SETTINGS if options[name] not in (None, ())}
     if not is_node:
-        names = ("normalise", *settings, "sensor", "sensor_include")
-        used = [name for name in names if options[name] not in (None, ())]
-        if used:
-            raise click.UsageError(f"--{used[0].removesuffix('_hz').replace('_', '-')} belongs to --app node")
+        if settings:
+            name = next(iter(settings)).removesuffix("_hz").replace("_", "-")
+            raise click.UsageError(f"--{name} belongs to --app node")
         return None
-    if options["sensor_include"] and not options["sensor"]:
+    include = settings.pop("sensor_include", ())
+    if include and "sensor" not in settings:
         raise click.UsageError("--sensor-include holds headers of a driver: add its files with --sensor FILE.c")
-    units = _needed(options["normalise"] or calibration)
-    sensor = sensor_files(options["sensor"], options["sensor_include"]) if options["sensor"] else None
-    return NodeSettings(**units, **{k: v for k, v in settings.items() if v is not None}, sensor=sensor)
+    units = _needed(settings.pop("normalise", None) or calibration)
+    sensor = sensor_files(settings.pop("sensor"), include) if "sensor" in settings else None
+    normal = [_counts(path, units.get("lsb", 1.0)) for path in settings.pop("normal", ())]
+    return NodeSettings(**units, **settings, normal=normal, sensor=sensor)
+
+
+def _counts(path: Path, lsb: Sequence[float] | float) -> Array:
+    """(T, channels) raw counts of a recording of normal operation."""
+    arrays = load_arrays(path)
+    if "raw" in arrays:
+        return arrays["raw"]
+    (x,) = named(path, "x")
+    _check_finite(x, path)
+    return raw_counts(x, lsb)
 
 
 def _needed(source: Path | None) -> dict[str, Any]:

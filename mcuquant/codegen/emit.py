@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..boards.board import Board
 from ..errors import ModelError
 from ..version import __version__
 from .application import Application, Wire
+from .decision_rules import VALUE_BITS, ValueRule
 from .program import Program
 from .sensor_files import FOLDER as SENSOR_FOLDER
 from .sources import Sources
@@ -116,12 +118,22 @@ def _extra_files(program: Program, app: Application) -> dict[str, str]:
     """What the firmware does beside answering."""
     if app.node is None:
         return _copy_folder("plain")
-    files = _copy_folder("node")
+    rule = app.node.rule
+    files = {**_copy_folder("node"), **_copy("decide", ("mq_decide.h", "mq_debounce.h", *rule.files))}
+    unit_field = _c_string(f',"unit":{json.dumps(rule.unit)}' if isinstance(rule, ValueRule) and rule.unit else "")
+    files["src/decide/decision_config.h"] = render(
+        "decision_config.h.j2", program=program, rule=rule, value_bits=VALUE_BITS, unit_field=unit_field
+    )
     files["src/node/node_config.h"] = render("node_config.h.j2", program=program, node=app.node)
     if app.sensor is None:
         return files
     del files["src/node/node_sensor.c"]
     return {**files, **{f"{SENSOR_FOLDER}/{name}": text for name, text in app.sensor.items()}}
+
+
+def _c_string(text: str) -> str:
+    """A C literal of printable ASCII."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def port_files(board: Board) -> tuple[str, ...]:

@@ -8,50 +8,26 @@ network's type. The constants hold all of real = (raw * lsb - mean) / std and st
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from ..errors import CalibrationError, ModelError
 from ..ir import Array, DType, Tensor
+from .decision_rules import RULES, AnomalyRule, Inferences, Rule
+from .decisions import AnyDecision
+from .node_settings import NodeSettings
+from .rule_choice import Frame, fitted, rule_of
 
 RAW = np.dtype(np.int16)
 MOST_SHIFT = 46
 """So that a sum of a 16-bit count times a 31-bit multiplier and the offset stays in 63 bits."""
 CHANNELS_MAX = 256
 """What one request over the serial port can carry of a sample."""
-DEBOUNCE_MAX = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """What a user decides. `mean`, `std` and `lsb` are one number, or one for each channel.
-
-    The network was trained on (value - mean) / std, and a value is a raw count times `lsb`: for an accelerometer of
-    +-8 g with 16 bits and a network trained on g, lsb is 8 / 32768. `stride` is in samples, half a window where it is
-    None. Without `threshold`, a real score, every class counts. `sensor` holds the driver's files, texts by
-    their path (`sensor_files`), or is the text of a single one. `rate_hz` is the rate of samples that the network was
-    trained with: recordings of another rate are refused, and the duty cycle follows from it.
-    """
-
-    mean: Sequence[float] | float
-    std: Sequence[float] | float
-    lsb: Sequence[float] | float = 1.0
-    stride: int | None = None
-    threshold: float | None = None
-    debounce: int = 1
-    sensor: Mapping[str, str] | str | None = None
-    rate_hz: float | None = None
-
-    @property
-    def sensor_files(self) -> Mapping[str, str] | None:
-        """None for the sensor that replays what comes over the serial port."""
-        return {"node_sensor.c": self.sensor} if isinstance(self.sensor, str) else self.sensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,72 +40,44 @@ class Normal:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """A class that stood for as many inferences as wanted, and is another than the last decision's.
-
-    `sample` is the newest one that its last inference saw, from 0; `label` None means that no score reached the
-    threshold. `score` is the largest, to three digits; `stored` the same as the network stores it.
-    """
-
-    number: int
-    sample: int
-    label: int | None
-    score: float
-    stored: int
-
-    def __str__(self) -> str:
-        label = "none" if self.label is None else str(self.label)
-        return f"{label} at sample {self.sample}, score {self.score:.3f} ({self.stored})"
-
-    @classmethod
-    def of(cls, line: str) -> Decision:
-        """From the line of JSON that the node writes. ValueError, KeyError or TypeError when it is none."""
-        row = json.loads(line)
-        return cls(row["decision"], row["sample"], row["class"], row["score"], row["stored"])
-
-
-@dataclass(frozen=True, slots=True)
 class NodeRun:
-    """The result of a stream. `outputs_crc` is the CRC-32 of the first output of all inferences."""
+    """The result of a stream. `outputs_crc` is the CRC-32 of the first output and the score of all inferences."""
 
     samples: int
     inferences: int
     outputs_crc: int
-    decisions: tuple[Decision, ...]
+    decisions: tuple[AnyDecision, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """All of it decided. `threshold` is the least stored score that counts; the scores are the first output."""
+    """Windows of `window` samples of `channels`, an inference every `stride` samples, decisions by `rule`."""
 
     window: int
     channels: int
     stride: int
-    debounce: int
-    threshold: int
     dtype: DType
     score_dtype: DType
-    score_scale: float
-    score_zero_point: int
     lsb: tuple[float, ...]
     normals: tuple[Normal, ...]
+    rule: Rule
     rate_hz: float | None = None
-    """Samples a second; None where nobody said."""
+    """Samples a second; None where it is not known."""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        row = asdict(self)
+        return {**row, "rule": {"kind": self.rule.kind, **row["rule"]}}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Node:
-        types = {"dtype": DType(row["dtype"]), "score_dtype": DType(row["score_dtype"])}
-        normals = tuple(Normal(**n) for n in row["normals"])
-        return cls(**{**row, **types, "lsb": tuple(row["lsb"]), "normals": normals})
+        rule = dict(row["rule"])
+        kind = RULES[rule.pop("kind")]
+        node: Node = _revive(cls, {**row, "rule": _revive(kind, rule)})
+        return node
 
     def raw(self, values: Array) -> Array:
         """(T, channels) real values as raw counts: nearest, limited to 16 bits."""
-        info = np.iinfo(RAW)
-        limited: Array = np.clip(self._counts(values), info.min, info.max).astype(RAW)
-        return limited
+        return raw_counts(values, self.lsb)
 
     def limited(self, values: Array) -> int:
         """Real values whose raw counts exceed 16 bits, and which `raw` limits."""
@@ -178,32 +126,39 @@ class Node:
         views = np.lib.stride_tricks.sliding_window_view(stored, self.window, axis=0)[:: self.stride]
         return np.ascontiguousarray(views.transpose(0, 2, 1))
 
-    def decide(self, scores: Array) -> tuple[Decision, ...]:
-        """The decisions that follow from the (N, ...) stored scores of inferences one after the other."""
-        decisions: list[Decision] = []
-        candidate: int | None = None
-        decided: int | None = None
-        agreeing = 0
-        for i, row in enumerate(map(np.ravel, scores)):
-            best = int(row.argmax())
-            label = best if row[best] >= self.threshold else None
-            agreeing = agreeing + 1 if label == candidate else 1
-            candidate = label
-            if agreeing >= self.debounce and label != decided:
-                decided = label
-                sample = self.window - 1 + i * self.stride
-                decisions.append(
-                    Decision(len(decisions) + 1, sample, label, self._score(int(row[best])), int(row[best]))
-                )
-        return tuple(decisions)
+    def run(self, raw: Array, outputs: Array) -> NodeRun:
+        """The result for (T, channels) raw counts; `outputs` (N, ...) are the first outputs over their windows."""
+        flat = outputs.reshape(len(outputs), -1)
+        result = self.rule.decide(self.inferences(raw, outputs))
+        crc = 0
+        for row, trace in zip(flat, result.trace.astype("<i4"), strict=True):
+            crc = zlib.crc32(row.tobytes() + trace.tobytes(), crc)
+        return NodeRun(len(raw), len(outputs), crc, result.decisions)
 
-    def run(self, raw: Array, scores: Array) -> NodeRun:
-        """What a node makes of (T, channels) raw counts; `scores` (N, ...) are the first outputs over their windows."""
-        return NodeRun(len(raw), len(scores), zlib.crc32(scores.tobytes()), self.decide(scores))
+    def inferences(self, raw: Array, outputs: Array) -> Inferences:
+        """The windows of raw counts beside the outputs (N, ...) over them."""
+        return Inferences(self.windows(raw), outputs.reshape(len(outputs), -1), self.stride)
 
-    def _score(self, stored: int) -> float:
-        """In single precision and to three digits, as the firmware prints it."""
-        return float(f"{np.float32(self.score_scale) * np.float32(stored - self.score_zero_point):.3f}")
+
+def raw_counts(values: Array, lsb: Sequence[float] | float) -> Array:
+    """(T, channels) real values as raw counts of `lsb` each: nearest, limited to 16 bits."""
+    info = np.iinfo(RAW)
+    counts = np.rint(np.asarray(values, np.float64) / np.asarray(lsb, np.float64))
+    limited: Array = np.clip(counts, info.min, info.max).astype(RAW)
+    return limited
+
+
+def _revive(kind: Any, value: Any) -> Any:
+    """A value of JSON as the dataclass, enumeration or tuple that a type hint names."""
+    if is_dataclass(kind) and isinstance(value, Mapping):
+        hints = get_type_hints(kind)
+        return kind(**{name: _revive(hints[name], item) for name, item in value.items()})  # type: ignore[operator]
+    if get_origin(kind) is tuple:
+        return tuple(_revive(get_args(kind)[0], item) for item in value)
+    if kind is DType:
+        return DType(value)
+    inner = [k for k in get_args(kind) if is_dataclass(k)]
+    return _revive(inner[0], value) if len(inner) == 1 and value is not None else value
 
 
 def difference(board: NodeRun, host: NodeRun) -> str:
@@ -229,7 +184,7 @@ def configure(settings: NodeSettings, inputs: Sequence[Tensor], outputs: Sequenc
     x, y = _sequence(inputs), _scores(outputs)
     window, channels = _axes(x)
     stride = max(1, window // 2) if settings.stride is None else settings.stride
-    _check_counts(stride, settings.debounce)
+    _check_stride(stride)
     _check_rate(settings.rate_hz)
     mean, std, lsb = (
         _per_channel(name, value, channels)
@@ -239,16 +194,27 @@ def configure(settings: NodeSettings, inputs: Sequence[Tensor], outputs: Sequenc
         window=window,
         channels=channels,
         stride=stride,
-        debounce=settings.debounce,
-        threshold=_threshold(settings.threshold, y),
         dtype=x.dtype,
         score_dtype=y.dtype,
-        score_scale=y.scale,
-        score_zero_point=y.zero_point,
         lsb=lsb,
         normals=tuple(_normal(i, mean[i], std[i], lsb[i], x) for i in range(channels)),
+        rule=rule_of(settings, Frame(x, y, window, channels, stride, mean, std)),
         rate_hz=settings.rate_hz,
     )
+
+
+def fit(node: Node, settings: NodeSettings, infer: Callable[[Array], Array]) -> Node:
+    """A node whose alarm is at the quantile of the scores over recordings of normal operation.
+
+    `infer` gives the first outputs (N, ...) of stored windows (N, window, channels).
+    """
+    if not isinstance(node.rule, AnomalyRule) or not len(settings.normal):
+        return node
+    smoothed: list[int] = []
+    for i, raw in enumerate(settings.normal):
+        windows = node.windows(node.check(raw, f"normal recording {i}"))
+        smoothed += node.rule.smoothed(node.inferences(raw, infer(windows)))
+    return replace(node, rule=fitted(node.rule, smoothed, settings.quantile, settings.hysteresis))
 
 
 def _sequence(inputs: Sequence[Tensor]) -> Tensor:
@@ -273,19 +239,17 @@ def _axes(x: Tensor) -> tuple[int, int]:
 
 def _scores(outputs: Sequence[Tensor]) -> Tensor:
     y = outputs[0]
-    if y.dtype not in (DType.INT8, DType.INT16) or math.prod(y.shape) < 2:
+    if y.dtype not in (DType.INT8, DType.INT16):
         raise ModelError(
-            f"a node decides by the largest score, the network's first output is {y.dtype} of shape "
-            f"{'x'.join(map(str, y.shape))}: expected int8 or int16, one element a class"
+            f"a node decides by the network's first output, which is {y.dtype} of shape "
+            f"{'x'.join(map(str, y.shape))}: expected int8 or int16"
         )
     return y
 
 
-def _check_counts(stride: int, debounce: int) -> None:
+def _check_stride(stride: int) -> None:
     if not 1 <= stride <= 1 << 20:
         raise ModelError(f"a stride of {stride} samples cannot be: expected 1 or more")
-    if not 1 <= debounce <= DEBOUNCE_MAX:
-        raise ModelError(f"a debounce of {debounce} inferences cannot be: expected 1 to {DEBOUNCE_MAX}")
 
 
 def _check_rate(rate_hz: float | None) -> None:
@@ -303,20 +267,6 @@ def _per_channel(name: str, value: Sequence[float] | float, channels: int) -> tu
         kind = "finite" if name == "mean" else "finite and above 0"
         raise CalibrationError(f"{name} must be {kind}, found {', '.join(f'{n:g}' for n in numbers)}")
     return tuple(float(n) for n in np.broadcast_to(numbers, channels))
-
-
-def _threshold(real: float | None, y: Tensor) -> int:
-    """The least stored score that is at least `real`."""
-    low, high = y.dtype.range()
-    if real is None:
-        return low
-    if not math.isfinite(real):
-        raise ModelError(f"a threshold of {real:g} is not a number: expected a score")
-    stored = max(low, math.ceil(real / y.scale + y.zero_point))
-    if stored > high:
-        most = (high - y.zero_point) * y.scale
-        raise ModelError(f"a threshold of {real:g} is never reached: the network's largest score is {most:.3f}")
-    return stored
 
 
 def _normal(channel: int, mean: float, std: float, lsb: float, x: Tensor) -> Normal:

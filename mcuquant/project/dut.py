@@ -11,7 +11,8 @@ from types import TracebackType
 
 import numpy as np
 
-from ..codegen.sensor_node import Decision, NodeRun
+from ..codegen.decisions import decision_of
+from ..codegen.sensor_node import NodeRun
 from ..device import cycle_model
 from ..device.counting import Counting
 from ..device.cycle_model import CycleCounts
@@ -108,7 +109,7 @@ class Dut:
         node = self.project.node
         rows = [row.tobytes() for row in node.check(raw)]
         streamed = self.link.stream(rows, node.samples_per_request)
-        decisions = tuple(Decision.of(line) for line in streamed.lines)
+        decisions = tuple(decision_of(line) for line in streamed.lines)
         return NodeRun(streamed.samples, streamed.inferences, streamed.outputs_crc, decisions)
 
     def steps(self, *inputs: Array) -> tuple[Array, ...]:

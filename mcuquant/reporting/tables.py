@@ -13,7 +13,7 @@ from ..boards.board import Board, Region
 from ..ir.names import clip
 
 if TYPE_CHECKING:
-    from ..codegen.sensor_node import Decision
+    from ..codegen.decisions import AnyDecision
     from ..quantization import LayerSnr
     from .record import Record
 
@@ -75,13 +75,20 @@ def accuracy_table(rows: Iterable[tuple[str, int, float]]) -> Table:
     return grid
 
 
-def decision_table(decisions: Iterable[Decision]) -> Table:
-    """One row a decision; a dash where no score reached the threshold."""
-    grid = table(">#", ">sample", ">class", ">score", ">stored")
-    for d in decisions:
-        label = "-" if d.label is None else str(d.label)
-        grid.add_row(str(d.number), f"{d.sample:,}", label, f"{d.score:.3f}", str(d.stored))
+def decision_table(decisions: Sequence[AnyDecision]) -> Table:
+    """One row a decision; of more than 40 the middle is left out."""
+    columns = decisions[0].columns if decisions else (">class", ">score", ">stored")
+    grid = table(">#", ">sample", *columns)
+    for i, d in enumerate(decisions):
+        if _LONGEST_HALF <= i < len(decisions) - _LONGEST_HALF:
+            if i == _LONGEST_HALF:
+                grid.add_row("...")
+            continue
+        grid.add_row(str(d.number), f"{d.sample:,}", *d.cells)
     return grid
+
+
+_LONGEST_HALF = 20
 
 
 def records_table(records: Iterable[Record]) -> Table:

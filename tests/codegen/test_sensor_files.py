@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mcuquant.codegen.node_settings import NodeSettings
 from mcuquant.codegen.sensor_files import MOST_HEADERS, sensor_files
-from mcuquant.codegen.sensor_node import NodeSettings
 from mcuquant.errors import ModelError
 
 

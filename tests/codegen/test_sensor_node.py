@@ -22,7 +22,10 @@ from nets import Net
 from mcuquant import flow
 from mcuquant._assets import folder
 from mcuquant.cli.node import recording
-from mcuquant.codegen.sensor_node import Decision, Node, NodeRun, NodeSettings, configure, difference
+from mcuquant.codegen.decision_rules import ClassRule, Inferences
+from mcuquant.codegen.decisions import Decision
+from mcuquant.codegen.node_settings import NodeSettings
+from mcuquant.codegen.sensor_node import Node, NodeRun, configure, difference
 from mcuquant.demo import data
 from mcuquant.errors import CalibrationError, ModelError, OutputError
 from mcuquant.ir import Array, DType, QParams, Role, Tensor
@@ -35,6 +38,12 @@ Y = Tensor(1, (1, 5), DType.INT8, Role.ACTIVATION, q=QParams.of(1 / 256, -128))
 def node(**more: object) -> Node:
     settings_ = {"mean": 0.0, "std": 1.0, "lsb": 0.001, **more}
     return configure(NodeSettings(**settings_), [X], [Y])  # type: ignore[arg-type]
+
+
+def class_rule(**more: object) -> ClassRule:
+    rule = node(**more).rule
+    assert isinstance(rule, ClassRule)
+    return rule
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +127,8 @@ def test_values_become_the_nearest_counts() -> None:
 def test_a_decision_is_the_change_to_what_stood_long_enough(debounce: int, threshold: int, seeds: list[int]) -> None:
     """By runs of equal classes: each that is long enough, unless it repeats the last one that was."""
     scores = np.array([np.random.default_rng(s % 7).integers(-128, 128, 5) for s in seeds], np.int8).reshape(-1, 5)
-    made = replace(node(stride=10, debounce=debounce), threshold=threshold)
+    rule = replace(class_rule(debounce=debounce), threshold=threshold)
+    decisions = rule.decide(Inferences(np.zeros((len(scores), 128, 6), np.int8), scores, stride=10)).decisions
     labels = [int(row.argmax()) if row.max() >= threshold else None for row in scores]
     expected: list[tuple[int, int | None]] = []
     at = 0
@@ -129,15 +139,15 @@ def test_a_decision_is_the_change_to_what_stood_long_enough(debounce: int, thres
             expected.append((127 + 10 * (at + debounce - 1), label))
             last = label
         at += length
-    assert [(d.sample, d.label) for d in made.decide(scores)] == expected
-    assert [d.number for d in made.decide(scores)] == list(range(1, len(expected) + 1))
+    assert [(d.sample, d.label) for d in decisions if isinstance(d, Decision)] == expected
+    assert [d.number for d in decisions] == list(range(1, len(expected) + 1))
 
 
 def test_threshold_is_the_least_stored_score_that_counts() -> None:
-    assert node().threshold == -128
-    assert node(threshold=0.5).threshold == 0
-    assert node(threshold=0.501).threshold == 1
-    assert node(threshold=-3).threshold == -128
+    assert class_rule().threshold == -128
+    assert class_rule(threshold=0.5).threshold == 0
+    assert class_rule(threshold=0.501).threshold == 1
+    assert class_rule(threshold=-3).threshold == -128
 
 
 def test_a_node_is_the_same_after_the_manifest() -> None:
@@ -191,7 +201,7 @@ FLOAT = replace(X, dtype=DType.FLOAT32, q=None)
             "channels, 1x1x128x6 or 1x128x6",
         ),
         (
-            {},
+            {"decision": "class"},
             X,
             replace(Y, shape=(1, 1)),
             "a node decides by the largest score, the network's first output is int8 of shape 1x1: expected int8 or "

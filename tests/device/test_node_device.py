@@ -20,7 +20,10 @@ from tinyfw import ask
 from mcuquant import flow
 from mcuquant.arithmetic import interpreter
 from mcuquant.cli import main
-from mcuquant.codegen.sensor_node import Decision, NodeSettings, difference
+from mcuquant.codegen.decision_rules import ClassRule
+from mcuquant.codegen.decisions import decision_of
+from mcuquant.codegen.node_settings import NodeSettings
+from mcuquant.codegen.sensor_node import difference
 from mcuquant.demo import data
 from mcuquant.demo.recordings import read_recordings
 from mcuquant.device.conversation import Timing
@@ -168,7 +171,7 @@ def test_a_line_of_json_a_decision(project: Project) -> None:
             told += lines[:-1]
             counts = f"ok samples={start + len(part)} inferences="
             assert lines[-1].startswith(f"mq #{start + 1:08x} {counts}")
-        assert [Decision.of(line) for line in told] == list(expected)
+        assert [decision_of(line) for line in told] == list(expected)
         assert list(json.loads(told[0])) == ["decision", "sample", "class", "score", "stored"]
         sent = request(99, "samples", "0000abcd", 3, 1, payload=bytes(6))
         assert send(emulator.transport, sent)[0].startswith("mq #00000063 error order *")
@@ -195,7 +198,7 @@ def test_a_bad_line_changes_no_decision(project: Project) -> None:
                 made = link.stream([row.tobytes() for row in raw], 20)
             except DeviceError:
                 continue
-            assert tuple(map(Decision.of, made.lines)) == expected.decisions
+            assert tuple(map(decision_of, made.lines)) == expected.decisions
             assert (made.inferences, made.outputs_crc) == (expected.inferences, expected.outputs_crc)
             right += 1
     assert line.faults > 0
@@ -208,7 +211,7 @@ def test_a_reset_in_the_middle_begins_the_stream_again(project: Project) -> None
         link = Link(Resetting(emulator.transport, after=6))
         link.hello(project.firmware.digest)
         made = link.stream([row.tobytes() for row in raw], 20)
-    assert tuple(map(Decision.of, made.lines)) == project.run_node(raw).decisions
+    assert tuple(map(decision_of, made.lines)) == project.run_node(raw).decisions
 
 
 class Resetting:
@@ -251,7 +254,7 @@ def test_a_sensor_of_one_s_own_is_asked_between_commands(tmp_path: Path, board: 
         lines = [line for line in heard.decode("ascii").split("\r\n") if line.startswith("{") and line.endswith("}")]
         count = np.arange(1, 4000)
         raw = ((count[:, None] * 2654435761 % 2**32 >> np.arange(8, 11)) % 6000 - 3000).astype(np.int16)
-        assert [Decision.of(line) for line in lines] == list(project.run_node(raw).decisions[: len(lines)])
+        assert [decision_of(line) for line in lines] == list(project.run_node(raw).decisions[: len(lines)])
         assert "m-name-dut-[mcuquant]" in ask(emulator.transport, "name%")  # decisions may come around it
         link = Link(emulator.transport)
         link.hello(project.firmware.digest)
@@ -327,7 +330,9 @@ def test_a_board_that_decides_otherwise_is_an_error(tmp_path: Path) -> None:
     """A manifest of another threshold: this machine then decides by that, the firmware by its own."""
     project = flow.compile(network(), MAIN, tmp_path / "net", app="node", node=SETTINGS)
     np.savez(tmp_path / "recording.npz", raw=movements(200))
-    changed = replace(project.node, threshold=-128)
+    rule = project.node.rule
+    assert isinstance(rule, ClassRule)
+    changed = replace(project.node, rule=replace(rule, threshold=-128))
     manifest = {**project.manifest, "node": changed.to_json()}
     (project.directory / "manifest.json").write_text(json.dumps(manifest))
     result = command("node", project.directory, "--data", tmp_path / "recording.npz")

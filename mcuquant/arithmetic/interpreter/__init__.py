@@ -73,6 +73,12 @@ def run(graph: Graph, inputs: Sequence[Array], state: State | None = None) -> li
     return [values[i] for i in graph.outputs]
 
 
+def first_outputs(graph: Graph, samples: Array) -> Array:
+    """The first outputs (N, ...) of a network of one input over (N, ...) samples; a state lives on between them."""
+    shape, state = graph[graph.inputs[0]].shape, reset_state(graph)
+    return np.concatenate([run(graph, [x.reshape(shape)], state)[0] for x in samples])
+
+
 def trace(graph: Graph, inputs: Sequence[Array], state: State | None = None) -> dict[int, Array]:
     """The value of every tensor in one inference, by id; constants too. Of a state it is the value before.
 

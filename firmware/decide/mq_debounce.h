@@ -1,0 +1,30 @@
+/* A state changes once another has been observed for several inferences in a row. */
+#ifndef MQ_DEBOUNCE_H
+#define MQ_DEBOUNCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "decide/decision_config.h"
+
+typedef struct {
+    int32_t state, candidate;
+    uint32_t agreeing; /* inferences in a row that gave the candidate, at most MQ_DECIDE_DEBOUNCE */
+} mq_debounce_t;
+
+/* True when the state changes with this inference. */
+static inline bool mq_debounce(mq_debounce_t *debounce, int32_t observed)
+{
+    if (observed != debounce->candidate) {
+        debounce->candidate = observed;
+        debounce->agreeing = 0;
+    }
+    debounce->agreeing += debounce->agreeing < MQ_DECIDE_DEBOUNCE;
+    if (debounce->agreeing < MQ_DECIDE_DEBOUNCE || observed == debounce->state) {
+        return false;
+    }
+    debounce->state = observed;
+    return true;
+}
+
+#endif
