@@ -12,8 +12,8 @@ from ..device.projection import check_projects, project_onto
 from ..errors import CalibrationError
 from ..ir import Array
 from ..project.project import Project
+from ..quantization.array_files import load_arrays
 from ..reporting import tables
-from .array_files import load_arrays
 from .console import next_step, progress, say, working, write_json, write_whole
 
 DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))

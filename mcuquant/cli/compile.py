@@ -14,8 +14,8 @@ from ..codegen.application import APPLICATIONS, DUT, LIBRARY, NODE
 from ..codegen.sensor_node import Node
 from ..firmware_build.build import check_free
 from ..planner.objective import DEFAULT
+from ..quantization.array_files import named
 from ..reporting import tables
-from .array_files import named
 from .console import next_step, say, show, working
 from .node import node_options, read_node
 from .objective_options import objective_options

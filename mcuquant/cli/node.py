@@ -18,8 +18,8 @@ from ..device.measurement import Measurement
 from ..errors import CalibrationError, DeviceError
 from ..ir import Array
 from ..project.project import Project
+from ..quantization.array_files import load_arrays, named
 from ..reporting import tables
-from .array_files import load_arrays, named
 from .bench import DIRECTORY, FILE, PORT
 from .console import next_step, say, show, working
 from .option_groups import add_options, option

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from ..boards.board import DEFAULT_BOARD, load_board
+from ..quantization.array_files import named
 from ..reporting import tables
-from .array_files import named
 from .console import next_step, progress, say, show, working
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

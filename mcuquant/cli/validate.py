@@ -14,9 +14,9 @@ from ..errors import CalibrationError, DeviceError
 from ..ir import Array
 from ..project.folder import Port, check_inputs
 from ..project.project import Project
+from ..quantization.array_files import named
 from ..quantization.sample_layout import to_graph_layout
 from ..reporting import tables
-from .array_files import named
 from .bench import DIRECTORY, FILE, NEW_FILE, PORT, on_board
 from .console import next_step, progress, say, working, write_json
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CalibrationError, ConfigError
+from ..quantization.array_files import load_arrays, named
 from .recipe import Files, Recipe
 from .training import Augment, Samples
 
@@ -44,7 +46,11 @@ def load_net(recipe: Recipe, path: Path) -> nn.Module:
             f"{path}: 'model' is {recipe.model!r}: what torch.export saved cannot be trained; name the Python function "
             "that makes the network, model = \"net.py:build\", and its weights in 'weights'"
         )
-    net = load_function(recipe.model, "model", path)()
+    function = load_function(recipe.model, "model", path)
+    try:
+        net = function()
+    except Exception as error:  # a user's code may raise anything
+        raise ConfigError(f"{path}: 'model': {recipe.model} {_raised(error)}") from error
     if not isinstance(net, nn.Module):
         raise ConfigError(f"{path}: 'model' {recipe.model!r} returned {type(net).__name__}, expected a torch.nn.Module")
     if recipe.weights:
@@ -59,9 +65,10 @@ def load_augment(recipe: Recipe, path: Path) -> Augment | None:
 def load_function(text: str, key: str, path: Path) -> Callable[..., Any]:
     """ "module:function" or "file.py:function"; files are beside `path`."""
     place, _, name = text.rpartition(":")
-    if not place or not name.isidentifier():
+    is_file = place.endswith(".py")
+    if not name.isidentifier() or not (is_file or all(part.isidentifier() for part in place.split("."))):
         raise ConfigError(f'{path}: \'{key}\' must be "module:function" or "file.py:function", found {text!r}')
-    module = _file(path.parent / place, key, path) if place.endswith(".py") else _module(place, key, path)
+    module = _file(path.parent / place, key, path) if is_file else _module(place, key, path)
     function = getattr(module, name, None)
     if not callable(function):
         raise ConfigError(f"{path}: '{key}': {place} has no function {name!r}")
@@ -73,6 +80,16 @@ def _module(name: str, key: str, path: Path) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ConfigError(f"{path}: '{key}': {error}; is its folder on PYTHONPATH?") from error
+    except Exception as error:  # a user's code may raise anything
+        raise ConfigError(f"{path}: '{key}': {name} {_raised(error)}") from error
+
+
+def _raised(error: Exception) -> str:
+    """What a user's code raised, and where: its last line."""
+    if isinstance(error, SyntaxError):
+        return f"has a syntax error in line {error.lineno}: {error.msg}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"raised {type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
 
 
 def _file(file: Path, key: str, path: Path) -> Any:
@@ -84,7 +101,10 @@ def _file(file: Path, key: str, path: Path) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickles in the file look their module up
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a user's code may raise anything
+        raise ConfigError(f"{path}: '{key}': {file} {_raised(error)}") from error
     return module
 
 
@@ -108,20 +128,14 @@ def load_data(files: Files | None, path: Path) -> Data:
 
 
 def load_samples(file: Path, labels_may_miss: bool) -> Samples:
-    """`x`, `y` of an .npz file; pickles are never read."""
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            arrays_by_name = {name: arrays[name] for name in arrays.files}
-    except OSError as error:
-        raise CalibrationError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, AttributeError) as error:
-        raise CalibrationError(f"{file} is not a file of plain arrays as numpy.savez writes them: {error}") from error
-    names = ("x",) if labels_may_miss else ("x", "y")
-    for name in names:
-        if name not in arrays_by_name:
-            contents = ", ".join(map(repr, arrays_by_name)) or "nothing"
-            raise CalibrationError(f"{file} holds no array {name!r}, it holds {contents}")
-    x, y = arrays_by_name["x"], arrays_by_name.get("y")
+    """`x` (N, ...) numbers and `y` (N,) class numbers of an .npz file."""
+    arrays = load_arrays(file)
+    if labels_may_miss and "y" not in arrays:
+        (x,), y = named(file, "x"), None
+    else:
+        x, y = named(file, "x", "y")
+    if x.dtype.kind not in "fiu" or x.ndim < 2:
+        raise CalibrationError(f"array 'x' of {file} is {x.dtype} of shape {x.shape}; expected numbers (samples, ...)")
     if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "iu"):
         raise CalibrationError(
             f"array 'y' of {file} is {y.dtype} of shape {y.shape}; expected {len(x)} class numbers, one a sample"

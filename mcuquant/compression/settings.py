@@ -68,8 +68,9 @@ class Reader:
         return float(self._typed(float, raw_value, key)) if hint is float else self._typed(hint, raw_value, key)
 
     def _one_of(self, hints: list[Any], value: Any, key: str) -> Any:
+        exact = [hint for hint in hints if hint is type(value)]  # true is an int too
         fitting = [hint for hint in hints if isinstance(value, typing.get_origin(hint) or hint)]
-        return self.value((fitting or hints[:1])[0], value, key)
+        return self.value((exact or fitting or hints[:1])[0], value, key)
 
     def _sequence(self, parts: tuple[Any, ...], values: list[Any], key: str) -> tuple[Any, ...]:
         kinds = [parts[0]] * len(values) if parts[-1] is Ellipsis else list(parts)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ..boards.board import Board
 from ..reporting.record import Record
 from ..version import __version__
-from .inputs import Data
+from .inputs import Data, load_function
 from .recipe import Recipe
 
 SUFFIX = ".steps"
@@ -57,7 +57,7 @@ class Steps:
     @classmethod
     def of(cls, folder: Path, recipe: Recipe, file: Path, net: nn.Module, data: Data, board: Board) -> Steps:
         """For the network, samples and recipe in `file`."""
-        code = [_source(text, file) for text in (recipe.model, recipe.augment) if text]
+        code = _sources(recipe, file)
         parts = (__version__, torch.__version__, repr(net), repr(board), str(recipe.seed), *code)
         tensors = (*net.state_dict().values(), *_samples(data))
         return cls(folder, _hash(*(part.encode() for part in parts), *map(_bytes, tensors)), data.train.x[:_PROBED])
@@ -102,7 +102,7 @@ class Steps:
 
 def digest_of(table: str, recipe: Recipe, file: Path, data: Data, files: Iterable[bytes]) -> str:
     """Of the text of a recipe in `file`, the code and files that it names, and its samples."""
-    code = [_source(text, file).encode() for text in (recipe.model, recipe.augment) if text]
+    code = [source.encode() for source in _sources(recipe, file)]
     return _hash(table.encode(), *code, *map(_bytes, _samples(data)), *files)
 
 
@@ -124,8 +124,14 @@ def _samples(data: Data) -> Iterable[Tensor]:
             yield torch.zeros(0) if tensor is None else tensor
 
 
-def _source(text: str, file: Path) -> str:
-    """Of the Python file that a recipe in `file` names a function of."""
+def _sources(recipe: Recipe, file: Path) -> list[str]:
+    functions = (("model", recipe.model), ("augment", recipe.augment))
+    return [_source(text, key, file) for key, text in functions if text and not text.endswith(".pt2")]
+
+
+def _source(text: str, key: str, file: Path) -> str:
+    """Of the Python file that a recipe in `file` names a function of. ConfigError as of `load_function`."""
+    load_function(text, key, file)
     place = text.rpartition(":")[0]
     if place.endswith(".py"):
         return (file.parent / place).read_text(encoding="utf-8")

@@ -150,7 +150,7 @@ def _epochs(
     for epoch in range(1, how.epochs + 1):
         net.train()
         for batch in torch.split(torch.randperm(len(samples), generator=random), how.batch):
-            x = samples.x[batch] if augment is None else augment(samples.x[batch], random)
+            x = samples.x[batch] if augment is None else _augmented(augment, samples.x[batch], random)
             y = None if samples.y is None else samples.y[batch]
             loss = lesson.mixed(x, y) if how.mixup else lesson.loss(x, y)
             optimizer.zero_grad()
@@ -162,6 +162,18 @@ def _epochs(
             if result is not net:
                 _follow(result, net, how.average)
         yield epoch
+
+
+def _augmented(augment: Augment, x: Tensor, random: torch.Generator) -> Tensor:
+    """CalibrationError where the function does not return a batch like the one it is given."""
+    changed = augment(x, random)
+    if not isinstance(changed, Tensor) or changed.shape != x.shape or not changed.is_floating_point():
+        raise CalibrationError(f"'augment' returned {_kind(changed)}, expected {_kind(x)}")
+    return changed
+
+
+def _kind(x: object) -> str:
+    return f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
 
 
 def _follow(average: nn.Module, net: nn.Module, past: float) -> None:

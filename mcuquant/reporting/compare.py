@@ -58,7 +58,26 @@ def load_measurement(path: Path) -> Mapping[str, Any]:
             f"{path} is not a measurement: it has no {missing[0]!r}; make one: mcuquant bench DIR --json {path}"
         )
     assert isinstance(measurement, dict)
+    _check_values(measurement, path)
     return measurement
+
+
+def _check_values(measurement: Mapping[str, Any], path: Path) -> None:
+    """OutputError for a value that is not of its type, as in a file that was edited."""
+    unit = str(measurement["counter"]).partition(" ")[0]
+    numbers = [*_SIZES, "latency_us", *(name for name in _COUNTS if name in measurement)]
+    _check_types(measurement, dict.fromkeys(_SAME, str) | dict.fromkeys(numbers, (int, float)), str(path))
+    if not isinstance(measurement["layers"], list):
+        raise OutputError(f"{path}: 'layers' is {measurement['layers']!r}, expected a list; measure again")
+    for i, row in enumerate(measurement["layers"]):
+        _check_types(row if isinstance(row, dict) else {}, {"name": str, unit: (int, float)}, f"{path}, layer {i}")
+
+
+def _check_types(row: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]], where: str) -> None:
+    for key, kind in types.items():
+        if not isinstance(row.get(key), kind) or isinstance(row.get(key), bool):
+            expected = "a string" if kind is str else "a number"
+            raise OutputError(f"{where}: {key!r} is {row.get(key)!r}, expected {expected}; measure again")
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], any_network: bool = False) -> tuple[Change, ...]:

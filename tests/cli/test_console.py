@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from mcuquant.boards.board import board_names
-from mcuquant.cli import array_files, console, main
+from mcuquant.cli import console, main
 from mcuquant.errors import BoardError, CalibrationError, OutputError
+from mcuquant.quantization import array_files
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -77,6 +78,10 @@ def test_an_array_that_is_not_there_is_named_with_those_that_are(tmp_path: Path)
     )
 
 
+HEADER = b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f8', "
+"""An .npy file whose header is cut."""
+
+
 def test_an_npy_file_is_told_from_an_npz_file(tmp_path: Path) -> None:
     path = tmp_path / "d.npy"
     np.save(path, np.zeros(3))
@@ -87,7 +92,7 @@ def test_an_npy_file_is_told_from_an_npz_file(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("content", [b"", b"not an array", b"PK\x03\x04 broken"])
+@pytest.mark.parametrize("content", [b"", b"not an array", b"PK\x03\x04 broken", HEADER])
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "d.npz"
     path.write_bytes(content)

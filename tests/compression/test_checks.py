@@ -16,7 +16,7 @@ from small_nets import clusters, perceptron, separable
 from torch import Tensor, nn
 
 from mcuquant.cli import main
-from mcuquant.compression import pipeline
+from mcuquant.compression import pipeline, training
 from mcuquant.compression.inputs import Data
 from mcuquant.compression.pipeline import compress
 from mcuquant.compression.recipe import Prune, Quantize, Recipe, Share, load_recipe
@@ -54,6 +54,19 @@ def labels(value: int) -> Tensor:
     y = X.y.clone()
     y[0] = value
     return y
+
+
+def test_an_augmentation_returns_a_batch_like_the_one_it_is_given() -> None:
+    for augment, text in (
+        (lambda x, _: None, "'augment' returned NoneType, expected torch.float32 of shape (4, 12)"),
+        (
+            lambda x, _: x[:, :6].int(),
+            "'augment' returned torch.int32 of shape (4, 6), expected torch.float32 of shape (4, 12)",
+        ),
+    ):
+        with pytest.raises(CalibrationError) as error:
+            training.fit(perceptron(), Samples(X.x[:4], X.y), Training(epochs=1), augment=augment)  # type: ignore[arg-type]
+        assert str(error.value) == text
 
 
 @pytest.mark.parametrize(

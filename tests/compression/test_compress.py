@@ -38,6 +38,9 @@ answer = 42
 
 def nothing():
     return 42
+
+def fails():
+    return [][0]
 """
 RECIPE = """
 model = "net.py:build"
@@ -214,12 +217,18 @@ def test_files_of_a_recipe(folder: Path) -> None:
     assert load_augment(recipe, folder / "recipe.toml") is not None
     torch.save({"wrong": torch.zeros(1)}, folder / "net.pt")
     path = folder / "recipe.toml"
+    (folder / "bad.py").write_text("def build(:\n")
+    (folder / "raises.py").write_text("\nraise ValueError('no')\n")
     for model, weights, message in (
         ("net.py", "", "'model' must be \"module:function\" or \"file.py:function\", found 'net.py'"),
         ("other.py:build", "", f"'model': there is no file {folder / 'other.py'}"),
         ("net.py:bild", "", "'model': net.py has no function 'bild'"),
         ("net.py:answer", "", "'model': net.py has no function 'answer'"),
         ("no_such_module:build", "", "'model': No module named 'no_such_module'; is its folder on PYTHONPATH?"),
+        ("..net:build", "", "'model' must be \"module:function\" or \"file.py:function\", found '..net:build'"),
+        ("net.py:fails", "", "'model': net.py:fails raised IndexError: list index out of range (net.py, line "),
+        ("bad.py:build", "", f"'model': {folder / 'bad.py'} has a syntax error in line 1: "),
+        ("raises.py:build", "", f"'model': {folder / 'raises.py'} raised ValueError: no (raises.py, line 2)"),
         ("net.py:nothing", "", "'model' 'net.py:nothing' returned int, expected a torch.nn.Module"),
         ("net.py:build", "none.pt", f"'weights': {folder / 'none.pt'} cannot be read: No such file or directory"),
         ("net.py:build", "net.pt", f"'weights': {folder / 'net.pt'} is no state dict of this network: Error(s) in "),
@@ -239,12 +248,14 @@ def test_samples_that_do_not_do(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.zeros((3, 2)))
     np.savez(tmp_path / "y.npz", x=np.zeros((3, 2)), y=np.zeros(2, int))
     (tmp_path / "text.npz").write_text("nothing")
+    np.savez(tmp_path / "words.npz", x=np.full((3, 2), "a"), y=np.zeros(3, int))
     assert load_samples(tmp_path / "x.npz", labels_may_miss=True).y is None
     cases: list[tuple[str, str]] = [
         ("x.npz", f"{tmp_path / 'x.npz'} holds no array 'y', it holds 'x'"),
         ("y.npz", f"array 'y' of {tmp_path / 'y.npz'} is int64 of shape (2,); expected 3 class numbers, one a sample"),
         ("none.npz", f"{tmp_path / 'none.npz'} cannot be read: No such file or directory"),
-        ("text.npz", f"{tmp_path / 'text.npz'} is not a file of plain arrays as numpy.savez writes them: "),
+        ("text.npz", f"{tmp_path / 'text.npz'} is not a file of plain arrays as numpy.save or "),
+        ("words.npz", f"array 'x' of {tmp_path / 'words.npz'} is <U1 of shape (3, 2); expected numbers (samples, ...)"),
     ]
     for name, message in cases:
         with pytest.raises(CalibrationError) as error:

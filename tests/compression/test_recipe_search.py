@@ -218,6 +218,12 @@ def test_other_storages(folder: Path, kind: str, request: pytest.FixtureRequest)
     assert len(search(recipe(folder, 2, storage)).trials) == 2
 
 
+def test_choices_may_be_booleans(folder: Path) -> None:
+    path = recipe(folder, 3)
+    path.write_text(path.read_text() + '"prune.together" = { choices = [true, false] }\n')
+    assert Search.load(path).settings.space["prune.together"] == Range(choices=(True, False))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

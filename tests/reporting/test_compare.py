@@ -64,6 +64,22 @@ def test_what_got_worse_and_in_which_layer(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"cycles": "many"}, ": 'cycles' is 'many', expected a number; measure again"),
+        ({"ram_bytes": None}, ": 'ram_bytes' is None, expected a number; measure again"),
+        ({"board": 3}, ": 'board' is 3, expected a string; measure again"),
+        ({"layers": {}}, ": 'layers' is {}, expected a list; measure again"),
+        ({"layers": [1]}, ", layer 0: 'name' is None, expected a string; measure again"),
+        ({"layers": [{"name": "a", "cycles": True}]}, ", layer 0: 'cycles' is True, expected a number; measure again"),
+    ],
+)
+def test_values_of_another_type_are_refused(tmp_path: Path, changes: dict[str, object], text: str) -> None:
+    result = gate(tmp_path, measurement(**changes))
+    assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path / 'new.json'}{text}\n")
+
+
 @pytest.mark.parametrize(("tolerance", "code"), [("2.1%", 0), ("2.0 %", 1), ("0%", 1)])
 def test_the_tolerance_decides(tolerance: str, code: int, tmp_path: Path) -> None:
     assert gate(tmp_path, measurement(ram_bytes=5_105), "--tolerance", tolerance).exit_code == code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,13 @@ def load_arrays(path: Path) -> dict[str, Array]:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             return {"": archive} if isinstance(archive, np.ndarray) else {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise CalibrationError(
-            f"{path} is not a file of plain arrays as numpy.save or numpy.savez write them: {error}"
-        ) from error
     except OSError as error:
-        raise CalibrationError(f"{path} cannot be read: {error.strerror}") from error
+        raise CalibrationError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # numpy, zipfile, zlib and tokenize raise many unrelated types for damaged files
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CalibrationError(
+            f"{path} is not a file of plain arrays as numpy.save or numpy.savez write them: {reason}"
+        ) from error
 
 
 def named(path: Path, *names: str) -> tuple[Array, ...]:
