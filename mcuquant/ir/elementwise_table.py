@@ -15,6 +15,7 @@ from typing import Any
 from . import functions as f
 from . import real_functions as real
 from .graph import Array, DType, QParams
+from .named_functions import named_function
 from .operation import Op
 
 _F32, _S8, _S16 = DType.FLOAT32, DType.INT8, DType.INT16
@@ -215,6 +216,7 @@ _ROWS = (
         int8=Rule.TABLE,
         tflm=NO_TYPES,
     ),
+    _curve(f.Function, named_function, int8=Rule.TABLE, tflm=NO_TYPES),
     _curve(f.Silu, real.silu, torch=("aten.silu",)),
     _curve(f.HardSigmoid, real.hard_sigmoid, torch=("aten.hardsigmoid",)),
     _curve(f.Mish, real.mish, torch=("aten.mish",)),

@@ -133,6 +133,15 @@ class Gelu(Unary):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Function(Unary):
+    """A function without a class of its own, by its name in `named_functions.NAMED`."""
+
+    function: str = "erf"
+    parameters: tuple[float, ...] = ()
+    """Numbers that the function takes besides x, in its order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mish(Unary):
     """x * tanh(softplus(x))."""
 

@@ -29,6 +29,7 @@ from .scales import choose
 from .snr import LayerSnr as LayerSnr
 from .snr import output_snr
 from .snr import snr_report as snr_report
+from .softmax_scores import softmax_scores, with_masks_near
 from .value_histogram import Histogram
 from .weight_palettes import with_palettes as with_palettes
 from .weight_scales import FittedLayers, fit_weights
@@ -202,11 +203,13 @@ def _observed(
     """Histogram of every float activation and input over all samples; appends each sample's outputs to `outputs`."""
     seen: dict[int, Histogram] = {}
     state = reset_state(graph)
+    scores = softmax_scores(graph)
     for sample in inputs:
         values = trace(graph, sample, state)
         for t in graph.tensors.values():
             if not t.is_constant and t.dtype is DType.FLOAT32:
-                now = Histogram.of(_finite(graph, t, values[t.id]))
+                finite = _finite(graph, t, values[t.id])
+                now = Histogram.of(with_masks_near(finite, scores[t.id]) if t.id in scores else finite)
                 seen[t.id] = seen[t.id] + now if t.id in seen else now
         if outputs is not None:
             outputs.append([values[i] for i in graph.outputs])

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import ir
 from .axis_order import Value, natural_order, spread
-from .elementwise_ops import binary, softmax_value
+from .elementwise_ops import EXCLUDED, binary, softmax_value
 from .net_builder import Call, RefusalError
 from .weighted_ops import matrix_product
 
@@ -25,8 +25,6 @@ def product(call: Call) -> Value:
 
 
 def matrices(call: Call, a: Value, b: Value) -> Value:
-    if min(a.rank, b.rank) < 2:
-        raise RefusalError("a product with a vector is not translated; give it an axis of size 1")
     (left, swapped_a), (right, swapped_b) = (_laid(call, value) for value in (a, b))
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     shape = (*lead, a.shape[-2], b.shape[-1])
@@ -36,7 +34,7 @@ def matrices(call: Call, a: Value, b: Value) -> Value:
 
 def _laid(call: Call, value: Value) -> tuple[int, bool]:
     """(tensor, whether its last two axes are stored swapped)."""
-    plain = tuple(range(value.rank))
+    value, plain = call.net.dense(value), tuple(range(value.rank))
     swapped = (*plain[:-2], plain[-1], plain[-2])
     if natural_order(value.where) == swapped:
         return _tensor(call, value, swapped), True
@@ -51,17 +49,17 @@ def _tensor(call: Call, value: Value, order: tuple[int, ...]) -> int:
 def attention(call: Call) -> Value:
     """softmax(q k^T * scale + mask) v, with the scale as the softmax's beta where there is no mask."""
     q, k, v = (call.value(key) for key in ("query", "key", "value"))
-    if call.get("is_causal", False):
-        raise RefusalError("a causal mask is not translated; attend to all positions")
     if call.get("dropout_p", 0.0):
         raise RefusalError("it drops at random; export the module in eval mode")
     scale = float(call.get("scale", 1 / math.sqrt(q.shape[-1])))
     scores = matrices(call, q, Value(k.tensor, k.where.swapaxes(-1, -2)))
     mask = call.args.get("attn_mask")
+    if call.get("is_causal", False):
+        mask = np.tril(np.ones(scores.shape[-2:], np.bool_))
     if mask is None:
         return matrices(call, softmax_value(call, scores, -1, beta=scale), v)
-    if isinstance(mask, np.ndarray) and (mask.dtype == np.bool_ or not np.isfinite(mask).all()):
-        raise RefusalError("a mask that excludes positions is not translated; attend to all positions")
+    if isinstance(mask, np.ndarray):
+        mask = np.where(mask, 0.0, EXCLUDED) if mask.dtype == np.bool_ else np.maximum(mask, EXCLUDED)
     masked = binary(call, ir.Add, binary(call, ir.Mul, scores, scale, "scale"), mask, "attn_mask")
     return matrices(call, softmax_value(call, masked, -1), v)
 

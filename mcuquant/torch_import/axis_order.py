@@ -145,6 +145,15 @@ def _thinned(ends: Positions, margin: int = 32) -> Positions:
     return np.concatenate(kept)
 
 
+def compact(value: Value) -> Value:
+    """`value` with size 1 along every axis along which it repeats one place."""
+    where = value.where
+    for axis in range(where.ndim):
+        first = where.take([0], axis)
+        where = first if where.shape[axis] > 1 and (where == first).all() else where
+    return Value(value.tensor, where)
+
+
 def squeezed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """`array` with every axis along which it is constant reduced to size 1."""
     for axis in range(array.ndim):

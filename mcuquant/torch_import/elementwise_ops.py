@@ -11,10 +11,12 @@ import numpy as np
 
 from .. import ir
 from ..ir.elementwise_table import ELEMENTWISE, Row
-from .axis_order import Value, canonical_order, physical_shape, spread, squeezed
+from .axis_order import Value, canonical_order, compact, physical_shape, spread, squeezed
 from .net_builder import Array, Call, RefusalError, axis_of
 
 _SELU_ALPHA, _SELU_FACTOR = 1.6732632423543772, 1.0507009873554805
+EXCLUDED = -1e4
+"""What stands for minus infinity: a score that a softmax gives no weight."""
 Item = Any
 """Value, array (constant) or number."""
 
@@ -25,10 +27,17 @@ def unary(call: Call, kind: type[ir.Op], x: Value, **attributes: Any) -> Value:
 
 def binary(call: Call, kind: type[ir.Binary], a: Item, b: Item, key: str = "other") -> Item:
     """Both sides broadcast as in torch; the result lies as the larger one does. `key` names a constant side."""
-    sides = [side if isinstance(side, Value) else np.asarray(side, np.float32) for side in (a, b)]
-    values = [side for side in sides if isinstance(side, Value)]
-    if not values:
+    sides = [side if isinstance(side, Value) else _finite(np.asarray(side, np.float32)) for side in (a, b)]
+    if not any(isinstance(side, Value) for side in sides):
         return _of_constants(kind(inputs=(), outputs=()), *sides)
+    whole = np.broadcast_shapes(*(side.shape for side in sides))
+    sides = [call.net.dense(compact(side)) if isinstance(side, Value) else side for side in sides]
+    result = _pairwise(call, kind, sides, key)
+    return result if result.shape == whole else Value(result.tensor, np.broadcast_to(result.where, whole))
+
+
+def _pairwise(call: Call, kind: type[ir.Binary], sides: list[Item], key: str) -> Value:
+    values = [side for side in sides if isinstance(side, Value)]
     shape = np.broadcast_shapes(*(side.shape for side in sides))
     leader = next((v for v in values if math.prod(v.shape) == math.prod(shape)), None)
     operands = [] if leader is None else [_follow(call, side, leader, shape, key) for side in sides]
@@ -37,6 +46,11 @@ def binary(call: Call, kind: type[ir.Binary], a: Item, b: Item, key: str = "othe
         return _outer(call, kind, sides, shape, key)
     output = call.emit(kind, tensors, call.net.shape(leader.tensor))
     return Value(output, leader.where.reshape(shape))
+
+
+def _finite(constant: Array) -> Array:
+    """A mask of minus infinity excludes by a number, which has a scale."""
+    return np.where(np.isneginf(constant), np.float32(EXCLUDED), constant) if np.isneginf(constant).any() else constant
 
 
 def _of_constants(op: ir.Op, *constants: Item) -> Array:
@@ -94,9 +108,21 @@ def reversed_subtraction(call: Call) -> Item:
 
 
 def division(call: Call) -> Item:
+    quotient = _quotient(call)
+    match call.args.get("rounding_mode"):
+        case "floor":
+            return unary(call, ir.Floor, quotient)
+        case "trunc":
+            return unary(call, ir.Function, quotient, function="trunc")
+    return quotient
+
+
+def floor_division(call: Call) -> Item:
+    return unary(call, ir.Floor, _quotient(call))
+
+
+def _quotient(call: Call) -> Item:
     divisor = call.args["other"]
-    if call.args.get("rounding_mode") is not None:
-        raise RefusalError("a rounded quotient is not translated; use torch.floor or torch.round after the division")
     if isinstance(divisor, Value):
         return binary(call, ir.Div, call.args["self"], divisor)
     return binary(call, ir.Mul, call.args["self"], 1 / np.asarray(divisor, np.float64))
@@ -117,7 +143,8 @@ def hardtanh(call: Call) -> Value:
 def clamped(call: Call, low: Any, high: Any) -> Value:
     """The clamps that the graph has by name, or a maximum and a minimum with constants."""
     if any(isinstance(bound, Value | np.ndarray) for bound in (low, high)):
-        raise RefusalError("its bounds are tensors; use numbers, or torch.maximum and torch.minimum")
+        x = call.value() if low is None else binary(call, ir.Maximum, call.value(), low, "min")
+        return x if high is None else binary(call, ir.Minimum, x, high, "max")
     bounds = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
     x = call.value()
     for activation in (ir.Activation.RELU, ir.Activation.RELU6, ir.Activation.RELU_N1_TO_1):
@@ -174,36 +201,6 @@ def prelu(call: Call) -> Item:
     return unary(call, ir.LeakyRelu, call.value(), alpha=float(slope.ravel()[0]))
 
 
-_POWERS: Mapping[float, type[ir.Unary]] = {2.0: ir.Square, 0.5: ir.Sqrt, -0.5: ir.Rsqrt, -1.0: ir.Reciprocal}
-
-
-def power(call: Call) -> Item:
-    item, exponent = call.args["self"], call.args["exponent"]
-    if isinstance(exponent, np.ndarray) and exponent.size == 1:
-        exponent = exponent.item()
-    if not isinstance(item, Value) and not isinstance(exponent, Value):
-        return np.power(np.asarray(item, np.float32), exponent)
-    if isinstance(exponent, Value | np.ndarray) or not isinstance(item, Value):
-        raise RefusalError("its exponent is a tensor; use a number")
-    if exponent == 1:
-        return item
-    if exponent == 3:
-        return binary(call, ir.Mul, item, unary(call, ir.Square, item))
-    if exponent not in _POWERS:
-        raise RefusalError(f"a power of {exponent} is not translated; use 2, 3, 0.5, -0.5 or -1")
-    return unary(call, _POWERS[exponent], item)
-
-
-def log_of_one_more(call: Call) -> Item:
-    return unary(call, ir.Log, binary(call, ir.Add, call.value(), 1.0))
-
-
-def softsign(call: Call) -> Item:
-    """x / (1 + |x|)."""
-    x = call.value()
-    return binary(call, ir.Div, x, binary(call, ir.Add, unary(call, ir.Abs, x), 1.0))
-
-
 def log_sigmoid(call: Call) -> Value:
     return unary(call, ir.Softplus, call.value(), beta=-1.0)
 
@@ -231,6 +228,12 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.minimum": functools.partial(arithmetic, kind=ir.Minimum),
     "aten.rsub": reversed_subtraction,
     "aten.div": division,
+    "aten.true_divide": division,
+    "aten.floor_divide": floor_division,
+    "aten.subtract": functools.partial(arithmetic, kind=ir.Sub),
+    "aten.multiply": functools.partial(arithmetic, kind=ir.Mul),
+    "aten.fmax": functools.partial(arithmetic, kind=ir.Maximum),
+    "aten.fmin": functools.partial(arithmetic, kind=ir.Minimum),
     "aten.neg": negation,
     "aten.clamp": clamp,
     "aten.clamp_min": clamp,
@@ -244,9 +247,6 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.gelu": gelu,
     "aten.selu": selu,
     "aten.celu": celu,
-    "aten.pow": power,
-    "aten.log1p": log_of_one_more,
-    "aten.softsign": softsign,
     "aten.log_sigmoid": log_sigmoid,
     "aten.softmax": softmax,
     "aten._softmax": softmax,

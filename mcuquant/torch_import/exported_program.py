@@ -198,7 +198,7 @@ def _inputs(specs: Json, tensors: Json) -> Iterator[Input]:
 def _mutations(specs: Json) -> Iterator[str]:
     for spec in specs:
         for kind, value in spec.items():
-            if kind.endswith("_mutation"):
+            if kind.endswith("_mutation") and kind != "user_input_mutation":  # an input may be worked on
                 yield next(str(v) for k, v in value.items() if k != "arg")
 
 
@@ -263,9 +263,13 @@ def _argument(argument: Json) -> Any:
             return tuple(_argument(v) for v in value)
         case "as_scalar_type":
             return _DTYPES.get(value, "an unknown type")
-        case "as_int" | "as_float" | "as_bool" | "as_string":
+        case "as_float":
+            return float(value)  # JSON has infinity as text
+        case "as_floats":
+            return tuple(map(float, value))
+        case "as_int" | "as_bool" | "as_string":
             return value
-        case "as_ints" | "as_floats" | "as_bools" | "as_strings":
+        case "as_ints" | "as_bools" | "as_strings":
             return tuple(value)
         case _:
             return Opaque(kind.removeprefix("as_"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,7 +38,7 @@ def from_torch(module: torch.nn.Module, example: Any) -> Graph:
     with _evaluating(module):
         archive = io.BytesIO()
         try:
-            torch.export.save(torch.export.export(module, inputs), archive)
+            torch.export.save(_functional(torch.export.export(module, inputs)), archive)
         except Exception as error:  # torch.export raises many unrelated types
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{name}: torch.export cannot trace it: {reason}") from error
@@ -51,6 +52,20 @@ def load_pt2(path: str | os.PathLike[str]) -> Graph:
     `from_torch`.
     """
     return translate(parse(read_members(Path(path), str(path)), str(path)))
+
+
+_WRITERS = ("aten.copy_", "aten.fill_", "aten.zero_", "aten.index_put_", "aten.masked_fill_")
+
+
+def _functional(program: Any) -> Any:
+    """`program` without writes into parts of tensors, which become joins of pieces."""
+    targets = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
+    writes = any(target.startswith(_WRITERS) for target in targets)
+    if not writes:
+        return program
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch, of its own code
+        return program.run_decompositions({})
 
 
 def _import_torch() -> Any:

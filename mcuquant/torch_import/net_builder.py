@@ -16,11 +16,14 @@ from .axis_order import (
     Positions,
     Value,
     canonical_order,
+    compact,
+    lies_in,
     natural_order,
     physical_axis,
     physical_shape,
     pieces,
     spread,
+    strided,
     transposition,
 )
 
@@ -29,6 +32,8 @@ Shape = tuple[int, ...]
 
 
 _MOST_AXES = 6
+_MOST_COPIES = 4096
+_MOST_JOINED = 10
 _MOST_TRANSPOSED_AXES = 5
 """As many as TensorFlow Lite Micro transposes."""
 
@@ -120,6 +125,12 @@ class Net:
         self.ops.append(kind(inputs=tuple(inputs), outputs=(output,), **attributes))
         return output
 
+    def index(self, kind: type[ir.Op], tensor: int, shape: Sequence[int], name: str, **attributes: Any) -> int:
+        """Append an operation that gives places, which are integers."""
+        output = self.emit(kind, [tensor], shape, name, **attributes)
+        self.tensors[output] = replace(self.tensors[output], dtype=ir.DType.INT32, bits=32)
+        return output
+
     def shape(self, tensor: int) -> Shape:
         return self.tensors[tensor].shape
 
@@ -166,6 +177,7 @@ class Net:
 
     def lay(self, value: Value, order: Order | None = None) -> Laid:
         """`value` with whole axes in `order`; without one, in the order it already lies in, else the canonical one."""
+        value = self.dense(value)
         order = order or natural_order(value.where) or canonical_order(value.rank)
         shape = physical_shape(value.shape, order)
         positions = value.where.transpose(order).ravel()
@@ -180,8 +192,46 @@ class Net:
             raise RefusalError("the order of its elements is too intricate; reshape or permute less, or earlier")
         return Laid(self.reshape(moved, shape), shape, order)
 
+    def dense(self, value: Value) -> Value:
+        """`value` with each element in a place of its own, where `expand` gave one place to several."""
+        if value.where.size == elements(self.shape(value.tensor)):
+            return value
+        single = compact(value)
+        if single.where.size != elements(self.shape(value.tensor)):  # copies within an axis: one axis for each loop
+            loops = strided(value.where.ravel())
+            if loops is None or len(loops) > _MOST_AXES:
+                raise RefusalError("the order of its copies is too intricate; expand or repeat it less, or later")
+            copied = self.dense(Value(value.tensor, value.where.reshape([size for size, _ in loops])))
+            return Value(copied.tensor, copied.where.reshape(value.shape))
+        laid = self.lay(single)
+        tensor = laid.tensor
+        for axis, (size, old) in enumerate(zip(value.shape, single.shape, strict=True)):
+            if size != old:
+                tensor = self._repeated(tensor, laid.axis(axis), size)
+        return laid.value(tensor, value.shape)
+
+    def _repeated(self, tensor: int, axis: int, count: int) -> int:
+        """`count` copies along an axis, at most ten parts of one operation: as many as TensorFlow Lite Micro joins."""
+        if count > _MOST_COPIES:
+            raise RefusalError(f"it repeats a value {count} times along an axis; expected at most {_MOST_COPIES}")
+        shape = list(self.shape(tensor))
+        if count > _MOST_JOINED:
+            inner = next((d for d in range(_MOST_JOINED, 1, -1) if count % d == 0), 1)
+            if inner > 1:
+                return self._repeated(self._repeated(tensor, axis, inner), axis, count // inner)
+        shape[axis] *= count
+        return self.emit(ir.Concat, [tensor] * count, shape, self.tensors[tensor].name, axis=axis)
+
     def canonical(self, value: Value) -> Laid:
         return self.lay(value, canonical_order(value.rank))
+
+    def output(self, value: Value) -> int:
+        """The tensor of an output: canonical; integers, which nothing here transposes, in torch's own order."""
+        if not self.tensors[value.tensor].dtype.is_integer:
+            return self.canonical(value).tensor
+        if not lies_in(value.where, tuple(range(value.rank))):
+            raise RefusalError("places in another order are not translated; permute before the argmax")
+        return value.tensor
 
     def constant_value(self, data: Array, name: str) -> Value:
         """A constant as an operand that lies canonically."""

@@ -118,11 +118,16 @@ def vector_norm(call: Call) -> Item:
         axis = dim if dim is None or isinstance(dim, int) else tuple(dim)
         return np.linalg.norm(item, order, axis, keepdims=bool(call.get("keepdim", False)))
     x = call.value()
-    axes, keep = _axes(call, x), bool(call.get("keepdim", False))
+    return vector_norm_value(call, x, _axes(call, x), order, keep=bool(call.get("keepdim", False)))
+
+
+def vector_norm_value(call: Call, x: Value, axes: tuple[int, ...], order: float, *, keep: bool) -> Value:
     if order == 1:
         return reduce_value(call, unary(call, ir.Abs, x), ir.Sum, axes, keep=keep)
-    if order != 2:
-        raise RefusalError(f"a norm of order {order} is not translated; use 1 or 2")
+    if order == math.inf:
+        return reduce_value(call, unary(call, ir.Abs, x), ir.ReduceMax, axes, keep=keep)
+    if order not in (2, "fro"):
+        raise RefusalError(f"a norm of order {order} is not translated; use 1, 2 or infinity")
     return unary(call, ir.Sqrt, reduce_value(call, unary(call, ir.Square, x), ir.Sum, axes, keep=keep))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from .. import ir
 from .axis_order import Value
 from .elementwise_ops import binary
 from .net_builder import Call, Laid, RefusalError, axis_of
-from .shape_ops import cut_value, join
+from .shape_ops import cut_value, join, runs
 from .weighted_ops import as_image, from_image, lifted
 
 Item = Any
@@ -30,7 +31,7 @@ _MOST_WINDOWS = 32
 
 
 def _spatial(call: Call) -> int:
-    return 1 if call.op.rstrip("_").endswith("1d") else 2
+    return 1 if "1d" in call.op else 2
 
 
 def _window(call: Call) -> tuple[ir.Pair, ir.Pair, ir.Pair]:
@@ -71,12 +72,49 @@ def _pool(call: Call, kind: type[ir.Pool], laid: Laid, counts: ir.Pair, padding:
 
 def max_pool(call: Call) -> Value:
     if set(call.numbers("dilation", _spatial(call), 1)) != {1}:
-        raise RefusalError("a dilated window is not translated; use dilation=1")
+        return _dilated_max_pool(call)
     rank = _spatial(call) + 2
     laid = call.net.canonical(as_image(call.value(), rank))
     counts, overhang = _extent(laid, call)
     padding = _sides(_window(call)[2], overhang)
     return from_image(_pool(call, ir.MaxPool2D, laid, counts, padding, laid.tensor), rank)
+
+
+def _dilated_max_pool(call: Call) -> Value:
+    """One axis after the other, the largest of one slice for each tap."""
+    if call.get("ceil_mode", False):
+        raise RefusalError("a dilated window with ceil_mode is not translated; pad before it")
+    spatial, x = _spatial(call), call.value()
+    given = (call.numbers(key, spatial, default) for key, default in (("padding", 0), ("dilation", 1)))
+    window = call.numbers("kernel_size", spatial)
+    stride = call.numbers("stride", spatial) if call.get("stride", ()) != () else window
+    for axis, (taps, step, pad, apart) in enumerate(zip(window, stride, *given, strict=True), x.rank - spatial):
+        size = x.shape[axis]
+        count = (size + 2 * pad - apart * (taps - 1) - 1) // step + 1
+        slices = [
+            _tap(call, x, axis, [_inside(w * step - pad, k * apart, apart, size) for w in range(count)])
+            for k in range(taps)
+        ]
+        x = slices[0]
+        for other in slices[1:]:
+            x = binary(call, ir.Maximum, x, other)
+    return x
+
+
+def _inside(start: int, offset: int, apart: int, size: int) -> int:
+    """A tap's place, moved into the tensor by whole taps, which leaves the largest of the window as it is."""
+    place = start + offset
+    while place < 0:
+        place += apart
+    while place >= size:
+        place -= apart
+    return place
+
+
+def _tap(call: Call, x: Value, axis: int, places: list[int]) -> Value:
+    parts = [cut_value(call, x, axis, part) for part in runs(places)]
+    joined: Value = join(call, parts, axis)
+    return joined
 
 
 def max_pool_with_indices(call: Call) -> tuple[Any, ...]:
@@ -98,6 +136,40 @@ def avg_pool(call: Call) -> Value:
     else:
         pooled = _pool(call, ir.AvgPool2D, laid, counts, _sides(pads, overhang), laid.tensor)
     return from_image(pooled, rank)
+
+
+def avg_pool_of_channels(call: Call) -> Value:
+    """A window over one of three axes, as LocalResponseNorm has it: an average over that axis."""
+    window, padding = call.numbers("kernel_size", 3), call.numbers("padding", 3, 0)
+    if window[1:] != (1, 1) or any(padding[1:]) or set(call.numbers("stride", 3, 1)) != {1}:
+        raise RefusalError("only windows over the first of three axes are translated; use avg_pool2d")
+    x = call.value()
+    image = Value(x.tensor, x.where.reshape(1, x.shape[2], 1, -1).transpose(0, 3, 2, 1))
+    inner = {"self": image, "kernel_size": (1, window[0]), "stride": (1, 1), "padding": (0, padding[0])}
+    pooled = avg_pool(replace(call, op="aten.avg_pool2d", args=inner))
+    return Value(pooled.tensor, pooled.where.transpose(0, 3, 2, 1).reshape(*x.shape[:2], -1, *x.shape[3:]))
+
+
+def argmax(call: Call) -> Value:
+    """The place of the largest value; of several, the first."""
+    return _place(call, call.value())
+
+
+def argmin(call: Call) -> Value:
+    x = call.value()
+    return _place(call, Value(binary(call, ir.Mul, x, -1.0).tensor, x.where))
+
+
+def _place(call: Call, x: Value) -> Value:
+    dim = call.args.get("dim")
+    x = x if dim is not None else Value(x.tensor, x.where.reshape(-1))
+    axis = axis_of(dim or 0, x.rank)
+    order = (*(a for a in range(x.rank) if a != axis), axis)
+    sizes = [x.shape[a] for a in order]
+    source = call.net.reshape(call.net.lay(x, order).tensor, sizes)
+    output = call.net.index(ir.ArgMax, source, sizes[:-1], call.name, axis=len(sizes) - 1)
+    where = np.arange(math.prod(sizes[:-1])).reshape(sizes[:-1])
+    return Value(output, np.expand_dims(where, axis) if call.get("keepdim", False) else where)
 
 
 def _zero_padded(call: Call, laid: Laid, padding: ir.Padding) -> int:
@@ -221,7 +293,11 @@ def _reduced(laid: Laid, axes: set[int]) -> tuple[int, ...]:
 RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.max_pool1d": max_pool,
     "aten.max_pool2d": max_pool,
+    "aten.max_pool1d_with_indices": max_pool_with_indices,
     "aten.max_pool2d_with_indices": max_pool_with_indices,
+    "aten.avg_pool3d": avg_pool_of_channels,
+    "aten.argmax": argmax,
+    "aten.argmin": argmin,
     "aten.avg_pool1d": avg_pool,
     "aten.avg_pool2d": avg_pool,
     "aten.adaptive_avg_pool1d": adaptive_avg_pool,

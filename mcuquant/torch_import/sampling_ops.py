@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .. import ir
-from .axis_order import Value
+from .axis_order import Value, check_size
 from .elementwise_ops import binary, unary
 from .net_builder import Array, Call, RefusalError, axis_of
-from .shape_ops import cut_value, elements, expand_constant, join, moved, pad_constant, rank
+from .shape_ops import arranged, cut_value, elements, expand_constant, join, moved, pad_constant, rank, runs
 from .weighted_ops import as_image, from_image, lifted
 
 Item = Any
@@ -54,24 +55,11 @@ def linear(spatial: int) -> Callable[[Call], Value]:
     return rule
 
 
-def _runs(indices: Sequence[int]) -> Iterator[range]:
-    """Pieces with a constant step that is not 0, from the left."""
-    start = 0
-    while start < len(indices):
-        end = start + 1
-        step = indices[end] - indices[start] if end < len(indices) else 1
-        while step and end < len(indices) and indices[end] - indices[end - 1] == step:
-            end += 1
-        step = step or 1
-        yield range(indices[start], indices[start] + (end - start) * step, step)
-        start = end
-
-
 def pick(call: Call, item: Item, axis: int, indices: Sequence[int]) -> Item:
     """`item` at constant indices along a torch axis."""
     if not isinstance(item, Value):
         return np.take(item, indices, axis)
-    pieces = list(_runs(indices))
+    pieces = list(runs(indices))
     if len(pieces) > _MOST_PIECES:
         raise RefusalError(f"it takes {len(pieces)} pieces along an axis; expected at most {_MOST_PIECES}")
     parts = [cut_value(call, item, axis, piece) for piece in pieces]
@@ -84,7 +72,8 @@ def pad(call: Call) -> Item:
     if mode == "constant" and min(given, default=0) >= 0:
         return pad_constant(call)
     if mode == "constant" and any(n > 0 for n in given):
-        raise RefusalError("padding and cutting in one call is not translated; slice in a call of its own")
+        positive = replace(call, args={**call.args, "pad": tuple(max(n, 0) for n in given)})
+        return pad(replace(call, args={"self": pad_constant(positive), "pad": tuple(min(n, 0) for n in given)}))
     x = call.args.get("self", call.args.get("input"))
     for position in range(len(given) // 2):
         axis = elements(x).ndim - 1 - position
@@ -107,34 +96,29 @@ def _places(mode: str, size: int, before: int, after: int) -> list[int]:
 
 def repeat(call: Call) -> Item:
     counts = call.get("repeats", call.get("dims"))
-    item = call.args["self"]
-    lead = (1,) * (len(counts) - rank(call))
-    x: Item = moved(call, lambda a: a.reshape((*lead, *a.shape)))
-    if not isinstance(item, Value):
-        return np.tile(x, counts)
-    return _copies(call, x, [*counts])
+    counts = (1,) * (rank(call) - len(counts)) + counts
+
+    def copies(a: Array) -> Array:
+        sizes = (1,) * (len(counts) - a.ndim) + a.shape
+        check_size([n * count for n, count in zip(sizes, counts, strict=True)])
+        single = a.reshape([part for n in sizes for part in (1, n)])
+        spread = np.broadcast_to(single, [part for n, count in zip(sizes, counts, strict=True) for part in (count, n)])
+        return spread.reshape([n * count for n, count in zip(sizes, counts, strict=True)])
+
+    return moved(call, copies)
 
 
-def _copies(call: Call, x: Value, counts: Sequence[int]) -> Value:
-    if max(counts) > _MOST_PIECES:
-        raise RefusalError(f"it repeats {list(counts)} times; expected at most {_MOST_PIECES} along an axis")
-    for axis, count in enumerate(counts):
-        if count > 1:
-            x = join(call, [x] * count, axis)
-    return x
+def repeat_each(call: Call) -> Item:
+    count, dim = call.get("repeats"), call.args.get("dim")
+    if not isinstance(count, int):
+        raise RefusalError("it repeats elements by different counts; use cat")
+    return moved(call, lambda a: np.repeat(a, count, dim))
 
 
 def expand(call: Call) -> Item:
-    """Copies of a computed value; arithmetic on constants broadcasts by itself."""
-    item = call.args["self"]
+    """One place in memory stands for all copies."""
     other = call.args.get("other")
-    size = elements(other).shape if other is not None else call.get("size")
-    if not isinstance(item, Value):
-        return expand_constant(call, size)
-    old = (1,) * (len(size) - item.rank) + item.shape
-    new = tuple(o if s == -1 else s for o, s in zip(old, size, strict=True))
-    x = Value(item.tensor, item.where.reshape(old))
-    return _copies(call, x, [n // o for n, o in zip(new, old, strict=True)])
+    return expand_constant(call, elements(other).shape if other is not None else call.get("size"))
 
 
 def flip(call: Call) -> Item:
@@ -174,6 +158,81 @@ def index(call: Call) -> Item:
     return pick(call, call.args["self"], axis, [int(i) % size[axis] for i in places])
 
 
+def unfold(call: Call) -> Item:
+    """Windows of `size` along an axis, which becomes their number; a new last axis holds their elements."""
+    x = call.args["self"]
+    axis, size, step = axis_of(call.get("dimension"), rank(call)), call.get("size"), call.get("step")
+    return _windows(call, x, axis, size, step, 1, last=True)
+
+
+def _windows(call: Call, x: Item, axis: int, size: int, step: int, dilation: int, *, last: bool) -> Item:
+    """(..., windows, ...) with the elements of a window as the last axis, or as the one before the windows."""
+    length = elements(x).shape[axis]
+    count = (length - dilation * (size - 1) - 1) // step + 1
+    places = [w * step + dilation * k for w in range(count) for k in range(size)]
+    taken = x if places == list(range(length)) else pick(call, x, axis, places)
+    shape = elements(taken).shape
+
+    def view(a: Array) -> Array:
+        split = a.reshape((*shape[:axis], count, size, *shape[axis + 1 :]))
+        return np.moveaxis(split, axis + 1, -1) if last else split.swapaxes(axis, axis + 1)
+
+    return Value(taken.tensor, view(taken.where)) if isinstance(taken, Value) else view(taken)
+
+
+def columns(call: Call) -> Item:
+    """The pixels under a window as (channels * window, windows): torch.nn.Unfold."""
+    size, dilation, stride = (call.numbers(key, 2, 1) for key in ("kernel_size", "dilation", "stride"))
+    across, down = call.numbers("padding", 2, 0)[::-1]
+    x = pad(replace(call, args={"self": call.args["self"], "pad": (across, across, down, down)}))
+    x = _windows(call, x, 2, size[0], stride[0], dilation[0], last=False)
+    x = _windows(call, x, 4, size[1], stride[1], dilation[1], last=False)
+
+    def view(a: Array) -> Array:
+        batch, channels, height, rows, width, columns = a.shape
+        return a.transpose(0, 1, 2, 4, 3, 5).reshape(batch, channels * height * width, rows * columns)
+
+    return Value(x.tensor, view(x.where)) if isinstance(x, Value) else view(x)
+
+
+def scattered(call: Call) -> Item:
+    """slice_scatter and select_scatter: the value with a part replaced, as its pieces joined."""
+    x, part, axis = call.args["self"], call.args["src"], axis_of(call.get("dim", 0), rank(call))
+    size = elements(x).shape[axis]
+    if "index" in call.args:
+        place = call.get("index") % size
+        bounds = range(place, place + 1)
+        part = arranged(part, lambda a: np.expand_dims(a, axis))
+    else:
+        bounds = range(*slice(call.args.get("start"), call.args.get("end"), call.get("step", 1)).indices(size))
+    if not bounds:
+        return x
+    if bounds.step == 1:
+        sides = (range(bounds.start), range(bounds.stop, size))
+        before, after = ([cut_value(call, x, axis, side)] if side else [] for side in sides)
+        pieces = [*before, part, *after]
+    else:
+        if len(bounds) > _MOST_PIECES:
+            raise RefusalError(f"it writes {len(bounds)} pieces along an axis; expected at most {_MOST_PIECES}")
+        places = {place: i for i, place in enumerate(bounds)}
+        chosen = [(part, places[i]) if i in places else (x, i) for i in range(size)]
+        pieces = [cut_value(call, item, axis, range(i, i + 1)) for item, i in chosen]
+    return join(call, pieces, axis)
+
+
+def copied(call: Call) -> Item:
+    """The source in the shape of what it is written to."""
+    shape = elements(call.args["self"]).shape
+    return arranged(call.args["src"], lambda a: np.broadcast_to(a, shape))
+
+
+def filled_like(call: Call) -> Item:
+    value = call.args["value"]
+    if isinstance(value, Value):
+        return Value(value.tensor, np.broadcast_to(value.where, elements(call.args["self"]).shape))
+    return np.full(elements(call.args["self"]).shape, value, np.float32)
+
+
 def gated(call: Call) -> Item:
     """a * sigmoid(b) of the two halves: Dauphin et al. (2017)."""
     x = call.value()
@@ -210,12 +269,20 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.replication_pad2d": lambda call: pad(_mode(call, "replicate")),
     "aten.repeat": repeat,
     "aten.tile": repeat,
+    "aten.repeat_interleave": repeat_each,
+    "aten.broadcast_to": expand,
     "aten.expand": expand,
     "aten.expand_as": expand,
     "aten.flip": flip,
     "aten.roll": roll,
     "aten.index_select": index_select,
     "aten.index": index,
+    "aten.unfold": unfold,
+    "aten.im2col": columns,
+    "aten.slice_scatter": scattered,
+    "aten.select_scatter": scattered,
+    "aten.copy": copied,
+    "aten.fill": filled_like,
     "aten.glu": gated,
     "aten.pixel_unshuffle": pixel_unshuffle,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,10 @@ def elements(item: Item) -> Array:
     return item.where if isinstance(item, Value) else np.asarray(item)
 
 
+def arranged(item: Item, view: Callable[[Array], Array]) -> Item:
+    return Value(item.tensor, view(item.where)) if isinstance(item, Value) else view(item)
+
+
 def rank(call: Call) -> int:
     return elements(call.args["self"]).ndim
 
@@ -43,8 +47,12 @@ def identity(call: Call) -> Item:
     return moved(call, lambda a: a)
 
 
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+"""What activations are is decided when the network is quantized."""
+
+
 def to_dtype(call: Call) -> Item:
-    if call.get("dtype", "float32") != "float32" and isinstance(call.args.get("self"), Value):
+    if call.get("dtype", "float32") not in _FLOATS and isinstance(call.args.get("self"), Value):
         raise RefusalError(f"it converts to {call.get('dtype')}; keep activations float32")
     return identity(call)
 
@@ -83,12 +91,21 @@ def permute(call: Call) -> Item:
 
 
 def transpose(call: Call) -> Item:
-    first, second = (axis_of(call.get(key), rank(call)) for key in ("dim0", "dim1"))
+    names = ("dim0", "dim1") if "dim0" in call.args else ("axis0", "axis1")
+    first, second = (axis_of(call.get(key), rank(call)) for key in names)
     return moved(call, lambda a: a.swapaxes(first, second))
 
 
 def transpose_matrix(call: Call) -> Item:
     return moved(call, lambda a: a.T)
+
+
+def transpose_last(call: Call) -> Item:
+    return moved(call, lambda a: a.swapaxes(-1, -2))
+
+
+def move_axes(call: Call) -> Item:
+    return moved(call, lambda a: np.moveaxis(a, call.get("source"), call.get("destination")))
 
 
 def pixel_shuffle(call: Call) -> Item:
@@ -142,6 +159,19 @@ def cut_value(call: Call, item: Item, axis: int, part: range) -> Item:
     physical = list(laid.shape)
     physical[laid.axis(axis)] = len(part)
     return laid.value(call.net.reshape(output, physical), shape)
+
+
+def runs(indices: Sequence[int]) -> Iterator[range]:
+    """Pieces with a constant step that is not 0, from the left."""
+    start = 0
+    while start < len(indices):
+        end = start + 1
+        step = indices[end] - indices[start] if end < len(indices) else 1
+        while step and end < len(indices) and indices[end] - indices[end - 1] == step:
+            end += 1
+        step = step or 1
+        yield range(indices[start], indices[start] + (end - start) * step, step)
+        start = end
 
 
 def _size(call: Call, axis: int) -> int:
@@ -206,6 +236,17 @@ def stack(call: Call) -> Item:
     return join(call, [_with_axis(item, axis) for item in items], axis)
 
 
+def stack_along(call: Call) -> Item:
+    """hstack, vstack and dstack: along the second axis (the first of vectors), the first, the third."""
+    ranks = {"aten.hstack": 1, "aten.vstack": 2, "aten.dstack": 3}
+    items = list(call.get("tensors"))
+    least = ranks[call.op]
+    while elements(items[0]).ndim < least:
+        places = 0 if elements(items[0]).ndim == 1 else elements(items[0]).ndim
+        items = [_with_axis(item, places) for item in items]
+    return join(call, items, {1: min(elements(items[0]).ndim - 1, 1), 2: 0, 3: 2}[least])
+
+
 def _with_axis(item: Item, axis: int) -> Item:
     if isinstance(item, Value):
         return Value(item.tensor, np.expand_dims(item.where, axis))
@@ -215,7 +256,7 @@ def _with_axis(item: Item, axis: int) -> Item:
 def join(call: Call, items: list[Item], axis: int) -> Item:
     if not any(isinstance(item, Value) for item in items):
         return np.concatenate(items, axis)
-    values = [call.as_value(item, f"tensors.{i}") for i, item in enumerate(items)]
+    values = [call.net.dense(call.as_value(item, f"tensors.{i}")) for i, item in enumerate(items)]
     if len(values) == 1:
         return values[0]
     orders = [natural_order(value.where) for value in values]
@@ -264,19 +305,6 @@ def size(call: Call) -> int:
     return _size(call, axis_of(call.get("dim"), rank(call)))
 
 
-def filled(call: Call) -> Array:
-    """zeros, ones and full of a known size."""
-    check_size(call.get("size"))
-    values = {"aten.zeros": 0.0, "aten.ones": 1.0}
-    return np.full(call.get("size"), values.get(call.op, call.get("fill_value")), np.float32)
-
-
-def arange(call: Call) -> Array:
-    start, end, step = call.get("start", 0), call.get("end"), call.get("step", 1)
-    check_size([math.ceil((end - start) / step)])
-    return np.arange(start, end, step, dtype=np.float32)
-
-
 RULES: Mapping[str, Callable[[Call], Any]] = {
     **dict.fromkeys(
         (
@@ -293,6 +321,7 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
         identity,
     ),
     "aten.to": to_dtype,
+    "aten.type_as": identity,
     "aten._to_copy": to_dtype,
     "aten.view": reshape,
     "aten._unsafe_view": reshape,
@@ -303,8 +332,12 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.unsqueeze": unsqueeze,
     "aten.permute": permute,
     "aten.transpose": transpose,
+    "aten.swapaxes": transpose,
+    "aten.swapdims": transpose,
     "aten.t": transpose_matrix,
     "aten.numpy_T": transpose_matrix,
+    "aten.mT": transpose_last,
+    "aten.movedim": move_axes,
     "aten.pixel_shuffle": pixel_shuffle,
     "aten.channel_shuffle": channel_shuffle,
     "aten.slice": cut,
@@ -315,12 +348,13 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.split": split,
     "aten.split_with_sizes": split,
     "aten.cat": concatenate,
+    "aten.concat": concatenate,
+    "aten.concatenate": concatenate,
+    "aten.hstack": stack_along,
+    "aten.vstack": stack_along,
+    "aten.dstack": stack_along,
     "aten.stack": stack,
     "aten.sym_size": size,
-    "aten.zeros": filled,
-    "aten.ones": filled,
-    "aten.full": filled,
-    "aten.arange": arange,
 }
 
 VIEWS = {
@@ -335,6 +369,7 @@ VIEWS = {
         "aten.flatten",
     ),
     *("aten.unflatten", "aten.squeeze", "aten.unsqueeze", "aten.permute", "aten.transpose", "aten.t", "aten.numpy_T"),
+    *("aten.mT", "aten.movedim"),
     *("aten.expand", "aten.slice", "aten.narrow", "aten.select", "aten.unbind", "aten.chunk", "aten.split"),
     "aten.split_with_sizes",
 }

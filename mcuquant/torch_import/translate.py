@@ -12,7 +12,10 @@ from ..errors import GraphError, ModelError, UnsupportedOpError
 from ..ir.verify import verify
 from . import (
     attention_ops,
+    constant_ops,
+    einsum_ops,
     elementwise_ops,
+    function_ops,
     norm_ops,
     pool_ops,
     pt2e_ops,
@@ -32,6 +35,9 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     **sampling_ops.RULES,
     **norm_ops.RULES,
     **attention_ops.RULES,
+    **function_ops.RULES,
+    **einsum_ops.RULES,
+    **constant_ops.RULES,
     **pt2e_ops.RULES,
 }
 
@@ -47,11 +53,11 @@ _NO_EFFECT = ("aten._assert", "aten.sym_constrain_range")
 
 _RECURRENT = "use 1-D convolutions over a window of time"
 _INSTEAD: Mapping[str, str] = {
-    "aten.rrelu": "use ReLU, LeakyReLU, ELU or SiLU",
+    "aten.topk": "use amax for the largest, or sort where the result is read",
+    "aten.sort": "sort where the result is read",
     **dict.fromkeys(("aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu"), _RECURRENT),
     "aten.embedding": "feed the network floats; look tables up before it",
     "aten.conv3d": "use 1-D or 2-D convolutions",
-    "aten.copy": "build the result with cat or where it is made; writing into a slice is not translated",
     **pt2e_ops.INSTEAD,
 }
 _ELSE = "express it with convolutions, linear layers, pooling, ReLU-like activations and element-wise arithmetic"
@@ -140,16 +146,21 @@ class _Translator:
     def _result(self, node: Node, args: Mapping[str, Any], position: int) -> Any:
         if node.op in _SIZES:  # none of these can be missing: they come from shapes
             return _SIZES[node.op](*args.values())
-        plain = node.op.removesuffix("_")
-        rule = RULES.get(plain)
-        if rule is None:
-            raise RefusalError(_INSTEAD.get(plain, _ELSE))
+        plain = node.op if node.op.endswith("__") else node.op.removesuffix("_")
         if _has_missing(args.values()):
+            if plain not in RULES and plain not in constant_ops.CONSTANT_RULES:
+                raise RefusalError(_INSTEAD.get(plain, _ELSE))
             return _MISSING
         names = self.program.constant_names
         labels = {k: names[ref.name] for k, ref in node.args.items() if isinstance(ref, Ref) and ref.name in names}
         arguments = {key: value for key, value in args.items() if not isinstance(value, Opaque)}
-        result = rule(Call(self.net, plain, node.outputs[0], arguments, labels))
+        call = Call(self.net, plain, node.outputs[0], arguments, labels)
+        result = constant_ops.on_constants(call)
+        if result is None:
+            rule = RULES.get(plain)
+            if rule is None:
+                raise RefusalError(_INSTEAD.get(plain, _ELSE))
+            result = rule(call)
         if plain != node.op:
             self._write_in_place(node, result, position)
         return result
@@ -194,7 +205,7 @@ class _Translator:
             if not isinstance(value, Value):
                 raise ModelError(f"output {position} of {self.program.name} does not depend on its input; leave it out")
             try:
-                tensor = self.net.canonical(value).tensor
+                tensor = self.net.output(value)
             except RefusalError as refusal:
                 raise UnsupportedOpError(f"output {position} of {self.program.name}: {refusal}") from None
             if tensor in taken_tensors:

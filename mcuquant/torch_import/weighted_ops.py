@@ -141,8 +141,10 @@ def _transposed(weight: Array) -> Array:
 def addmm(call: Call) -> Value:
     """bias + x @ W, what a linear layer becomes in an already decomposed program."""
     weight, bias = call.constant("mat2"), call.constant("self")
-    if weight is None or bias is None or (call.get("alpha", 1), call.get("beta", 1)) != (1, 1):
-        raise RefusalError("only bias + x @ W is translated, without alpha and beta")
+    if weight is None or bias is None:
+        raise RefusalError("its matrix or bias is missing")
+    alpha, beta = call.get("alpha", 1), call.get("beta", 1)
+    weight, bias = weight if alpha == 1 else weight * alpha, bias if beta == 1 else bias * beta
     bias = np.broadcast_to(bias, weight.shape[1:])
     return fully_connected(call, call.value("mat1"), _transposed(weight), "mat2", bias, "self")
 
@@ -152,6 +154,7 @@ def fully_connected(
 ) -> Value:
     """Rows of x times the weight (O,I), whose columns take the order in which a row lies in memory."""
     outputs, features = weight.shape
+    x = call.net.dense(x)
     rows = x.where.reshape(-1, features)
     if not _same_order_in_every_row(rows):
         x = Value(call.net.lay(x, tuple(range(x.rank))).tensor, np.arange(x.where.size).reshape(x.shape))
@@ -189,6 +192,7 @@ def batch_norm(call: Call) -> Value:
 
 def _scale_channels(call: Call, x: Value, scale: Array, offset: Array) -> Value:
     net = call.net
+    x = net.dense(x)
     if x.rank == 2:  # a flattened image lies in another order than torch's: so do its factors
         tensor, order = net.reshape(x.tensor, (x.shape[0], elements(x.shape[1:]))), np.argsort(x.where[0])
         scale, offset, where = scale[order], offset[order], x.where

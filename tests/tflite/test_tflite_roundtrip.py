@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tflm
 from graphs import FLOAT_GENERATORS, GENERATORS, OUTSIDE_TFLM, random_inputs, random_network
+from nets import Net
 
 from mcuquant.arithmetic import interpreter
 from mcuquant.errors import ModelError
@@ -16,7 +17,7 @@ from mcuquant.ir import DType, Graph, Level, Op, Padding, QParams, Role, Tensor,
 from mcuquant.ir.verify import verify
 from mcuquant.tflite.reader.from_tflite import load
 from mcuquant.tflite.schema import window_geometry
-from mcuquant.tflite.writer.to_tflite import to_tflite
+from mcuquant.tflite.writer.to_tflite import to_rows, to_tflite
 
 SEEDS = range(4)
 WINDOWED = (ops.Conv2D, ops.DepthwiseConv2D, ops.Pool)
@@ -24,7 +25,7 @@ SPELT_OUT = ("conv2d", "depthwise", "max_pool_padded", "transpose_conv")
 """Forms whose padding .tflite may have no word for: they come back as more operations."""
 CHAINS = ("silu", "hard_sigmoid", "mish", "softplus", "reciprocal")
 """Functions that .tflite has operators of float32 for, but none of its own."""
-REFUSED = ("avg_pool_padded", "avg_pool_padded_int16", *(f"{name}_int16" for name in CHAINS))
+REFUSED = ("avg_pool_padded", "avg_pool_padded_int16", *(f"{name}_int16" for name in (*CHAINS, "function")))
 
 
 def canonical(graph: Graph) -> str:
@@ -65,7 +66,7 @@ def assert_equal_outputs(ours: list[np.ndarray], theirs: list[np.ndarray]) -> No
 FORMS = GENERATORS | {f"{name}_float": generator for name, generator in FLOAT_GENERATORS.items()}
 
 
-@pytest.mark.parametrize("name", [n for n in FORMS if n not in REFUSED and n != "avg_pool_padded_float"])
+@pytest.mark.parametrize("name", [n for n in FORMS if n not in (*REFUSED, "avg_pool_padded_float", "function_float")])
 def test_every_form_comes_back_as_it_went(name: str) -> None:
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
@@ -73,7 +74,7 @@ def test_every_form_comes_back_as_it_went(name: str) -> None:
         model = to_tflite(graph)
         assert model == to_tflite(graph)
         back = load(model)
-        if name in (*CHAINS, "gelu"):
+        if name in (*CHAINS, "gelu", "function"):
             assert [op.kind for op in back.ops] == ["Lookup"]
         elif name.removesuffix("_float") not in CHAINS and (
             len(back.ops) == len(graph.ops) or not name.startswith(SPELT_OUT)
@@ -96,7 +97,9 @@ def test_the_reference_interpreter_gives_the_same_bytes(name: str) -> None:
         assert_equal_outputs(interpreter.run(graph, inputs), tflm.run(to_tflite(graph), inputs))
 
 
-@pytest.mark.parametrize("name", sorted(set(FLOAT_GENERATORS) - {"avg_pool_padded", "relu_n1_to_1", "gelu"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(FLOAT_GENERATORS) - {"avg_pool_padded", "relu_n1_to_1", "gelu", "function"})
+)
 def test_the_reference_interpreter_takes_float_files(name: str) -> None:
     """It sums in another order, so that the last digits of float outputs may differ: float is no reference here."""
     rng = np.random.default_rng(11)
@@ -217,3 +220,14 @@ def test_keywords_in_part() -> None:
 @pytest.mark.slow
 def test_keywords() -> None:
     assert _keyword_hits(1000) == 901
+
+
+def test_more_than_ten_inputs_are_joined_in_groups() -> None:
+    net = Net(np.random.default_rng(3), DType.INT8)
+    q = net.quant(DType.INT8)
+    parts = tuple(net.input((1, 2, 3)) for _ in range(21))
+    net.tensors.update({i: replace(net.tensors[i], q=q) for i in parts})
+    graph = net.graph(net.apply(ops.Concat, parts, (1, 42, 3), q, axis=1))
+    inputs = [net.rng.integers(-128, 128, (1, 2, 3)).astype(np.int8) for _ in parts]
+    assert [len(row.inputs) for row in to_rows(graph).operators] == [10, 10, 3]
+    np.testing.assert_array_equal(tflm.run(to_tflite(graph), inputs)[0], np.concatenate(inputs, 1))

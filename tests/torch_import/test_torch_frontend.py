@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch_functions as functions
 import torch_modules as modules
 from torch import Tensor, nn
 from torch_outputs import assert_same_as_torch
@@ -25,6 +26,12 @@ CASES = {
     **modules.STATISTICS,
     **modules.PRODUCTS,
     **modules.SAMPLED,
+    **functions.FUNCTIONS,
+    **functions.CONDITIONS,
+    **functions.MASKS,
+    **functions.SUMS,
+    **functions.WINDOWS,
+    **functions.CONSTANTS,
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from .. import DType, Graph, Level, Op, Role, Tensor, ops
 from ..elementwise_table import ELEMENTWISE, Rule
+from ..named_functions import function_problem
 
 _WEIGHTED = (ops.Conv2D, ops.DepthwiseConv2D, ops.TransposeConv, ops.FullyConnected)
 _SYMMETRIC_INT16 = (
@@ -45,6 +46,8 @@ def attribute_problems(graph: Graph, op: Op) -> Iterator[str]:
                 yield f"its {name} is {value}, expected a finite number"
     if isinstance(op, ops.Lookup) and not (len(op.table) == 256 and all(-128 <= v <= 127 for v in op.table)):
         yield f"its table has {len(op.table)} entries, expected 256 from -128 to 127"
+    if isinstance(op, ops.Function) and (problem := function_problem(op.function, op.parameters)):
+        yield problem
     if isinstance(op, ops.Softplus) and op.beta == 0:
         yield "its beta is 0, expected another number"
     if isinstance(op, ops.Relu) and op.activation is ops.Activation.NONE:

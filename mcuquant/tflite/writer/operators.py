@@ -13,6 +13,7 @@ from ..schema.rows import ABSENT, PADDING_SAME, PADDING_VALID
 from .draft import Draft, refuse
 from .elementwise_writer import ACTIVATION_NUMBER, export_elementwise
 
+_MOST_JOINED = 10
 _TYPE_NUMBER = {DType.INT32: 2, DType.INT64: 4}
 """Schema numbers of the element types that ARG_MAX names in its options."""
 
@@ -248,7 +249,22 @@ def _arg_max(op: ops.ArgMax, draft: Draft) -> None:
 
 @export.register
 def _concat(op: ops.Concat, draft: Draft) -> None:
-    draft.emit("CONCATENATION", _inputs(op, draft), draft.index[op.output], axis=op.axis, fused_activation_function=0)
+    """At most ten inputs at a time, as many as TensorFlow Lite Micro takes; then what they give, joined."""
+    y, parts = draft.graph.out(op), _inputs(op, draft)
+    widths = [t.shape[op.axis] for t in draft.graph.ins(op)]
+    while len(parts) > _MOST_JOINED:
+        starts = range(0, len(parts), _MOST_JOINED)
+        groups = [(parts[i : i + _MOST_JOINED], sum(widths[i : i + _MOST_JOINED])) for i in starts]
+        parts, widths = [_joined(draft, y, op.axis, *group) for group in groups], [width for _, width in groups]
+    draft.emit("CONCATENATION", parts, draft.index[op.output], axis=op.axis, fused_activation_function=0)
+
+
+def _joined(draft: Draft, like: Tensor, axis: int, parts: list[int], width: int) -> int:
+    if len(parts) == 1:
+        return parts[0]
+    y = draft.temporary(like, [width if a == axis else size for a, size in enumerate(like.shape)])
+    draft.emit("CONCATENATION", parts, y, axis=axis, fused_activation_function=0)
+    return y
 
 
 @export.register
