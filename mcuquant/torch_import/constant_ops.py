@@ -146,6 +146,19 @@ def _linear(call: Call) -> Array:
     return np.asarray(y if bias is None else y + np.asarray(bias))
 
 
+def _batch_norm(call: Call) -> Array:
+    """With the statistics of the constant itself, as weights are standardized."""
+    x = _x(call)
+    axes, shape = (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2))
+    mean, variance = x.mean(axes), x.var(axes)
+    if not call.get("training", False):
+        mean, variance = call.args["running_mean"], call.args["running_var"]
+    y = (x - mean.reshape(shape)) / np.sqrt(variance.reshape(shape) + call.get("eps", 1e-5))
+    weight, bias = (call.args.get(key) for key in ("weight", "bias"))
+    y = y if weight is None else y * weight.reshape(shape)
+    return np.asarray(y if bias is None else y + bias.reshape(shape))
+
+
 def _product(call: Call) -> Array:
     right = next(call.args[key] for key in ("other", "mat2", "vec", "tensor", "vec2") if key in call.args)
     return np.asarray(np.matmul(_x(call), right))
@@ -272,8 +285,11 @@ CONSTANT_RULES: Mapping[str, Callable[[Call], Item]] = {
     "aten._softmax": _softmax,
     "aten.einsum": _einsum,
     "aten.linear": _linear,
+    "aten.batch_norm": _batch_norm,
     "aten.index": _indexed,
     "aten.embedding": _embedded,
+    "aten.gather": lambda call: np.take_along_axis(_x(call), np.asarray(call.args["index"]), call.get("dim")),
+    "aten.isnan": lambda call: np.isnan(_x(call)),
     "aten.to": _cast,
     "aten._to_copy": _cast,
     "aten.type_as": _cast,

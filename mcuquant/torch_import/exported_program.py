@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..errors import ModelError
 from .archive import MAX_BYTES
+from .subgraphs import inlined
 
 Array = npt.NDArray[Any]
 Json = Any
@@ -166,7 +167,7 @@ def _array(content: bytes | None, meta: Json, what: str) -> Array:
 def _program(module: Json, stored: Mapping[str, Array]) -> Exported:
     graph, signature = module["graph"], module["signature"]
     names = dict(_constant_names(signature["input_specs"]))
-    nodes = tuple(_node(node) for node in graph["nodes"])
+    nodes = tuple(_node(node) for node in inlined(graph["nodes"]))
     return Exported(
         name=_root_name(graph["nodes"]),
         inputs=tuple(_inputs(signature["input_specs"], graph["tensor_values"])),

@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
 
-_MOST_AXES = 6
+MOST_AXES = 6
 _MOST_COPIES = 4096
 _MOST_JOINED = 10
 _MOST_TRANSPOSED_AXES = 5
@@ -91,10 +91,10 @@ class Net:
         self._made: dict[tuple[Any, ...], int] = {}
 
     def _add(self, shape: Sequence[int], role: ir.Role, name: str, data: Array | None = None) -> int:
-        if len(shape) > _MOST_AXES or 0 in shape:
+        if len(shape) > MOST_AXES or 0 in shape:
             sizes = " x ".join(map(str, shape))
             raise RefusalError(
-                f"it makes a tensor of {sizes} elements; expected at most {_MOST_AXES} axes, none of them empty"
+                f"it makes a tensor of {sizes} elements; expected at most {MOST_AXES} axes, none of them empty"
             )
         tensor = len(self.tensors)
         self.tensors[tensor] = ir.Tensor(tensor, tuple(shape), ir.DType.FLOAT32, role, data=data, name=name)
@@ -154,7 +154,10 @@ class Net:
         if np.array_equal(positions, np.arange(positions.size)):
             return self.reshape(tensor, flat)
         if permutation := transposition(positions):
-            return self.reshape(self._transposed(tensor, *permutation), flat)
+            sizes, perm = permutation
+            many = len(sizes) > _MOST_TRANSPOSED_AXES
+            moved = self._moved_blocks(tensor, sizes, perm) if many else self._transposed(tensor, sizes, perm)
+            return self.reshape(moved, flat)
         ranges = pieces(positions)
         return None if ranges is None else self._reorder_pieces(tensor, positions, ranges)
 
@@ -164,6 +167,22 @@ class Net:
         source = self.reshape(tensor, (*lead, *sizes))
         shape = tuple(self.shape(source)[axis] for axis in perm)
         return self._once(ir.Transpose, source, shape, perm=perm)
+
+    def _moved_blocks(self, tensor: int, sizes: Shape, perm: Order) -> int:
+        """More axes than one Transpose has: one block of neighbours after the other goes to its place."""
+        axes = list(range(len(sizes)))
+        for place, axis in enumerate(perm):
+            start = axes.index(axis)
+            if start == place:
+                continue
+            end = start + 1
+            while end < len(axes) and axes[end] == perm[place + end - start]:
+                end += 1
+            parts = axes[:place], axes[place:start], axes[start:end], axes[end:]
+            before, between, block, after = (elements([sizes[a] for a in part]) for part in parts)
+            tensor = self._transposed(tensor, (before, between, block, after), (0, 2, 1, 3))
+            axes = [*parts[0], *parts[2], *parts[1], *parts[3]]
+        return tensor
 
     def _reorder_pieces(self, tensor: int, positions: Positions, ranges: list[slice]) -> int:
         flat = self.reshape(tensor, (1, positions.size))
@@ -199,7 +218,7 @@ class Net:
         single = compact(value)
         if single.where.size != elements(self.shape(value.tensor)):  # copies within an axis: one axis for each loop
             loops = strided(value.where.ravel())
-            if loops is None or len(loops) > _MOST_AXES:
+            if loops is None or len(loops) > MOST_AXES:
                 raise RefusalError("the order of its copies is too intricate; expand or repeat it less, or later")
             copied = self.dense(Value(value.tensor, value.where.reshape([size for size, _ in loops])))
             return Value(copied.tensor, copied.where.reshape(value.shape))

@@ -15,7 +15,7 @@ from .axis_order import Value
 from .elementwise_ops import binary
 from .net_builder import Call, Laid, RefusalError, axis_of
 from .shape_ops import cut_value, join, runs
-from .weighted_ops import as_image, from_image, lifted
+from .weighted_ops import as_image, from_image, fully_connected, lifted
 
 Item = Any
 """Value, or an array (constant)."""
@@ -213,13 +213,28 @@ def _divide(call: Call, kind: type[ir.Pool], targets: tuple[int, ...]) -> Value:
 def _unequal(call: Call, x: Value, kind: type[ir.Reduce], targets: tuple[int, ...]) -> Value:
     """PyTorch's windows from floor(i * size / target) to ceil((i + 1) * size / target), one axis after the other."""
     for axis, target in zip(range(x.rank - len(targets), x.rank), targets, strict=True):
+        if target > _MOST_WINDOWS and kind is ir.Mean:
+            x = _averaged(call, x, axis, target)
+            continue
         if target > _MOST_WINDOWS:
             raise RefusalError(f"its windows differ, {target} along an axis; expected at most {_MOST_WINDOWS}")
-        size = x.shape[axis]
-        windows = [range(i * size // target, -(-(i + 1) * size // target)) for i in range(target)]
+        windows = _windows(x.shape[axis], target)
         parts = [reduce_value(call, cut_value(call, x, axis, window), kind, (axis,), keep=True) for window in windows]
         x = join(call, list[Any](parts), axis)
     return x
+
+
+def _windows(size: int, target: int) -> list[range]:
+    return [range(i * size // target, -(-(i + 1) * size // target)) for i in range(target)]
+
+
+def _averaged(call: Call, x: Value, axis: int, target: int) -> Value:
+    """Windows along an axis as a linear layer that averages."""
+    weight = np.zeros((target, x.shape[axis]), np.float32)
+    for row, window in zip(weight, _windows(x.shape[axis], target), strict=True):
+        row[window.start : window.stop] = 1 / len(window)
+    y = fully_connected(call, Value(x.tensor, np.moveaxis(x.where, axis, -1)), weight, "windows")
+    return Value(y.tensor, np.moveaxis(y.where, -1, axis))
 
 
 def mean(call: Call) -> Item:

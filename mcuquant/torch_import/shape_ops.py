@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import ir
-from .axis_order import Value, check_size, natural_order
-from .net_builder import Array, Call, Laid, RefusalError, axis_of
+from .axis_order import Value, check_size, natural_order, spread
+from .net_builder import MOST_AXES, Array, Call, Laid, RefusalError, axis_of
 
 _MOST_SLICED_AXES = 4
 """As many as TensorFlow Lite Micro slices."""
@@ -60,6 +60,11 @@ def to_dtype(call: Call) -> Item:
 def reshape(call: Call) -> Item:
     size = call.get("size", call.get("shape", ()))
     return moved(call, lambda a: a.reshape(size))
+
+
+def reshape_as(call: Call) -> Item:
+    shape = elements(call.args["other"]).shape
+    return moved(call, lambda a: a.reshape(shape))
 
 
 def flatten(call: Call) -> Item:
@@ -147,6 +152,9 @@ def cut_value(call: Call, item: Item, axis: int, part: range) -> Item:
         return np.take(item, part, axis)
     if len(part) == item.shape[axis] and part.step == 1:
         return item
+    order = natural_order(item.where)
+    if order and item.rank > MOST_AXES:
+        return _cut_among_many(call, item, order, axis, part)
     laid = call.net.lay(item)
     shape = [len(part) if a == axis else size for a, size in enumerate(item.shape)]
     place, whole = laid.axis(axis), list(laid.shape)
@@ -159,6 +167,17 @@ def cut_value(call: Call, item: Item, axis: int, part: range) -> Item:
     physical = list(laid.shape)
     physical[laid.axis(axis)] = len(part)
     return laid.value(call.net.reshape(output, physical), shape)
+
+
+def _cut_among_many(call: Call, item: Value, order: Sequence[int], axis: int, part: range) -> Value:
+    """Of a value with more axes than a tensor may have: those before and after as one each."""
+    sizes, place = [item.shape[a] for a in order], order.index(axis)
+    before, after = math.prod(sizes[:place]), math.prod(sizes[place + 1 :])
+    source = call.net.reshape(item.tensor, (before, item.shape[axis], after))
+    begin, step = (0, part.start, 0), (1, part.step, 1)
+    output = call.emit(ir.Slice, [source], (before, len(part), after), begin=begin, step=step)
+    shape = [len(part) if a == axis else size for a, size in enumerate(item.shape)]
+    return Value(output, spread(shape, tuple(order)))
 
 
 def runs(indices: Sequence[int]) -> Iterator[range]:
@@ -326,6 +345,8 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.view": reshape,
     "aten._unsafe_view": reshape,
     "aten.reshape": reshape,
+    "aten.reshape_as": reshape_as,
+    "aten.view_as": reshape_as,
     "aten.flatten": flatten,
     "aten.unflatten": unflatten,
     "aten.squeeze": squeeze,
@@ -366,6 +387,8 @@ VIEWS = {
         "aten.to",
         "aten.view",
         "aten.reshape",
+        "aten.reshape_as",
+        "aten.view_as",
         "aten.flatten",
     ),
     *("aten.unflatten", "aten.squeeze", "aten.unsqueeze", "aten.permute", "aten.transpose", "aten.t", "aten.numpy_T"),

@@ -102,6 +102,7 @@ WINDOWS: dict[str, Case] = {
     "patches": (nn.Sequential(nn.Unfold((3, 2), 1, 1, 2), nn.Conv1d(36, 4, 1)), [IMAGE]),
     "dilated_max_pool": (nn.MaxPool2d((3, 2), (2, 1), 1, dilation=2), [IMAGE]),
     "max_pool_with_places": (Call(lambda x: F.max_pool1d(x, 3, return_indices=True)[0]), [SIGNAL]),
+    "adaptive_many": (nn.AdaptiveAvgPool1d(47), [(1, 6, 60)]),
     "local_response": (nn.LocalResponseNorm(3), [IMAGE]),
     "argmax": (Call(lambda x: (x.argmax(1), x.argmin(-1), x.argmax(2, keepdim=True))), [IMAGE]),
     "argmax_of_all": (Call(lambda x: x.flatten().argmax()), [IMAGE]),
@@ -136,6 +137,17 @@ class Standardized(nn.Conv2d):
         return F.conv2d(x, torch.renorm(w, 2, 0, 1.0), self.bias)
 
 
+class Scopes(nn.Module):
+    """Parts without gradients and without autocast, one inside the other."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast("cpu", enabled=False):
+            y = x.float() * 2
+            with torch.no_grad():
+                z = y + x
+        return y + z, z.view_as(y)
+
+
 class Positions(nn.Module):
     """Rotary and learned positions, computed anew from constants in each run."""
 
@@ -157,6 +169,11 @@ CONSTANTS: dict[str, Case] = {
     "spectral_norm": (torch.nn.utils.parametrizations.spectral_norm(nn.Conv1d(6, 4, 3)), [SIGNAL]),
     "positions": (Positions(), [TOKENS]),
     "window_function": (Call(lambda x: x * torch.hann_window(20) + torch.hamming_window(20, False)), [SIGNAL]),
+    "scopes": (Scopes(), [ROW]),
+    "batch_norm_of_weights": (
+        Call(lambda x: F.conv1d(x, F.batch_norm(torch.ones(1, 4, 6).tril(), None, None, training=True).view(4, 6, 1))),
+        [SIGNAL],
+    ),
     "grid": (Call(lambda x: x + torch.meshgrid(torch.arange(8), torch.arange(10), indexing="ij")[0]), [IMAGE]),
     "write_into_the_input": (Call(lambda x: x[:, :3].copy_(x[:, 3:6]) + 1), [ROW]),
     "like": (Call(lambda x: x + torch.full_like(x, 2) * torch.ones_like(x) + x.new_zeros(10)), [IMAGE]),

@@ -54,9 +54,9 @@ REFUSALS: dict[str, tuple[nn.Module, Shape, str]] = {
         "whole sizes; give the size",
     ),
     "uneven adaptive pooling": (
-        nn.AdaptiveAvgPool2d((3, 40)),
+        nn.AdaptiveMaxPool2d((3, 40)),
         (1, 2, 4, 60),
-        "aten.adaptive_avg_pool2d in module at the top (AdaptiveAvgPool2d): its windows differ, 40 along an axis; "
+        "aten.adaptive_max_pool2d in module at the top (AdaptiveMaxPool2d): its windows differ, 40 along an axis; "
         "expected at most 32",
     ),
     "batch statistics": (
