@@ -40,7 +40,7 @@ PARTS = {
         ("functions", "palette", "names"),
         ("ops",),
         ("graph",),
-        ("real_functions",),
+        ("named_functions", "real_functions"),
         ("elementwise_table",),
         ("metrics", "verify"),
         ("serialize",),
