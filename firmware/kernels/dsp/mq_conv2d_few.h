@@ -21,7 +21,7 @@ typedef struct {
     const uint32_t *x;
     const uint32_t *x_end;
     int8_t *y[2];
-    int32_t groups; /* of four outputs */
+    int32_t groups; /* of four outputs; 1 or more */
     const uint32_t *stream;
 } mq_few_t;
 

@@ -9,6 +9,9 @@
 
 #include "mq_winograd_tile.h"
 
+/* Sizes and batch: 1 or more; pads: 0 or more, pad_top less in a strip (mq_strips.h); x_zero: -128 to 127. x and y:
+   [batch][height][width][channels], aligned to 4 bytes; scratch: 36 * (4 * in_c + max(32, in_c)) bytes, aligned to
+   4. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w, in_c; /* in_c and out_c: multiples of 4 */

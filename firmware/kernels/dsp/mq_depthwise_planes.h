@@ -22,6 +22,9 @@
 #include "mq_planes_rows.h"
 #include "mq_planes_strips.h"
 
+/* Sizes, batch, channels, stride_h and band: 1 or more. Windows: at most 3x3. pad_top: 0 or more; x_zero: -128 to
+   127. x and y: [batch][height][width][channels]; the output's zero point and rounding are in the stream; the clamp
+   is that of int8. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w, channels;

@@ -17,7 +17,7 @@ MQ_KERNEL uint32_t mq_sxtb16(uint32_t x)
 MQ_KERNEL uint32_t mq_sxtb16_ror8(uint32_t x)
 {
     uint32_t y;
-    __asm__("sxtb16 %0, %1, ror #8" : "=r"(y) : "r"(x));
+    __asm__("sxtb16 %[y], %[x], ror #8" : [y] "=r"(y) : [x] "r"(x));
     return y;
 }
 
@@ -34,7 +34,7 @@ MQ_KERNEL uint32_t mq_uxtb16(uint32_t x)
 MQ_KERNEL uint32_t mq_rev16(uint32_t x)
 {
     uint32_t y;
-    __asm__("rev16 %0, %1" : "=r"(y) : "r"(x));
+    __asm__("rev16 %[y], %[x]" : [y] "=r"(y) : [x] "r"(x));
     return y;
 }
 
@@ -42,7 +42,7 @@ MQ_KERNEL uint32_t mq_rev16(uint32_t x)
 MQ_KERNEL uint32_t mq_pkhbt16(uint32_t low, uint32_t high)
 {
     uint32_t y;
-    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(y) : "r"(low), "r"(high));
+    __asm__("pkhbt %[y], %[low], %[high], lsl #16" : [y] "=r"(y) : [low] "r"(low), [high] "r"(high));
     return y;
 }
 
@@ -50,7 +50,7 @@ MQ_KERNEL uint32_t mq_pkhbt16(uint32_t low, uint32_t high)
 MQ_KERNEL uint32_t mq_pkhtb16(uint32_t high, uint32_t low)
 {
     uint32_t y;
-    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(y) : "r"(high), "r"(low));
+    __asm__("pkhtb %[y], %[high], %[low], asr #16" : [y] "=r"(y) : [high] "r"(high), [low] "r"(low));
     return y;
 }
 
@@ -70,7 +70,7 @@ MQ_KERNEL uint32_t mq_ssub16(uint32_t a, uint32_t b)
 MQ_KERNEL int32_t mq_smlad(uint32_t a, uint32_t b, int32_t acc)
 {
     int32_t y;
-    __asm__("smlad %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(acc));
+    __asm__("smlad %[y], %[a], %[b], %[acc]" : [y] "=r"(y) : [a] "r"(a), [b] "r"(b), [acc] "r"(acc));
     return y;
 }
 
@@ -78,7 +78,7 @@ MQ_KERNEL int32_t mq_smlad(uint32_t a, uint32_t b, int32_t acc)
 MQ_KERNEL int32_t mq_smlawb(int32_t a, uint32_t b, int32_t acc)
 {
     int32_t y;
-    __asm__("smlawb %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(acc));
+    __asm__("smlawb %[y], %[a], %[b], %[acc]" : [y] "=r"(y) : [a] "r"(a), [b] "r"(b), [acc] "r"(acc));
     return y;
 }
 
@@ -86,7 +86,7 @@ MQ_KERNEL int32_t mq_smlawb(int32_t a, uint32_t b, int32_t acc)
 MQ_KERNEL int32_t mq_smlawt(int32_t a, uint32_t b, int32_t acc)
 {
     int32_t y;
-    __asm__("smlawt %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(acc));
+    __asm__("smlawt %[y], %[a], %[b], %[acc]" : [y] "=r"(y) : [a] "r"(a), [b] "r"(b), [acc] "r"(acc));
     return y;
 }
 
@@ -95,14 +95,14 @@ MQ_KERNEL int32_t mq_smlawt(int32_t a, uint32_t b, int32_t acc)
     MQ_KERNEL int32_t mq_ssat8_asr##n(int32_t x)                                                                       \
     {                                                                                                                  \
         int32_t y;                                                                                                     \
-        __asm__("ssat %0, #8, %1, asr #" #n : "=r"(y) : "r"(x));                                                       \
+        __asm__("ssat %[y], #8, %[x], asr #" #n : [y] "=r"(y) : [x] "r"(x));                                           \
         return y;                                                                                                      \
     }
 
 MQ_KERNEL int32_t mq_ssat8(int32_t x)
 {
     int32_t y;
-    __asm__("ssat %0, #8, %1" : "=r"(y) : "r"(x));
+    __asm__("ssat %[y], #8, %[x]" : [y] "=r"(y) : [x] "r"(x));
     return y;
 }
 
@@ -110,7 +110,7 @@ MQ_KERNEL int32_t mq_ssat8(int32_t x)
 MQ_KERNEL uint32_t mq_sxtab16(uint32_t acc, uint32_t x)
 {
     uint32_t y;
-    __asm__("sxtab16 %0, %1, %2" : "=r"(y) : "r"(acc), "r"(x));
+    __asm__("sxtab16 %[y], %[acc], %[x]" : [y] "=r"(y) : [acc] "r"(acc), [x] "r"(x));
     return y;
 }
 
@@ -118,7 +118,7 @@ MQ_KERNEL uint32_t mq_sxtab16(uint32_t acc, uint32_t x)
 MQ_KERNEL uint32_t mq_sxtab16_ror8(uint32_t acc, uint32_t x)
 {
     uint32_t y;
-    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(y) : "r"(acc), "r"(x));
+    __asm__("sxtab16 %[y], %[acc], %[x], ror #8" : [y] "=r"(y) : [acc] "r"(acc), [x] "r"(x));
     return y;
 }
 
@@ -126,7 +126,7 @@ MQ_KERNEL uint32_t mq_sxtab16_ror8(uint32_t acc, uint32_t x)
 MQ_KERNEL uint32_t mq_max8(uint32_t a, uint32_t b)
 {
     uint32_t y;
-    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(y) : "r"(a), "r"(b));
+    __asm__("ssub8 %[y], %[a], %[b]\n\tsel %[y], %[a], %[b]" : [y] "=&r"(y) : [a] "r"(a), [b] "r"(b));
     return y;
 }
 
@@ -134,7 +134,7 @@ MQ_KERNEL uint32_t mq_max8(uint32_t a, uint32_t b)
 MQ_KERNEL int32_t mq_smmulr(int32_t a, int32_t b)
 {
     int32_t y;
-    __asm__("smmulr %0, %1, %2" : "=r"(y) : "r"(a), "r"(b));
+    __asm__("smmulr %[y], %[a], %[b]" : [y] "=r"(y) : [a] "r"(a), [b] "r"(b));
     return y;
 }
 

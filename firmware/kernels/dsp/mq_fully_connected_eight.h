@@ -16,6 +16,8 @@
 
 #include "mq_dsp.h"
 
+/* rows, depth and outputs: 1 or more; depth is a multiple of 4 where there are several rows. x: [rows][depth], y:
+   [rows][outputs]. */
 typedef struct {
     int32_t rows, depth, outputs;
     int32_t constant_step; /* words from the constants of eight outputs to the next ones'; 0: all have the same */
@@ -31,7 +33,7 @@ typedef struct {
     const uint32_t *constants;
     int32_t constant_step; /* bytes */
     int8_t *y;
-    int32_t groups; /* of eight outputs */
+    int32_t groups; /* of eight outputs; 1 or more */
 } mq_eight_t;
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP

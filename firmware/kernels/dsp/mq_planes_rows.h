@@ -4,7 +4,7 @@
 
 #include "mq_dsp.h"
 
-/* Steps in bytes. */
+/* Steps in bytes. rows: 1 or more; strips: 4 or more; tail: 0 or more. */
 typedef struct {
     const int8_t *x;
     int32_t x_pixel;

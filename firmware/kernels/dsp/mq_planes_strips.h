@@ -8,7 +8,8 @@
 
 #define MQ_PLANES_STRIP 6
 
-/* Strips of equal width of `channels` planes, one after the other. */
+/* Strips of equal width of `channels` planes, one after the other. channels, strips: 1 or more. Factors and m of the
+   stream: less than 2^31; shifts: 1 to 22. */
 typedef struct {
     int32_t y_pixel; /* bytes from an output to the next */
     int32_t factor;

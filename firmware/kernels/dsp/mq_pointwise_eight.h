@@ -9,6 +9,7 @@
 
 #include "mq_dsp.h"
 
+/* Both are 1 or more. x: [pixels][8], y: [pixels][out_c], aligned to 4 bytes. */
 typedef struct {
     int32_t pixels;
     int32_t out_c; /* a multiple of 4 */

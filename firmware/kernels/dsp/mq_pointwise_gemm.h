@@ -4,6 +4,7 @@
 
 #include "mq_gemm.h"
 
+/* All are 1 or more. x: [pixels][in_c], y: [pixels][out_c]. */
 typedef struct {
     int32_t pixels, in_c, out_c;
 } mq_pointwise_gemm_t;

@@ -21,7 +21,8 @@
 
 #include "mq_dsp.h"
 
-/* What all calls of mq_winograd_products of a layer have in common. `pairs`: words of a tile's inputs of a position. */
+/* What all calls of mq_winograd_products of a layer have in common. `pairs`: words of a tile's inputs of a position.
+   One call: the products of two tiles and four outputs at all positions. bytes: a multiple of 8. */
 typedef struct {
     const uint32_t *first_end; /* of the first position's inputs */
     int32_t bytes;             /* from one position's inputs to the next */

@@ -6,6 +6,10 @@
 #include "mq_mve_product.h"
 #include "mq_window.h"
 
+/* Sizes, batch, strides and dilations: 1 or more; out_c: less than 2^15; pads: 0 or more, pad_top less in a strip
+   (mq_strips.h). x_zero, y_zero: -128 to 127; -128 <= act_min <= act_max <= 127. windows: even, 2 to 16. x and y:
+   [batch][height][width][channels]; stream: see mq_mve_product.h, aligned to 4 bytes; scratch: windows times k_h *
+   k_w * in_c rounded up to a multiple of 16, bytes. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w, in_c;

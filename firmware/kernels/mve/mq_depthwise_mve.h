@@ -4,6 +4,9 @@
 
 #include "mq_mve_depthwise.h"
 
+/* Sizes, batch, channels and stride_h: 1 or more. Windows: at most 3x3. pad_top: 0 or more; pad_left: 0 to 2.
+   x_zero, y_zero: -128 to 127; -128 <= act_min <= act_max <= 127. x and y: [batch][height][width][channels]; stream:
+   nine int32 for each channel, aligned to 4 bytes; scratch: 64 * columns * buffers bytes, aligned to 4. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w, out_h, out_w;

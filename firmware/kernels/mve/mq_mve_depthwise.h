@@ -24,7 +24,9 @@ typedef struct {
     int32_t step[4];
 } mq_mve_rows_t;
 
-/* Where the outputs of a channel are, and what is known about all of them. */
+/* Where the outputs of a channel are, and what is known about all of them. One call: the outputs of one channel in
+   one row or two. fours: 1 or more. columns and stores are offsets in bytes, those of 16 bits less than 2^16.
+   y_zero: -128 to 127; -128 <= act_min <= act_max <= 127. */
 typedef struct {
     uint32_t columns[4]; /* places of a vector's columns, less those that the first load moves on by */
     union {

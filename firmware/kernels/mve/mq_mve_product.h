@@ -18,6 +18,8 @@
 
 #include "mq_mve.h"
 
+/* head: 0 to 15 bytes; vectors: 0 or more; one of them is not 0. y_zero: -128 to 127; -128 <= act_min <= act_max <=
+   127. Multipliers of the stream: 2^30 to 2^31 - 1; shifts: -31 to 0. Sums must fit 32 bits. */
 typedef struct {
     const int32_t *stream;
     int32_t x_step;  /* bytes from a pixel of the input to the next */

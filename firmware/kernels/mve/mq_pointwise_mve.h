@@ -4,6 +4,9 @@
 
 #include "mq_mve_product.h"
 
+/* rows, pixels, in_c and out_c: 1 or more; out_c: less than 2^15. row_step and pixel_step: 0 or more. y_zero: -128
+   to 127; -128 <= act_min <= act_max <= 127. y: [rows][pixels][out_c]; stream: see mq_mve_product.h, aligned to 4
+   bytes. */
 typedef struct {
     int32_t rows, row_step;     /* bytes from one row of input pixels to the next */
     int32_t pixels, pixel_step; /* of a row */

@@ -9,6 +9,7 @@
 #include "mq_conv2d_sums.h"
 #include "mq_unpack.h"
 
+/* `conv` as mq_window.h says, with groups of 1 and int8 activations. blocks: 1 or more; step: 0 or 1. */
 typedef struct {
     mq_window_t conv;
     int32_t blocks; /* expanded at a time */

@@ -9,6 +9,8 @@
 #include "mq_conv2d_gemm.h"
 #include "mq_unpack_pairs.h"
 
+/* `conv` as mq_window.h says, with groups of 1 and int8 activations. blocks: 1 or more; outputs: even, 2 or more;
+   step: 0 or the words of one requantization. */
 typedef struct {
     mq_window_t conv;
     int32_t blocks;  /* expanded at a time */

@@ -14,6 +14,8 @@
 
 #define MQ_FIELDS_OUTPUTS 4
 
+/* rows, depth and outputs: 1 or more. bits: 2, 4 or 8 for values, 1, 2 or 4 for indices; entries: 0 for values, 2 to
+   16 for indices. step and zeros_step: 0 or 1. y_zero: -128 to 127; -128 <= act_min <= act_max <= 127. */
 typedef struct {
     int32_t rows, depth, outputs;
     int32_t bits;
@@ -24,6 +26,8 @@ typedef struct {
     int32_t act_min, act_max; /* clamp of the stored output */
 } mq_fields_t;
 
+/* multiplier: 1 to 255. m: 2^30 to 2^31 - 1, or 0; shift: -31 to 31; both have one entry for each output, or one
+   where step is 0. */
 typedef struct {
     const uint32_t *words; /* of four outputs: the first word of each, the second of each, ... */
     const int8_t *codebook;

@@ -9,6 +9,7 @@
 
 #include "mq_common.h"
 
+/* bits: 1 to 8; entries: 0, or 2 to 256. zeros_step: 0 or 1; multiplier: 1 to 255. */
 typedef struct {
     const uint32_t *planes; /* of each output */
     int32_t bits;

@@ -91,12 +91,12 @@ MQ_KERNEL void mq_pairs_values(const uint32_t *row, int32_t bits, int32_t quads,
 MQ_KERNEL void mq_pairs_four(const uint16_t *pairs, uint32_t *four)
 {
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-    __asm__ volatile("ldrh %0, [%4, %0, lsl #1]\n\t"
-                     "ldrh %1, [%4, %1, lsl #1]\n\t"
-                     "ldrh %2, [%4, %2, lsl #1]\n\t"
-                     "ldrh %3, [%4, %3, lsl #1]"
-                     : "+r"(four[0]), "+r"(four[1]), "+r"(four[2]), "+r"(four[3])
-                     : "r"(pairs)
+    __asm__ volatile("ldrh %[a], [%[pairs], %[a], lsl #1]\n\t"
+                     "ldrh %[b], [%[pairs], %[b], lsl #1]\n\t"
+                     "ldrh %[c], [%[pairs], %[c], lsl #1]\n\t"
+                     "ldrh %[d], [%[pairs], %[d], lsl #1]"
+                     : [a] "+r"(four[0]), [b] "+r"(four[1]), [c] "+r"(four[2]), [d] "+r"(four[3])
+                     : [pairs] "r"(pairs)
                      : "memory");
 #else
     for (int32_t i = 0; i < 4; i++) {
@@ -204,22 +204,22 @@ static __attribute__((noinline, unused)) const uint8_t *mq_pairs_kept_32(uint32_
 /* A shift by n leaves the bit above in the carry flag, and the next in the sign. */
 #define MQ_PAIRS_KEPT(condition, place)                                                                                \
     "itt    " condition "\n\t"                                                                                         \
-    "ldrb" condition " %2, [%0], #1\n\t"                                                                               \
-    "orr" condition " %1, %1, %2, lsl #" place "\n\t"
+    "ldrb" condition " %[value], [%[kept]], #1\n\t"                                                                    \
+    "orr" condition " %[four], %[four], %[value], lsl #" place "\n\t"
 #define MQ_PAIRS_KEPT_FOUR(first, second, to)                                                                          \
-    "mov    %1, #0\n\t"                                                                                                \
-    "lsls   %2, %3, #" first "\n\t" MQ_PAIRS_KEPT("cs", "0") MQ_PAIRS_KEPT("mi", "8")                                  \
-    "lsls   %2, %3, #" second "\n\t" MQ_PAIRS_KEPT("cs", "16") MQ_PAIRS_KEPT("mi", "24")                               \
-    "and    %2, %1, #0xFF00FF00\n\t"                                                                                   \
-    "sxtab16 %1, %2, %1\n\t"                                                                                           \
-    "str    %1, [%4, #" to "]\n\t"
+    "mov    %[four], #0\n\t"                                                                                           \
+    "lsls   %[value], %[bits], #" first "\n\t" MQ_PAIRS_KEPT("cs", "0") MQ_PAIRS_KEPT("mi", "8")                       \
+    "lsls   %[value], %[bits], #" second "\n\t" MQ_PAIRS_KEPT("cs", "16") MQ_PAIRS_KEPT("mi", "24")                    \
+    "and    %[value], %[four], #0xFF00FF00\n\t"                                                                        \
+    "sxtab16 %[four], %[value], %[four]\n\t"                                                                           \
+    "str    %[four], [%[to], #" to "]\n\t"
     uint32_t four, value;
     __asm__ volatile(MQ_PAIRS_KEPT_FOUR("1", "3", "0") MQ_PAIRS_KEPT_FOUR("5", "7", "8")
                          MQ_PAIRS_KEPT_FOUR("9", "11", "16") MQ_PAIRS_KEPT_FOUR("13", "15", "24")
                              MQ_PAIRS_KEPT_FOUR("17", "19", "32") MQ_PAIRS_KEPT_FOUR("21", "23", "40")
                                  MQ_PAIRS_KEPT_FOUR("25", "27", "48") MQ_PAIRS_KEPT_FOUR("29", "31", "56")
-                     : "+r"(kept), "=&r"(four), "=&r"(value)
-                     : "r"(bits), "r"(to)
+                     : [kept] "+r"(kept), [four] "=&r"(four), [value] "=&r"(value)
+                     : [bits] "r"(bits), [to] "r"(to)
                      : "cc", "memory");
     return kept;
 #undef MQ_PAIRS_KEPT

@@ -5,6 +5,7 @@
 #include "mq_copy.h"
 #include "mq_rescale.h"
 
+/* rows and inputs: 1 or more; bytes: 1, 2, 4 or 8. */
 typedef struct {
     int32_t rows;   /* what lies before the axis */
     int32_t inputs; /* how many are joined */

@@ -6,8 +6,10 @@
 
 #define MQ_COPY_RANK 6
 
-/* Element size in bytes, the rest in elements, which may be several of the tensors' where they stay together. Step i of an axis moves x_step[axis] in the input and y_step[axis] in
-   the output; steps may be negative. The compiler merges axes; unused leading ones have size 1. */
+/* Element size in bytes, the rest in elements, which may be several of the tensors' where they stay together. Step i
+   of an axis moves x_step[axis] in the input and y_step[axis] in the output; steps may be negative. The compiler
+   merges axes; unused leading ones have size 1. size: 1 or more; steps: elements from one index to the next, in any
+   direction. */
 typedef struct {
     int32_t bytes; /* 1, 2, 4 or 8 */
     int32_t x_start, y_start;

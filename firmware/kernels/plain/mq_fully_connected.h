@@ -4,7 +4,7 @@
 
 #include "mq_weights.h"
 
-/* Weights are [outputs][depth]. */
+/* Weights are [outputs][depth]. rows, depth and outputs: 1 or more. x_zero and y_zero: of the activations' type. */
 typedef struct {
     int32_t rows, depth, outputs;
     int32_t x_zero, w_zero, y_zero; /* w_zero: -128..127, 0 in most networks; packed weights have theirs */

@@ -4,8 +4,9 @@
 
 #include "mq_broadcast.h"
 
-/* `matrices` walks the leading axes; its steps are in elements. Element (r, k) of a is at r * a_row + k * a_column of
-   its matrix, (k, c) of b at k * b_row + c * b_column: a matrix stored transposed only has the two swapped. */
+/* `matrices` walks the leading axes; its steps are in elements. Element (r, k) of a is at r * a_row + k * a_column
+   of its matrix, (k, c) of b at k * b_row + c * b_column: a matrix stored transposed only has the two swapped. rows,
+   depth, columns: 1 or more; the steps of rows and columns are elements. */
 typedef struct {
     mq_broadcast_t matrices;
     int32_t rows, depth, columns;

@@ -4,6 +4,7 @@
 
 #include "mq_rescale.h"
 
+/* Sizes, batch, channels and strides: 1 or more; pads: 0 or more. Every window has at least one tap inside. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w, channels;

@@ -6,8 +6,9 @@
 
 #define MQ_REDUCE_AXES 3
 
-/* Sizes of the axes that stay and of those that go, and how far each step along them moves, in elements. The compiler
-   merges axes; unused leading ones have size 1. */
+/* Sizes of the axes that stay and of those that go, and how far each step along them moves, in elements. The
+   compiler merges axes; unused leading ones have size 1. Sizes: 1 or more; steps: elements from one index to the
+   next. */
 typedef struct {
     int32_t kept[MQ_REDUCE_AXES];
     int32_t kept_step[MQ_REDUCE_AXES];

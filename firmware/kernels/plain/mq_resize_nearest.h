@@ -4,6 +4,7 @@
 
 #include "mq_common.h"
 
+/* All are 1 or more. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w;

@@ -14,7 +14,7 @@ typedef struct {
     int32_t size[MQ_TRANSPOSE_RANK];
     int32_t x_step[MQ_TRANSPOSE_RANK];
     int32_t y_step[MQ_TRANSPOSE_RANK];
-    int32_t rows, columns;
+    int32_t rows, columns; /* 1 or more, as all sizes */
     int32_t x_column, y_row;
     int32_t y_words; /* whether all rows of the output are whole words */
 } mq_transpose_t;

@@ -4,8 +4,9 @@
 
 #include "mq_weights.h"
 
-/* Sizes in elements. Weights are [out_c][k_h][k_w][in_c]; images [height][width][channel].
-   Input pixel (i, j) reaches output (i * stride_h - pad_top + ky, j * stride_w - pad_left + kx). */
+/* Sizes in elements. Weights are [out_c][k_h][k_w][in_c]; images [height][width][channel]. Input pixel (i, j)
+   reaches output (i * stride_h - pad_top + ky, j * stride_w - pad_left + kx). Sizes, batch and strides: 1 or more;
+   pads: 0 or more. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w, in_c;

@@ -4,8 +4,8 @@
 
 #include "mq_common.h"
 
-/* A convolution of images, which lie as [height][width][channel]. Sizes are in elements, strides and dilations in pixels,
-   and 1 or more unless said otherwise. */
+/* A convolution of images, which lie as [height][width][channel]. Sizes are in elements, strides and dilations in
+   pixels, and 1 or more unless said otherwise. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w, in_c;

@@ -8,6 +8,9 @@
 
 #include "mq_scalar_product.h"
 
+/* Sizes, batch, channels and strides: 1 or more. Windows: at most three wide. pad_top and pad_left: 0 or more, less
+   than the plane's height and width. x_zero, y_zero: -128 to 127; -128 <= act_min <= act_max <= 127. Scratch: a
+   plane, mq_depthwise_scalar_h times mq_depthwise_scalar_w bytes. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w, out_h, out_w;
@@ -44,7 +47,8 @@ MQ_KERNEL void mq_depthwise_scalar_copy(const mq_depthwise_scalar_t *p, const in
     }
 }
 
-/* How a channel's sums become outputs. */
+/* How a channel's sums become outputs. How the sums of a channel become outputs. m: 2^30 to 2^31 - 1; right: 0 to
+   31. */
 typedef struct {
     int32_t bias, m, right;
 } mq_depthwise_scale_t;

@@ -4,6 +4,7 @@
 
 #include "mq_scalar_product.h"
 
+/* rows, depth and outputs: 1 or more. y_zero: -128 to 127; -128 <= act_min <= act_max <= 127. */
 typedef struct {
     int32_t rows, depth, outputs;
     int32_t y_zero, act_min, act_max;

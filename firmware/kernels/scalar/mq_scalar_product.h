@@ -4,6 +4,8 @@
 
 #include "mq_common.h"
 
+/* depth and outputs: 1 or more. m: 2^30 to 2^31 - 1; shift: -31 to 0. y_zero: -128 to 127; -128 <= act_min <=
+   act_max <= 127. Sums must fit 32 bits. */
 typedef struct {
     const int8_t *w;
     const int32_t *bias, *m; /* an entry an output */

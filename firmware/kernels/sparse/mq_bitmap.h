@@ -7,6 +7,8 @@
 
 #include "mq_common.h"
 
+/* rows, depth and outputs: 1 or more; step: 0 or 1. y_zero: -128 to 127; -128 <= act_min <= act_max <= 127. x:
+   [rows][depth], y: [rows][outputs]. */
 typedef struct {
     int32_t rows, depth, outputs;
     int32_t step; /* from the factor of one output to that of the next: 0 where all have the same */
@@ -14,6 +16,8 @@ typedef struct {
     int32_t act_min, act_max; /* clamp of the stored output */
 } mq_bitmap_t;
 
+/* bits: (depth + 31) / 32 words for each output. multiplier: 1 to 255. m: 2^30 to 2^31 - 1, or 0; shift: -31 to 31;
+   both have one entry for each output, or one where step is 0. */
 typedef struct {
     const uint32_t *bits;      /* of each output whole words, the first weight in the highest bit */
     const int8_t *kept;        /* of all outputs, one behind the other */

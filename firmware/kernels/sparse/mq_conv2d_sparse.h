@@ -5,7 +5,9 @@
 #include "mq_sparse.h"
 #include "mq_window.h"
 
-/* `sparse.depth` is a window: k_h * k_w * in_c; `sparse.rows` is not read. */
+/* `sparse.depth` is a window: k_h * k_w * in_c; `sparse.rows` is not read. Sizes, batch, strides and dilations: 1 or
+   more; pads: 0 or more; x_zero: -128 to 127. x and y: [batch][height][width][channels]; scratch: 4 * sparse.depth
+   bytes. */
 typedef struct {
     mq_sparse_t sparse;
     int32_t batch;

@@ -15,6 +15,8 @@
 
 #define MQ_SPARSE_ROWS 4
 
+/* rows, depth and outputs: 1 or more. value_bits: 0 to 6; wide_counts and step: 0 or 1. y_zero: -128 to 127; -128 <=
+   act_min <= act_max <= 127. x: [rows][depth], y: [rows][outputs]. */
 typedef struct {
     int32_t rows, depth, outputs;
     int32_t value_bits;  /* low bits of an entry of 8 bits that are an index; 0: entries of 16 bits */
@@ -24,6 +26,9 @@ typedef struct {
     int32_t act_min, act_max; /* clamp of the stored output */
 } mq_sparse_t;
 
+/* codebook: 1 to 63 values behind a 0, where value_bits is not 0. multiplier: 1 to 255. m: 2^30 to 2^31 - 1, or 0;
+   shift: -31 to 31. bias, m and shift are aligned to their type, and have one entry for each output, or one where
+   step is 0 (bias: always one for each output). */
 typedef struct {
     const uint8_t *entries;
     const int8_t *codebook;

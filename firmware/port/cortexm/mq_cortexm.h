@@ -55,19 +55,19 @@ static inline bool mq_is_armv6m(void)
 static inline uint32_t mq_interrupts_off(void)
 {
     uint32_t before;
-    __asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(before) : : "memory");
+    __asm volatile("mrs %[before], primask\n\tcpsid i" : [before] "=r"(before) : : "memory");
     return before;
 }
 
 static inline void mq_interrupts_restore(uint32_t before)
 {
-    __asm volatile("msr primask, %0" : : "r"(before) : "memory");
+    __asm volatile("msr primask, %[before]" : : [before] "r"(before) : "memory");
 }
 
 static inline uint32_t mq_stack_pointer(void)
 {
     uint32_t sp;
-    __asm volatile("mov %0, sp" : "=r"(sp));
+    __asm volatile("mov %[sp], sp" : [sp] "=r"(sp));
     return sp;
 }
 

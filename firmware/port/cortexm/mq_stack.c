@@ -46,7 +46,7 @@ bool mq_stack_has_room_above(uint32_t address)
 static bool guard(void)
 {
 #if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
-    __asm volatile("msr msplim, %0" : : "r"(lowest()));
+    __asm volatile("msr msplim, %[lowest]" : : [lowest] "r"(lowest()));
     return true;
 #else
     const bool has_mpu = !mq_is_armv6m() && ((MPU_TYPE >> 8) & 0xFFu) != 0;
