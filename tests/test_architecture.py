@@ -86,6 +86,7 @@ HOMES = {
     "tflite": ("tflite/",),
     "flatbuffers": ("tflite/",),
     "tflite_micro": ("demo/",),
+    "sklearn": ("reporting/node_quality.py",),
     "jinja2": ("codegen/emit.py", "reporting/html/"),
     "elftools": ("firmware_build/", "device/"),
     "serial": ("device/", "cli/system_checks.py"),

@@ -4,9 +4,9 @@
 #include "node/mq_node.h"
 
 /* The scaled difference of one element; its square, or its size, fits into 32 bits MQ_ERROR_BLOCK times. */
-static inline uint32_t term(mq_node_stored_t x, mq_node_score_t y)
+static inline uint32_t term(mq_node_stored_t x, mq_node_score_t y, int32_t offset)
 {
-    const int32_t e = (x * MQ_ERROR_X_MULTIPLIER - y * MQ_ERROR_Y_MULTIPLIER + MQ_ERROR_OFFSET) >> MQ_ERROR_SHIFT;
+    const int32_t e = (offset - y * MQ_ERROR_Y_MULTIPLIER + x * MQ_ERROR_X_MULTIPLIER) >> MQ_ERROR_SHIFT;
 #if MQ_ERROR_IS_SQUARED
     return (uint32_t)(e * e);
 #else
@@ -16,15 +16,17 @@ static inline uint32_t term(mq_node_stored_t x, mq_node_score_t y)
 
 static uint32_t block_sum(const mq_node_stored_t *x, const mq_node_score_t *y, uint32_t count)
 {
+    int32_t offset = MQ_ERROR_OFFSET;
+    __asm__("" : "+r"(offset)); /* in a register, so that it is the addend of a multiply-accumulate */
     uint32_t sum = 0;
     for (; count >= 4; count -= 4, x += 4, y += 4) {
-        sum += term(x[0], y[0]);
-        sum += term(x[1], y[1]);
-        sum += term(x[2], y[2]);
-        sum += term(x[3], y[3]);
+        sum += term(x[0], y[0], offset);
+        sum += term(x[1], y[1], offset);
+        sum += term(x[2], y[2], offset);
+        sum += term(x[3], y[3], offset);
     }
     for (; count > 0; count--) {
-        sum += term(*x++, *y++);
+        sum += term(*x++, *y++, offset);
     }
     return sum;
 }

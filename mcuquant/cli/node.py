@@ -20,8 +20,18 @@ from ..ir import Array
 from ..project.project import Project
 from ..quantization.array_files import load_arrays, named
 from ..reporting import tables
-from .bench import DIRECTORY, FILE, PORT
-from .console import next_step, say, show, working
+from ..reporting.node_quality import (
+    Real,
+    confusion_rows,
+    float_figures,
+    integer_figures,
+    labels_of,
+    measures,
+    quality,
+    quality_text,
+)
+from .bench import DIRECTORY, FILE, NEW_FILE, PORT
+from .console import next_step, say, show, working, write_whole
 from .option_groups import add_options, option
 
 _NEEDED = ("mean", "std")
@@ -76,8 +86,10 @@ _OPTIONS = (
 @click.command("node")
 @DIRECTORY
 @click.option("--data", type=FILE, required=True, metavar="X.npz", help="Array raw, int16 counts; or x, real values.")
+@click.option("--float", "float_model", type=FILE, metavar="MODEL", help="The float network, to compare it too.")
+@click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write the quality as JSON, for the report.")
 @PORT
-def node_(directory: Path, data: Path, port: str | None) -> None:
+def node_(directory: Path, data: Path, float_model: Path | None, json_path: Path | None, port: str | None) -> None:
     """Stream a recording through a sensor node.
 
     The board must make the same decisions as this machine.
@@ -86,9 +98,13 @@ def node_(directory: Path, data: Path, port: str | None) -> None:
     one recording of shape (samples, channels): array raw, the sensor's int16 counts, or array x, values in the unit of
     the training data, which are divided by lsb. The exit code is 1 when a decision or a score differs.
 
+    With an array y, one label per sample (a class, 1 for an anomaly, or the value), the quality of the decisions is
+    shown: confusion matrix and events, AUC and false alarms, or errors; with --float, the float network's too.
+
     \b
     Examples:
       mcuquant node build/watch --data recording.npz
+      mcuquant node build/watch --data labelled.npz --float watch.pt2 --json build/watch/node.json
       mcuquant node build/watch --data recording.npz --port /dev/ttyACM0
     """
     project = Project.open(directory)
@@ -112,7 +128,58 @@ def node_(directory: Path, data: Path, port: str | None) -> None:
     if text:
         raise DeviceError(f"{project.board.name} makes other decisions than this machine: {text}")
     say(f"All decisions on {project.board.name}, and the scores of all inferences, equal this machine's.")
+    columns = _qualities(project, data, raw, float_model)
+    if columns:
+        _show_quality(columns)
+    if json_path is not None:
+        text = quality_text(columns, project.firmware.digest)
+        write_whole(json_path, lambda file: file.write(text.encode()))
     next_step(f"mcuquant bench {directory}")
+
+
+def _qualities(project: Project, data: Path, raw: Array, float_model: Path | None) -> dict[str, dict[str, Any]]:
+    """The measures of the decisions by network, the float one first; none without labels that the decisions need."""
+    node, (x,), y = project.node, project.inputs, project.outputs[0]
+    with working("measuring the decisions"):
+        stored = project.run_host(node.windows(raw).reshape(-1, *x.sample))[0]
+        seen = node.inferences(raw, stored)
+        figures = {project.board.name: integer_figures(node, seen)}
+        if float_model is not None:
+            real = _float_run(float_model, node.real_windows(raw, x.scale or 1.0, x.zero_point))
+            figures = {"float": float_figures(node, real, y.scale or 1.0, y.zero_point), **figures}
+        arrays = load_arrays(data)
+        labels = labels_of(node, arrays["y"], len(raw), seen, f"array 'y' of {data}") if "y" in arrays else None
+        columns = {name: quality(node, figure, labels) for name, figure in figures.items()}
+    return columns if all(columns.values()) else {}
+
+
+def _float_run(path: Path, windows: Array) -> Real:
+    from .. import flow
+    from ..arithmetic import interpreter
+
+    graph = flow.load(path)
+    if not graph.is_float:
+        raise click.UsageError(f"--float {path} is not a float network")
+    (x,) = (graph[i] for i in graph.inputs)
+    if x.elements != windows[0].size:
+        raise CalibrationError(f"{path} takes {x.elements} values, a window of this node has {windows[0].size}")
+    outputs = interpreter.first_outputs(graph, windows.astype(np.float32))
+    return Real(windows, outputs.reshape(len(outputs), -1).astype(np.float64))
+
+
+def _show_quality(columns: Mapping[str, Mapping[str, Any]]) -> None:
+    grid = tables.table("decisions", *(f">{name}" for name in columns))
+    for name, cells in measures(columns):
+        grid.add_row(name, *cells)
+    show(grid)
+    name, column = list(columns.items())[-1]
+    if "confusion" not in column:
+        return
+    say(f"Inferences of each true class (rows) and reported class (columns) on {name}:")
+    matrix = tables.table("true", *(f">{c}" for c in column["classes"]), ">none")
+    for row, counts in confusion_rows(column):
+        matrix.add_row(row, *counts)
+    show(matrix)
 
 
 def duty_cycle(node: Node, measurement: Measurement) -> str:

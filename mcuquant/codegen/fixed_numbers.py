@@ -37,6 +37,11 @@ class DecimalScale:
         units = (value * self.multiplier + self.offset) >> self.shift
         return Decimal(f"{units}e-{self.digits}") if self.digits else Decimal(units)
 
+    def real(self, values: Array) -> Array:
+        """The same without rounding, for values that need not be integers."""
+        result: Array = ((values * self.multiplier + self.offset) / 2.0**self.shift - 0.5) / 10.0**self.digits
+        return result
+
 
 def decimal_scale(scale: float, offset: float, resolution: float, what: str) -> DecimalScale:
     """real = value * scale + offset, with the digits that `resolution`, a real value, needs: 0 to 9.

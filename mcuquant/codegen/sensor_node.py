@@ -120,6 +120,16 @@ class Node:
         limited: Array = np.clip(stored, *self.dtype.range()).astype(self.dtype.numpy)
         return limited
 
+    def real_windows(self, raw: Array, scale: float, zero_point: int) -> Array:
+        """(N, window, channels) real inputs, neither rounded nor limited; `scale` and `zero_point` are the input's."""
+        multiplier, shift, offset = (
+            np.array([getattr(n, name) for n in self.normals], np.float64) for name in ("multiplier", "shift", "offset")
+        )
+        stored = (self.check(raw).astype(np.float64) * multiplier + offset) / 2.0**shift - 0.5
+        views = np.lib.stride_tricks.sliding_window_view(stored, self.window, axis=0)[:: self.stride]
+        real: Array = (views.transpose(0, 2, 1) - zero_point) * scale
+        return real
+
     def windows(self, raw: Array) -> Array:
         """(N, window, channels) stored values: what each inference sees, oldest sample first."""
         stored = self.normalise(self.check(raw))

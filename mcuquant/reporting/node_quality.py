@@ -1,0 +1,209 @@
+"""How good the decisions of a sensor node are: a labelled recording, scored for the float network and for the device.
+
+The figure of an inference is its class (-1: none), its smoothed score, its values, or the error of its forecast. The
+label of an inference is that of its newest sample. scikit-learn counts, from the extra `evaluate`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..codegen.decision_rules import NO_CLASS, VALUE_BITS, AnomalyRule, ClassRule, Inferences, RowError, ValueRule
+from ..codegen.fixed_numbers import AVERAGE_BITS
+from ..codegen.sensor_node import Node
+from ..errors import CalibrationError, ToolError
+from ..ir import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """What a float network sees and says: windows (N, samples, channels) and outputs (N, elements), real numbers."""
+
+    windows: Array
+    outputs: Array
+
+
+def integer_figures(node: Node, seen: Inferences) -> Array:
+    """The figure of each inference on the device, (N,) or (N, outputs); NaN where it has none."""
+    rule = node.rule
+    if isinstance(rule, ClassRule):
+        best = seen.outputs.argmax(axis=1)
+        top = seen.outputs.max(axis=1)
+        return np.where(top >= rule.threshold, best, NO_CLASS)
+    trace = rule.decide(seen).trace.astype(np.float64)
+    if isinstance(rule, ValueRule):
+        return rule.decimal.real(trace)
+    if isinstance(rule, AnomalyRule):
+        return _without_first(trace[:, 0] * rule.unit + rule.offset, rule.error)
+    return _without_first(trace[:, 0] * rule.error.sum.unit, rule.error)
+
+
+def float_figures(node: Node, real: Real, scale: float, zero_point: int) -> Array:
+    """The same of the float network; `scale` and `zero_point` are those of the device's output."""
+    rule, outputs = node.rule, real.outputs
+    if isinstance(rule, ClassRule):
+        least = -np.inf if rule.threshold == node.score_dtype.range()[0] else (rule.threshold - zero_point) * scale
+        return np.where(outputs.max(axis=1) >= least, outputs.argmax(axis=1), NO_CLASS)
+    if isinstance(rule, ValueRule):
+        stored = (outputs / scale + zero_point) * (1 << VALUE_BITS)
+        return rule.decimal.real(_averages(stored, rule.weight))
+    if isinstance(rule, AnomalyRule):
+        scores = outputs[:, 0] if rule.error is None else _errors(rule.error, real)
+        return _averages(scores, rule.weight)
+    return _errors(rule.error, real)
+
+
+def _without_first(figures: Array, error: RowError | None) -> Array:
+    if error is not None and error.is_delayed:
+        figures[:1] = np.nan
+    return figures
+
+
+def _errors(error: RowError, real: Real) -> Array:
+    """The first is NaN where there is none."""
+    delay = int(error.is_delayed)
+    count = len(real.windows) - delay
+    x = real.windows[delay:, error.first_row : error.first_row + error.rows].reshape(count, -1)
+    e = x - real.outputs[:count, : x.shape[1]]
+    means = (e * e if error.sum.is_squared else np.abs(e)).mean(axis=1)
+    return np.concatenate([np.full(delay, np.nan), means])
+
+
+def _averages(values: Array, weight: int) -> Array:
+    """Exponential averages along the first axis; a NaN at the start stays one."""
+    results = np.array(values, np.float64)
+    w = weight / (1 << AVERAGE_BITS)
+    for i in range(1, len(results)):
+        before = np.where(np.isnan(results[i - 1]), results[i], results[i - 1])
+        results[i] = before + (results[i] - before) * w
+    return results
+
+
+def labels_of(node: Node, y: Array, samples: int, seen: Inferences, name: str) -> Array:
+    """The labels of the inferences, from those of the samples. CalibrationError where they do not fit the decisions."""
+    outputs = node.rule.outputs if isinstance(node.rule, ValueRule) else 1
+    kinds, what = ("iu", "class numbers") if isinstance(node.rule, ClassRule) else ("iub", "0 or 1")
+    if isinstance(node.rule, ValueRule):
+        kinds, what = "fiu", "values"
+    flat = y.reshape(len(y), -1) if y.ndim else y
+    if y.ndim == 0 or flat.shape != (samples, outputs) or y.dtype.kind not in kinds:
+        raise CalibrationError(
+            f"{name} is {y.dtype} of shape {y.shape}; expected {what}, one per sample: ({samples},)"
+            + (f" or ({samples}, {outputs})" if outputs > 1 else "")
+        )
+    rows = flat[[seen.sample(i) for i in range(len(seen.outputs))]]
+    return rows if isinstance(node.rule, ValueRule) else rows[:, 0]
+
+
+def quality(node: Node, figures: Array, labels: Array | None) -> dict[str, Any]:
+    """Named measures of one network's figures: numbers, and lists for pictures (`confusion`, `roc`, `errors`)."""
+    if isinstance(node.rule, ClassRule):
+        return {} if labels is None else _classes(figures, labels)
+    if isinstance(node.rule, ValueRule):
+        return {} if labels is None else _values(figures, labels)
+    if isinstance(node.rule, AnomalyRule):
+        return {} if labels is None else _alarms(node, node.rule, figures, labels)
+    errors = figures[~np.isnan(figures)]
+    return {
+        "mean error": float(errors.mean()),
+        "95th percentile": float(np.quantile(errors, 0.95)),
+        "errors": _list(errors),
+    }
+
+
+def _classes(figures: Array, labels: Array) -> dict[str, Any]:
+    metrics = _sklearn()
+    names = sorted({*labels.tolist(), *figures.tolist()} - {NO_CLASS})
+    events = _events(labels)
+    reported = _events(figures)
+    hits = {e for e in events if any(r[2] == e[2] and r[0] < e[1] and e[0] < r[1] for r in reported)}
+    right = [r for r in reported if any(r[2] == e[2] and r[0] < e[1] and e[0] < r[1] for e in events)]
+    return {
+        "accuracy": float((figures == labels).mean()),
+        "event precision": len(right) / len(reported) if reported else 0.0,
+        "event recall": len(hits) / len(events) if events else 0.0,
+        "classes": names,
+        "confusion": metrics.confusion_matrix(labels, figures, labels=[*names, NO_CLASS]).tolist(),
+    }
+
+
+def _events(labels: Array) -> list[tuple[int, int, int]]:
+    """(first, one after the last, class) of each run of one class."""
+    edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
+    runs = [(a, b, int(labels[a])) for a, b in pairwise(edges)]
+    return [run for run in runs if run[2] != NO_CLASS]
+
+
+def _alarms(node: Node, rule: AnomalyRule, figures: Array, labels: Array) -> dict[str, Any]:
+    metrics = _sklearn()
+    known = ~np.isnan(figures)
+    scores, truth = figures[known], labels[known].astype(bool)
+    threshold = rule.real(rule.on)
+    above = scores >= threshold
+    result: dict[str, Any] = {
+        "detection rate": float(above[truth].mean()) if truth.any() else None,
+        "false alarm rate": float(above[~truth].mean()) if (~truth).any() else None,
+    }
+    if truth.any() and (~truth).any():
+        rates = metrics.roc_curve(truth, scores)
+        result = {"AUC": float(metrics.roc_auc_score(truth, scores)), **result, "roc": [_list(r) for r in rates[:2]]}
+    if node.inferences_per_s is not None and (~truth).any():
+        starts = np.flatnonzero(above & ~np.concatenate([[False], above[:-1]]))
+        hours = (~truth).sum() / node.inferences_per_s / 3600
+        result["false alarms an hour"] = float((~truth[starts]).sum() / hours)
+    return result
+
+
+def _values(figures: Array, labels: Array) -> dict[str, Any]:
+    metrics = _sklearn()
+    errors = (figures - labels).reshape(-1)
+    return {
+        "mean absolute error": float(np.abs(errors).mean()),
+        "RMS error": float(np.sqrt((errors**2).mean())),
+        "largest error": float(np.abs(errors).max()),
+        "R2": float(metrics.r2_score(labels, figures)) if len(labels) > 1 else None,
+        "errors": _list(errors),
+    }
+
+
+def _list(values: Array) -> list[float]:
+    return [float(v) for v in values]
+
+
+def _sklearn() -> Any:
+    try:
+        from sklearn import metrics
+    except ModuleNotFoundError as error:
+        raise ToolError(
+            "labels are counted by scikit-learn, which is not installed: pip install 'mcuquant[evaluate]'"
+        ) from error
+    return metrics
+
+
+def measures(columns: Mapping[str, Mapping[str, Any]]) -> Sequence[tuple[str, tuple[str, ...]]]:
+    """Rows of a table: the name of a measure, and its text in each column."""
+    names = [name for name, value in next(iter(columns.values())).items() if not isinstance(value, list)]
+    return [(name, tuple(_text(name, column[name]) for column in columns.values())) for name in names]
+
+
+def _text(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f} %" if name.endswith(("rate", "accuracy", "precision", "recall")) else f"{value:.4g}"
+
+
+def confusion_rows(column: Mapping[str, Any]) -> Sequence[tuple[str, tuple[str, ...]]]:
+    """Rows of true classes: the number of inferences of each reported class, none last."""
+    rows = zip([*map(str, column["classes"]), "none"], column["confusion"], strict=True)
+    return [(name, tuple(map(str, counts))) for name, counts in rows if name != "none" or any(counts)]
+
+
+def quality_text(columns: Mapping[str, Mapping[str, Any]], digest: str) -> str:
+    """The file that `mcuquant report` reads."""
+    return json.dumps({"digest": digest, "networks": columns}, indent=1) + "\n"
