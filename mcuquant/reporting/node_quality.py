@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from ..codegen.decision_rules import NO_CLASS, VALUE_BITS, AnomalyRule, ClassRule, Inferences, RowError, ValueRule
 from ..codegen.fixed_numbers import AVERAGE_BITS
 from ..codegen.sensor_node import Node
-from ..errors import CalibrationError, ToolError
+from ..errors import CalibrationError, OutputError, ToolError
 from ..ir import Array
 
 
@@ -202,6 +203,17 @@ def confusion_rows(column: Mapping[str, Any]) -> Sequence[tuple[str, tuple[str, 
     """Rows of true classes: the number of inferences of each reported class, none last."""
     rows = zip([*map(str, column["classes"]), "none"], column["confusion"], strict=True)
     return [(name, tuple(map(str, counts))) for name, counts in rows if name != "none" or any(counts)]
+
+
+def load_quality(path: Path) -> Mapping[str, Any]:
+    """A file of `quality_text`. OutputError for anything else."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        networks: Mapping[str, Mapping[str, Any]] = table["networks"]
+        measures(networks) if networks else None
+        return {"digest": table["digest"], "networks": networks}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OutputError(f"{path} is not what mcuquant node --json writes; remove it, or write it again") from error
 
 
 def quality_text(columns: Mapping[str, Mapping[str, Any]], digest: str) -> str:

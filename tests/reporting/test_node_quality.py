@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,16 +11,19 @@ import pytest
 from mcuquant.codegen.decision_rules import Inferences
 from mcuquant.codegen.node_settings import NodeSettings
 from mcuquant.codegen.sensor_node import Node, configure
-from mcuquant.errors import CalibrationError, ToolError
+from mcuquant.errors import CalibrationError, OutputError, ToolError
 from mcuquant.ir import Array, DType, QParams, Role, Tensor
+from mcuquant.reporting.html.decisions_section import decisions
 from mcuquant.reporting.node_quality import (
     Real,
     confusion_rows,
     float_figures,
     integer_figures,
     labels_of,
+    load_quality,
     measures,
     quality,
+    quality_text,
 )
 
 WINDOW, CHANNELS, STRIDE = 8, 2, 4
@@ -123,3 +127,32 @@ def test_a_missing_scikit_learn_is_one_sentence(monkeypatch: pytest.MonkeyPatch)
     assert str(caught.value) == (
         "labels are counted by scikit-learn, which is not installed: pip install 'mcuquant[evaluate]'"
     )
+
+
+def test_the_report_draws_curves_errors_and_confusion() -> None:
+    made, _ = node(1, decision="anomaly", threshold=1.0)
+    labels, scores = np.array([0, 0, 1, 1, 0]), np.array([0.1, 0.2, 1.4, 0.15, 0.3])
+    alarms = decisions({"float": quality(made, scores + 0.01, labels), "board": quality(made, scores, labels)})
+    assert [p.title for p in alarms.pictures] == ["ROC curve"]
+    assert "AUC: float 0.667, board 0.667" in alarms.pictures[0].summary
+    assert [line.style for line in alarms.pictures[0].lines] == ["grid", "grid", "weights-before", "front"]
+    assert alarms.table is not None
+    assert alarms.table.head == ("measure", ">float", ">board")
+    values, _ = node(1)
+    errors = decisions({"board": quality(values, np.array([[1.0], [2.0], [4.0]]), np.array([[1.5], [2.0], [3.0]]))})
+    assert sum(rect.title.endswith(" 1 inferences") for rect in errors.pictures[0].rects) == 3
+    classes, _ = node(2)
+    confusion = decisions({"board": quality(classes, np.array([0, 1, -1]), np.array([0, 0, 1]))})
+    assert confusion.text[1] == "Confusion: class 0: 1 as 0, 1 as 1; class 1: 1 as none."
+
+
+def test_the_file_of_measures_is_read_again(tmp_path: Path) -> None:
+    made, _ = node(3)
+    columns = {"board": quality(made, np.array([0, 1]), np.array([0, 0]))}
+    path = tmp_path / "node.json"
+    path.write_text(quality_text(columns, "abc"))
+    assert load_quality(path) == {"digest": "abc", "networks": columns}
+    path.write_text('{"digest": "abc"}')
+    with pytest.raises(OutputError) as caught:
+        load_quality(path)
+    assert str(caught.value) == f"{path} is not what mcuquant node --json writes; remove it, or write it again"

@@ -18,11 +18,14 @@ from ...project.project import Project
 from ...version import __version__
 from ..compare import load_measurement
 from ..details import DETAILS, load_details
+from ..node_quality import load_quality
 from ..record import RECORDS, Record, load_records
+from .decisions_section import decisions
 from .sections import Section, layers, memory, networks, sensitivity, weights
 
 BENCH = "bench.json"
 VALIDATION = "validation.json"
+NODE_QUALITY = "node.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,16 @@ def validation_of(project: Project) -> Mapping[str, Any] | None:
     return {"accuracy": accuracy, "source": source} if digest == built.get("digest") else None
 
 
+def decisions_of(project: Project) -> Mapping[str, Any] | None:
+    """What `mcuquant node --json` left in the folder, if it is of the firmware that stands there."""
+    path = project.directory / NODE_QUALITY
+    if not path.is_file():
+        return None
+    quality = load_quality(path)
+    built = project.manifest.get("firmware", {})
+    return quality["networks"] or None if quality["digest"] == built.get("digest") else None
+
+
 def records_of(builds: Sequence[Build], files: Sequence[Path]) -> tuple[Record, ...]:
     """The builds themselves, the records in their folders, and those of `files`; the same one is listed once.
 
@@ -143,6 +156,7 @@ def page(builds: Sequence[Build], files: Sequence[Path] = ()) -> str:
         memory(details, manifest["arena_bytes"], names),
         weights(details),
         sensitivity(details.sensitivity, _HOW_TO_COMPARE),
+        *((decisions(quality),) if (quality := decisions_of(project)) else ()),
     )
     return render(str(manifest["title"]), _subtitle(project), _tiles(first), sections, tuple(manifest["notes"]))
 
