@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..ir import Array, Graph
     from ..project.project import Project
 
+FLOAT_FILE = "float.mq"
 EVERY = 4
 """Of the test windows, those that go through the serial port."""
 
@@ -47,6 +48,7 @@ def demo(board: str, seed: int, output: Path) -> None:
     build.need_firmware_tools()
     start = time.monotonic()
     data, trained = _train(seed)
+    from .. import flow
     from ..demo import integers
     from ..demo.train import accuracy
 
@@ -56,6 +58,7 @@ def demo(board: str, seed: int, output: Path) -> None:
         int8 = integers.to_integers(graph, data)
     project = _compile(int8, graph, target, output)
     _save(data, output / "data")
+    flow.save(graph, output / FLOAT_FILE)
     say("\n3. Run on the board")
     stored = integers.stored_windows(int8, data.test)
     host = integers.host_outputs(int8, stored)
@@ -78,7 +81,7 @@ def demo(board: str, seed: int, output: Path) -> None:
         f"mcuquant report {output}",
         f"mcuquant validate {output} --data {output}/data/test.npz",
         f"mcuquant compile {output}/model.tflite --app node --normalise {output}/data/stats.json -o {node}",
-        f"mcuquant node {node} --data {output}/data/recording.npz",
+        f"mcuquant node {node} --data {output}/data/recording.npz --float {output}/{FLOAT_FILE}",
     )
 
 

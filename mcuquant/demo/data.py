@@ -69,6 +69,8 @@ class DemoData:
     """
     recording: Array
     """(T, 6) in g and rad/s, float32: each exercise once, one after the other, as the first test person does them."""
+    recording_labels: Array
+    """(T,) int64: the exercise of each sample."""
 
 
 def load(recordings: dict[str, Any] | None = None) -> DemoData:
@@ -77,7 +79,7 @@ def load(recordings: dict[str, Any] | None = None) -> DemoData:
     windows = cut(read)
     units = _units(windows.of(TRAIN))
     train, test = (_scaled(windows.of(subjects), units) for subjects in (TRAIN, TEST))
-    return DemoData(train, test, tuple(read["y_labels"]), units, _recording(read))
+    return DemoData(train, test, tuple(read["y_labels"]), units, *_recording(read))
 
 
 def cut(recordings: dict[str, Any], window: int = WINDOW, step: int = STEP) -> Windows:
@@ -91,12 +93,13 @@ def cut(recordings: dict[str, Any], window: int = WINDOW, step: int = STEP) -> W
     return Windows(np.array(x, np.float32), np.array(y, np.int64), np.array(subject, np.int64))
 
 
-def _recording(recordings: dict[str, Any]) -> Array:
+def _recording(recordings: dict[str, Any]) -> tuple[Array, Array]:
     of_person = np.flatnonzero(np.asarray(recordings["subject"]) == TEST[0])
     exercises = np.asarray(recordings["y"])[of_person]
     first = [of_person[np.flatnonzero(exercises == y)[0]] for y in sorted(set(exercises.tolist()))]
     parts = [recordings["X"][i] for i in first]
-    return np.concatenate(parts).astype(np.float32)
+    labels = np.repeat(np.array(sorted(set(exercises.tolist())), np.int64), [len(part) for part in parts])
+    return np.concatenate(parts).astype(np.float32), labels
 
 
 LSB = (16 / 32768, 35 / 32768)
@@ -104,12 +107,12 @@ LSB = (16 / 32768, 35 / 32768)
 
 
 def save(data: DemoData, directory: Path) -> None:
-    """What the command line takes: test.npz (windows `x`, classes `y`) for `validate`; recording.npz (`x`) and
-    stats.json for a node.
+    """What the command line takes: test.npz (windows `x`, classes `y`) for `validate`; for a node, recording.npz
+    (samples `x`, their classes `y`) and stats.json.
     """
     directory.mkdir(parents=True, exist_ok=True)
     np.savez(directory / "test.npz", x=data.test.x, y=data.test.y)
-    np.savez(directory / "recording.npz", x=data.recording)
+    np.savez(directory / "recording.npz", x=data.recording, y=data.recording_labels)
     constants = {"mean": 0, "std": np.repeat(data.units, 3).tolist(), "lsb": np.repeat(LSB, 3).tolist()}
     (directory / "stats.json").write_text(json.dumps(constants) + "\n")
 
