@@ -104,7 +104,7 @@ def node_(directory: Path, data: Path, float_model: Path | None, json_path: Path
     \b
     Examples:
       mcuquant node build/watch --data recording.npz
-      mcuquant node build/watch --data labelled.npz --float watch.pt2 --json build/watch/node.json
+      mcuquant node build/watch --data labeled.npz --float watch.pt2 --json build/watch/node.json
       mcuquant node build/watch --data recording.npz --port /dev/ttyACM0
     """
     project = Project.open(directory)

@@ -28,7 +28,7 @@ from .console import next_step, progress, say, working, write_json
 @click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write the accuracy as JSON; - is stdout.")
 @PORT
 def validate(directory: Path, data: Path | None, layers: bool, json_path: Path | None, port: str | None) -> None:
-    """Measure accuracy on the board with labelled data.
+    """Measure accuracy on the board with labeled data.
 
     x holds inputs (N, ...), real numbers in the model's own layout or stored integers as in model.tflite; y holds N
     class numbers, compared with the largest score of the first output. A network with several inputs takes, in

@@ -16,7 +16,7 @@ from .matching import distance, watched
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """`x` (N, ...) float32 inputs; `y` (N,) int64 class numbers, or None where nobody labelled them."""
+    """`x` (N, ...) float32 inputs; `y` (N,) int64 class numbers, or None where nobody labeled them."""
 
     x: Tensor
     y: Tensor | None = None
@@ -217,13 +217,13 @@ def _between(a: Tensor, b: Tensor, part: Tensor) -> Tensor:
 
 def loss_of(logits: Tensor, y: Labels | None, taught: Tensor | None, how: Training) -> Tensor:
     """Logits (N, classes) against labels, a teacher's logits, or both; see `fit`."""
-    labelled = _labelled(logits, y, how.smoothing) if y is not None else torch.zeros(())
+    labeled = _labelled(logits, y, how.smoothing) if y is not None else torch.zeros(())
     if taught is None:
-        return labelled
+        return labeled
     soft, goal = (nn.functional.log_softmax(each / how.temperature, dim=1) for each in (logits, taught))
     distance = nn.functional.kl_div(soft, goal, reduction="batchmean", log_target=True)
     share = how.distill if y is not None else 1.0
-    return (1 - share) * labelled + share * how.temperature**2 * distance
+    return (1 - share) * labeled + share * how.temperature**2 * distance
 
 
 def _labelled(logits: Tensor, y: Labels, smoothing: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""How good the decisions of a sensor node are: a labelled recording, scored for the float network and for the device.
+"""How good the decisions of a sensor node are: a labeled recording, scored for the float network and for the device.
 
 The figure of an inference is its class (-1: none), its smoothed score, its values, or the error of its forecast. The
 label of an inference is that of its newest sample. scikit-learn counts, from the extra `evaluate`.

@@ -119,7 +119,7 @@ def test_run_refuses_inputs_of_another_type(project: Path, tmp_path: Path) -> No
     assert not (tmp_path / "y.npy").exists()
 
 
-def labelled(project: Path, files: Files, path: Path) -> None:
+def labeled(project: Path, files: Files, path: Path) -> None:
     """The calibration data with the classes that the host's C gives, but for the first, which is wrong."""
     (x,) = (np.load(files.calibration)[name] for name in ("x",))
     opened = flow.Project.open(project)
@@ -131,7 +131,7 @@ def labelled(project: Path, files: Files, path: Path) -> None:
 
 @pytest.mark.emulator
 def test_validate_counts_right_answers_and_compares_bytes(project: Path, files: Files, tmp_path: Path) -> None:
-    labelled(project, files, tmp_path / "test.npz")
+    labeled(project, files, tmp_path / "test.npz")
     result = mcuquant("validate", project, "--data", tmp_path / "test.npz")
     assert result.stdout == (
         "Accuracy on qemu-mps2-an386: 97.5 % (39 of 40).\n"
@@ -142,7 +142,7 @@ def test_validate_counts_right_answers_and_compares_bytes(project: Path, files: 
 
 @pytest.mark.emulator
 def test_validate_writes_the_accuracy_for_the_report(project: Path, files: Files, tmp_path: Path) -> None:
-    labelled(project, files, tmp_path / "test.npz")
+    labeled(project, files, tmp_path / "test.npz")
     result = mcuquant("validate", project, "--data", tmp_path / "test.npz", "--json", "-")
     digest = json.loads((project / "manifest.json").read_text())["firmware"]["digest"]
     assert json.loads(result.stdout) == {

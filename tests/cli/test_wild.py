@@ -300,7 +300,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, node_folder: Path) -> list[P
         graphs.GENERATORS["relu6"](np.random.default_rng(3)), output=folder / "lib", app="library", build_firmware=False
     )
     x = np.load(made.calibration)["x"]
-    np.savez(folder / "labelled.npz", x=x, y=np.zeros(len(x), np.int64))
+    np.savez(folder / "labeled.npz", x=x, y=np.zeros(len(x), np.int64))
     np.savez(folder / "nan.npz", x=np.full_like(x, np.nan), y=np.zeros(len(x)))
     np.savez(folder / "other.npz", a=np.array("text"), x=x[:, 0])
     np.save(folder / "x.npy", np.zeros((2, *project.inputs[0].shape[1:]), np.int8))

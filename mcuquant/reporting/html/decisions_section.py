@@ -27,7 +27,7 @@ def decisions(columns: Mapping[str, Mapping[str, Any]]) -> Section:
     if "errors" in last:
         pictures.append(_errors(device, last["errors"]))
     rows = tuple((name, *cells) for name, cells in measures(columns))
-    text = [f"Inferences of a labelled recording on {device}."]
+    text = [f"Inferences of a labeled recording on {device}."]
     if "confusion" in last:
         text.append(
             "Confusion: " + "; ".join(f"{_row(last, name, counts)}" for name, counts in confusion_rows(last)) + "."
