@@ -29,6 +29,10 @@ class CalibrationError(McuquantError):
     """Calibration or test data has the wrong shape or type, is empty, or holds NaN or infinity."""
 
 
+class CalibrationWarning(UserWarning):
+    """Calibration data look wrong: too few, constant, with a corrupt sample, or at another scale than in training."""
+
+
 class BoardError(McuquantError):
     """A board profile is missing, misspelt or not valid."""
 

@@ -25,7 +25,7 @@ from .errors import GraphError, ModelError, OutputError, UnsupportedOpError
 from .firmware_build import build
 from .firmware_build.linkmap import network_bytes
 from .firmware_build.step_calls import Steps
-from .ir import Array, Graph, Level, Tensor, serialize
+from .ir import Graph, Level, Tensor, serialize
 from .ir.metrics import parameters, structure_digest, weight_bytes
 from .ir.verify import verify
 from .passes import run_passes
@@ -38,6 +38,7 @@ from .quantization import LayerSnr, Weights
 from .quantization import equalize as equalize
 from .quantization import quantize as quantize_graph
 from .quantization.prescribed import is_prescribed, prescribed
+from .quantization.samples import Scaling
 from .reporting.details import DETAILS, details_of
 from .tflite.reader import from_tflite as tflite_frontend
 from .tflite.writer.to_tflite import WEIGHTED, to_tflite
@@ -98,18 +99,17 @@ def _ready(graph: Graph) -> Graph:
 
 def quantize(
     graph: Graph,
-    calibration: Array | Sequence[Array],
+    calibration: Any,
     method: str = "auto",
     channels_first: bool | None = None,
     activations: str = "int8",
     weights: Weights | str = "nearest",
+    scaling: Scaling | None = None,
+    improve: bool = True,
 ) -> Graph:
-    """A float graph as integers; `calibration` is (N, ...) in the graph's layout or the model's own.
-
-    `channels_first` says which where the shape does not: True is PyTorch's order. `weights` is a quantizer's name, or
-    `Weights` with bits, adaptive rounding, bias correction or a budget of bytes. See `quantization.quantize`.
-    """
-    return run_passes(quantize_graph(graph, calibration, method, activations, channels_first, weights))
+    """A float graph as integers, by samples in its layout or the model's own; see `quantization.quantize`."""
+    integers = quantize_graph(graph, calibration, method, activations, channels_first, weights, scaling, improve)
+    return run_passes(integers)
 
 
 def compile(

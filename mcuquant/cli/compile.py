@@ -14,14 +14,13 @@ from ..codegen.application import APPLICATIONS, DUT, LIBRARY, NODE
 from ..codegen.sensor_node import Node
 from ..firmware_build.build import check_free
 from ..planner.objective import DEFAULT
-from ..quantization.array_files import named
 from ..reporting import tables
 from .console import next_step, say, show, working
 from .node import node_options, read_node
 from .objective_options import objective_options
 from .option_groups import GroupedCommand, option
 from .quantization_options import GROUP as QUANTIZATION
-from .quantization_options import Recipe, read_recipe, recipe_options
+from .quantization_options import Recipe, read_calibration, read_recipe, recipe_options
 
 if TYPE_CHECKING:
     from ..ir import Array, Graph
@@ -52,7 +51,13 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 @option(OUTPUT, "--model-id", metavar="ID", help="Name of the model in the firmware: kws01.  [by its input, or NAME]")
 @option(OUTPUT, "--huffman", is_flag=True, help="Huffman-code the weights in flash; unpack them into RAM at start.")
 @option(OUTPUT, "--no-build", is_flag=True, help="Write the C project without compiling it.")
-@option(QUANTIZATION, "--calibration", type=MODEL, metavar="X.npz", help="Sample inputs: array x of shape (N, ...).")
+@option(
+    QUANTIZATION,
+    "--calibration",
+    type=MODEL,
+    metavar="X.npz",
+    help="Sample inputs: array x of shape (N, ...); of several inputs, arrays of their names.",
+)
 @recipe_options
 @option(QUANTIZATION, "--snr", is_flag=True, help="Show the signal-to-noise ratio of each layer.")
 @objective_options
@@ -101,7 +106,8 @@ def compile_(
     source: Graph | None = None
     rows: tuple[LayerSnr, ...] = ()
     if graph.is_float:
-        source, graph, rows = _quantized(graph, model, _samples(model, calibration), read_recipe(options), snr)
+        recipe = read_recipe(options)
+        source, graph, rows = _quantized(graph, model, _samples(model, calibration, graph), recipe, snr)
     elif calibration is not None:
         raise click.UsageError(f"{model} is already quantized: leave --calibration out")
     make = partial(flow.compile, graph, target, directory, name, build_firmware=not no_build)
@@ -120,15 +126,14 @@ def compile_(
     _report(project)
 
 
-def _samples(model: Path, calibration: Path | None) -> Array:
+def _samples(model: Path, calibration: Path | None, graph: Graph) -> dict[str, Array]:
     if calibration is None:
         raise click.UsageError(f"{model} is a float network: add --calibration X.npz, typical inputs as array x")
-    (x,) = named(calibration, "x")
-    return x
+    return read_calibration(calibration, graph)
 
 
 def _quantized(
-    graph: Graph, model: Path, x: Array, recipe: Recipe, snr: bool
+    graph: Graph, model: Path, x: dict[str, Array], recipe: Recipe, snr: bool
 ) -> tuple[Graph, Graph, tuple[LayerSnr, ...]]:
     """The float graph as it was quantized, the integer one, and what each layer loses where that was asked for."""
     from ..quantization import snr_report
@@ -139,7 +144,8 @@ def _quantized(
     rows: tuple[LayerSnr, ...] = ()
     if snr:
         with working("comparing layers"):
-            rows = snr_report(graph, quantized, x[:SNR_SAMPLES], channels_first)
+            few = {name: array[:SNR_SAMPLES] for name, array in x.items()}
+            rows = snr_report(graph, quantized, few, channels_first, recipe.scaling)
         show(tables.snr_table(rows))
     return graph, quantized, rows
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..errors import CalibrationWarning
+from ..quantization.array_files import load_arrays, named
 from .option_groups import add_options, option
 
 if TYPE_CHECKING:
@@ -62,6 +66,12 @@ _OPTIONS = (
         metavar="N",
         help="Select the bits of each layer; all weights fit in N bytes.",
     ),
+    option(
+        GROUP,
+        "--scaling",
+        metavar="FACTOR[,OFFSET]",
+        help="Real input = array * FACTOR + OFFSET, for images as bytes: 1/255, or 1/127.5,-1.",
+    ),
     option(GROUP, "--equalize", is_flag=True, help="Equalize the channels of consecutive layers first."),
     option(GROUP, "--adaptive-rounding", is_flag=True, help="Round weights to minimize the error of each layer."),
     option(GROUP, "--correct-bias", is_flag=True, help="Add the mean error of each layer to its bias."),
@@ -77,15 +87,30 @@ class Recipe:
     equalize: bool
     weights: Mapping[str, Any]
     """Fields of `quantization.Weights`."""
+    scaling: tuple[float, float] | None = None
+    """(factor, offset) that make real inputs of the arrays."""
 
-    def apply(self, graph: Graph, x: Array, channels_first: bool | None) -> tuple[Graph, Graph]:
+    def apply(self, graph: Graph, x: Mapping[str, Array], channels_first: bool | None) -> tuple[Graph, Graph]:
         """(The float graph as it was quantized, the integer one)."""
         from .. import flow
-        from ..quantization import Weights
+        from ..quantization import Weights, as_quantized
 
         graph = flow.equalize(graph) if self.equalize else graph
         weights = Weights(**self.weights)
-        return graph, flow.quantize(graph, x, self.method, channels_first, self.activations, weights)
+        with warnings.catch_warnings():  # the notes say it too
+            warnings.simplefilter("ignore", CalibrationWarning)
+            integers = flow.quantize(graph, x, self.method, channels_first, self.activations, weights, self.scaling)
+        return as_quantized(graph, integers), integers
+
+
+def read_calibration(path: Path, graph: Graph) -> dict[str, Array]:
+    """The array of each input by its name: `x` where there is but one input, else named after the inputs."""
+    names = [graph[i].name for i in graph.inputs]
+    arrays = load_arrays(path)
+    if len(names) == 1:
+        only = next((name for name in ("x", *names, "") if name in arrays), None)
+        return {names[0]: arrays[only]} if only is not None else {names[0]: named(path, "x")[0]}
+    return dict(zip(names, named(path, *names), strict=True))
 
 
 def recipe_options(command: _Command) -> _Command:
@@ -104,4 +129,21 @@ def read_recipe(options: Mapping[str, Any]) -> Recipe:
         "adaptive_rounding": options["adaptive_rounding"],
         "correct_bias": options["correct_bias"],
     }
-    return Recipe(options["method"], options["activations"], options["equalize"], weights)
+    scaling = None if options["scaling"] is None else _scaling(options["scaling"])
+    return Recipe(options["method"], options["activations"], options["equalize"], weights, scaling)
+
+
+def _scaling(text: str) -> tuple[float, float]:
+    """FACTOR or FACTOR,OFFSET; each a number or a fraction."""
+    try:
+        factor, *offset = map(_quotient, text.split(","))
+        (shift,) = offset or [0.0]
+    except (ValueError, ZeroDivisionError) as error:
+        raise click.UsageError(f"--scaling {text!r}: expected FACTOR or FACTOR,OFFSET, such as 1/127.5,-1") from error
+    return factor, shift
+
+
+def _quotient(text: str) -> float:
+    numerator, *divisor = map(float, text.split("/"))
+    (below,) = divisor or [1.0]
+    return numerator / below

@@ -11,6 +11,7 @@ from ..boards.board import DEFAULT_BOARD, load_board
 from ..quantization.array_files import named
 from ..reporting import tables
 from .console import next_step, progress, say, show, working
+from .quantization_options import read_calibration
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -41,7 +42,7 @@ def quantizers_(model: Path, calibration: Path, data: Path | None, board: str, b
         graph = flow.load(model)
     if not graph.is_float:
         raise click.UsageError(f"{model} is quantized already: its weights are integers")
-    (x,) = named(calibration, "x")
+    x = read_calibration(calibration, graph)
     test, classes = named(data, "x", "y") if data is not None else (None, None)
     tried = tuple(map(int, bits)) or BITS
     first = model.suffix.lower() == ".pt2"

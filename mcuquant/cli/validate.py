@@ -115,7 +115,28 @@ def _stored(project: Project, path: Path) -> tuple[Array, ...]:
 def _stored_input(port: Port, path: Path, name: str, x: Array) -> Array:
     if x.dtype == port.dtype.numpy and x.shape[1:] == port.sample:
         return x
-    return port.quantize(ordered(port, path, x, name))
+    values = ordered(port, path, x, name)
+    _warn_of_clipping(port, values, f"array {name!r} of {path}")
+    return port.quantize(values)
+
+
+MOST_CLIPPED = 0.01
+"""Part of the values beyond the input's range that goes without a word."""
+
+
+def _warn_of_clipping(port: Port, x: Array, name: str) -> None:
+    """Calibration with other data than these, or another preprocessing, shows in values beyond the range."""
+    if port.scale is None or port.zero_point is None:
+        return
+    limits = np.iinfo(port.dtype.numpy)
+    low, high = ((float(stored) - port.zero_point) * port.scale for stored in (limits.min, limits.max))
+    clipped = float(((x < low - port.scale / 2) | (x > high + port.scale / 2)).mean())
+    if clipped > MOST_CLIPPED:
+        click.echo(
+            f"warning: {100 * clipped:.2g} % of the values of {name} are beyond the network's input, {low:.4g} to "
+            f"{high:.4g}; they reach {float(x.min()):.4g} to {float(x.max()):.4g}: calibrate with data like them",
+            err=True,
+        )
 
 
 def ordered(port: Port, path: Path, x: Array, name: str = "x") -> Array:

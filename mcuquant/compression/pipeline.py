@@ -312,7 +312,7 @@ class _Run:
         real = flow.from_torch(net, self.data.example)
         indices = np.linspace(0, len(self.data.train) - 1, min(how.samples, len(self.data.train))).astype(int)
         x = self.data.train.x[indices].numpy()
-        graph = with_palettes(real, flow.quantize(real, x, how.method, True, how.activations, weights))
+        graph = with_palettes(real, flow.quantize(real, x, how.method, True, how.activations, weights, improve=False))
         self._add(label, _facts(cost_of(graph, self.board)), *self._right(graph))
         return graph
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,9 +42,9 @@ class Weighed:
 
 def weigh(
     graph: Graph,
-    calibration: Array | Sequence[Array],
+    calibration: Any,
     board: Board,
-    test: Array | Sequence[Array] | None = None,
+    test: Any = None,
     classes: Array | None = None,
     *,
     bits: Iterable[int] = BITS,

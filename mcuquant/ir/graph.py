@@ -226,6 +226,11 @@ class Graph:
     """What passes want a person to know, in the order it happened."""
     updates: tuple[Update, ...] = field(default=())
     """One for each state."""
+    channels_first: bool | None = None
+    """Order of axes in which the model itself takes images, None where nothing says it."""
+    spreads: Mapping[int, Array] = field(default_factory=dict)
+    """Standard deviation of each channel in training, by batch normalization: of inputs, and of tensors before their
+    clamp. Calibration data are compared with it; no arithmetic depends on it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))

@@ -28,6 +28,9 @@ def _fused(draft: Draft, relu: ops.Relu) -> bool:
     if both is None:
         return False
     draft.replace(producer, replace(producer, activation=both, outputs=relu.outputs))  # type: ignore[call-arg]
+    if x.id in draft.graph.spreads:
+        spreads = {**draft.graph.spreads, y.id: draft.graph.spreads[x.id]}
+        draft.graph = replace(draft.graph, spreads=spreads)
     return True
 
 

@@ -5,40 +5,34 @@ Source of the scheme: B. Jacob et al. (CVPR 2018), and tensorflow.org/lite/perfo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
-
-from ..arithmetic.interpreter import reset_state, trace
-from ..errors import CalibrationError, GraphError, UnsupportedOpError
-from ..ir import Array, DType, Graph, Tensor, ops
+from ..errors import CalibrationError, CalibrationWarning, GraphError, UnsupportedOpError
+from ..ir import Array, DType, Graph, ops
 from ..ir.elementwise_table import ELEMENTWISE, Rule
 from . import quantizers
 from .equalize import equalize as equalize
-from .integer_graph import rewritten
+from .improvements import Conversion, by_method, improved, method_figures
 from .methods import METHODS
 from .mixed import mixed
+from .observed import Observed
 from .precision import LayerBits as LayerBits
 from .precision import chosen_bits, layer_bits, precision_note
 from .precision import sensitivity as sensitivity
 from .reconstruct import reconstructed
-from .samples import read_samples, single
-from .scale_groups import share
-from .scales import choose
+from .sample_checks import checked
+from .samples import Scaling, read_samples
 from .snr import LayerSnr as LayerSnr
-from .snr import output_snr
+from .snr import as_quantized as as_quantized
 from .snr import snr_report as snr_report
-from .softmax_scores import softmax_scores, with_masks_near
-from .value_histogram import Histogram
 from .weight_palettes import with_palettes as with_palettes
 from .weight_scales import FittedLayers, fit_weights
 
 MIXED = "mixed"
 ACTIVATIONS = {"int8": DType.INT8, "int16": DType.INT16, MIXED: DType.INT8}
-_HELD_OUT_EVERY = 4
-_HELD_OUT_MOST = 32
-"""Every fourth sample, at most 32, judges the methods; all of them calibrate in the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,26 +51,31 @@ class Weights:
 
 def quantize(
     graph: Graph,
-    calibration: Array | Sequence[Array],
+    calibration: Any,
     method: str = "auto",
     activations: str = "int8",
     channels_first: bool | None = None,
     weights: Weights | str = quantizers.DEFAULT,
+    scaling: Scaling | None = None,
+    improve: bool = True,
 ) -> Graph:
     """A float graph as an integer one (level QUANTISED) with the same tensor ids.
 
-    `calibration`: (N, ...) samples, a hundred typical ones are enough, in the graph's layout or the model's own; those
-    of a network with memory are one stream, in order
-    (`channels_first` where the shape does not tell); a sequence of such arrays when the graph has several inputs.
+    `calibration`: (N, ...) samples, a hundred typical ones are enough, in the graph's layout or the model's own
+    (`channels_first` where the shape does not tell): an array, a tensor, a list of samples or batches, a DataLoader, a
+    generator; of several inputs a sequence of these, or a mapping of their names. `scaling` makes real numbers of them:
+    a factor, or (factor, offset), of numbers or one for each channel. Those of a network with memory are one stream,
+    in order.
     `method` is minmax, percentile (99.99 %), mse, or auto: the one of the three whose outputs have the best
-    signal-to-noise ratio on held-out samples; `notes` says which. `activations` is int8, int16 (TFLite's 16x8: for
-    networks that int8 hurts; slower, twice the RAM), or mixed: int16 for as few layers as outputs of 30 dB need.
-    `weights` says how weights become integers (a text: by which
-    quantizer); by default int8, symmetric, to nearest.
+    signal-to-noise ratio on held-out samples, and where that is under 20 dB, with int8 weights to nearest, `improve`
+    adds what gains of equalization, bias correction and adaptive rounding; `notes` says which. `activations` is int8,
+    int16 (TFLite's 16x8: for networks that int8 hurts; slower, twice the RAM), or mixed: int16 for as few layers as
+    outputs of 30 dB need. `weights` says how weights become integers (a text: by which quantizer); by default int8,
+    symmetric, to nearest.
 
     Raises CalibrationError for unusable samples or an unknown choice, GraphError for a graph that is not float or not
     folded, UnsupportedOpError for an operation without an integer form, BudgetError when no choice of bits is small
-    enough.
+    enough. Warns (CalibrationWarning, and in `notes`) of samples that look wrong.
     """
     check_float(graph)
     dtype = _activation_type(activations)
@@ -87,21 +86,40 @@ def quantize(
             f"{graph.name} keeps state between inferences, and mixed activations are for networks without; use int8 or "
             "int16"
         )
-    samples = read_samples(graph, calibration, channels_first)
     if method != "auto" and method not in METHODS:
         names = ", ".join(["auto", *METHODS])
         raise CalibrationError(f"calibration method {method!r} is not known, expected one of: {names}")
-    histograms = _Seen.of(graph, samples)
+    samples, problems = checked(graph, read_samples(graph, calibration, channels_first, scaling))
+    for problem in problems:
+        warnings.warn(problem, CalibrationWarning, stacklevel=2)
+    observed = Observed.of(graph, samples)
     fitted, notes = _fitted(graph, samples, options)
-    method, reason = _best(graph, histograms, dtype, fitted) if method == "auto" else (method, "")
-    quantized = _noted(_by(graph, histograms.everywhere, method, dtype, fitted), f"calibrated by {method}{reason}")
+    plain = Conversion(graph, observed, fitted, dtype, method)
+    simple = options == Weights() and activations == "int8" and not graph.updates
+    conversion, found = _best(plain, samples, improve and simple) if method == "auto" else (plain, [])
+    quantized = conversion.whole(samples)
     if activations == MIXED:
-        wide = _by(graph, histograms.everywhere, method, DType.INT16, fitted)
-        quantized, note = mixed(graph, quantized, wide, histograms.inputs, histograms.outputs)
+        wide = by_method(graph, observed.everywhere, conversion.method, DType.INT16, fitted)
+        quantized, note = mixed(graph, quantized, wide, observed.inputs, observed.outputs)
         notes.append(note)
     if options.adaptive_rounding or options.correct_bias:
         quantized = reconstructed(graph, quantized, samples, options.adaptive_rounding, options.correct_bias)
-    return _noted(quantized, *notes)
+    calibrated = found or [f"calibrated by {method}"]
+    return _noted(quantized, *(f"warning: {problem}" for problem in problems), *calibrated, *notes)
+
+
+def _best(conversion: Conversion, samples: tuple[Array, ...], improve: bool) -> tuple[Conversion, list[str]]:
+    """By the method whose outputs have the best SNR on samples it was not calibrated with, and notes of why."""
+    db = method_figures(conversion)
+    best = max(db, key=lambda method: db[method])
+    figures = ", ".join(f"{method} {value:.1f} dB" for method, value in db.items())
+    count = len(conversion.observed.inputs)
+    note = f"calibrated by {best}: the best output SNR on {count} held-out samples ({figures})"
+    conversion = replace(conversion, method=best)
+    if not improve:
+        return conversion, [note]
+    conversion, notes = improved(conversion, samples, db[best])
+    return conversion, [note, *notes]
 
 
 def _fitted(graph: Graph, samples: tuple[Array, ...], options: Weights) -> tuple[FittedLayers, list[str]]:
@@ -148,87 +166,6 @@ def check_float(graph: Graph) -> None:
                 f"{graph.name}: {op.kind} {graph.out(op).name!r} computes with constants alone, expected the network's "
                 "input to reach it"
             )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
-    """What the float network does: with held-out samples and with the rest, if there is one."""
-
-    inputs: list[list[Array]]
-    """Held-out samples."""
-    outputs: list[list[Array]]
-    """Of the network for each of them."""
-    held: dict[int, Histogram]
-    rest: dict[int, Histogram]
-
-    @classmethod
-    def of(cls, graph: Graph, samples: tuple[Array, ...]) -> _Seen:
-        held_out, rest = _split_stream(samples) if graph.updates else _split(samples)
-        outputs: list[list[Array]] = []
-        of_held = _observed(graph, single(held_out), outputs)
-        return cls(list(single(held_out)), outputs, of_held, _observed(graph, single(rest)) or of_held)
-
-    @property
-    def everywhere(self) -> dict[int, Histogram]:
-        return self.held if self.rest is self.held else {i: self.rest[i] + self.held[i] for i in self.held}
-
-
-def _best(graph: Graph, histograms: _Seen, dtype: DType, fitted: FittedLayers) -> tuple[str, str]:
-    """The method whose outputs have the best SNR on samples it was not calibrated with, and a note of why."""
-    graphs = {m: _by(graph, histograms.rest, m, dtype, fitted) for m in METHODS}
-    db = {m: output_snr(g, histograms.inputs, histograms.outputs) for m, g in graphs.items()}
-    figures = ", ".join(f"{m} {value:.1f} dB" for m, value in db.items())
-    return max(
-        db, key=lambda m: db[m]
-    ), f": the best output SNR on {len(histograms.inputs)} held-out samples ({figures})"
-
-
-def _split(samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """(held out, rest); with fewer than four samples all judge, and none is left."""
-    count = len(samples[0])
-    held_out = np.arange(count) if count < _HELD_OUT_EVERY else np.arange(0, count, _HELD_OUT_EVERY)[:_HELD_OUT_MOST]
-    rest = np.setdiff1d(np.arange(count), held_out)
-    return tuple(x[held_out] for x in samples), tuple(x[rest] for x in samples)
-
-
-def _split_stream(samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """(held out, rest) of samples that follow one another: the last quarter is a stream of its own."""
-    at = len(samples[0]) * (_HELD_OUT_EVERY - 1) // _HELD_OUT_EVERY
-    return tuple(x[at:] for x in samples), tuple(x[:at] for x in samples)
-
-
-def _observed(
-    graph: Graph, inputs: Iterable[Sequence[Array]], outputs: list[list[Array]] | None = None
-) -> dict[int, Histogram]:
-    """Histogram of every float activation and input over all samples; appends each sample's outputs to `outputs`."""
-    seen: dict[int, Histogram] = {}
-    state = reset_state(graph)
-    scores = softmax_scores(graph)
-    for sample in inputs:
-        values = trace(graph, sample, state)
-        for t in graph.tensors.values():
-            if not t.is_constant and t.dtype is DType.FLOAT32:
-                finite = _finite(graph, t, values[t.id])
-                now = Histogram.of(with_masks_near(finite, scores[t.id]) if t.id in scores else finite)
-                seen[t.id] = seen[t.id] + now if t.id in seen else now
-        if outputs is not None:
-            outputs.append([values[i] for i in graph.outputs])
-    return seen
-
-
-def _finite(graph: Graph, t: Tensor, values: Array) -> Array:
-    """The finite values; an infinite one (padding before a maximum) is stored as the end of any range."""
-    if np.isnan(values).any():
-        raise CalibrationError(
-            f"{graph.name}: {t.name!r} becomes NaN on the calibration data; the float network is at fault"
-        )
-    finite = np.isfinite(values)
-    return values if finite.all() else values[finite]
-
-
-def _by(graph: Graph, histograms: Mapping[int, Histogram], method: str, dtype: DType, fitted: FittedLayers) -> Graph:
-    sharing = share(graph, {i: (h.low, h.high) for i, h in histograms.items()}, dtype)
-    return rewritten(graph, sharing, choose(graph, sharing, histograms, method, dtype, fitted), dtype, fitted)
 
 
 def _noted(graph: Graph, *notes: str) -> Graph:

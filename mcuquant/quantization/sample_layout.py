@@ -20,12 +20,13 @@ def to_graph_layout(x: Array, shape: Shape, *, name: str = "x", channels_first: 
     """
     x = np.asarray(x)
     if not np.issubdtype(x.dtype, np.floating):
-        raise CalibrationError(f"{name} is of type {x.dtype}; expected floating-point numbers, such as float32")
+        scaled = "; for bytes of images say their scaling, such as 1/255" if x.dtype == np.uint8 else ""
+        raise CalibrationError(f"{name} is of type {x.dtype}; expected floating-point numbers, such as float32{scaled}")
     if x.ndim == 0 or not x.size:
         raise CalibrationError(f"{name} has shape {x.shape}, which holds no samples; expected at least one")
     ordered = _channels_last(x) if channels_first else x
     if ordered.shape[1:] != shape[1:]:
-        expected = " or ".join(_text(own) for own in (_own_shapes(shape) if channels_first else [shape[1:]]))
+        expected = " or ".join(_text(own) for own in (own_shapes(shape) if channels_first else [shape[1:]]))
         raise CalibrationError(f"{name} has shape {x.shape}; expected {expected} with N samples")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported
         values = np.ascontiguousarray(ordered, dtype=np.float32)
@@ -48,7 +49,7 @@ def _channels_last(x: Array) -> Array:
     return x.transpose(0, 2, 1)[:, None] if x.ndim == 3 else x
 
 
-def _own_shapes(shape: Shape) -> list[Shape]:
+def own_shapes(shape: Shape) -> list[Shape]:
     """Shapes of one sample that fit the graph's input: a signal may also come as an image of height 1."""
     if len(shape) != 4:
         return [shape[1:]]

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..errors import CalibrationError, GraphError
 from ..ir import Array, Graph, Tensor
+from .sample_kinds import arrays_of
 from .sample_layout import to_graph_layout
 
+Numbers = float | list[float] | Array
+Scaling = Numbers | tuple[Numbers, Numbers]
+"""Real = stored * factor + offset: the factor, or a tuple of both, each one number or one for each channel."""
 
-def read_samples(graph: Graph, data: Array | Sequence[Array], channels_first: bool | None = None) -> tuple[Array, ...]:
+
+def read_samples(
+    graph: Graph, data: Any, channels_first: bool | None = None, scaling: Scaling | None = None
+) -> tuple[Array, ...]:
     """One (N, *shape without batch) float32 array for each input of `graph`.
 
-    `data` is a sequence of arrays (N, ...), or when the graph has one input that array, or its samples in a list.
-    `channels_first` says that they are (N,C,H,W) or (N,C,L) as PyTorch has it, False that they are in the graph's
-    layout, None that the shape tells. Raises CalibrationError for another number of arrays or another shape, no
-    samples, NaN or infinity.
+    `data` is what `sample_kinds` takes. `channels_first` says that it is (N,C,H,W) or (N,C,L) as PyTorch has it, False
+    that it is in the graph's layout, None that the shape tells. `scaling` makes real numbers of stored ones. Raises
+    CalibrationError for another number of arrays or another shape, no samples, NaN or infinity.
     """
-    for t in (graph[i] for i in graph.inputs):
+    tensors = [graph[i] for i in graph.inputs]
+    for t in tensors:
         if t.shape[:1] != (1,):
             raise GraphError(f"{graph.name}: input {t.name!r} has shape {t.shape}; expected one sample, (1, ...)")
-    alone = len(graph.inputs) == 1 and not (isinstance(data, list | tuple) and len(data) == 1)
-    arrays = [np.asarray(x) for x in ([data] if alone else data)]
+    arrays = arrays_of(data, [t.name for t in tensors], [t.shape for t in tensors])
     if len(arrays) != len(graph.inputs):
         raise CalibrationError(
             f"calibration data: {graph.name} has {len(graph.inputs)} inputs, found {len(arrays)} arrays of samples"
         )
-    checked = tuple(_checked(graph[i], x, channels_first) for i, x in zip(graph.inputs, arrays, strict=True))
+    order = channels_first if channels_first is not None else graph.channels_first
+    checked = tuple(_checked(t, x, channels_first, order, scaling) for t, x in zip(tensors, arrays, strict=True))
     counts = [len(x) for x in checked]
     if len(set(counts)) > 1:
         raise CalibrationError(f"calibration data: the inputs have {counts} samples; expected as many of each")
@@ -48,17 +56,33 @@ def spread_evenly(samples: tuple[Array, ...], most: int) -> tuple[Array, ...]:
     return tuple(x[indices] for x in samples)
 
 
-def _checked(t: Tensor, x: Array, channels_first: bool | None) -> Array:
-    if channels_first is None:
-        channels_first = _channels_come_first(t, x)
-    return to_graph_layout(x, t.shape, name=f"calibration data {t.name!r}", channels_first=channels_first)
+def _checked(t: Tensor, x: Array, stated: bool | None, known: bool | None, scaling: Scaling | None) -> Array:
+    """`stated` is the order of axes that the caller says, `known` that of the model, for shapes that leave it open."""
+    first = stated if stated is not None else _channels_come_first(t, x, known)
+    real = x if scaling is None or x.dtype.kind not in "iub" else x.astype(np.float32)
+    ordered = to_graph_layout(real, t.shape, name=f"calibration data {t.name!r}", channels_first=first)
+    return ordered if scaling is None else _scaled(ordered, scaling)
 
 
-def _channels_come_first(t: Tensor, x: Array) -> bool:
+def _scaled(x: Array, scaling: Scaling) -> Array:
+    """x * factor + offset, each one number or one for each channel, the last axis."""
+    factor, offset = scaling if isinstance(scaling, tuple) else (scaling, 0.0)
+    channels = x.shape[-1] if x.ndim > 1 else 1
+    for word, numbers in (("factors", factor), ("offsets", offset)):
+        if np.ndim(numbers) > 1 or np.size(numbers) not in (1, channels):
+            raise CalibrationError(
+                f"scaling: {np.size(numbers)} {word}, expected 1 or one for each of {channels} channels"
+            )
+    return np.asarray(x * np.asarray(factor, np.float64) + np.asarray(offset, np.float64), np.float32)
+
+
+def _channels_come_first(t: Tensor, x: Array, known: bool | None) -> bool:
     """Data of the graph's own shape is in its layout, unless a cube leaves that open."""
     if x.shape[1:] != t.shape[1:]:
         return True
     if len(t.shape) == 4 and len(set(t.shape[1:])) == 1 and x.size > len(x):
+        if known is not None:
+            return known
         raise CalibrationError(
             f"calibration data {t.name!r} has shape {x.shape}, which does not determine the order of its axes; "
             "say channels_first=True for (N,C,H,W) or channels_first=False for (N,H,W,C)"

@@ -9,13 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ..arithmetic.interpreter import State, evaluate, reset_state, run, trace
 from ..errors import GraphError
 from ..ir import Array, Graph, Op, Quantize, Shape, Tensor
-from .samples import read_samples, single
+from .equalize import equalize
+from .samples import Scaling, read_samples, single
+
+EQUALIZED = "equalized: layers are scaled as mcuquant.equalize scales them"
+"""The note of an integer graph whose float graph was equalized first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +74,35 @@ class _Row:
 
 
 def snr_report(
-    float_graph: Graph, int_graph: Graph, samples: Array | Sequence[Array], channels_first: bool | None = None
+    float_graph: Graph,
+    int_graph: Graph,
+    samples: Any,
+    channels_first: bool | None = None,
+    scaling: Scaling | None = None,
 ) -> tuple[LayerSnr, ...]:
     """Signal-to-noise of every input and operation of `int_graph`, in order.
 
-    `int_graph` is `quantize(float_graph, ...)`: tensors correspond by id. `samples` and `channels_first` are as for
-    `quantize`; a few tens of samples say enough: each costs as much as half the layers times an inference.
+    `int_graph` is `quantize(float_graph, ...)`: tensors correspond by id. `samples`, `channels_first` and `scaling`
+    are as for `quantize`; a few tens of samples say enough: each costs as much as half the layers times an inference.
     GraphError when the two graphs do not belong together, CalibrationError for unusable samples.
     """
+    float_graph = as_quantized(float_graph, int_graph)
     pair = _Pair(float_graph, int_graph, counterparts(float_graph, int_graph))
     sources = [(-1, i, "Input") for i in int_graph.inputs]
     sources += [(n, op.output, op.kind) for n, op in enumerate(int_graph.ops)]
     rows = {tensor_id: _Row() for _, tensor_id, _ in sources}
     states = _States.of(pair)
-    for inputs in single(read_samples(float_graph, samples, channels_first)):
+    for inputs in single(read_samples(float_graph, samples, channels_first, scaling)):
         _compare(pair, inputs, states, sources, rows)
     return tuple(
         LayerSnr(index, y.name, kind, y.shape, rows[y.id].cumulative.db, rows[y.id].own.db, rows[y.id].effect.db)
         for index, y, kind in ((index, int_graph[tensor_id], kind) for index, tensor_id, kind in sources)
     )
+
+
+def as_quantized(float_graph: Graph, int_graph: Graph) -> Graph:
+    """The float graph that `int_graph` was made from: equalized where its notes say so."""
+    return equalize(float_graph) if any(EQUALIZED in note for note in int_graph.notes) else float_graph
 
 
 def layer_effects(float_graph: Graph, int_graph: Graph, inputs: Sequence[Sequence[Array]]) -> dict[int, float]:

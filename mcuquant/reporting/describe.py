@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from ..boards.board import Board
 from ..codegen.budget import goal
 from ..codegen.lower import lower
+from ..errors import CalibrationWarning
 from ..ir import DType, Graph, Op, Tensor
 from ..ir.metrics import macs, parameters, total_macs
 from ..planner import Goal, Option, Plan, Step, live_at, plan
@@ -58,7 +60,11 @@ def describe(graph: Graph, board: Board, plan_goal: Goal | None = None) -> Mappi
 
 def as_integers(graph: Graph) -> Graph:
     """A float network as an int8 one of the same sizes, calibrated with noise; an integer network as it is."""
-    return quantize(graph, _stand_in(graph)) if graph.is_float else graph
+    if not graph.is_float:
+        return graph
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)
+        return quantize(graph, _stand_in(graph), improve=False)
 
 
 def _layer(graph: Graph, op: Op) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import OutputError
 from ..ir import Array, Graph, Op, Tensor
 from ..planner import Plan, live_at, storage
-from ..quantization import LayerSnr
+from ..quantization import LayerSnr, as_quantized
 
 DETAILS = "details.json"
 BINS = 41
@@ -92,6 +92,7 @@ class Details:
 
 def details_of(graph: Graph, plan: Plan, source: Graph | None = None, snr: Sequence[LayerSnr] = ()) -> Details:
     """`graph` as compiled; `source` is the float graph it was quantized from, `snr` what that lost by layer."""
+    source = None if source is None else as_quantized(source, graph)
     return Details(tuple(_places(plan)), tuple(_weights(plan, source)), tuple(_sensitivity(graph, plan, snr)))
 
 

@@ -88,6 +88,7 @@ class Net:
     def __init__(self) -> None:
         self.tensors: dict[int, ir.Tensor] = {}
         self.ops: list[ir.Op] = []
+        self.spreads: dict[int, Array] = {}
         self._made: dict[tuple[Any, ...], int] = {}
 
     def _add(self, shape: Sequence[int], role: ir.Role, name: str, data: Array | None = None) -> int:

@@ -81,7 +81,9 @@ def translate(program: Exported) -> ir.Graph:
     translator.raise_problems()
     outputs = tuple(translator.outputs())
     net = translator.net
-    graph = ir.Graph(program.name, net.tensors, tuple(net.ops), inputs, outputs).with_()
+    graph = ir.Graph(
+        program.name, net.tensors, tuple(net.ops), inputs, outputs, channels_first=True, spreads=net.spreads
+    ).with_()
     try:
         return verify(graph, ir.Level.FLOAT)
     except GraphError as error:  # torch would have refused such a program: only a tampered file holds one

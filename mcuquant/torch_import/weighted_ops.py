@@ -187,20 +187,24 @@ def batch_norm(call: Call) -> Value:
     weight, bias = call.constant("weight"), call.constant("bias")
     scale = scale if weight is None else scale * weight
     offset = (0.0 if bias is None else bias.astype(np.float64)) - mean * scale
-    return _scale_channels(call, x, scale, offset)
+    spread = np.sqrt(variance.astype(np.float64))
+    return _scale_channels(call, x, scale, offset, spread)
 
 
-def _scale_channels(call: Call, x: Value, scale: Array, offset: Array) -> Value:
+def _scale_channels(call: Call, x: Value, scale: Array, offset: Array, spread: Array) -> Value:
+    """`spread` is the standard deviation of x in training."""
     net = call.net
     x = net.dense(x)
     if x.rank == 2:  # a flattened image lies in another order than torch's: so do its factors
         tensor, order = net.reshape(x.tensor, (x.shape[0], elements(x.shape[1:]))), np.argsort(x.where[0])
-        scale, offset, where = scale[order], offset[order], x.where
+        scale, offset, spread, where = scale[order], offset[order], spread[order], x.where
     else:
         laid = net.canonical(x)
         tensor, where = laid.tensor, laid.value(laid.tensor, x.shape).where
     inputs = [tensor, net.constant(scale, call.label("weight")), net.constant(offset, call.label("bias"))]
-    return Value(call.emit(ir.BatchNorm, inputs, net.shape(tensor)), where)
+    output = call.emit(ir.BatchNorm, inputs, net.shape(tensor))
+    net.spreads |= {tensor: spread, output: spread * np.abs(scale)}
+    return Value(output, where)
 
 
 def batch_norm_and_statistics(call: Call) -> tuple[Any, ...]:

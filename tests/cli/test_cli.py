@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from cli_runs import SHAPE, Files, check_fails, check_width, make_files, mcuquant
 from click.testing import CliRunner
 
@@ -161,6 +162,36 @@ def test_quantizers_wants_a_float_network_and_as_many_classes_as_samples(files: 
         mcuquant("quantizers", files.pt2, "--calibration", files.calibration, "--data", tmp_path / "t.npz"),
         1,
         "there are 40 samples and 3 classes; expected as many",
+    )
+
+
+class Sum(torch.nn.Module):
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return torch.relu(left) + right
+
+
+def test_compile_takes_calibration_by_the_names_of_inputs_and_bytes(tmp_path: Path) -> None:
+    example = (torch.zeros(1, 4), torch.zeros(1, 4))
+    torch.export.save(torch.export.export(Sum(), example), tmp_path / "sum.pt2")
+    rng = np.random.default_rng(0)
+    left, right = (rng.integers(0, 256, (20, 4)).astype(np.uint8) for _ in range(2))
+    np.savez(tmp_path / "x.npz", right=right, left=left)
+    options = ("--calibration", tmp_path / "x.npz", "--no-build", "--snr", "-o", tmp_path / "net")
+    result = mcuquant("compile", tmp_path / "sum.pt2", *options, "--scaling", "1/127.5,-1")
+    assert result.exit_code == 0, result.output
+    graph = flow.network_of(tmp_path / "net")
+    assert [graph[i].scale for i in graph.inputs] == pytest.approx([2 / 255] * 2, rel=0.05)
+    np.savez(tmp_path / "x.npz", left=left)
+    check_fails(
+        mcuquant("compile", tmp_path / "sum.pt2", *options, "--scaling", "1/255"),
+        1,
+        f"{tmp_path / 'x.npz'} holds no array 'right', it holds 'left'; write it with numpy.savez(file, left=left, "
+        "right=right)",
+    )
+    check_fails(
+        mcuquant("compile", tmp_path / "sum.pt2", *options, "--scaling", "half"),
+        2,
+        "--scaling 'half': expected FACTOR or FACTOR,OFFSET, such as 1/127.5,-1",
     )
 
 

@@ -77,7 +77,10 @@ def with_an_outlier() -> tuple[Graph, Array]:
 def test_auto_takes_the_method_that_measures_best_and_says_so() -> None:
     graph, samples = with_an_outlier()
     result = quantized(graph, samples)
-    (note,) = result.notes
+    warning, note = result.notes
+    assert warning == (
+        "quantization: warning: sample 5 of 'input_0' reaches 100, 23 times as far as the others: check it"
+    )
     assert note.startswith("quantization: calibrated by ")
     best = note.split()[3].rstrip(":")
     assert best == "percentile"
@@ -90,7 +93,8 @@ def test_auto_takes_the_method_that_measures_best_and_says_so() -> None:
 def test_one_sample_is_enough() -> None:
     graph, samples = random_float_network(0)
     result = quantized(graph, [x[:1] for x in samples])
-    assert "on 1 held-out samples" in result.notes[0]
+    assert result.notes[0].endswith("1 calibration sample; a hundred typical ones are better, 8 the least")
+    assert "on 1 held-out samples" in result.notes[1]
     assert not result.is_float
 
 
