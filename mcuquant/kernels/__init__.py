@@ -15,6 +15,7 @@ from .dsp import (
     gemm,
     gemm_rows,
     gemm_sums,
+    matmul_dot,
     pointwise_eight,
     winograd,
 )
@@ -62,6 +63,7 @@ _OF_ONE: tuple[Variant, ...] = (
     *gemm.VARIANTS,
     *gemm_rows.VARIANTS,
     *gemm_sums.VARIANTS,
+    *matmul_dot.VARIANTS,
     *dot_products.VARIANTS,
     *packed_gemm.OF_BITMAPS,
     *product_scalar.VARIANTS,

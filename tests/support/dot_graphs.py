@@ -52,6 +52,20 @@ def _product_rows(rng: np.random.Generator, **form: Any) -> Graph:
     return _grouped(rng, **{**form, "outputs": outputs, "depth": depth, "groups": groups, "pairs": True})
 
 
+def _matrices(rng: np.random.Generator, **form: Any) -> Graph:
+    """Products of computed matrices, whole words deep or not, of more columns than go to scratch at once or few."""
+    net = Net(rng)
+    rows, depth, columns = (form.get(name) or net.size(1, 11) for name in ("rows", "depth", "columns"))
+    adj_a, adj_b = form.get("adj_a", False), form.get("adj_b", False)
+    lead = form.get("lead", (2,))
+    a = net.input((*lead, depth, rows) if adj_a else (*lead, rows, depth))
+    b = net.input((*form.get("b_lead", lead), columns, depth) if adj_b else (*form.get("b_lead", lead), depth, columns))
+    zero = form.get("b_zero", -7)
+    net.tensors[b] = replace(net.tensors[b], q=QParams.of(net.scale(b), zero))
+    y = net.quant(net.dtype, net.scale(a) * net.scale(b) * 127 * float(np.sqrt(depth)), 9)
+    return net.graph(net.apply(ops.BatchMatMul, (a, b), (*lead, rows, columns), y, adj_a=adj_a, adj_b=adj_b))
+
+
 def _long(rng: np.random.Generator, **form: Any) -> Graph:
     """A fully connected layer; `depth` inputs, else more than sums of 23 bits hold."""
     net = Net(rng)
@@ -87,6 +101,11 @@ GENERATORS: dict[str, Generator] = {
     "fully_connected_dot_short": lambda rng: _long(rng, depth=int(rng.integers(1, 40))),
     "fully_connected_dot_rows": partial(_long, rows=3, depth=36),
     "conv2d_dot": partial(_grouped, groups=1),
+    "matmul_dot": _matrices,
+    "matmul_dot_words": partial(_matrices, depth=8, adj_b=True),
+    "matmul_dot_columns": partial(_matrices, columns=71, depth=12, b_zero=0),
+    "matmul_dot_turned": partial(_matrices, adj_a=True, adj_b=True, b_zero=-128),
+    "matmul_dot_broadcast": partial(_matrices, lead=(2, 3), b_lead=(1, 3), depth=5),
     "conv2d_dot_groups": _grouped,
     "conv2d_dot_groups_of_words": partial(_grouped, groups=3, depth=8),
     "conv2d_dot_groups_dilated": partial(_grouped, groups=2, dilate=True),

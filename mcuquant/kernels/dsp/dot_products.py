@@ -19,7 +19,7 @@ from .ring import CHANNELS, load_cycles, ring_fields, ring_overlap_offsets, ring
 
 SUM_UNIT = 2
 """Multiple of the sums that must fit 32 bits: the requantization doubles them."""
-_DOT = (Shared("mq_dot", 560),)
+DOT = (Shared("mq_dot", 560),)
 
 
 def takes(site: Site) -> bool:
@@ -100,7 +100,7 @@ def _overlap_offsets(site: Site) -> tuple[int | None, ...]:
     return windows(site, buffered=is_ungrouped(site))
 
 
-def _dot_cycles(words: int, outputs: int) -> int:
+def dot_cycles(words: int, outputs: int) -> int:
     """Of all outputs of one window."""
     fours, two, one = outputs // 4, outputs // 2 % 2, outputs % 2
     loops = (words + 3) // 4 * 4
@@ -109,7 +109,7 @@ def _dot_cycles(words: int, outputs: int) -> int:
 
 def _connected_cycles(site: Site) -> int:
     outputs, depth = site.ins[1].shape
-    return CALL + site.ins[0].elements // depth * _dot_cycles(-(-depth // 4), outputs)
+    return CALL + site.ins[0].elements // depth * dot_cycles(-(-depth // 4), outputs)
 
 
 def gather_cycles(site: Site) -> float:
@@ -149,7 +149,7 @@ def _ring_cycles(site: Site) -> int:
     runs = f["k_h"] * (1 if f["dilation_w"] == 1 else f["k_w"])
     gather = 0 if _is_one_run(site) else 12 * runs + (2.75 if f["dilation_w"] == 1 else 5) * words
     pixels = site.out.elements // f["out_c"]
-    return CALL + load_cycles(site) + round(pixels * (30 + gather + _dot_cycles(words, f["out_c"])))
+    return CALL + load_cycles(site) + round(pixels * (30 + gather + dot_cycles(words, f["out_c"])))
 
 
 def _conv2d_cycles(site: Site) -> int:
@@ -157,7 +157,7 @@ def _conv2d_cycles(site: Site) -> int:
     groups = site.ins[0].shape[3] // site.ins[1].shape[3]
     pixels, words = site.out.elements // outputs, -(-run_bytes // 4)
     gather = gather_cycles(site)
-    return CALL + round(pixels * (60 + groups * (gather + _dot_cycles(words * runs, outputs // groups))))
+    return CALL + round(pixels * (60 + groups * (gather + dot_cycles(words * runs, outputs // groups))))
 
 
 def _takes_ring(site: Site) -> bool:
@@ -176,7 +176,7 @@ VARIANTS = (
         cycles=_ring_cycles,
         step_bytes=520,
         shared_bytes=720,
-        shared=_DOT,
+        shared=DOT,
     ),
     Variant(
         "fully_connected_dot_s8",
@@ -187,7 +187,7 @@ VARIANTS = (
         cycles=_connected_cycles,
         step_bytes=40,
         shared_bytes=60,
-        shared=_DOT,
+        shared=DOT,
     ),
     Variant(
         "conv2d_dot_s8",
@@ -200,6 +200,6 @@ VARIANTS = (
         cycles=_conv2d_cycles,
         step_bytes=500,
         shared_bytes=700,
-        shared=_DOT,
+        shared=DOT,
     ),
 )

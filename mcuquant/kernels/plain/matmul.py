@@ -10,13 +10,13 @@ from ..variant import Arg, In, Out, Site, Struct, Takes, Value, Variant, check_s
 from .elementwise import broadcast_axes, broadcast_fields
 
 
-def _matmul_params(site: Site) -> MatMulParams:
+def matmul_params(site: Site) -> MatMulParams:
     p = params(site.graph, site.op)
     assert isinstance(p, MatMulParams)
     return p
 
 
-def _sizes(site: Site) -> dict[str, int]:
+def sizes(site: Site) -> dict[str, int]:
     """Sizes of the matrices and steps inside them; a matrix stored transposed has its two steps swapped."""
     op, a = site.op, site.ins[0]
     assert isinstance(op, BatchMatMul)
@@ -35,7 +35,7 @@ def _sizes(site: Site) -> dict[str, int]:
     }
 
 
-def _matrices(site: Site) -> dict[str, Value]:
+def matrices(site: Site) -> dict[str, Value]:
     """The walk over leading axes, in elements: one step is a whole matrix."""
     a, b = site.ins
     axes = broadcast_axes(a.shape[:-2], b.shape[:-2], site.out.shape[:-2])
@@ -44,12 +44,12 @@ def _matrices(site: Site) -> dict[str, Value]:
 
 
 def _matmul(site: Site) -> tuple[Arg, ...]:
-    p = _matmul_params(site)
-    sizes = _sizes(site)
-    _check(site, p, sizes["depth"])
+    p = matmul_params(site)
+    of = sizes(site)
+    _check(site, p, of["depth"])
     fields: dict[str, Value] = {
-        "matrices": _matrices(site),
-        **sizes,
+        "matrices": matrices(site),
+        **of,
         "a_zero": p.a_zero,
         "b_zero": p.b_zero,
         "y_zero": p.y_zero,
