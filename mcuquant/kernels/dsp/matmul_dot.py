@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...ir import DType
 from ...ir.ops import BatchMatMul
-from ..plain.matmul import matmul_params, matrices, sizes
+from ..shared.matrix_sizes import matmul_params, matrices, sizes
 from ..variant import CALL, Arg, In, Out, Scratch, Site, Struct, Value, Variant, span
 from .dot_products import DOT, SUM_UNIT, dot_cycles
 

@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from ...arithmetic.parameters import AddParams, DivParams, MulParams, PreluParams, SquaredDifferenceParams, params
-from ...ir import DType, Op, Shape
+from ...ir import DType, Op
 from ...ir.ops import Add, Div, Maximum, Minimum, Mul, Prelu, SquaredDifference, Sub
-from ..shared.axes import Axis, columns, merged, strides
+from ..shared.axes import BROADCAST_RANK, Axis, broadcast_axes, broadcast_fields
 from ..shared.overlap import elementwise
 from ..variant import Arg, Args, In, Out, Site, Struct, Takes, Value, Variant, multiplier_fields
-
-BROADCAST_RANK = 5
-
-
-def broadcast_axes(a: Shape, b: Shape, y: Shape) -> list[Axis]:
-    """(size, step of a, step of b) along the axes of y, merged where both inputs allow it."""
-    return merged(y, _steps(a, y), _steps(b, y))
-
-
-def broadcast_fields(axes: list[Axis]) -> dict[str, Value]:
-    """mq_broadcast_t."""
-    return columns(axes, BROADCAST_RANK, "size", "a", "b")
-
-
-def _steps(shape: Shape, y: Shape) -> list[int]:
-    """Element step of `shape` along each axis of y; 0 where it is broadcast."""
-    full = (1,) * (len(y) - len(shape)) + tuple(shape)
-    return [0 if size == 1 else step for size, step in zip(full, strides(full), strict=True)]
 
 
 def _axes(site: Site) -> list[Axis]:

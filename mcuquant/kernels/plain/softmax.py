@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from ...arithmetic import fixedpoint as fx
 from ...arithmetic.parameters import LogSoftmaxParams, SoftmaxParams, curves, params
+from ...arithmetic.parameters.reduce_parameters import DIFFERENCE_INTEGER_BITS
 from ...errors import UnsupportedOpError
 from ...ir import DType
 from ...ir.ops import LogSoftmax, Softmax
 from ..shared.overlap import elementwise
-from ..variant import Arg, Blob, In, Out, Site, Struct, Takes, Variant, multiplier_fields, named
+from ..variant import CALL, Arg, Blob, In, Out, Site, Struct, Takes, Variant, multiplier_fields, named
 
 _DEEPEST = {DType.INT8: 8191, DType.INT16: 65536}
 """Longest rows whose sum of exponentials (2^19 and 2^15 each) fits 32 bits."""
@@ -38,6 +42,26 @@ def _struct(site: Site) -> Struct:
 
 def _int8(site: Site) -> tuple[Arg, ...]:
     return _struct(site), In(), Out()
+
+
+def _table(site: Site) -> tuple[Arg, ...]:
+    """Exponentials of all differences: 0 where they are below the least that counts."""
+    p: SoftmaxParams = params(site.graph, site.op)
+    fields = _struct(site).fields
+    difference = np.arange(-255, 1, dtype=np.int64)
+    scaled = fx.requantize(np.maximum(difference, p.diff_min), p.multiplier.m, p.multiplier.shift)
+    exp = np.where(difference >= p.diff_min, fx.exp_on_negative_values(scaled, DIFFERENCE_INTEGER_BITS), 0)
+    blob = Blob("exp", exp.astype(np.int32), "exp of the differences -255 to 0, 31 fraction bits")
+    struct = Struct("mq_softmax_table_t", {key: fields[key] for key in ("rows", "depth", "act_min", "act_max")})
+    return struct, In(), blob, Out()
+
+
+def _rows(fixed: float, each: float, row: float) -> Callable[[Site], int]:
+    def cycles(site: Site) -> int:
+        x = site.ins[0]
+        return round(CALL + fixed + each * x.elements + row * (x.elements // x.shape[-1]))
+
+    return cycles
 
 
 def _int16(site: Site) -> tuple[Arg, ...]:
@@ -75,6 +99,16 @@ VARIANTS = (
         _types(DType.INT8, DType.INT8),
         _log_softmax,
         overlap_offsets=elementwise,
+    ),
+    Variant(
+        "softmax_table_s8",
+        "mq_softmax_table.h",
+        Softmax,
+        _types(DType.INT8, DType.INT8),
+        _table,
+        overlap_offsets=elementwise,
+        cycles=_rows(0, 34, 200),
+        step_bytes=320,
     ),
     Variant(
         "softmax_s8",

@@ -11,6 +11,9 @@ from ..variant import Value
 Axis = tuple[int, ...]
 """Size, then the step in elements of every tensor walked along."""
 
+BROADCAST_RANK = 5
+"""Axes of mq_broadcast_t."""
+
 
 def strides(shape: Shape) -> Shape:
     """Elements between neighbours along each axis of a dense tensor."""
@@ -35,3 +38,19 @@ def columns(axes: Sequence[Axis], rank: int, *names: str) -> dict[str, Value]:
     walked = len(names) - 1
     full = [(1, *(0,) * walked)] * (rank - len(axes)) + list(axes)
     return {name: tuple(axis[i] for axis in full) for i, name in enumerate(names)}
+
+
+def broadcast_axes(a: Shape, b: Shape, y: Shape) -> list[Axis]:
+    """(size, step of a, step of b) along the axes of y, merged where both inputs allow it."""
+    return merged(y, _steps(a, y), _steps(b, y))
+
+
+def broadcast_fields(axes: list[Axis]) -> dict[str, Value]:
+    """mq_broadcast_t."""
+    return columns(axes, BROADCAST_RANK, "size", "a", "b")
+
+
+def _steps(shape: Shape, y: Shape) -> list[int]:
+    """Element step of `shape` along each axis of y; 0 where it is broadcast."""
+    full = (1,) * (len(y) - len(shape)) + tuple(shape)
+    return [0 if size == 1 else step for size, step in zip(full, strides(full), strict=True)]
