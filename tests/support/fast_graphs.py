@@ -108,6 +108,12 @@ def _add(rng: np.random.Generator, kind: type[ops.Binary], **form: Any) -> Graph
     return net.graph(x)
 
 
+def _softmax(rng: np.random.Generator) -> Graph:
+    """So many elements that the table is worth its flash."""
+    net = Net(rng)
+    return net.graph(layers.softmax(net, net.input((1, net.size(16, 20), net.size(32, 70)))))
+
+
 def _pool(rng: np.random.Generator, kind: type[ops.Pool], **form: Any) -> Graph:
     net = Net(rng)
     x = net.input((1, net.size(1, 9), net.size(1, 9), 4 * net.size(1, 3)))
@@ -136,6 +142,7 @@ def transposed(rng: np.random.Generator, shape: Shape) -> Graph:
 
 
 GENERATORS: dict[str, Generator] = {
+    "softmax_table": _softmax,
     "depthwise_planes_shared": lambda rng: shared(_depthwise(rng, pads=_SAME, channels=8), rng, 16),
     "depthwise_planes": _depthwise,
     "depthwise_planes_words": partial(_depthwise, channels=8),

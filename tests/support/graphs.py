@@ -167,7 +167,6 @@ def _int8_only() -> dict[str, Generator]:
         "quantize": of(layers.quantize, any_rank, to=INT8),
         "quantize_float": of(layers.quantize, any_rank, to=INT8, source=FLOAT32),
         "dequantize": of(layers.dequantize, any_rank),
-        "softmax_table": of(layers.softmax, rows),
         "softmax_to_int16": of(layers.softmax, rows, to=INT16),
     }
 

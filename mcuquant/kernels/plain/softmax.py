@@ -19,6 +19,7 @@ _DEEPEST = {DType.INT8: 8191, DType.INT16: 65536}
 """Longest rows whose sum of exponentials (2^19 and 2^15 each) fits 32 bits."""
 
 _DEEPEST_LOG = 4095
+_FEWEST = 512
 
 
 def _struct(site: Site) -> Struct:
@@ -91,6 +92,11 @@ def _types(x: DType, y: DType) -> Takes:
     return lambda site: site.ins[0].dtype is x and site.out.dtype is y
 
 
+def _takes_table(site: Site) -> bool:
+    """int8, and twice as many exponentials as the table has: it is 1 KB of flash."""
+    return site.ins[0].elements >= _FEWEST and _types(DType.INT8, DType.INT8)(site)
+
+
 VARIANTS = (
     Variant(
         "log_softmax_s8",
@@ -104,7 +110,7 @@ VARIANTS = (
         "softmax_table_s8",
         "mq_softmax_table.h",
         Softmax,
-        _types(DType.INT8, DType.INT8),
+        _takes_table,
         _table,
         overlap_offsets=elementwise,
         cycles=_rows(0, 34, 200),
