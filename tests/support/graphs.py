@@ -46,6 +46,10 @@ def rows(net: Net) -> Shape:
     return 1, net.size(1, 5), net.size(1, 20)
 
 
+def many_rows(net: Net) -> Shape:
+    return 1, net.size(16, 20), net.size(32, 40)
+
+
 def any_rank(net: Net) -> Shape:
     return (1, *(net.size(1, 6) for _ in range(net.size(1, 3))))
 
@@ -167,6 +171,7 @@ def _int8_only() -> dict[str, Generator]:
         "quantize": of(layers.quantize, any_rank, to=INT8),
         "quantize_float": of(layers.quantize, any_rank, to=INT8, source=FLOAT32),
         "dequantize": of(layers.dequantize, any_rank),
+        "softmax_table": of(layers.softmax, many_rows),
         "softmax_to_int16": of(layers.softmax, rows, to=INT16),
     }
 
