@@ -73,7 +73,7 @@ PARTS = {
         ("weight_coding", "emit", "budget"),
     ),
     "project": (("folder", "seeded"), ("dut",), ("project",)),
-    "boards": (("core",), ("board",)),
+    "boards": (("core",), ("generic_board",), ("board",)),
     "firmware_build": (("linkmap", "symbols", "step_calls"), ("build",)),
 }
 

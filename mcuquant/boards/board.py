@@ -18,6 +18,7 @@ from typing import Any
 from .. import _assets
 from ..errors import BoardError
 from .core import Core, core_of
+from .generic_board import ASSUMED_HZ, PREFIX, PROBE_PORT, generic_table
 
 DEFAULT_BOARD = "qemu-mps2-an386"
 """Where nothing else is said: a Cortex-M4F, emulated, so that everybody has one."""
@@ -34,6 +35,7 @@ class FloatAbi(enum.StrEnum):
 class Verified(enum.StrEnum):
     """How far a profile has been tried; nothing may claim more than it says."""
 
+    UNTESTED = "untested"
     EMULATED = "emulated"
     REGISTERS = "registers"
     """Every register address and bit agrees with the vendor's description; never run."""
@@ -139,6 +141,11 @@ class Board:
         return {key: value for key, value in table.items() if key != "name" and value is not None}
 
     @property
+    def has_assumed_clock(self) -> bool:
+        """A generic board whose clock nobody gave."""
+        return self.port == PROBE_PORT and self.clock_hz == ASSUMED_HZ
+
+    @property
     def pins(self) -> dict[str, tuple[int, int]]:
         """(port, pin) of each of the UART's pins that is named; port A is 0."""
         named = {"TX": self.uart.tx, "RX": self.uart.rx}
@@ -166,11 +173,15 @@ def board_names() -> tuple[str, ...]:
 
 
 def load_board(name_or_path: str | Path) -> Board:
-    """The board of that name, or of the TOML file at that path (anything with a slash or ending in .toml).
+    """The board of that name, or of the TOML file at that path (anything with a slash or ending in .toml), or any core
+    with a debug probe (`generic:CORE,ram=ORIGIN:BYTES`, see `generic_board`).
 
     BoardError for a name that is not known, a file that cannot be read, and whatever a profile may not say.
     """
     text = str(name_or_path)
+    if text.startswith(PREFIX):
+        name, table = generic_table(text)
+        return board_of(table, Path(f"{name}.toml"))
     if text.endswith(".toml") or "/" in text or "\\" in text:
         return _load(Path(text))
     names = board_names()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -19,7 +20,51 @@ from .console import next_step, progress, say, working, write_json, write_whole
 DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
-PORT = click.option("--port", metavar="P", help="Serial port of a board, /dev/ttyACM0; an emulated board needs none.")
+_ONE_PORT = click.option(
+    "--port",
+    metavar="P",
+    callback=lambda ctx, _, value: _port(ctx, value),
+    help="Serial port of a board, /dev/ttyACM0; an emulated board needs none.",
+)
+_GDB = click.option(
+    "--gdb",
+    metavar="HOST:PORT",
+    expose_value=False,
+    is_eager=True,
+    callback=lambda ctx, _, value: _as_port(ctx, "gdb", value),
+    help="GDB server of a board compiled as generic:..., in place of a port.",
+)
+_PROBE = click.option(
+    "--probe",
+    metavar="UID",
+    expose_value=False,
+    is_eager=True,
+    callback=lambda ctx, _, value: _as_port(ctx, "probe", value),
+    help="Debug probe of such a board, by serial number; auto: the only one.",
+)
+
+
+def PORT(command: Callable[..., None]) -> Callable[..., None]:  # noqa: N802 used like the options beside it
+    """The three ways to a board; all end in the argument `port`."""
+    return _ONE_PORT(_GDB(_PROBE(command)))
+
+
+_META = "mcuquant.port"
+
+
+def _as_port(ctx: click.Context, kind: str, value: str | None) -> None:
+    if value is None:
+        return
+    if _META in ctx.meta:
+        raise click.UsageError("--gdb and --probe are two ways to one board: give one")
+    ctx.meta[_META] = f"{kind}:{value}"
+
+
+def _port(ctx: click.Context, value: str | None) -> str | None:
+    if value is not None and _META in ctx.meta:
+        raise click.UsageError("--gdb and --probe are ways to the board in place of --port: leave it out")
+    port: str | None = ctx.meta.get(_META, value)
+    return port
 
 
 @click.command()

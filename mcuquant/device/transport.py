@@ -165,15 +165,16 @@ _HELP = {
 
 def open_port(port: str, baud: int) -> Transport:
     """A port by name: /dev/ttyACM0, COM3; unix:PATH and tcp:HOST:PORT are sockets, of an emulator or a port server;
-    rfc2217://HOST:PORT is a port that another machine serves with its settings (ser2net, labgrid).
+    gdb:HOST:PORT is a GDB server; rfc2217://HOST:PORT is a port that another machine serves with its settings (ser2net,
+    labgrid).
     """
     kind, _, rest = port.partition(":")
     if kind == "unix":
         return SocketTransport(_connected(port, lambda s: s.connect(rest), socket.AF_UNIX), port)
-    if kind == "tcp":
+    if kind in ("tcp", "gdb"):
         host, _, number = rest.rpartition(":")
         if not host or not number.isdecimal():
-            raise DeviceError(f"{port}: a network port is written tcp:HOST:PORT")
+            raise DeviceError(f"{port}: a network port is written {kind}:HOST:PORT")
         return SocketTransport(_connected(port, lambda s: s.connect((host, int(number))), socket.AF_INET), port)
     return SerialTransport(port, baud)
 

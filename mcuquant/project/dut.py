@@ -11,15 +11,19 @@ from types import TracebackType
 
 import numpy as np
 
+from ..boards.board import Board
 from ..codegen.decisions import decision_of
 from ..codegen.sensor_node import NodeRun
 from ..device import cycle_model
 from ..device.counting import Counting
 from ..device.cycle_model import CycleCounts
 from ..device.emulator import Emulator
+from ..device.gdb_remote import GdbRemote
+from ..device.gdb_transport import GdbTransport, ProbeImage
 from ..device.link import Link
 from ..device.measure import measure, modelled
 from ..device.measurement import Layer, Measurement
+from ..device.probe_server import ProbeServer
 from ..device.transport import Transport, open_port
 from ..device.wire import DeviceInfo, Run
 from ..errors import DeviceError
@@ -46,6 +50,7 @@ class Dut:
         self._stack = ExitStack()
         self._link: Link | None = None
         self._counting = Counting()
+        self._notes: tuple[str, ...] = ()
 
     def __enter__(self) -> Dut:
         firmware = self.project.firmware
@@ -134,7 +139,7 @@ class Dut:
         window = self._counts()
         if window is not None:
             return replace(self._modelled(window), **network)
-        notes = (self._counting.reason,) if self._counting.reason else ()
+        notes = (*self._notes, *((self._counting.reason,) if self._counting.reason else ()))
         return replace(self._measured(runs), notes=notes, **network)
 
     def _counts(self) -> CycleCounts | None:
@@ -186,12 +191,29 @@ class Dut:
 
     def _transport(self, stack: ExitStack) -> Transport:
         project = self.project
+        if self._port is not None and self._port.startswith("probe:"):
+            server = ProbeServer(self._port.removeprefix("probe:"))
+            return self._by_probe(f"gdb:{stack.enter_context(server)}")
+        if self._port is not None and self._port.startswith("gdb:"):
+            return self._by_probe(self._port)
         if self._port is not None:
             return open_port(self._port, self._baud)
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mq-")))
         self._counting = Counting.of(project.board, project.firmware.elf, f"{project.prefix}_run", folder)
         emulator = Emulator(project.board, project.firmware.elf, arguments=self._counting.arguments)
         return stack.enter_context(emulator).transport
+
+    def _by_probe(self, port: str) -> Transport:
+        """The firmware of the project, loaded and started through a GDB server."""
+        board, image = self.project.board, ProbeImage.of(self.project.firmware.elf)
+        server = open_port(port, self._baud)
+        try:
+            remote = GdbRemote(server)
+            self._notes = _probe_notes(board, remote.is_qemu)
+            return GdbTransport(remote, image, None if board.flash.end == board.ram.origin else board.flash)
+        except BaseException:
+            server.close()
+            raise
 
     def _check_interface(self, info: DeviceInfo) -> None:
         expected = [p.nbytes for p in self.project.inputs], [p.nbytes for p in self.project.outputs]
@@ -203,6 +225,12 @@ class Dut:
             )
         if sizes != expected:
             raise DeviceError(f"the board's network has inputs and outputs of {sizes} bytes, the project's {expected}")
+
+
+def _probe_notes(board: Board, is_qemu: bool) -> tuple[str, ...]:
+    """What the figures of a board behind a GDB server do not say."""
+    clock = ("The clock of the board is not known: the times assume 1 MHz.",) if board.has_assumed_clock else ()
+    return (*clock, "QEMU is behind the GDB server: its timer counts no cycles.") if is_qemu else clock
 
 
 def _layer(row: dict[str, object]) -> Layer:

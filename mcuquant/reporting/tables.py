@@ -222,6 +222,7 @@ def core_text(board: Board) -> str:
 def verified_text(board: Board) -> str:
     """How far the profile has been tried, in words that claim no more."""
     return {
+        "untested": "never run",
         "emulated": "under emulation",
         "registers": "never run; registers checked",
         "hardware": "on hardware",

@@ -183,7 +183,7 @@ def _flasher(project: Project, selected: Selected) -> Flasher | None:
 
 def _entered(dut: Dut, selected: Selected, stack: ExitStack, flasher: Flasher | None) -> str | None:
     """What was flashed, None where nothing had to be. A port that cannot be opened is no reason to flash."""
-    if selected.port is not None:
+    if selected.port is not None and not selected.port.startswith("probe:"):
         open_port(selected.port, dut.project.board.uart.baud).close()
     try:
         stack.enter_context(dut)

@@ -150,7 +150,7 @@ MISTAKES = [
     ('"A board"', '"A\\nboard"', TITLE),
     ('"A board"', '"A board \\\\"', TITLE),
     ('"A board"', '""', TITLE),
-    ('"registers"', '"yes"', "'verified' must be one of emulated, registers, hardware, found 'yes'"),
+    ('"registers"', '"yes"', "'verified' must be one of untested, emulated, registers, hardware, found 'yes'"),
     ('"hard"', '"Hard"', "'float_abi' must be one of soft, softfp, hard, found 'Hard'"),
     (
         'fpu = "fpv4-sp-d16"',

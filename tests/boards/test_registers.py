@@ -213,6 +213,8 @@ def test_no_profile_claims_more_than_was_checked() -> None:
                 assert board.is_emulated
             case Verified.REGISTERS:
                 assert name in checked
+            case Verified.UNTESTED:
+                pytest.fail(f"{name}: a supplied profile was compared at least")
             case Verified.HARDWARE:
                 pytest.fail(f"{name}: nobody has reported a run on hardware")
 
