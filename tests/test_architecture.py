@@ -216,3 +216,17 @@ def test_no_assertion_reaches_a_user(folder: str) -> None:
         if isinstance(node, ast.Assert)
     ]
     assert not places, f"raise an error of mcuquant.errors instead of asserting: {', '.join(places)}"
+
+
+def test_functions_are_short() -> None:
+    """Lines without the docstring: the median at most 8, 95 of 100 at most 25, none above 40."""
+    lengths = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) is not None and len(node.body) > 1 else node.body
+                lengths.append((body[-1].end_lineno or 0) - body[0].lineno + 1)
+    lengths.sort()
+    assert lengths[len(lengths) // 2] <= 8
+    assert lengths[len(lengths) * 95 // 100] <= 25
+    assert lengths[-1] <= 40

@@ -245,11 +245,7 @@ def test_documents_have_no_mannered_phrases(path: Path) -> None:
     assert mannered(prose(path.read_text(encoding="utf-8"))) == []
 
 
-NOT_YET_PLAIN = {"compress", "inspect", "quantizers", "search"}
-"""Commands whose help still has phrases of BANNED."""
-
-
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - NOT_YET_PLAIN))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_help_has_no_mannered_phrases(command: str) -> None:
     assert mannered(COMMANDS[command].get_help(click.Context(COMMANDS[command], info_name=command))) == []
 

@@ -267,17 +267,17 @@ class _Reader:
                 raise BoardError(f"{self.path}: key '{prefix}{key}' must be of letters a to z, digits and '_'")
         return {key: self.typed("integer", int, entry, prefix + key) for key, entry in table.items()}
 
-    def choice(self, kind: type[enum.StrEnum], found: Any, key: str) -> enum.StrEnum:
-        text, choices = self.typed("string", str, found, key), [str(c) for c in kind]
+    def choice(self, kind: type[enum.StrEnum], value: Any, key: str) -> enum.StrEnum:
+        text, choices = self.typed("string", str, value, key), [str(c) for c in kind]
         if text not in choices:
             raise BoardError(f"{self.path}: '{key}' must be one of {', '.join(choices)}, found {text!r}")
         return kind(text)
 
-    def typed(self, wanted: str, kind: type | tuple[type, ...], found: Any, key: str) -> Any:
-        if not isinstance(found, kind) or isinstance(found, bool):
-            article = "an" if wanted[0] in "aeiou" else "a"
-            raise BoardError(f"{self.path}: '{key}' must be {article} {wanted}, found {_describe(found)}")
-        return found
+    def typed(self, expected: str, kind: type | tuple[type, ...], value: Any, key: str) -> Any:
+        if not isinstance(value, kind) or isinstance(value, bool):
+            article = "an" if expected[0] in "aeiou" else "a"
+            raise BoardError(f"{self.path}: '{key}' must be {article} {expected}, found {_describe(value)}")
+        return value
 
 
 _TABLES: dict[str, type[Any]] = {

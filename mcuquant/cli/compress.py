@@ -25,26 +25,26 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("recipe", metavar="RECIPE.toml", type=FILE)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to make.  [the recipe's]")
-@click.option("--trial", type=int, metavar="N", help="With the settings of a trial of `mcuquant search`.")
-@click.option("--fresh", is_flag=True, help="Make every step anew, whatever an earlier run had finished.")
-@click.option("--best-effort", is_flag=True, help="Exit with 0 where a target of the recipe is missed.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder to write.  [the recipe's]")
+@click.option("--trial", type=int, metavar="N", help="Use the settings of a trial of `mcuquant search`.")
+@click.option("--fresh", is_flag=True, help="Repeat every step; ignore the steps of earlier runs.")
+@click.option("--best-effort", is_flag=True, help="Accept a result that misses a target of the recipe.")
 def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool, best_effort: bool) -> None:
     """Prune, sparsify, share and quantize a PyTorch network.
 
-    RECIPE.toml names the steps; the result is compiled.
+    RECIPE.toml lists the steps. The result is compiled.
 
-    The recipe names a Python function that returns the network, files of samples, a board, and the steps; each step
-    is followed by training with the float network as teacher. The folder then holds what `mcuquant compile` makes,
-    and records.json: the network after each step.
+    The recipe names a Python function that returns the network, files of samples, a board, and the steps. Each step
+    is followed by training with the float network as teacher. DIR then holds the files of `mcuquant compile`, and
+    records.json with the size and accuracy of the network after each step.
 
-    Finished steps are kept in DIR.steps. A run that was interrupted goes on from there when it is started again, and
-    after a change of the recipe only the steps are made that the change concerns.
+    Finished steps are stored in DIR.steps. An interrupted run continues there when the command runs again. After a
+    change of the recipe, only the steps that depend on the change run again.
 
     \b
     A recipe:
-      model = "net.py:build"                # beside the recipe, or module:function
-      weights = "net.pt"                    # a state dict of torch.save; or train it here: [train] epochs = 20
+      model = "net.py:build"                # in the recipe's folder, or module:function
+      weights = "net.pt"                    # a state dict of torch.save; or [train] epochs = 20
       board = "qemu-mps2-an386"
       output = "build/small"
       [data]
@@ -75,8 +75,11 @@ def compress(recipe: Path, output: Path | None, trial: int | None, fresh: bool, 
     with stages() as progress:
         result, project = pipeline.compress_file(recipe, directory, settings, progress, fresh)
     if result.reused:
-        kept = f"{directory}{STEPS_SUFFIX}"
-        say(f"Taken from {kept}, where an earlier run left them: {', '.join(result.reused)}. --fresh makes them anew.")
+        steps_folder = f"{directory}{STEPS_SUFFIX}"
+        say(
+            f"Reused steps of an earlier run, from {steps_folder}: {', '.join(result.reused)}. "
+            "Use --fresh to repeat them."
+        )
     show(tables.records_table(result.records))
     for line in sources(result.records):
         say(line)
@@ -97,7 +100,7 @@ def _of_trial(recipe: Path, trial: int) -> Recipe:
 
 @contextmanager
 def needed() -> Iterator[None]:
-    """ToolError, with how to get it, for a package that only compression needs."""
+    """ToolError with the command that installs it, for a missing package that only compression needs."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -108,7 +111,7 @@ def needed() -> Iterator[None]:
 
 
 def sources(records: tuple[Record, ...]) -> list[str]:
-    """Where the numbers of a table of records come from."""
+    """Lines about the origin of the numbers in a table of records."""
     accuracy = sorted({r.accuracy_source for r in records if r.accuracy_source})
     cycles = sorted({r.cycles_source for r in records if r.cycles_source})
     lines = [f"Accuracy: {'; '.join(accuracy)}."] if accuracy else []

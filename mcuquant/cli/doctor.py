@@ -22,20 +22,20 @@ def doctor(ctx: click.Context) -> None:
     with working("checking this machine"):
         rows = checks()
     show(_table(rows))
-    lacking = missing(rows)
-    if not lacking:
+    absent = missing(rows)
+    if not absent:
         say("All required items are installed.")
         next_step("mcuquant demo")
         return
-    say(f"Missing: {', '.join(check.name for check in lacking)}.")
-    next_step(*(check.remedy for check in lacking))
+    say(f"Missing: {', '.join(check.name for check in absent)}.")
+    next_step(*(check.remedy for check in absent))
     ctx.exit(1)
 
 
 def _table(rows: Sequence[Check]) -> Table:
     grid = tables.table("", "item", "needed for", "version, or how to install it")
     for check in rows:
-        grid.add_row(_mark(check), check.name, check.purpose, check.found or check.remedy)
+        grid.add_row(_mark(check), check.name, check.purpose, check.version or check.remedy)
     return grid
 
 

@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None, **limits: Any) -> None:
     """Show the layers of a model file or a compiled project.
 
-    Of each layer the kernel that was chosen (*) is shown, and those that would have been better in something.
+    For each layer, the table of kernels lists the selected one (*) and the alternatives that cost less of something:
+    cycles, constants, code or scratch.
 
-    What mcuquant cannot take of a MODEL is all that is said of it, with exit code 1.
+    For a MODEL with unsupported operations, the command lists these operations and exits with 1.
 
-    A float MODEL is shown as it is; arena and flash are those of the int8 network it becomes.
+    The sizes of a float MODEL are those of its int8 form.
 
     \b
     Examples:
@@ -49,9 +50,9 @@ def inspect(what: Path, board: str | None, graph: bool, json_path: Path | None, 
     """
     if what.is_dir() and board is not None:
         raise click.UsageError(f"{what} was compiled for a board: leave --board out")
-    given = [name for name, value in limits.items() if value is not None]
-    if what.is_dir() and given:
-        raise click.UsageError(f"{what} is compiled already: leave --{given[0].replace('_', '-')} out")
+    names = [name for name, value in limits.items() if value is not None]
+    if what.is_dir() and names:
+        raise click.UsageError(f"{what} is compiled already: leave --{names[0].replace('_', '-')} out")
     with working(f"reading {what}"):
         facts = _of_project(what) if what.is_dir() else _of_model(what, board or DEFAULT_BOARD, limits)
     if json_path is not None:

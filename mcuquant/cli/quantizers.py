@@ -1,4 +1,4 @@
-"""`mcuquant quantizers`: the ways to turn a network's weights into integers, side by side."""
+"""`mcuquant quantizers`: a comparison of weight quantizers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command("quantizers")
 @click.argument("model", type=FILE)
 @click.option("--calibration", type=FILE, required=True, metavar="X.npz", help="Sample inputs: array x, (N, ...).")
-@click.option("--data", type=FILE, metavar="T.npz", help="Array x, inputs to judge by; array y, the right classes.")
-@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="Whose kernels are counted.")
-@click.option("--bits", type=click.Choice(("8", "4", "2")), multiple=True, help="Of the weights.  [8, 4 and 2]")
+@click.option("--data", type=FILE, metavar="T.npz", help="Labeled test samples: arrays x and y.")
+@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="Board whose kernels are counted.")
+@click.option(
+    "--bits",
+    type=click.Choice(("8", "4", "2")),
+    multiple=True,
+    help="Bits of the weights; may be repeated.  [8, 4 and 2]",
+)
 def quantizers_(model: Path, calibration: Path, data: Path | None, board: str, bits: tuple[str, ...]) -> None:
     """Compare formulas for the weights of MODEL, a float network.
 
-    One line a quantizer and number of bits: the part of right answers over --data (at most 200 samples), how far the
-    outputs are from the float network's, the constants in flash, and the cycles that the cost model estimates.
+    Each line is a quantizer with a number of bits: accuracy on --data (at most 200 samples), signal-to-noise ratio of
+    the outputs relative to the float network's, bytes of constants in flash, and estimated cycles.
 
     \b
     Examples:
@@ -44,15 +49,15 @@ def quantizers_(model: Path, calibration: Path, data: Path | None, board: str, b
         raise click.UsageError(f"{model} is quantized already: its weights are integers")
     x = read_calibration(calibration, graph)
     test, classes = named(data, "x", "y") if data is not None else (None, None)
-    tried = tuple(map(int, bits)) or BITS
+    widths = tuple(map(int, bits)) or BITS
     first = model.suffix.lower() == ".pt2"
     rows = []
-    with progress("quantizing", len(tried) * len(QUANTIZERS)) as done:
-        for row in weigh(graph, x, target, test, classes, bits=tried, channels_first=first):
+    with progress("quantizing", len(widths) * len(QUANTIZERS)) as done:
+        for row in weigh(graph, x, target, test, classes, bits=widths, channels_first=first):
             rows.append(row)
             done(len(rows))
     show(tables.quantizers_table(map(asdict, rows)))
-    say("Constants as the kernels read them, no code; cycles estimated by the cost model, not measured.")
+    say("Constants: as the kernels read them, without code. Cycles: estimated by the cost model, not measured.")
     best = max(rows, key=lambda row: (row.right or 0.0, row.output_db))
     next_step(
         f"mcuquant compile {model} --calibration {calibration} --weights {best.quantizer} --weight-bits {best.bits}"

@@ -32,13 +32,13 @@ PICTURE = "front.svg"
 def search(recipe: Path) -> None:
     """Search settings of a recipe for Pareto-optimal networks.
 
-    The recipe's table [search] says which settings, and what they are weighed by: accuracy on the validation samples,
-    against costs that the compiler's plan gives. Trials are kept in a storage: run the command again after an
-    interruption and it goes on; run it in several processes, or on several machines that share a database or Optuna's
-    proxy, and they work on one search. The output folder gets records.json of all trials and front.svg.
+    The recipe's table [search] lists the settings and the costs. The objectives are accuracy on the validation samples
+    and these costs, estimated by the planner. Trials are saved in a storage: after an interruption, run the command
+    again to continue. Several processes, or machines that share a database or Optuna's proxy, can run one search. The
+    output folder gets records.json, with all trials, and front.svg.
 
     \b
-    In the recipe, besides what `mcuquant compress` reads:
+    The table, in addition to the tables of `mcuquant compress`:
       [search]
       trials = 40
       costs = ["cycles", "constant_bytes", "arena_bytes"]
@@ -50,7 +50,7 @@ def search(recipe: Path) -> None:
     \b
     Examples:
       mcuquant search recipe.toml
-      mcuquant compress recipe.toml --trial 17      the network of a trial, with its test samples
+      mcuquant compress recipe.toml --trial 17      make the network of a trial and test it
     """
     with needed():
         from ..compression import recipe_search as searching
@@ -59,20 +59,20 @@ def search(recipe: Path) -> None:
         with progress("trials", what.settings.trials) as done:
             result = searching.search(recipe, lambda n, _: done(n))
     except KeyboardInterrupt:
-        say(f"Interrupted. The trials that ended are kept; go on with: mcuquant search {recipe}")
+        say(f"Interrupted. Finished trials are saved; continue with: mcuquant search {recipe}")
         raise SystemExit(INTERRUPTED) from None
     costs = what.settings.costs
-    say(f"{len(result.trials)} trials; {len(result.front)} are beaten by none:")
+    say(f"{len(result.trials)} trials; {len(result.front)} Pareto-optimal:")
     show(_table(result.front, costs))
     _keep(result, costs, what.folder)
-    say(f"Accuracy: {result.trials[0].record.accuracy_source}. Costs: of the compiler's plan.")
+    say(f"Accuracy: {result.trials[0].record.accuracy_source}. Costs: estimated by the planner.")
     say(f"Wrote {what.folder}: {RECORDS}, {PICTURE}.")
     next_step(f"mcuquant compress {recipe} --trial {result.front[0].number}")
 
 
-def _table(tried: Sequence[Tried], costs: Sequence[str]) -> Table:
-    grid = tables.table(">trial", ">right", *(f">{cost}" for cost in costs), "*settings")
-    for one in tried:
+def _table(trials: Sequence[Tried], costs: Sequence[str]) -> Table:
+    grid = tables.table(">trial", ">correct", *(f">{cost}" for cost in costs), "*settings")
+    for one in trials:
         settings = ", ".join(f"{key} {_value(value)}" for key, value in one.values.items())
         numbers = (f"{one.costs[cost]:,}" for cost in costs)
         grid.add_row(str(one.number), f"{100 * (one.record.accuracy or 0):.2f} %", *numbers, settings)
@@ -88,7 +88,7 @@ def _keep(result: Found, costs: Sequence[str], folder: Path) -> None:
     from ..reporting.html.svg import standalone
 
     folder.mkdir(parents=True, exist_ok=True)
-    text = records_text(tried.record for tried in result.trials)
+    text = records_text(trial.record for trial in result.trials)
     write_whole(folder / RECORDS, lambda file: file.write(text.encode()))
     planned = {t.number: t.record for t in result.trials}
     pictures = [scatter(f"Accuracy against {AXES[cost]}", AXES[cost], cost, planned) for cost in costs]

@@ -23,17 +23,17 @@ OLDEST_PYTHON = (3, 11)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked for. `found` is None when it is missing; `remedy` is then the command or sentence that helps."""
+    """A tool or package. `version` is None when it is missing; `remedy` is the command that installs it."""
 
     name: str
     purpose: str
-    found: str | None
+    version: str | None
     remedy: str
     required: bool
 
     @property
     def ok(self) -> bool:
-        return self.found is not None
+        return self.version is not None
 
 
 def checks() -> tuple[Check, ...]:
@@ -90,10 +90,10 @@ def _project_name(requirement: str) -> str:
 def _extra(extra: str, purpose: str) -> Check:
     """Whether all packages of an extra are installed; those pinned to a version, in that version."""
     requirements = [r for r in _requirements() if re.search(rf"extra == ['\"]{extra}['\"]", r)]
-    lacking = [text for r in requirements if (text := _lacking(r))]
-    found = ", ".join(map(_project_name, requirements)) if requirements and not lacking else None
-    reasons = f" (missing: {', '.join(lacking)})" if found is None and lacking else ""
-    return Check(f"mcuquant[{extra}]", purpose, found, f"pip install 'mcuquant[{extra}]'{reasons}", False)
+    problems = [text for r in requirements if (text := _lacking(r))]
+    names = ", ".join(map(_project_name, requirements)) if requirements and not problems else None
+    reasons = f" (missing: {', '.join(problems)})" if names is None and problems else ""
+    return Check(f"mcuquant[{extra}]", purpose, names, f"pip install 'mcuquant[{extra}]'{reasons}", False)
 
 
 def _lacking(requirement: str) -> str:
@@ -185,12 +185,12 @@ def _machines() -> Check:
 
 def _cycle_model() -> Check:
     """Whether this QEMU takes the plugin that models cycles; it is compiled when asked for the first time."""
-    found, remedy = None, ""
+    version, remedy = None, ""
     try:
-        found = cycle_model.plugin().name
+        version = cycle_model.plugin().name
     except ToolError as error:
         remedy = f"bench counts instructions alone: {error}"
-    return Check("cycle model", "cycles of Cortex-M3 and M4", found, remedy, False)
+    return Check("cycle model", "cycles of Cortex-M3 and M4", version, remedy, False)
 
 
 def _port_checks() -> list[Check]:

@@ -15,6 +15,7 @@ from ..ir import Array
 from ..project.folder import Port, check_inputs
 from ..project.project import Project
 from ..quantization.array_files import named
+from ..quantization.labels import check_class_numbers, check_labels
 from ..quantization.sample_layout import to_graph_layout
 from ..reporting import tables
 from .bench import DIRECTORY, FILE, NEW_FILE, PORT, on_board
@@ -151,18 +152,9 @@ def ordered(port: Port, path: Path, x: Array, name: str = "x") -> Array:
 
 
 def _classes(path: Path, y: Array, count: int, outputs: int) -> Array:
-    """`y`, if it is a class number for each sample. CalibrationError where one is none of the network's classes."""
-    if y.shape != (count,) or y.dtype.kind not in "iu":
-        raise CalibrationError(
-            f"array 'y' of {path} is {y.dtype} of shape {y.shape}; expected {count} class numbers, one a sample"
-        )
-    low, high = int(y.min()), int(y.max())
-    if low < 0 or high >= outputs:
-        hint = "; labels that begin at 1 need 1 subtracted" if (low, high) == (1, outputs) else ""
-        raise CalibrationError(
-            f"array 'y' of {path} holds labels from {low} to {high}, but the network has {outputs} classes: "
-            f"expected 0 to {outputs - 1}{hint}"
-        )
+    """`y`, if it has a class of the network for each sample. CalibrationError otherwise."""
+    check_class_numbers(path, y, count)
+    check_labels(f"array 'y' of {path}", int(y.min()), int(y.max()), outputs)
     return y
 
 

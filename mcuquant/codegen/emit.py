@@ -147,8 +147,8 @@ def port_files(board: Board) -> tuple[str, ...]:
     files = {*own, *(path for path in _names("port/cortexm") if Path(path).name not in {Path(p).name for p in own})}
     pending = list(own)
     while pending:
-        found = _PORT_INCLUDE.findall((root / pending.pop()).read_text())
-        beside = [path for name in found for path in (name, f"{name[:-1]}c") if (root / path).is_file()]
+        includes = _PORT_INCLUDE.findall((root / pending.pop()).read_text())
+        beside = [path for name in includes for path in (name, f"{name[:-1]}c") if (root / path).is_file()]
         new = [path for path in beside if path not in files and not path.startswith("port/cortexm/")]
         files.update(new)
         pending += new

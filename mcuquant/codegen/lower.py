@@ -287,24 +287,24 @@ def _constant(tensor: Tensor, index: int, position: int, arrays: _Arrays) -> str
 
 
 def _pointer(graph: Graph, plan: Plan, tensor: int, const: str, offset_bytes: int = 0) -> str:
-    kept = plan.states.offsets.get(tensor)
-    place = f"arena + {plan.offsets[tensor] + offset_bytes}" if kept is None else f"state + {kept + offset_bytes}"
+    offset = plan.states.offsets.get(tensor)
+    place = f"arena + {plan.offsets[tensor] + offset_bytes}" if offset is None else f"state + {offset + offset_bytes}"
     return f"({const}{_C_TYPE[graph[tensor].dtype]} *)({place})"
 
 
 def _tensor(graph: Graph, plan: Plan, tensor: int, table: str, position: int) -> CTensor:
     t = graph[tensor]
-    kept = plan.states.offsets.get(tensor)
+    offset = plan.states.offsets.get(tensor)
     scale = c_float(t.scale) if t.q is not None and len(t.q.scale) == 1 else "0"
     return CTensor(
         name=printable(t.name, 40) or f"{table}_{position}",
         c_type=_C_TYPE[t.dtype],
         type=f"MQ_{t.dtype.name}",
-        offset=plan.offsets[tensor] if kept is None else kept,
+        offset=plan.offsets[tensor] if offset is None else offset,
         nbytes=t.nbytes,
         shape=t.shape,
         shape_name="shape_" + ("x".join(map(str, t.shape)) or "1"),
         scale=scale,
         zero_point=t.zero_point,
-        is_state=kept is not None,
+        is_state=offset is not None,
     )

@@ -20,8 +20,8 @@ def sensor_files(sources: Sequence[Path], include_folders: Iterable[Path] = ()) 
     ModelError for another kind of file, no .c file, text that is not UTF-8, and two files of one path.
     """
     if not any(path.suffix == ".c" for path in sources):
-        given = ", ".join(map(str, sources)) or "no file"
-        raise ModelError(f"the sensor needs at least one .c file, found {given}")
+        names = ", ".join(map(str, sources)) or "no file"
+        raise ModelError(f"the sensor needs at least one .c file, found {names}")
     files: dict[str, str] = {}
     origins: dict[str, Path] = {}
     for name, path in _named(sources, include_folders):

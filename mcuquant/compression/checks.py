@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..boards.board import Board
 from ..errors import CalibrationError, ConfigError
+from ..quantization.labels import check_labels
 from .costs import cost
 from .inputs import Data
 from .prune import check_reachable
@@ -59,13 +60,7 @@ def _check_values(name: str, samples: Samples) -> None:
 def _check_labels(name: str, samples: Samples | None, classes: int) -> None:
     if samples is None or samples.y is None or not len(samples.y):
         return
-    low, high = int(samples.y.min()), int(samples.y.max())
-    if low < 0 or high >= classes:
-        hint = "; labels that begin at 1 need 1 subtracted" if (low, high) == (1, classes) else ""
-        raise CalibrationError(
-            f"labels of the {name} samples are from {low} to {high}, but the network has {classes} outputs: "
-            f"expected 0 to {classes - 1}{hint}"
-        )
+    check_labels(f"the {name} samples", int(samples.y.min()), int(samples.y.max()), classes)
 
 
 def _answer(net: nn.Module, x: Tensor) -> Tensor:

@@ -66,11 +66,11 @@ class ClippedObserver(UniformQuantizationObserverBase):  # type: ignore[misc]
     def forward(self, w: torch.Tensor) -> torch.Tensor:
         rows = w.detach().flatten(1)
         widest = rows.abs().amax(dim=1).clamp_min(self.eps) / self.steps
-        tried = self.clips.to(w)[:, None] * widest
-        scales = tried[:, :, None]
-        meant = (rows / scales).round().clamp(self.quant_min, self.quant_max) * scales
-        best = (meant - rows).square().sum(dim=2).argmin(dim=0)
-        self.scale = tried.gather(0, best[None, :])[0]
+        candidates = self.clips.to(w)[:, None] * widest
+        scales = candidates[:, :, None]
+        values = (rows / scales).round().clamp(self.quant_min, self.quant_max) * scales
+        best = (values - rows).square().sum(dim=2).argmin(dim=0)
+        self.scale = candidates.gather(0, best[None, :])[0]
         return w
 
     def calculate_qparams(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -122,9 +122,9 @@ class DeviceQuantizer(Quantizer):  # type: ignore[misc]
         """Nothing can be wrong with annotations made here; what the device lacks is told on import."""
 
     def _check_bits(self, model: GraphModule) -> None:
-        given = {"": self.bits} if isinstance(self.bits, int) else self.bits
+        by_layer = {"": self.bits} if isinstance(self.bits, int) else self.bits
         names = {_module_name(n) for n in model.graph.nodes if _name(n) in _LAYERS}
-        for name, bits in given.items():
+        for name, bits in by_layer.items():
             if bits not in BITS:
                 raise ModelError(f"weights of {bits} bits cannot be stored, expected 8, 4 or 2")
             if name and name not in names:

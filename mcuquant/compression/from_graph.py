@@ -37,8 +37,8 @@ class GraphNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         values = {self.input: x}
-        for name, read, made in self.steps:
-            values[made] = self.layers[name](*(values[t] for t in read))
+        for name, read, output in self.steps:
+            values[output] = self.layers[name](*(values[t] for t in read))
         return values[self.output]
 
 

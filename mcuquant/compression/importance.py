@@ -78,7 +78,7 @@ def _measure(importance: Importance) -> Any:
 
 def _scored(sets: Sequence[Coupled], measure: Any) -> dict[str, Tensor]:
     raw = {one.name: (measure(one.group), one.blocks) for one in sets}
-    return {name: found.view(blocks, -1).mean(dim=0) for name, (found, blocks) in raw.items() if found is not None}
+    return {name: scores.view(blocks, -1).mean(dim=0) for name, (scores, blocks) in raw.items() if scores is not None}
 
 
 def _mean_over(

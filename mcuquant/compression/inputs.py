@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import CalibrationError, ConfigError
 from ..quantization.array_files import load_arrays, named
+from ..quantization.labels import check_class_numbers
 from .recipe import Files, Recipe
 from .training import Augment, Samples
 
@@ -136,8 +137,6 @@ def load_samples(file: Path, labels_may_miss: bool) -> Samples:
         x, y = named(file, "x", "y")
     if x.dtype.kind not in "fiu" or x.ndim < 2:
         raise CalibrationError(f"array 'x' of {file} is {x.dtype} of shape {x.shape}; expected numbers (samples, ...)")
-    if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "iu"):
-        raise CalibrationError(
-            f"array 'y' of {file} is {y.dtype} of shape {y.shape}; expected {len(x)} class numbers, one a sample"
-        )
+    if y is not None:
+        check_class_numbers(file, y, len(x))
     return Samples(torch.from_numpy(x.astype(np.float32)), None if y is None else torch.from_numpy(y.astype(np.int64)))

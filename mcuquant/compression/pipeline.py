@@ -220,7 +220,7 @@ class _Run:
     def pruned(self, net: nn.Module) -> nn.Module:
         how = self.recipe.prune
         assert how is not None
-        judged = batches_of(self.data.train.x, self._labels())
+        batches = batches_of(self.data.train.x, self._labels())
         pruning = how.pruning(cost(net, self.data.example, self.board))
         train = self.recipe.training(how.epochs)
         result = prune(
@@ -228,7 +228,7 @@ class _Run:
             self.data.example,
             self.board,
             pruning,
-            judged,
+            batches,
             fine_tune=lambda current: self.fit(current, train, "fine-tuning what was pruned", self.teacher),
         )
         self._note("pruned", result.net, result.after)

@@ -50,11 +50,11 @@ class Pruning:
             raise CalibrationError(f"the pruning ratio must be between 0 and 1, found {self.ratio}")
 
 
-def check_one(given: Mapping[str, object]) -> None:
+def check_one(alternatives: Mapping[str, object]) -> None:
     """CalibrationError unless one of the ways to say how much goes is taken."""
-    names = [name for name, value in given.items() if value]
+    names = [name for name, value in alternatives.items() if value]
     if len(names) != 1:
-        *most, last = given
+        *most, last = alternatives
         raise CalibrationError(
             f"pruning takes one of {', '.join(most)} and {last}, found {' and '.join(names) or 'none of them'}"
         )
@@ -177,8 +177,8 @@ class _Search:
             return None
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
-            if meets(found := self.choice(middle, multiple)):
-                high, best = middle, found
+            if meets(widths := self.choice(middle, multiple)):
+                high, best = middle, widths
             else:
                 low = middle
         return best

@@ -329,7 +329,7 @@ def trial_recipe(path: str | Path, number: int) -> Recipe:
     """The recipe of one completed trial. ConfigError where there is none of that number."""
     what = Search.load(path)
     study = what.study(what.digest(load_data(what.recipe.data, what.path)))
-    trials = {tried.number: tried for tried in found_in(study).trials}
+    trials = {trial.number: trial for trial in found_in(study).trials}
     if number not in trials:
         raise ConfigError(f"{what.path}: the search has no completed trial {number}; it has {len(trials)}")
     return what.with_values(trials[number].values)

@@ -95,14 +95,14 @@ def fit(
         raise CalibrationError(f"there is no teacher whose layers {', '.join(how.match)} could match")
     with alone(how.seed), _dropping(net, how.dropout):
         result = copy.deepcopy(net) if how.average else net
-        best, kept = -1.0, copy.deepcopy(net.state_dict())
+        best, best_state = -1.0, copy.deepcopy(net.state_dict())
         for epoch in _epochs(net, samples, how, teacher, augment, after_step, result):
             right = accuracy(result, valid) if valid is not None else float(epoch)
             if right >= best:
-                best, kept = right, copy.deepcopy(result.state_dict())
+                best, best_state = right, copy.deepcopy(result.state_dict())
             if progress is not None:
                 progress(epoch)
-        net.load_state_dict(kept)
+        net.load_state_dict(best_state)
     net.eval()
 
 
@@ -165,8 +165,11 @@ def _epochs(
 
 
 def _augmented(augment: Augment, x: Tensor, random: torch.Generator) -> Tensor:
-    """CalibrationError where the function does not return a batch like the one it is given."""
-    changed = augment(x, random)
+    """CalibrationError where the function fails, or does not return a batch like the one it is given."""
+    try:
+        changed = augment(x, random)
+    except Exception as error:  # a user's code may raise anything
+        raise CalibrationError(f"'augment' raised {type(error).__name__}: {error}") from error
     if not isinstance(changed, Tensor) or changed.shape != x.shape or not changed.is_floating_point():
         raise CalibrationError(f"'augment' returned {_kind(changed)}, expected {_kind(x)}")
     return changed

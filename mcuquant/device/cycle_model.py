@@ -192,7 +192,7 @@ def _digest(source: Path, version: str) -> str:
 
 def _build(source: Path, version: str, qemu: str, target: Path) -> None:
     """Compiles in a folder of its own and moves the result into place at once, so that no half of it is ever found."""
-    compiler = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
+    compiler = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
     if compiler is None:
         raise ToolError("counting cycles needs a C compiler for this machine; found none of cc, gcc, clang")
     try:

@@ -198,8 +198,8 @@ class FakeBoard:
             return "error order"
         self._turn -= is_repeated
         inputs = self._tensors()
-        kept = (self._turn.to_bytes(4, "little"),) if self.firmware.state_bytes else ()
-        tensors = self.firmware.network((*inputs, *kept))[step]
+        state = (self._turn.to_bytes(4, "little"),) if self.firmware.state_bytes else ()
+        tensors = self.firmware.network((*inputs, *state))[step]
         self._turn += is_last
         self._result = _Result(number, tensors)
         sizes = ",".join(str(len(t)) for t in tensors)

@@ -36,10 +36,11 @@ _METHODS: Mapping[str, Callable[[Job], str]] = {
 }
 
 
-def flash(board: Board, elf: Path, probe: str | None = None, found: Sequence[Plugged] | None = None) -> Flashed:
+def flash(board: Board, elf: Path, probe: str | None = None, ports: Sequence[Plugged] | None = None) -> Flashed:
     """Write `elf` to the board by the first of its methods that this machine has.
 
-    `probe` is (a part of) the serial number of its probe, or the folder of its UF2 drive; `found` what is plugged in.
+    `probe` is (a part of) the serial number of its probe, or the folder of its UF2 drive; `ports` are the serial ports
+    of connected boards.
     BoardError when the profile names no method, ToolError when none is installed, DeviceError when the board is not
     there, there are several, or writing fails: the message says what state the board is in.
     """
@@ -49,7 +50,7 @@ def flash(board: Board, elf: Path, probe: str | None = None, found: Sequence[Plu
     parts = segments(elf)
     board_port = None
     if method not in ("pyocd", "uf2"):  # these find and choose for themselves
-        board_port = choose(board, probe, plugged() if found is None else found)
+        board_port = choose(board, probe, plugged() if ports is None else ports)
     with tempfile.TemporaryDirectory(prefix="mq-") as folder:
         job = Job(board, elf, parts, probe, board_port, Path(folder))
         return Flashed(method, sum(len(part.data) for part in parts), _METHODS[method](job))

@@ -22,13 +22,13 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`probe` as the user said it; `chosen` the serial port it was found to be, if any; `folder` is for scratch."""
+    """`probe` as the user said it; `port` its serial port, where that is known; `folder` is for scratch."""
 
     board: Board
     elf: Path
     parts: tuple[Segment, ...]
     probe: str | None
-    chosen: Plugged | None
+    port: Plugged | None
     folder: Path
 
     @property
@@ -39,7 +39,7 @@ class Job:
     @property
     def serial(self) -> str | None:
         """The whole serial number where it is known."""
-        return self.chosen.serial if self.chosen and self.chosen.serial else self.probe
+        return self.port.serial if self.port and self.port.serial else self.probe
 
     def binary(self) -> tuple[Path, int]:
         """The image as a plain file, and its address."""

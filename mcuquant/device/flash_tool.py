@@ -126,14 +126,14 @@ def _jlink(job: Job) -> list[str]:
 
 
 def _bossac(job: Job) -> list[str]:
-    if job.chosen is None:
+    if job.port is None:
         usb = job.board.usb
         ids = f" ({usb.vid:04x}:{usb.pid:04x})" if usb else ""
         raise job.error(
             f"its boot loader{ids} is not plugged in: press the reset button twice, quickly", State.UNTOUCHED
         )
     path, _ = job.binary()
-    return [f"--port={Path(job.chosen.port).name}", "-i", "-e", "-w", "-v", str(path), "-R"]
+    return [f"--port={Path(job.port.port).name}", "-i", "-e", "-w", "-v", str(path), "-R"]
 
 
 TOOLS: Mapping[str, Tool] = {

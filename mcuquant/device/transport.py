@@ -195,10 +195,10 @@ def _connected(name: str, connect: Callable[[socket.socket], None], family: sock
 
 def read_until_silent(transport: Transport, silence_s: float, limit_s: float) -> bytes:
     """What comes until nothing did for `silence_s`, at most for `limit_s`."""
-    end, heard = time.monotonic() + limit_s, b""
+    end, received = time.monotonic() + limit_s, b""
     while time.monotonic() < end:
         data = transport.read(silence_s)
         if not data:
             break
-        heard += data
-    return heard
+        received += data
+    return received

@@ -136,8 +136,8 @@ def _clean_environment() -> dict[str, str]:
 
 
 def _tail(text: str, lines: int = 30) -> str:
-    kept = text.strip().splitlines()
-    return "\n".join(kept[-lines:])
+    all_lines = text.strip().splitlines()
+    return "\n".join(all_lines[-lines:])
 
 
 def build(sources: Sources, board: Board, directory: Path, steps: Steps) -> Firmware:

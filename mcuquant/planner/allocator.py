@@ -88,10 +88,10 @@ def place(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = (), enough: i
         sorted(buffers, key=lambda b: (-b.nbytes * (b.end - b.start + 1), b.key)),
     ]
     affordable = _MOST_WORK // search.work
-    tried = orders[: max(1, affordable)]
+    candidates = orders[: max(1, affordable)]
     rounds = min(_ROUNDS, affordable // len(orders))
     best: Offsets | None = None
-    for order in tried:
+    for order in candidates:
         placement = search.improve(order, rounds, enough)
         best = placement if best is None or peak(buffers, placement) < peak(buffers, best) else best
         if peak(buffers, best) <= enough:

@@ -94,7 +94,7 @@ class Layout:
 
     def arrange(self, selection: Selection, options: Mapping[int, tuple[Option, ...]], enough: int) -> Plan:
         """Place all of it with these variants, chosen from `options`; an arena of `enough` bytes is as good as any."""
-        variants = selection.chosen
+        variants = selection.options
         scratch = {i: option.cost.scratch_bytes for i, option in variants}
         buffers = [*self.tensors, *_scratch_buffers(scratch)]
         places = place(buffers, self.overlaps([(i, option.variant) for i, option in variants]), enough)

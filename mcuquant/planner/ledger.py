@@ -18,7 +18,7 @@ _MOST_WORK = 400_000
 class Selection:
     """One option of each operation, with the cycles and the bytes of flash of all together."""
 
-    chosen: tuple[tuple[int, Option], ...]
+    options: tuple[tuple[int, Option], ...]
     cycles: int
     network_flash_bytes: int
 
@@ -28,19 +28,19 @@ class Ledger:
     """A selection that changes; counts the steps that use each C function, for it is in flash while one does."""
 
     is_shared: bool
-    chosen: dict[int, Option]
+    options: dict[int, Option]
     cycles: int = 0
     network_flash_bytes: int = 0
     users: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        for option in self.chosen.values():
+        for option in self.options.values():
             self._enter(option, 1)
 
     def exchange(self, op: int, option: Option) -> None:
-        self._enter(self.chosen[op], -1)
+        self._enter(self.options[op], -1)
         self._enter(option, 1)
-        self.chosen[op] = option
+        self.options[op] = option
 
     def exchange_all(self, exchanges: Mapping[int, Option]) -> None:
         for op, option in exchanges.items():
@@ -55,7 +55,7 @@ class Ledger:
             self.network_flash_bytes += function.size(before + sign) - function.size(before)
 
     def selection(self) -> Selection:
-        return Selection(tuple(self.chosen.items()), self.cycles, self.network_flash_bytes)
+        return Selection(tuple(self.options.items()), self.cycles, self.network_flash_bytes)
 
 
 def descent(options: Options, is_shared: bool, most_cycles: float) -> Iterator[Selection]:
@@ -90,7 +90,7 @@ def _single_moves(ledger: Ledger, options: Options) -> Iterator[dict[int, Option
         {op: option}
         for op, alternatives in options.items()
         for option in alternatives
-        if option is not ledger.chosen[op]
+        if option is not ledger.options[op]
     )
 
 
@@ -101,7 +101,7 @@ def _family_moves(ledger: Ledger, options: Options) -> Iterator[dict[int, Option
         return sum(f.nbytes for f in option.functions(ledger.is_shared) if not ledger.users[f.name])
 
     for name in sorted(name for name, count in ledger.users.items() if count > 1):
-        calling = [op for op, option in ledger.chosen.items() if _calls(option, name, ledger.is_shared)]
+        calling = [op for op, option in ledger.options.items() if _calls(option, name, ledger.is_shared)]
         others = {op: [o for o in options[op] if not _calls(o, name, ledger.is_shared)] for op in calling}
         if all(others.values()):
             yield {op: some[0] for op, some in others.items()}
@@ -114,7 +114,7 @@ def _calls(option: Option, name: str, is_shared: bool) -> bool:
 
 def _rate(ledger: Ledger, move: Mapping[int, Option], most_cycles: float) -> tuple[bool, float] | None:
     """(Whether it takes too many cycles, those lost for each byte won); None where none is won."""
-    before = {op: ledger.chosen[op] for op in move}
+    before = {op: ledger.options[op] for op in move}
     cycles, nbytes = ledger.cycles, ledger.network_flash_bytes
     ledger.exchange_all(move)
     lost, won, is_slow = ledger.cycles - cycles, nbytes - ledger.network_flash_bytes, ledger.cycles > most_cycles

@@ -175,7 +175,7 @@ class _Search:
         return self.judge.rank(self._floor(selection), selection.cycles, selection.network_flash_bytes)
 
     def _floor(self, selection: Selection) -> int:
-        return max((self.floors[option] for _, option in selection.chosen), default=0)
+        return max((self.floors[option] for _, option in selection.options), default=0)
 
     def _arranged(self, selection: Selection) -> Plan:
         return self.layout.arrange(selection, self.options, self._floor(selection))
@@ -187,7 +187,7 @@ class _Search:
                 return
 
     def _is_known(self, selection: Selection) -> bool:
-        key = tuple(id(option) for _, option in selection.chosen)
+        key = tuple(id(option) for _, option in selection.options)
         known = key in self.placed
         self.placed.add(key)
         return known

@@ -96,7 +96,7 @@ def quantize(
     fitted, notes = _fitted(graph, samples, options)
     plain = Conversion(graph, observed, fitted, dtype, method)
     simple = options == Weights() and activations == "int8" and not graph.updates
-    conversion, found = _best(plain, samples, improve and simple) if method == "auto" else (plain, [])
+    conversion, reasons = _best(plain, samples, improve and simple) if method == "auto" else (plain, [])
     quantized = conversion.whole(samples)
     if activations == MIXED:
         wide = by_method(graph, observed.everywhere, conversion.method, DType.INT16, fitted)
@@ -104,7 +104,7 @@ def quantize(
         notes.append(note)
     if options.adaptive_rounding or options.correct_bias:
         quantized = reconstructed(graph, quantized, samples, options.adaptive_rounding, options.correct_bias)
-    calibrated = found or [f"calibrated by {method}"]
+    calibrated = reasons or [f"calibrated by {method}"]
     return _noted(quantized, *(f"warning: {problem}" for problem in problems), *calibrated, *notes)
 
 

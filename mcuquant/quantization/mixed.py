@@ -29,10 +29,10 @@ def mixed(
     for n in range(1, len(worst_first) + 1):
         if best_db >= ENOUGH_DB:
             break
-        tried = merged(real, narrow, wide, {output for output, _ in worst_first[:n]})
-        db = output_snr(tried, inputs, exact)
+        candidate = merged(real, narrow, wide, {output for output, _ in worst_first[:n]})
+        db = output_snr(candidate, inputs, exact)
         if db > best_db:
-            best, best_db, count = tried, db, n
+            best, best_db, count = candidate, db, n
     layers = "layer" if count == 1 else "layers"
     return best, f"{count} {layers} of {len(worst_first)} in int16, so that the outputs have {best_db:.1f} dB"
 
@@ -56,14 +56,14 @@ class _Merge:
     made: dict[_Place, int] = field(default_factory=dict)
     next_id: int = 0
 
-    def run(self, chosen: Collection[int]) -> Graph:
+    def run(self, places: Collection[int]) -> Graph:
         narrow = self.forms[False]
         self.next_id = 1 + max(max(form.tensors) for form in self.forms)
         for i in narrow.inputs:
             self.tensors[i], self.made[i, False] = narrow[i], i
         parts = [dict(_parts(self.real, form)) for form in self.forms]
         for op in self.real.ops:
-            wide = op.output in chosen
+            wide = op.output in places
             self._add(parts[wide][op.output], wide)
         outputs = tuple(self._input(i, False) for i in self.real.outputs)
         return narrow.with_(tensors=self.tensors, ops=tuple(self.ops), outputs=outputs)

@@ -42,8 +42,8 @@ class LayerBits:
 def layer_bits(graph: Graph, bits: int | Mapping[str, int]) -> dict[int, int]:
     """Bits of each weighted operation's weights by its output tensor. CalibrationError for other than 8, 4, 2."""
     names = {op.output: graph.out(op).name for op in graph.ops if isinstance(op, WEIGHTED)}
-    given = dict.fromkeys(names.values(), bits) if isinstance(bits, int) else dict(bits)
-    for name, n in given.items():
+    by_layer = dict.fromkeys(names.values(), bits) if isinstance(bits, int) else dict(bits)
+    for name, n in by_layer.items():
         if n not in BITS:
             raise CalibrationError(f"weights of {n} bits (layer {name!r}) cannot be stored, expected 8, 4 or 2")
         if name not in names.values():
@@ -51,7 +51,7 @@ def layer_bits(graph: Graph, bits: int | Mapping[str, int]) -> dict[int, int]:
             raise CalibrationError(
                 f"{graph.name} has no layer with weights named {name!r}, expected one of: {layer_names}"
             )
-    return {output: given.get(name, BITS[0]) for output, name in names.items()}
+    return {output: by_layer.get(name, BITS[0]) for output, name in names.items()}
 
 
 def sensitivity(graph: Graph, samples: tuple[Array, ...], quantizer: Quantizer) -> tuple[LayerBits, ...]:
@@ -109,8 +109,8 @@ def _total(layers: Sequence[LayerBits], place: Mapping[int, int]) -> int:
 
 def _weights_at(graph: Graph, op: Op, quantizer: Quantizer, bits: int) -> Array:
     rows = weight_rows(graph, op)
-    meant = quantizer.meaning(quantizer.fit(rows, bits), rows)
-    return from_rows(meant, graph[op.inputs[1]], channel_axis(op)).astype(np.float32)
+    values = quantizer.meaning(quantizer.fit(rows, bits), rows)
+    return from_rows(values, graph[op.inputs[1]], channel_axis(op)).astype(np.float32)
 
 
 def _noise(graph: Graph, index: int, weights: Array, exact: Sequence[Mapping[int, Array]]) -> float:

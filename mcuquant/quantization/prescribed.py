@@ -93,16 +93,16 @@ class _Builder:
         return next((self.graph.out(op) for op in readers), None)
 
     def _compute(self, op: Op) -> None:
-        y, wanted = self.graph.out(op), self._wanted(op.output)
+        y, params = self.graph.out(op), self._wanted(op.output)
         sources = [self.stored(t) for t in self.graph.activations(op)]
         dtype = sources[0].dtype
-        q = self._output_scale(op, sources, wanted)
+        q = self._output_scale(op, sources, params)
         if q is None:
             raise UnsupportedOpError(
                 f"{self.graph.name}: the output of {op.kind} {y.name!r} is not quantized; {_INSTEAD}"
             )
-        final = wanted is not None and wanted.q == q
-        target = replace(wanted if wanted is not None and final else y, name=y.name)
+        final = params is not None and params.q == q
+        target = replace(params if params is not None and final else y, name=y.name)
         target = replace(target, dtype=dtype, bits=dtype.bits, q=q, role=Role.ACTIVATION)
         inputs = self._inputs(op, q, dtype)
         self._keep(target, y.id, target.id)
@@ -112,10 +112,10 @@ class _Builder:
         """What the operation's kernel gives: prescribed, shared with its inputs, or free to be what is wanted."""
         if (type(op), sources[0].dtype) in FIXED:
             return FIXED[type(op), sources[0].dtype]
-        given = None if target is None else target.q
+        params = None if target is None else target.q
         if shares_scale(op):
-            return given if given is not None and len(op.inputs) > 1 else sources[0].q
-        return sources[0].q if given is None and isinstance(op, ops.Relu) else given
+            return params if params is not None and len(op.inputs) > 1 else sources[0].q
+        return sources[0].q if params is None and isinstance(op, ops.Relu) else params
 
     def _inputs(self, op: Op, q: QParams, dtype: DType) -> tuple[int, ...]:
         if isinstance(op, WEIGHTED):

@@ -62,8 +62,8 @@ class _Walk:
             self._compute(self.float_graph, [op for op in self.twins[index:] if op is not None], self.exact)
 
     @staticmethod
-    def _compute(graph: Graph, left: Sequence[Op], samples: Sequence[dict[int, Array]]) -> None:
-        op, *later = left
+    def _compute(graph: Graph, pending: Sequence[Op], samples: Sequence[dict[int, Array]]) -> None:
+        op, *later = pending
         needed = {i for other in later for i in other.inputs}
         for values in samples:
             values[op.output] = evaluate(graph, op, [_value(t, values) for t in graph.ins(op)])

@@ -32,7 +32,7 @@ def choose(
     scales = {root: from_range(*METHODS[method](histogram, steps), dtype) for root, histogram in groups.items()}
     solver = _Solver(graph, sharing, {**scales, **sharing.fixed}, dtype, fitted)
     solver.raise_to_bounds()
-    return {tensor_id: solver.chosen[sharing.group[tensor_id]] for tensor_id in histograms}
+    return {tensor_id: solver.params[sharing.group[tensor_id]] for tensor_id in histograms}
 
 
 class _Solver:
@@ -43,29 +43,29 @@ class _Solver:
     """
 
     def __init__(
-        self, graph: Graph, sharing: Sharing, chosen: dict[int, QParams], dtype: DType, fitted: FittedLayers
+        self, graph: Graph, sharing: Sharing, params: dict[int, QParams], dtype: DType, fitted: FittedLayers
     ) -> None:
         self.graph, self.sharing, self.dtype, self.fitted = graph, sharing, dtype, fitted
-        self.chosen = chosen
+        self.params = params
 
     def raise_to_bounds(self) -> None:
         for _ in range(_PASSES):
-            before = dict(self.chosen)
+            before = dict(self.params)
             for index, op in enumerate(self.graph.ops):
                 for tensor_id, bound in (*self._bounds(op), *self._cut_bounds(index, op)):
                     self._raise(tensor_id, bound * _ABOVE)
-            if self.chosen == before:
+            if self.params == before:
                 return
 
     def _raise(self, tensor_id: int, bound: float) -> None:
         root = self.sharing.group[tensor_id]
-        q = self.chosen[root]
+        q = self.params[root]
         if root not in self.sharing.fixed and q.scale[0] < bound:
-            self.chosen[root] = QParams.of(bound, q.zero_point)
+            self.params[root] = QParams.of(bound, q.zero_point)
 
     def _scale(self, op: Op, position: int) -> float:
         t = self.graph[op.inputs[position]]
-        q = operand(op, t, self.dtype) if t.is_constant else self.chosen[self.sharing.group[t.id]]
+        q = operand(op, t, self.dtype) if t.is_constant else self.params[self.sharing.group[t.id]]
         return q.scale[0]
 
     def _bounds(self, op: Op) -> Iterator[tuple[int, float]]:

@@ -230,8 +230,8 @@ class _Pair:
         op = self.twins[i]
         if op is None:
             return inputs[0]
-        given = zip(self.float_graph.ins(op), inputs, strict=True)
-        return evaluate(self.float_graph, op, [t.value if t.is_constant else x for t, x in given])
+        pairs = zip(self.float_graph.ins(op), inputs, strict=True)
+        return evaluate(self.float_graph, op, [t.value if t.is_constant else x for t, x in pairs])
 
 
 def _meaning(t: Tensor, stored: Array) -> Array:

@@ -29,9 +29,9 @@ class Statistics:
     """
 
     count: int
-    seen: Array
+    input_sums: Array
     """(G, K): sum of x^."""
-    wanted: Array
+    target_sums: Array
     """(G, M): sum of W x, the bias left out."""
     products: Array
     """(G, K, K): sum of x^ x^'."""
@@ -49,21 +49,21 @@ class Statistics:
         sums: list[Array] = []
         count = 0
         for part in parts:
-            fields = [part.seen, part.wanted, part.products, part.answers]
+            fields = [part.input_sums, part.target_sums, part.products, part.answers]
             sums = [a + b for a, b in zip(sums, fields, strict=True)] if sums else fields
             count += part.count
         return cls(count, *sums)
 
     def centred(self) -> Statistics:
         """About the means: the error that is left once a bias makes its mean zero."""
-        products = self.products - self.seen[:, :, None] * self.seen[:, None, :] / self.count
-        answers = self.answers - self.wanted[:, :, None] * self.seen[:, None, :] / self.count
+        products = self.products - self.input_sums[:, :, None] * self.input_sums[:, None, :] / self.count
+        answers = self.answers - self.target_sums[:, :, None] * self.input_sums[:, None, :] / self.count
         return replace(self, products=products, answers=answers)
 
     def missing(self, w: Array) -> Array:
         """(C,): mean of W x - w x^ for weights `w` (C, K) in real units."""
-        answered = (self._grouped(w) @ self.seen[:, :, None])[..., 0]
-        return np.asarray((self.wanted - answered) / self.count).reshape(-1)
+        answered = (self._grouped(w) @ self.input_sums[:, :, None])[..., 0]
+        return np.asarray((self.target_sums - answered) / self.count).reshape(-1)
 
     def error(self, w: Array) -> Array:
         """(C,): sum of (W x - w x^)^2 less what does not depend on `w` (C, K)."""
@@ -98,4 +98,4 @@ class Statistics:
 
     def _grouped(self, rows: Array) -> Array:
         """(C, n) as (G, M, n)."""
-        return rows.reshape(*self.wanted.shape, -1)
+        return rows.reshape(*self.target_sums.shape, -1)

@@ -202,8 +202,8 @@ def _counts(values: Array, limit: float) -> tuple[int, ...]:
 
 def _sensitivity(graph: Graph, plan: Plan, snr: Sequence[LayerSnr]) -> Iterator[Sensitivity]:
     """Of inputs and steps. What is no step (a Reshape) loses nothing; for operations joined in one the last stands."""
-    made = {plan.graph.ops[step.op_index].output: i for i, step in enumerate(plan.steps)}
-    steps = {-1: -1, **{index: made[op.output] for index, op in enumerate(graph.ops) if op.output in made}}
+    step_of = {plan.graph.ops[step.op_index].output: i for i, step in enumerate(plan.steps)}
+    steps = {-1: -1, **{index: step_of[op.output] for index, op in enumerate(graph.ops) if op.output in step_of}}
     for row in snr:
         if row.index in steps:
             decibels = (_db(row.own_db), _db(row.cumulative_db), _db(row.effect_db))

@@ -27,7 +27,7 @@ class Difference:
     op: str
     kernel: str
     index: tuple[int, ...]
-    found: int | float
+    actual: int | float
     expected: int | float
     differing: int
     size: int
@@ -36,7 +36,8 @@ class Difference:
         at = ", ".join(map(str, self.index))
         return (
             f"step {self.step}, {self.name} ({self.op}, {self.kernel}), is the first that differs: element [{at}] is "
-            f"{self.found} on the board, {self.expected} in the interpreter; {self.differing:,} of {self.size:,} differ"
+            f"{self.actual} on the board, {self.expected} in the interpreter; "
+            f"{self.differing:,} of {self.size:,} differ"
         )
 
 
@@ -73,9 +74,9 @@ class Oracle:
         return tuple(values[tensor] for tensor in self.tensors)
 
 
-def first_difference(project: Project, found: Sequence[Array], expected: Sequence[Array]) -> Difference | None:
+def first_difference(project: Project, actual: Sequence[Array], expected: Sequence[Array]) -> Difference | None:
     """The first of the board's steps (flat) that is not the interpreter's, or None when every byte is equal."""
-    for i, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+    for i, (ours, theirs) in enumerate(zip(actual, expected, strict=True)):
         if ours.tobytes() != theirs.tobytes():
             return _difference(project.manifest["layers"][i], i, ours, theirs)
     return None
@@ -87,9 +88,9 @@ def seeded_samples(project: Project, count: int) -> Iterator[tuple[Array, ...]]:
     return (split_outputs(seeded_input(seed, sizes), project.inputs, 1) for seed in range(1, count + 1))
 
 
-def _difference(layer: dict[str, Any], step: int, found: Array, expected: Array) -> Difference:
+def _difference(layer: dict[str, Any], step: int, actual: Array, expected: Array) -> Difference:
     flat = expected.reshape(-1)
-    where = np.flatnonzero((_bytes(found) != _bytes(flat)).any(axis=1))
+    where = np.flatnonzero((_bytes(actual) != _bytes(flat)).any(axis=1))
     first = int(where[0])
     index = tuple(int(i) for i in np.unravel_index(first, expected.shape))
     return Difference(
@@ -98,7 +99,7 @@ def _difference(layer: dict[str, Any], step: int, found: Array, expected: Array)
         op=layer["op"],
         kernel=layer["kernel"],
         index=index[1:] or index,
-        found=found[first].item(),
+        actual=actual[first].item(),
         expected=flat[first].item(),
         differing=len(where),
         size=flat.size,
@@ -120,8 +121,8 @@ def _made(graph: Graph, ops: Sequence[Op]) -> str:
     return f"{'+'.join(op.kind for op in ops)} to {y.dtype.value} {'x'.join(map(str, y.shape))}"
 
 
-def _mismatch(project: Project, declared: str, made: str) -> OutputError:
+def _mismatch(project: Project, declared: str, exported: str) -> OutputError:
     return OutputError(
-        f"{project.directory}: manifest.json has {declared}, model.tflite {made}: they are not of one compilation; "
+        f"{project.directory}: manifest.json has {declared}, model.tflite {exported}: they are not of one compilation; "
         "compile it again"
     )

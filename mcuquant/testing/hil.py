@@ -143,17 +143,17 @@ class TestDut:
         }
 
 
-def difference(found: Array, expected: Array) -> str:
+def difference(actual: Array, expected: Array) -> str:
     """ "" when both are the same to the byte, else a sentence with the first differing elements of both."""
-    if found.shape != expected.shape or found.dtype != expected.dtype:
-        return f"the board gave {_kind(found)}, expected {_kind(expected)}"
-    where = np.argwhere(found != expected)
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
+        return f"the board gave {_kind(actual)}, expected {_kind(expected)}"
+    where = np.argwhere(actual != expected)
     if not len(where):
         return ""
     indices = [tuple(int(i) for i in index) for index in where[:SHOWN]]
-    pairs = "; ".join(f"{list(i)}: {found[i]} on the board, {expected[i]} expected" for i in indices)
+    pairs = "; ".join(f"{list(i)}: {actual[i]} on the board, {expected[i]} expected" for i in indices)
     more = "; ..." if len(where) > SHOWN else ""
-    return f"{len(where):,} of {found.size:,} elements differ: {pairs}{more}"
+    return f"{len(where):,} of {actual.size:,} elements differ: {pairs}{more}"
 
 
 def _kind(x: Array) -> str:

@@ -85,10 +85,10 @@ def _dilated_max_pool(call: Call) -> Value:
     if call.get("ceil_mode", False):
         raise RefusalError("a dilated window with ceil_mode is not translated; pad before it")
     spatial, x = _spatial(call), call.value()
-    given = (call.numbers(key, spatial, default) for key, default in (("padding", 0), ("dilation", 1)))
+    values = (call.numbers(key, spatial, default) for key, default in (("padding", 0), ("dilation", 1)))
     window = call.numbers("kernel_size", spatial)
     stride = call.numbers("stride", spatial) if call.get("stride", ()) != () else window
-    for axis, (taps, step, pad, apart) in enumerate(zip(window, stride, *given, strict=True), x.rank - spatial):
+    for axis, (taps, step, pad, apart) in enumerate(zip(window, stride, *values, strict=True), x.rank - spatial):
         size = x.shape[axis]
         count = (size + 2 * pad - apart * (taps - 1) - 1) // step + 1
         slices = [

@@ -49,12 +49,12 @@ def dequantize(call: Call) -> Value | Array:
 
 def _number(call: Call, key: str) -> float:
     """A number, which may come in a tensor of one element."""
-    given = call.args[key]
-    if isinstance(given, np.ndarray) and given.size == 1:
-        return float(given.ravel()[0])
-    if not isinstance(given, int | float):
+    value = call.args[key]
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return float(value.ravel()[0])
+    if not isinstance(value, int | float):
         raise RefusalError(f"its {key} is computed by the network; use static quantization")
-    return float(given)
+    return float(value)
 
 
 def _limits(call: Call) -> tuple[int, int]:

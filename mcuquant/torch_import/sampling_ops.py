@@ -68,16 +68,16 @@ def pick(call: Call, item: Item, axis: int, indices: Sequence[int]) -> Item:
 
 def pad(call: Call) -> Item:
     """PyTorch lists (before, after) from the last axis backwards; negative ones cut."""
-    mode, given = call.get("mode", "constant"), call.get("pad", call.get("padding"))
-    if mode == "constant" and min(given, default=0) >= 0:
+    mode, pads = call.get("mode", "constant"), call.get("pad", call.get("padding"))
+    if mode == "constant" and min(pads, default=0) >= 0:
         return pad_constant(call)
-    if mode == "constant" and any(n > 0 for n in given):
-        positive = replace(call, args={**call.args, "pad": tuple(max(n, 0) for n in given)})
-        return pad(replace(call, args={"self": pad_constant(positive), "pad": tuple(min(n, 0) for n in given)}))
+    if mode == "constant" and any(n > 0 for n in pads):
+        positive = replace(call, args={**call.args, "pad": tuple(max(n, 0) for n in pads)})
+        return pad(replace(call, args={"self": pad_constant(positive), "pad": tuple(min(n, 0) for n in pads)}))
     x = call.args.get("self", call.args.get("input"))
-    for position in range(len(given) // 2):
+    for position in range(len(pads) // 2):
         axis = elements(x).ndim - 1 - position
-        before, after = given[2 * position : 2 * position + 2]
+        before, after = pads[2 * position : 2 * position + 2]
         if before or after:
             x = pick(call, x, axis, _places(mode, elements(x).shape[axis], before, after))
     return x
@@ -170,14 +170,14 @@ def _windows(call: Call, x: Item, axis: int, size: int, step: int, dilation: int
     length = elements(x).shape[axis]
     count = (length - dilation * (size - 1) - 1) // step + 1
     places = [w * step + dilation * k for w in range(count) for k in range(size)]
-    taken = x if places == list(range(length)) else pick(call, x, axis, places)
-    shape = elements(taken).shape
+    source = x if places == list(range(length)) else pick(call, x, axis, places)
+    shape = elements(source).shape
 
     def view(a: Array) -> Array:
         split = a.reshape((*shape[:axis], count, size, *shape[axis + 1 :]))
         return np.moveaxis(split, axis + 1, -1) if last else split.swapaxes(axis, axis + 1)
 
-    return Value(taken.tensor, view(taken.where)) if isinstance(taken, Value) else view(taken)
+    return Value(source.tensor, view(source.where)) if isinstance(source, Value) else view(source)
 
 
 def columns(call: Call) -> Item:
@@ -215,8 +215,8 @@ def scattered(call: Call) -> Item:
         if len(bounds) > _MOST_PIECES:
             raise RefusalError(f"it writes {len(bounds)} pieces along an axis; expected at most {_MOST_PIECES}")
         places = {place: i for i, place in enumerate(bounds)}
-        chosen = [(part, places[i]) if i in places else (x, i) for i in range(size)]
-        pieces = [cut_value(call, item, axis, range(i, i + 1)) for item, i in chosen]
+        parts = [(part, places[i]) if i in places else (x, i) for i in range(size)]
+        pieces = [cut_value(call, item, axis, range(i, i + 1)) for item, i in parts]
     return join(call, pieces, axis)
 
 

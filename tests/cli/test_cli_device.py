@@ -175,16 +175,16 @@ def test_validate_wants_a_class_for_each_sample(project: Path, tmp_path: Path) -
     check_fails(
         mcuquant("validate", project, "--data", path),
         1,
-        f"array 'y' of {path} is int64 of shape (3,); expected 4 class numbers, one a sample",
+        f"array 'y' of {path} is int64 of shape (3,); expected 4 class numbers, one for each sample",
     )
-    told = f"array 'y' of {path} holds labels from"
+    told = f"labels of array 'y' of {path} are from"
     for labels, text in (
         (
             [1, 2, 3, 5],
-            f"{told} 1 to 5, but the network has 5 classes: expected 0 to 4; labels that begin at 1 need 1 subtracted",
+            f"{told} 1 to 5, but the network has 5 outputs: expected 0 to 4; labels that begin at 1 need 1 subtracted",
         ),
-        ([0, 9, 3, 4], f"{told} 0 to 9, but the network has 5 classes: expected 0 to 4"),
-        ([0, -1, 3, 4], f"{told} -1 to 4, but the network has 5 classes: expected 0 to 4"),
+        ([0, 9, 3, 4], f"{told} 0 to 9, but the network has 5 outputs: expected 0 to 4"),
+        ([0, -1, 3, 4], f"{told} -1 to 4, but the network has 5 outputs: expected 0 to 4"),
     ):
         np.savez(path, x=np.zeros((4, *SHAPE), np.float32), y=np.array(labels))
         check_fails(mcuquant("validate", project, "--data", path), 1, text)

@@ -55,7 +55,7 @@ def found(name: str) -> system_checks.Check:
 def test_a_machine_with_everything_misses_nothing(machine: dict[tuple[str, ...], str]) -> None:
     assert system_checks.missing(system_checks.checks()) == ()
     assert {
-        c.name: c.found for c in system_checks.checks() if c.name in ("make", "newlib", "qemu-system-arm", "cc")
+        c.name: c.version for c in system_checks.checks() if c.name in ("make", "newlib", "qemu-system-arm", "cc")
     } == {
         "make": "4.3",
         "newlib": "3.3.0",
@@ -94,7 +94,7 @@ def test_a_missing_tool_is_required_and_has_its_command(
 
 def test_gcc_answers_with_the_bare_name_where_newlib_is_missing(machine: dict[tuple[str, ...], str]) -> None:
     machine["arm-none-eabi-gcc", "-print-file-name=libc_nano.a"] = "libc_nano.a"
-    assert found("newlib").found is None
+    assert found("newlib").version is None
 
 
 def test_a_host_compiler_is_optional(machine: dict[tuple[str, ...], str]) -> None:
@@ -135,14 +135,14 @@ def test_every_extra_of_the_project_is_checked(
     assert list(system_checks.EXTRAS) == list(project["optional-dependencies"])
     assert found("mcuquant[torch]").remedy == "pip install 'mcuquant[torch]' (missing: torch 2.13.0, found 1.0)"
     monkeypatch.setattr(system_checks.importlib.metadata, "version", lambda name: "2.13.0+cpu")
-    assert (found("mcuquant[torch]").found, found("mcuquant[torch]").required) == ("torch", False)
+    assert (found("mcuquant[torch]").version, found("mcuquant[torch]").required) == ("torch", False)
 
     def absent(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(system_checks.importlib.metadata, "version", absent)
     check = found("mcuquant[torch]")
-    assert (check.found, check.remedy) == (None, "pip install 'mcuquant[torch]' (missing: torch)")
+    assert (check.version, check.remedy) == (None, "pip install 'mcuquant[torch]' (missing: torch)")
 
 
 def test_an_old_qemu_is_told_by_the_boards_it_lacks(machine: dict[tuple[str, ...], str]) -> None:
@@ -157,7 +157,7 @@ def test_a_qemu_without_plugins_is_told_with_the_reason(
     def plugin() -> Path:
         raise ToolError("this QEMU takes no plugins")
 
-    assert found("cycle model").found == "mq_cycles-1.so"
+    assert found("cycle model").version == "mq_cycles-1.so"
     monkeypatch.setattr(system_checks.cycle_model, "plugin", plugin)
     assert found("cycle model").remedy == "bench counts instructions alone: this QEMU takes no plugins"
     assert system_checks.missing(system_checks.checks()) == ()
@@ -170,7 +170,7 @@ def test_a_port_without_permission_is_told_how_to_get_it(
     monkeypatch.setattr(system_checks.list_ports, "comports", lambda: [port])
     monkeypatch.setattr(system_checks.os, "access", lambda path, mode: False)
     check = found("serial port")
-    assert check.found is None
+    assert check.version is None
     assert check.remedy == "no permission for /dev/ttyACM0: sudo usermod -aG dialout $USER, then log in again"
 
 
@@ -181,7 +181,7 @@ def test_a_port_is_named_with_what_it_is(machine: dict[tuple[str, ...], str], mo
     ]
     monkeypatch.setattr(system_checks.list_ports, "comports", lambda: ports)
     monkeypatch.setattr(system_checks.os, "access", lambda path, mode: True)
-    assert found("serial port").found == "/dev/ttyACM0 STLink"
+    assert found("serial port").version == "/dev/ttyACM0 STLink"
 
 
 def test_a_command_that_is_not_there_or_fails_gives_nothing() -> None:

@@ -59,6 +59,7 @@ def labels(value: int) -> Tensor:
 def test_an_augmentation_returns_a_batch_like_the_one_it_is_given() -> None:
     for augment, text in (
         (lambda x, _: None, "'augment' returned NoneType, expected torch.float32 of shape (4, 12)"),
+        (lambda x, _: x[9], "'augment' raised IndexError: index 9 is out of bounds for dimension 0 with size 4"),
         (
             lambda x, _: x[:, :6].int(),
             "'augment' returned torch.int32 of shape (4, 6), expected torch.float32 of shape (4, 12)",

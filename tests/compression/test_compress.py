@@ -252,7 +252,7 @@ def test_samples_that_do_not_do(tmp_path: Path) -> None:
     assert load_samples(tmp_path / "x.npz", labels_may_miss=True).y is None
     cases: list[tuple[str, str]] = [
         ("x.npz", f"{tmp_path / 'x.npz'} holds no array 'y', it holds 'x'"),
-        ("y.npz", f"array 'y' of {tmp_path / 'y.npz'} is int64 of shape (2,); expected 3 class numbers, one a sample"),
+        ("y.npz", f"array 'y' of {tmp_path / 'y.npz'} is int64 of shape (2,); expected 3 class numbers"),
         ("none.npz", f"{tmp_path / 'none.npz'} cannot be read: No such file or directory"),
         ("text.npz", f"{tmp_path / 'text.npz'} is not a file of plain arrays as numpy.save or "),
         ("words.npz", f"array 'x' of {tmp_path / 'words.npz'} is <U1 of shape (3, 2); expected numbers (samples, ...)"),

@@ -229,6 +229,6 @@ def test_the_command_says_what_it_took(folder: Path) -> None:
     command = ["compress", str(folder / "recipe.toml")]
     outputs = [CliRunner().invoke(main, command + more) for more in ([], [], ["--fresh"])]
     assert [done.exit_code for done in outputs] == [0, 0, 0], outputs[0].output
-    left = f"Taken from {folder / 'small.steps'}, where an earlier run left them: trained, int8."
-    line = f"{left} --fresh makes them anew.\n"
+    steps = folder / "small.steps"
+    line = f"Reused steps of an earlier run, from {steps}: trained, int8. Use --fresh to repeat them.\n"
     assert [line in done.output for done in outputs] == [False, True, False]

@@ -109,7 +109,7 @@ def test_three_processes_work_on_one_search(folder: Path) -> None:
     result = CliRunner().invoke(main, ["search", str(path)])
     assert result.exit_code == 0, result.output
     assert result.output.startswith(f"{len(trials)} trials; ")
-    assert "Accuracy: 60 validation samples, interpreter. Costs: of the compiler's plan.\n" in result.output
+    assert "Accuracy: 60 validation samples, interpreter. Costs: estimated by the planner.\n" in result.output
     assert f"\nNext: mcuquant compress {path} --trial " in result.output
     assert len(load_records(folder / "out" / "records.json")) == len(trials)
     picture = ET.parse(folder / "out" / "front.svg").getroot()
@@ -173,7 +173,7 @@ def test_an_interrupted_trial_does_not_count(folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr("mcuquant.compression.recipe_search.compress", interrupted)
     result = CliRunner().invoke(main, ["search", str(path)])
     assert result.exit_code == 130
-    assert result.output == (f"Interrupted. The trials that ended are kept; go on with: mcuquant search {path}\n")
+    assert result.output == (f"Interrupted. Finished trials are saved; continue with: mcuquant search {path}\n")
     monkeypatch.undo()
     assert [t.number for t in search(path).trials] == [1, 2]
 

@@ -48,7 +48,7 @@ BOSSAC = ("Erase flash", "Write 9000 bytes to flash", "Verify successful")
 
 def test_openocd(programs: Path, elf: Path) -> None:
     note = tool(programs, "openocd", OPENOCD)
-    done = flash(board("openocd"), elf, found=[ONE])
+    done = flash(board("openocd"), elf, ports=[ONE])
     assert (done.method, done.verified) == ("openocd", "verified by openocd")
     assert str(done) == f"{sum(len(s.data) for s in segments(elf)):,} bytes with openocd, verified by openocd"
     assert note.read_text().splitlines() == [
@@ -58,7 +58,7 @@ def test_openocd(programs: Path, elf: Path) -> None:
 
 def test_st_flash(programs: Path, elf: Path) -> None:
     note = tool(programs, "st-flash", ["Attempting to write", "Flash written and verified! jolly good!"])
-    assert flash(board("st-flash"), elf, found=[ONE]).verified == "verified by st-flash"
+    assert flash(board("st-flash"), elf, ports=[ONE]).verified == "verified by st-flash"
     *first, path, address = note.read_text().splitlines()
     assert first == ["--reset", "--serial", "066DFF01", "write"]
     assert (Path(path).name, address) == ("firmware.bin", "0x8000000")
@@ -68,7 +68,7 @@ def test_jlink(programs: Path, elf: Path, tmp_path: Path) -> None:
     copy = tmp_path / "script"
     keeping = f'for a; do last=$a; done; while read -r line; do echo "$line"; done <"$last" >{copy}'
     tool(programs, "JLinkExe", JLINK, then=keeping)
-    assert flash(board("jlink"), elf, "0123", found=[]).verified == "verified by JLinkExe"
+    assert flash(board("jlink"), elf, "0123", ports=[]).verified == "verified by JLinkExe"
     arguments = (programs / "JLinkExe.arguments").read_text().splitlines()
     assert arguments[:4] == ["-SelectEmuBySN", "0123", "-device", "STM32L4R5ZI"]
     verbs = [line.split()[0] for line in copy.read_text().splitlines()]
@@ -77,22 +77,22 @@ def test_jlink(programs: Path, elf: Path, tmp_path: Path) -> None:
 
 def test_bossac(programs: Path, elf: Path) -> None:
     note = tool(programs, "bossac", BOSSAC)
-    assert flash(board("bossac"), elf, found=[TWO]).verified == "verified by bossac"
+    assert flash(board("bossac"), elf, ports=[TWO]).verified == "verified by bossac"
     arguments = note.read_text().splitlines()
     assert arguments[:5] == ["--port=ttyACM1", "-i", "-e", "-w", "-v"]
-    assert message(DeviceError, lambda: flash(board("bossac"), elf, found=[])) == (
+    assert message(DeviceError, lambda: flash(board("bossac"), elf, ports=[])) == (
         "desk: its boot loader (0483:374b) is not plugged in: press the reset button twice, quickly; " + UNTOUCHED
     )
 
 
 def test_the_first_method_that_is_installed_is_taken(programs: Path, elf: Path) -> None:
     tool(programs, "st-flash", ["Flash written and verified!"])
-    assert flash(board("pyocd", "openocd", "st-flash"), elf, found=[]).method == "st-flash"
+    assert flash(board("pyocd", "openocd", "st-flash"), elf, ports=[]).method == "st-flash"
 
 
 def test_nothing_is_installed(programs: Path, elf: Path) -> None:
     wanted = board("pyocd", "openocd", "st-flash", "jlink", "bossac")
-    assert message(ToolError, lambda: flash(wanted, elf, found=[])) == (
+    assert message(ToolError, lambda: flash(wanted, elf, ports=[])) == (
         "nothing that flashes desk is installed; any one of: pyocd (pip install 'mcuquant[pyocd]'); "
         "openocd (apt-get install openocd); st-flash (apt-get install stlink-tools); "
         "jlink (SEGGER's J-Link software); bossac (apt-get install bossa-cli)"
@@ -126,7 +126,7 @@ def test_failures_say_what_state_the_board_is_in(
     prints: Sequence[str], status: int, sentence: str, programs: Path, elf: Path
 ) -> None:
     tool(programs, "openocd", prints, status)
-    assert message(DeviceError, lambda: flash(board("openocd"), elf, found=[ONE])) == f"desk: {sentence}"
+    assert message(DeviceError, lambda: flash(board("openocd"), elf, ports=[ONE])) == f"desk: {sentence}"
 
 
 @pytest.mark.parametrize(("prints", "state"), [([], UNTOUCHED), (OPENOCD[:1], PARTIAL)])
@@ -135,7 +135,7 @@ def test_a_tool_that_does_not_end(
 ) -> None:
     monkeypatch.setattr(flash_tool, "TIMEOUT_S", 0.5)
     tool(programs, "openocd", prints, then="exec sleep 60")
-    assert message(DeviceError, lambda: flash(board("openocd"), elf, found=[ONE])) == (
+    assert message(DeviceError, lambda: flash(board("openocd"), elf, ports=[ONE])) == (
         f"desk: openocd did not end within 0.5 s; {state}"
     )
 
@@ -145,7 +145,7 @@ def test_an_interrupted_tool_is_ended(prints: Sequence[str], state: str, program
     """Ctrl-C comes from the tool itself, once it runs."""
     note = programs / "pid"
     tool(programs, "openocd", prints, then=f"echo $$ > {note}; kill -INT $PPID; exec sleep 60")
-    assert message(DeviceError, lambda: flash(board("openocd"), elf, found=[ONE])) == (
+    assert message(DeviceError, lambda: flash(board("openocd"), elf, ports=[ONE])) == (
         f"desk: openocd was interrupted; {state}"
     )
     with pytest.raises(ProcessLookupError):
@@ -165,7 +165,7 @@ def test_an_interrupt_while_the_tool_is_started_ends_it(
 
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     tool(programs, "openocd", [], then="exec sleep 60")
-    assert message(DeviceError, lambda: flash(board("openocd"), elf, found=[ONE])) == (
+    assert message(DeviceError, lambda: flash(board("openocd"), elf, ports=[ONE])) == (
         f"desk: openocd was interrupted; {UNTOUCHED}"
     )
     with pytest.raises(ProcessLookupError):

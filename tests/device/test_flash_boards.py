@@ -68,9 +68,9 @@ def test_one_of_several_is_chosen() -> None:
 
 def test_several_boards_stop_the_flashing(programs: Path, elf: Path) -> None:
     note = tool(programs, "openocd", OPENOCD)
-    assert "choose one with --probe" in message(DeviceError, lambda: flash(board("openocd"), elf, found=[ONE, TWO]))
+    assert "choose one with --probe" in message(DeviceError, lambda: flash(board("openocd"), elf, ports=[ONE, TWO]))
     assert not note.exists()
-    flash(board("openocd"), elf, "02", found=[ONE, TWO])
+    flash(board("openocd"), elf, "02", ports=[ONE, TWO])
     assert "adapter serial 066DFF02" in note.read_text()
 
 
@@ -93,7 +93,7 @@ def mcuquant(*arguments: object) -> Result:
 def test_boards_connected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcuquant.device.plugged.list_ports.comports", lambda: [port("/dev/ttyACM1", 0x2E8A, "AB")])
     lines = mcuquant("boards", "--connected").stdout.splitlines()
-    assert lines[0].split() == ["port", "USB", "id", "serial", "number", "it", "says", "it", "is", "profiles"]
+    assert lines[0].split() == ["port", "USB", "id", "serial", "number", "description", "profiles"]
     assert lines[2].split() == ["/dev/ttyACM1", "2e8a:374b", "AB", "STM32", "STLink", "none"]
     monkeypatch.setattr("mcuquant.device.plugged.list_ports.comports", list)
     assert mcuquant("boards", "--connected").stdout == (

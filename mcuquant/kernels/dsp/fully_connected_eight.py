@@ -51,8 +51,8 @@ def _requantization(site: Site) -> TwoInstructions | None:
     (low, high), multipliers = sums(site), p.multipliers
     if len(set(multipliers)) == 1:
         low, high, multipliers = low.min(keepdims=True), high.max(keepdims=True), multipliers[:1]
-    tried = (two_instructions(multipliers, p.y_zero, low, high, shift) for shift in (8, 12))
-    return next((option for option in tried if option is not None), None)
+    candidates = (two_instructions(multipliers, p.y_zero, low, high, shift) for shift in (8, 12))
+    return next((option for option in candidates if option is not None), None)
 
 
 def pack(site: Site, more: Array) -> Array:

@@ -86,8 +86,8 @@ def _concat_cycles(site: Site) -> int:
 
 def _concat_part(site: Site, axis: int, x: Tensor, rescale: RescaleParams | None) -> dict[str, Value]:
     """Elements per row of the output, and how they change; types that are only copied have no use for the limits."""
-    kept = identity_fields(*DType.INT8.range())
-    return {"width": math.prod(x.shape[axis:]), "rescale": rescale_fields(site, rescale) if rescale else kept}
+    fields = identity_fields(*DType.INT8.range())
+    return {"width": math.prod(x.shape[axis:]), "rescale": rescale_fields(site, rescale) if rescale else fields}
 
 
 def _copies_all(site: Site) -> bool:

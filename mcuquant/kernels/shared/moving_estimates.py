@@ -123,11 +123,11 @@ def _places(start: int, sizes: Sequence[int], steps: Sequence[int]) -> Array:
 def memcpy(count: int, x: Array, y: Array, core: Core) -> float:
     """Calls of memcpy of so many bytes, from and to these places modulo 4."""
     r, first = rates(core), -y % 4
-    left = count - first
+    rest = count - first
     is_even = (x + first) % 4 == 0
-    shifted = np.where(is_even | (left < 8), 0, (left - 4) // 4)
-    even = np.where(is_even, left, 0)
-    last = np.where(is_even, left % 4, left - 4 * shifted)
+    shifted = np.where(is_even | (rest < 8), 0, (rest - 4) // 4)
+    even = np.where(is_even, rest, 0)
+    last = np.where(is_even, rest % 4, rest - 4 * shifted)
     total = r.memcpy + r.first_byte * first + r.shifted * shifted + r.last_byte * last
     return float((total + r.block * (even // 16) + r.word * (even % 16 // 4)).sum())
 

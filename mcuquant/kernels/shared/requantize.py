@@ -93,7 +93,7 @@ def _solved(
     """Asked once when a variant is chosen, and once when it is packed."""
     stairs = _stairs(multipliers, y_zero, lowest, highest)
     m, exponent, low, high = stairs.m, stairs.exponent, stairs.low, stairs.high
-    found = TwoInstructions(np.zeros(len(m), np.int64), np.zeros(len(m), np.int64), shift)
+    solution = TwoInstructions(np.zeros(len(m), np.int64), np.zeros(len(m), np.int64), shift)
     base = (m << (shift + 1)) // (unit << -exponent)
     if (base >> 31).any():
         return None
@@ -109,13 +109,13 @@ def _solved(
         fits = (gap <= 0) & (factors > 0) & (factors < 1 << 31)
         solved, first = fits.any(axis=1), fits.argmax(axis=1)
         at = np.flatnonzero(solved), first[solved]
-        found.factor[open_[solved]] = factors[at]
-        found.start[open_[solved]] = _between(least[at], most[at])
+        solution.factor[open_[solved]] = factors[at]
+        solution.start[open_[solved]] = _between(least[at], most[at])
         smallest[open_] = np.minimum(smallest[open_], gap.min(axis=1))
         risen[open_] |= gap[:, [ks.argmin(), ks.argmax()]] > smallest[open_, None] + _RISEN
         open_ = open_[~solved]
         if not open_.size:
-            return found if _fits(unit, low[:, 0], high[:, 0], found.start) else None
+            return solution if _fits(unit, low[:, 0], high[:, 0], solution.start) else None
         if risen[open_].all(axis=1).any():
             return None
     return None

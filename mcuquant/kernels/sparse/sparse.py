@@ -87,8 +87,8 @@ def _counts(rows: list[tuple[Array, Array]]) -> Array:
 def sparse(site: Site) -> Sparse | None:
     """The weights less their zero points as entries; None where they are not 8 bits, few are 0 or nothing is saved."""
     w = centred(site)
-    kept = np.count_nonzero(w)
-    if not 0 < kept <= _MOST_DENSE * w.size or w.min() < -128 or w.max() > 127:
+    nonzeros = np.count_nonzero(w)
+    if not 0 < nonzeros <= _MOST_DENSE * w.size or w.min() < -128 or w.max() > 127:
         return None
     entries = encode(w)
     return entries if entries.nbytes < w.size * index_bits(site.ins[1]) // 8 else None
@@ -194,9 +194,9 @@ _ENTRY, _ENTRY_OF_FOUR, _OUTPUT, _GATHERED = 10, 20, 40, 2
 
 
 def _cycles(site: Site) -> int:
-    found = sparse(site)
-    assert found is not None
-    rows, entries = site.out.elements // len(weights(site)), int(found.counts.astype(int).sum())
+    stored = sparse(site)
+    assert stored is not None
+    rows, entries = site.out.elements // len(weights(site)), int(stored.counts.astype(int).sum())
     gathered = 0 if not isinstance(site.op, Conv2D) or is_pointwise(site) else _GATHERED * rows * weights(site)[0].size
     passes = rows // ROWS * _ENTRY_OF_FOUR + rows % ROWS * _ENTRY
     return CALL + passes * entries + _OUTPUT * site.out.elements + gathered

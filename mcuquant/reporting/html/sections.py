@@ -43,12 +43,12 @@ class Section:
 def networks(records: Sequence[Record], where: str) -> Section:
     """Accuracy against size and latency of all networks at hand."""
     numbered = dict(enumerate(records, start=1))
-    judged = {n: r for n, r in numbered.items() if r.accuracy is not None}
-    pictures = [scatter("Accuracy and weights", "bytes of weights", "weight_bytes", judged)] if judged else []
-    kinds = dict.fromkeys((r.board, r.cycles_source) for r in judged.values() if r.cycles is not None)
+    measured = {n: r for n, r in numbered.items() if r.accuracy is not None}
+    pictures = [scatter("Accuracy and weights", "bytes of weights", "weight_bytes", measured)] if measured else []
+    kinds = dict.fromkeys((r.board, r.cycles_source) for r in measured.values() if r.cycles is not None)
     for board, source in kinds:
         group = {
-            n: r for n, r in judged.items() if r.cycles is not None and (r.board, r.cycles_source) == (board, source)
+            n: r for n, r in measured.items() if r.cycles is not None and (r.board, r.cycles_source) == (board, source)
         }
         on = f" on {board}" if board else ""
         pictures.append(scatter(f"Accuracy and cycles{on}", source or "cycles, source not said", "cycles", group))
@@ -60,7 +60,7 @@ def networks(records: Sequence[Record], where: str) -> Section:
         legend=(("point best", "Pareto-optimal"), ("point", "other networks")) if pictures else (),
         table=Table("Networks", _NETWORK_HEAD, tuple(_network_row(n, r) for n, r in numbered.items()), is_open=True),
         advice=None
-        if judged
+        if measured
         else (
             "The accuracy was not measured. Measure it, and add folders or files of records to compare.",
             f"mcuquant validate {where} --data X.npz --json {where}/validation.json",

@@ -175,11 +175,11 @@ class Node:
     index: int
     row: OperatorRow
 
-    def error(self, found: str) -> ModelError:
-        return ModelError(f"{self.translation.name}: operator {self.index} ({self.row.code}) {found}")
+    def error(self, problem: str) -> ModelError:
+        return ModelError(f"{self.translation.name}: operator {self.index} ({self.row.code}) {problem}")
 
-    def unsupported(self, found: str) -> UnsupportedOpError:
-        return UnsupportedOpError(f"{self.translation.name}: operator {self.index} ({self.row.code}) {found}")
+    def unsupported(self, problem: str) -> UnsupportedOpError:
+        return UnsupportedOpError(f"{self.translation.name}: operator {self.index} ({self.row.code}) {problem}")
 
     # --- operands ----------------------------------------------------------------------------------------------------
 

@@ -14,9 +14,9 @@ from ..schema.rows import Option, Subgraph
 from .operator_versions import version
 
 
-def refuse(found: str, remedy: str) -> ModelError:
+def refuse(problem: str, remedy: str) -> ModelError:
     """The error for a graph that .tflite cannot express."""
-    return ModelError(f"{found}, which .tflite cannot express: {remedy}")
+    return ModelError(f"{problem}, which .tflite cannot express: {remedy}")
 
 
 @dataclass(slots=True)
