@@ -219,7 +219,7 @@ class Net:
         single = compact(value)
         if single.where.size != elements(self.shape(value.tensor)):  # copies within an axis: one axis for each loop
             loops = strided(value.where.ravel())
-            if loops is None or len(loops) > MOST_AXES:
+            if loops is None or len(loops) > MOST_AXES or all(step for _, step in loops):
                 raise RefusalError("the order of its copies is too intricate; expand or repeat it less, or later")
             copied = self.dense(Value(value.tensor, value.where.reshape([size for size, _ in loops])))
             return Value(copied.tensor, copied.where.reshape(value.shape))

@@ -281,7 +281,7 @@ def reduce(call: Call, kind: type[ir.Reduce], dims: tuple[int, ...], *, keep: bo
 
 
 def reduce_value(call: Call, x: Value, kind: type[ir.Reduce], dims: tuple[int, ...], *, keep: bool) -> Value:
-    """Over torch axes `dims`; the batch, of one, is never touched."""
+    """Over torch axes `dims`; a batch of one is never touched."""
     axes = {axis_of(dim, x.rank) for dim in dims}
     laid = call.net.lay(x)
     physical = _reduced(laid, axes)
@@ -298,7 +298,7 @@ def reduce_value(call: Call, x: Value, kind: type[ir.Reduce], dims: tuple[int, .
 
 def _reduced(laid: Laid, axes: set[int]) -> tuple[int, ...]:
     """Axes of the graph tensor; both spatial ones where one of them has size 1, the form that kernels know best."""
-    physical = {laid.axis(axis) for axis in axes} - {0}
+    physical = {laid.axis(axis) for axis in axes} - ({0} if laid.shape[0] == 1 else set())
     spatial = {1, 2} if len(laid.shape) == 4 else set()
     if physical and physical <= spatial and all(laid.shape[axis] == 1 for axis in spatial - physical):
         physical = spatial

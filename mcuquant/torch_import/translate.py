@@ -21,6 +21,7 @@ from . import (
     pt2e_ops,
     sampling_ops,
     shape_ops,
+    spectrum_ops,
     weighted_ops,
 )
 from .axis_order import MAX_ELEMENTS, Value
@@ -38,6 +39,7 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     **function_ops.RULES,
     **einsum_ops.RULES,
     **constant_ops.RULES,
+    **spectrum_ops.RULES,
     **pt2e_ops.RULES,
 }
 
@@ -162,7 +164,8 @@ class _Translator:
             rule = RULES.get(plain)
             if rule is None:
                 raise RefusalError(_INSTEAD.get(plain, _ELSE))
-            result = rule(call)
+            on_parts = isinstance(arguments.get("self"), spectrum_ops.Complex) and plain not in spectrum_ops.RULES
+            result = spectrum_ops.on_parts(call, rule) if on_parts else rule(call)
         if plain != node.op:
             self._write_in_place(node, result, position)
         return result

@@ -40,10 +40,10 @@ def convolution(call: Call) -> Value:
         raise RefusalError("only 1-D and 2-D convolutions are translated")
     image = as_image(call.value("input"), weight.ndim)
     kernel = weight if weight.ndim == 4 else weight[:, :, None, :]
-    return from_image(_convolve(call, image, kernel, weight.ndim - 2), weight.ndim)
+    return from_image(convolve(call, image, kernel, weight.ndim - 2), weight.ndim)
 
 
-def _convolve(call: Call, image: Value, weight: Array, spatial: int) -> Value:
+def convolve(call: Call, image: Value, weight: Array, spatial: int) -> Value:
     stride, dilation = (lifted(call.numbers(key, spatial, 1), 1) for key in ("stride", "dilation"))
     reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True))
     padding = _padding(call, reach, spatial)

@@ -103,6 +103,22 @@ WINDOWS: dict[str, Case] = {
     "dilated_max_pool": (nn.MaxPool2d((3, 2), (2, 1), 1, dilation=2), [IMAGE]),
     "max_pool_with_places": (Call(lambda x: F.max_pool1d(x, 3, return_indices=True)[0]), [SIGNAL]),
     "adaptive_many": (nn.AdaptiveAvgPool1d(47), [(1, 6, 60)]),
+    "mean_of_stack": (
+        Call(lambda x: torch.stack([x, x * 2, x.sin()]).mean(0) + torch.stack([x, x + 1]).amax(0)),
+        [ROW],
+    ),
+    "stft": (
+        Call(lambda x: torch.stft(x[0], 16, 4, 12, torch.hann_window(12), return_complex=True).abs().transpose(1, 2)),
+        [(1, 2, 40)],
+    ),
+    "stft_parts": (
+        Call(lambda x: torch.view_as_real(torch.stft(x, 8, 2, 8, torch.hann_window(8), False, return_complex=True))),
+        [(1, 24)],
+    ),
+    "rfft": (
+        Call(lambda x: torch.fft.rfft(x, norm="ortho").real[:, :4] ** 2 + torch.fft.rfft(x, dim=1).imag[:, :, :7]),
+        [TOKENS],
+    ),
     "local_response": (nn.LocalResponseNorm(3), [IMAGE]),
     "argmax": (Call(lambda x: (x.argmax(1), x.argmin(-1), x.argmax(2, keepdim=True))), [IMAGE]),
     "argmax_of_all": (Call(lambda x: x.flatten().argmax()), [IMAGE]),

@@ -71,11 +71,17 @@ def gather_one(rows: Rows) -> int:
     return rows.op("GATHER", [rows.input((1, 9, 4)), rows.constant(5)], (1, 4), axis=1, batch_dims=0)
 
 
+def arg_min(rows: Rows) -> int:
+    """Of few values, so that several are the least."""
+    x = rows.op("MAXIMUM", [rows.input((1, 9, 4)), rows.constant([20], "INT8", 0.5)], (1, 9, 4))
+    return rows.op("ARG_MIN", [x, rows.constant(1)], (1, 4), type="INT32", output_type=2)
+
+
 CASES: dict[str, Case] = {
     case.__name__: case
     for case in (
         *(depth_to_space, space_to_depth, space_to_batch, batch_to_space, batch_to_space_whole),
-        *(reflect, symmetric, reverse, gather, gather_one),
+        *(reflect, symmetric, reverse, gather, gather_one, arg_min),
     )
 }
 

@@ -269,9 +269,9 @@ def _without(shape: Shape, axes: Sequence[int]) -> Shape:
     return tuple(n for axis, n in enumerate(shape) if axis not in axes)
 
 
-def _arg_max(node: Node) -> None:
+def _arg_max(node: Node, x: Tensor | None = None) -> None:
     node.expect(range(2, 3))
-    x, axes = node.input(0), node.integers(1, "axis")
+    x, axes = x or node.input(0), node.integers(1, "axis")
     if len(axes) != 1:
         raise node.error(f"works along {len(axes)} axes, expected 1")
     axis = node.axis(axes[0], len(x.shape))
@@ -280,6 +280,16 @@ def _arg_max(node: Node) -> None:
     if y.dtype is not _INDEX_TYPES.get(node.integer("output_type")):
         raise node.error(f"writes {y.dtype}, expected what its output type says, int32 or int64")
     node.emit(ops.ArgMax(inputs=(x.id,), outputs=(y.id,), axis=axis))
+
+
+def _arg_min(node: Node) -> None:
+    """The place of the largest of ~x, which has the opposite order and the same equal values."""
+    x = node.input(0)
+    if x.dtype is not DType.INT8:
+        raise node.error(f"looks for the least of {x.dtype}, expected int8")
+    opposite = node.temporary(x, x.shape)
+    node.emit(ops.Lookup(inputs=(x.id,), outputs=(opposite.id,), table=tuple(range(127, -129, -1))))
+    _arg_max(node, opposite)
 
 
 HANDLERS: Mapping[str, Callable[[Node], None]] = {
@@ -303,4 +313,5 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "REDUCE_MAX": functools.partial(_reduce, kind=ops.ReduceMax),
     "REDUCE_MIN": functools.partial(_reduce, kind=ops.ReduceMin),
     "ARG_MAX": _arg_max,
+    "ARG_MIN": _arg_min,
 }

@@ -17,7 +17,6 @@ INSTEAD = {
     "SHAPE": "convert the model with a fixed input shape",
     "CAST": "convert the model with full integer quantization",
     "ADD_N": "use ADD for each two tensors",
-    "ARG_MIN": "use ARG_MAX of the negated values",
     "FLOOR_DIV": "use DIV, then FLOOR",
     "FLOOR_MOD": "subtract the divisor times FLOOR of the quotient",
     "L2_NORMALIZATION": "use SQUARE, SUM, RSQRT and MUL",

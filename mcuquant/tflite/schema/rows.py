@@ -104,6 +104,7 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "MEAN": ("ReducerOptions", ("keep_dims",)),
     **dict.fromkeys(("REDUCE_MAX", "REDUCE_MIN", "SUM"), ("ReducerOptions", ("keep_dims",))),
     "ARG_MAX": ("ArgMaxOptions", ("output_type",)),
+    "ARG_MIN": ("ArgMinOptions", ("output_type",)),
     "CONCATENATION": ("ConcatenationOptions", ("axis", *_ACTIVATION)),
     "SPLIT": ("SplitOptions", ("num_splits",)),
     "SPLIT_V": ("SplitVOptions", ("num_splits",)),
