@@ -61,14 +61,14 @@ def test_packing_read_back(form: str, channels: int, outputs: int, window: int) 
 
 
 def test_the_shortest_requantization_that_is_proven() -> None:
-    assert chosen(layer(scale=0.25)) == "conv2d_few_8_s8"
-    assert chosen(layer(scale=16)) == "conv2d_few_12_s8"
-    assert chosen(layer(zero_point=10)) == "conv2d_few_twice_s8"
+    assert chosen(layer(scale=0.25)) == "conv2d_few_channels_8_s8"
+    assert chosen(layer(scale=16)) == "conv2d_few_channels_12_s8"
+    assert chosen(layer(zero_point=10)) == "conv2d_few_channels_twice_s8"
 
 
 def test_whole_words_and_many_taps_are_left_to_others() -> None:
-    assert not chosen(layer(channels=4)).startswith("conv2d_few")
-    assert not chosen(layer(channels=3, window=5)).startswith("conv2d_few")
+    assert not chosen(layer(channels=4)).startswith("conv2d_few_channels")
+    assert not chosen(layer(channels=3, window=5)).startswith("conv2d_few_channels")
     assert chosen(layer(), "cortex-m3") == "conv2d_three_s8"
 
 

@@ -12,7 +12,8 @@
 
 #define MQ_MATMUL_DOT_COLUMNS 32
 
-/* Steps are as in mq_matmul.h. m, round and shift requantize as in mq_dot.h. */
+/* rows, depth and columns: 1 or more; a_zero and b_zero: -128 to 127. Steps are as in mq_matmul.h; m, round and shift
+   requantize as in mq_dot.h. */
 typedef struct {
     mq_broadcast_t matrices;
     int32_t rows, depth, columns;

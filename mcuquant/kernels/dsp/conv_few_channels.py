@@ -1,4 +1,4 @@
-"""Convolutions of images of few channels on cores with SMLAD; firmware/kernels/dsp/mq_conv2d_few.h."""
+"""Convolutions of images of few channels on cores with SMLAD; firmware/kernels/dsp/mq_conv2d_few_channels.h."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _scratch_bytes(site: Site) -> int:
 
 
 def _args(site: Site, form: str) -> tuple[Arg, ...]:
-    stream = Blob("weights", pack(site, form), "four outputs at a time, see mq_conv2d_few.h")
+    stream = Blob("weights", pack(site, form), "four outputs at a time, see mq_conv2d_few_channels.h")
     return window(site), In(), stream, Scratch("int32_t"), Out()
 
 
@@ -90,17 +90,17 @@ def _overlap_offsets(site: Site) -> tuple[int]:
 
 VARIANTS = tuple(
     Variant(
-        f"conv2d_few_{form}_s8",
-        "mq_conv2d_few.h",
+        f"conv2d_few_channels_{form}_s8",
+        "mq_conv2d_few_channels.h",
         Conv2D,
         partial(takes, form=form),
         partial(_args, form=form),
         _scratch_bytes,
         _overlap_offsets,
-        cycles=partial(estimates.conv2d_few, constants=3 if form == "twice" else 1),
+        cycles=partial(estimates.conv2d_few_channels, constants=3 if form == "twice" else 1),
         step_bytes=1730,
         shared_bytes=1900,
-        shared=(Shared(f"mq_few_{form}", 612),),
+        shared=(Shared(f"mq_few_channels_{form}", 612),),
         by_rows=True,
     )
     for form in FORMS

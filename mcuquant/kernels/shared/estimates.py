@@ -90,8 +90,8 @@ def gemm_sums(site: Site) -> int:
     return CALL + inner + 36 * site.out.elements + pixels * (_gather(site, 14) + 30)
 
 
-def conv2d_few(site: Site, constants: int) -> int:
-    """mq_conv2d_few.h: 16 cycles for two taps of eight outputs, and gathering both windows."""
+def conv2d_few_channels(site: Site, constants: int) -> int:
+    """mq_conv2d_few_channels.h: 16 cycles for two taps of eight outputs, and gathering both windows."""
     outputs, k_h, k_w, channels = site.ins[1].shape
     taps = k_h * k_w * channels
     pixels = site.out.elements // outputs

@@ -5,14 +5,14 @@
  * by four outputs at a time, 16 cycles for 16 MACs on Cortex-M4, and 64 for each eight outputs. The stream of weights is
  * twice as large as bytes would be.
  */
-#ifndef MQ_CONV2D_FEW_H
-#define MQ_CONV2D_FEW_H
+#ifndef MQ_CONV2D_FEW_CHANNELS_H
+#define MQ_CONV2D_FEW_CHANNELS_H
 
 #include "mq_dsp.h"
 #include "mq_window.h"
 
 /* k_h * k_w * in_c at most. */
-#define MQ_CONV2D_FEW_MOST 64
+#define MQ_CONV2D_FEW_CHANNELS_MOST 64
 
 /* One call. For each four outputs the stream has their starts, the first word of each, the second of each and so on,
    and the factors of the requantization in two instructions (see `requantize` in the compiler), or else m, rounding
@@ -23,9 +23,9 @@ typedef struct {
     int8_t *y[2];
     int32_t groups; /* of four outputs; 1 or more */
     const uint32_t *stream;
-} mq_few_t;
+} mq_few_channels_t;
 
-typedef void mq_few_kernel_t(const mq_few_t *);
+typedef void mq_few_channels_kernel_t(const mq_few_channels_t *);
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
@@ -85,7 +85,7 @@ typedef void mq_few_kernel_t(const mq_few_t *);
     MQ_FEW_BOTH_TWICE("r10", "r11")
 
 #define MQ_FEW_DEFINE(name, requantize)                                                                                \
-    static __attribute__((naked, noinline)) void name(const mq_few_t *p __attribute__((unused)))                       \
+    static __attribute__((naked, noinline)) void name(const mq_few_channels_t *p __attribute__((unused)))              \
     {                                                                                                                  \
         __asm__ volatile("push   {r4-r11, lr}\n"                                                                       \
                          "ldmia  r0, {r0-r4, lr}\n"                                                                    \
@@ -94,7 +94,7 @@ typedef void mq_few_kernel_t(const mq_few_t *);
                          "cmp    r5, #0\n"                                                                             \
                          "it     ne\n"                                                                                 \
                          "rsbne  r5, r5, #8\n" /* steps to leave out the first time */                                 \
-                         "mov    r6, #" MQ_FEW_STEP_BYTES "\n"                                                          \
+                         "mov    r6, #" MQ_FEW_STEP_BYTES "\n"                                                         \
                          "adr    r7, 2f\n"                                                                             \
                          "mla    r5, r5, r6, r7\n"                                                                     \
                          "add    r5, r5, #1\n"                                                                         \
@@ -110,7 +110,7 @@ typedef void mq_few_kernel_t(const mq_few_t *);
                          "ldr    r12, [sp]\n"                                                                          \
                          "bx     r0\n"                                                                                 \
                          ".balign 4\n"                                                                                 \
-                         "2:\n" MQ_FEW_LOOP                                                                           \
+                         "2:\n" MQ_FEW_LOOP                                                                            \
                          "ldr    r2, [sp, #4]\n"                                                                       \
                          "cmp    r12, r2\n"                                                                            \
                          "bne    2b\n" requantize                                                                      \
@@ -123,9 +123,9 @@ typedef void mq_few_kernel_t(const mq_few_t *);
                          "pop    {r4-r11, pc}\n");                                                                     \
     }
 
-MQ_FEW_DEFINE(mq_few_8, MQ_FEW_TWO_INSTRUCTIONS("8"))
-MQ_FEW_DEFINE(mq_few_12, MQ_FEW_TWO_INSTRUCTIONS("12"))
-MQ_FEW_DEFINE(mq_few_twice, MQ_FEW_TWO_ROUNDINGS)
+MQ_FEW_DEFINE(mq_few_channels_8, MQ_FEW_TWO_INSTRUCTIONS("8"))
+MQ_FEW_DEFINE(mq_few_channels_12, MQ_FEW_TWO_INSTRUCTIONS("12"))
+MQ_FEW_DEFINE(mq_few_channels_twice, MQ_FEW_TWO_ROUNDINGS)
 
 #undef MQ_FEW_DEFINE
 #undef MQ_FEW_TWO_ROUNDINGS
@@ -140,7 +140,7 @@ MQ_FEW_DEFINE(mq_few_twice, MQ_FEW_TWO_ROUNDINGS)
 
 #else
 
-MQ_KERNEL int32_t mq_few_sum(const mq_few_t *p, const uint32_t *weights, int pixel)
+MQ_KERNEL int32_t mq_few_channels_sum(const mq_few_channels_t *p, const uint32_t *weights, int pixel)
 {
     int32_t acc = (int32_t)weights[0];
     for (const uint32_t *x = p->x + pixel; x < p->x_end; x += 2) {
@@ -151,7 +151,7 @@ MQ_KERNEL int32_t mq_few_sum(const mq_few_t *p, const uint32_t *weights, int pix
 }
 
 /* shift 0: two roundings. */
-MQ_KERNEL int8_t mq_few_output(int32_t acc, const uint32_t *constants, int32_t shift)
+MQ_KERNEL int8_t mq_few_channels_output(int32_t acc, const uint32_t *constants, int32_t shift)
 {
     if (shift) {
         return (int8_t)mq_clamp(mq_smmulr(acc, (int32_t)constants[0]) >> shift, -128, 127);
@@ -160,7 +160,7 @@ MQ_KERNEL int8_t mq_few_output(int32_t acc, const uint32_t *constants, int32_t s
     return (int8_t)mq_clamp((high + (high >> 31) + (int32_t)constants[1]) >> constants[2], -128, 127);
 }
 
-MQ_KERNEL void mq_few_run(const mq_few_t *p, int32_t shift)
+MQ_KERNEL void mq_few_channels_run(const mq_few_channels_t *p, int32_t shift)
 {
     const int32_t words = (int32_t)(p->x_end - p->x) / 2, constants = shift ? 1 : 3;
     const uint32_t *stream = p->stream;
@@ -168,56 +168,57 @@ MQ_KERNEL void mq_few_run(const mq_few_t *p, int32_t shift)
         for (int32_t i = 0; i < 4; i++) {
             for (int pixel = 0; pixel < 2; pixel++) {
                 const uint32_t *row = stream + 4 * (words + 1) + constants * i;
-                p->y[pixel][4 * group + i] = mq_few_output(mq_few_sum(p, stream + i, pixel), row, shift);
+                const int32_t sum = mq_few_channels_sum(p, stream + i, pixel);
+                p->y[pixel][4 * group + i] = mq_few_channels_output(sum, row, shift);
             }
         }
     }
 }
 
 #define MQ_FEW_DEFINE(name, shift)                                                                                     \
-    static inline void name(const mq_few_t *p)                                                                         \
+    static inline void name(const mq_few_channels_t *p)                                                                \
     {                                                                                                                  \
-        mq_few_run(p, shift);                                                                                          \
+        mq_few_channels_run(p, shift);                                                                                 \
     }
 
-MQ_FEW_DEFINE(mq_few_8, 8)
-MQ_FEW_DEFINE(mq_few_12, 12)
-MQ_FEW_DEFINE(mq_few_twice, 0)
+MQ_FEW_DEFINE(mq_few_channels_8, 8)
+MQ_FEW_DEFINE(mq_few_channels_12, 12)
+MQ_FEW_DEFINE(mq_few_channels_twice, 0)
 
 #undef MQ_FEW_DEFINE
 
 #endif
 
-MQ_KERNEL int32_t mq_conv2d_few_taps(const mq_window_t *p)
+MQ_KERNEL int32_t mq_conv2d_few_channels_taps(const mq_window_t *p)
 {
     return p->k_h * p->k_w * p->in_c;
 }
 
 /* Offset of tap i of a window from its first byte. */
-MQ_KERNEL int32_t mq_conv2d_few_offset(const mq_window_t *p, int32_t i)
+MQ_KERNEL int32_t mq_conv2d_few_channels_offset(const mq_window_t *p, int32_t i)
 {
     const int32_t ky = i / (p->k_w * p->in_c), kx = i / p->in_c % p->k_w;
     return (ky * p->dilation_h * p->in_w + kx * p->dilation_w) * p->in_c + i % p->in_c;
 }
 
 /* A tap as a halfword, or 0 behind the last. */
-MQ_KERNEL uint32_t mq_conv2d_few_tap(const mq_window_t *p, const int8_t *x, int32_t i)
+MQ_KERNEL uint32_t mq_conv2d_few_channels_tap(const mq_window_t *p, const int8_t *x, int32_t i)
 {
-    return i < mq_conv2d_few_taps(p) ? (uint32_t)x[mq_conv2d_few_offset(p, i)] : 0;
+    return i < mq_conv2d_few_channels_taps(p) ? (uint32_t)x[mq_conv2d_few_channels_offset(p, i)] : 0;
 }
 
 /* A window inside the image: every load at an offset that is known, two taps a word, into every other word. Eight loads
    before their stores, for a load behind another takes a cycle, one by itself two. */
-MQ_KERNEL void mq_conv2d_few_inside(const mq_window_t *p, const int8_t *x, uint32_t *to)
+MQ_KERNEL void mq_conv2d_few_channels_inside(const mq_window_t *p, const int8_t *x, uint32_t *to)
 {
-    const int32_t taps = mq_conv2d_few_taps(p);
+    const int32_t taps = mq_conv2d_few_channels_taps(p);
 #pragma GCC unroll 8
     for (int32_t i = 0; i < taps; i += 8) {
         uint32_t pairs[4];
         uint32_t tap[8];
 #pragma GCC unroll 8
         for (int32_t j = 0; j < 8; j++) {
-            tap[j] = mq_conv2d_few_tap(p, x, i + j);
+            tap[j] = mq_conv2d_few_channels_tap(p, x, i + j);
         }
 #pragma GCC unroll 4
         for (int32_t j = 0; j < 4; j++) {
@@ -233,10 +234,10 @@ MQ_KERNEL void mq_conv2d_few_inside(const mq_window_t *p, const int8_t *x, uint3
 }
 
 /* A window that reaches outside: its part inside is laid over padding first. */
-MQ_KERNEL void mq_conv2d_few_outside(const mq_window_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
+MQ_KERNEL void mq_conv2d_few_channels_outside(const mq_window_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
 {
-    const int32_t taps = mq_conv2d_few_taps(p);
-    uint32_t words[MQ_CONV2D_FEW_MOST / 4];
+    const int32_t taps = mq_conv2d_few_channels_taps(p);
+    uint32_t words[MQ_CONV2D_FEW_CHANNELS_MOST / 4];
     int8_t *const bytes = (int8_t *)words;
     for (int32_t i = 0; i < (taps + 3) / 4; i++) {
         words[i] = (uint8_t)p->x_zero * 0x01010101u;
@@ -262,10 +263,10 @@ MQ_KERNEL void mq_conv2d_few_outside(const mq_window_t *p, const int8_t *x, mq_t
 typedef struct {
     int32_t ox, row, column;
     int32_t offset;
-} mq_few_place_t;
+} mq_few_channels_place_t;
 
 /* On by `pixels` that are not beyond the end of the row. */
-MQ_KERNEL void mq_conv2d_few_step(const mq_window_t *p, mq_few_place_t *at, int32_t pixels)
+MQ_KERNEL void mq_conv2d_few_channels_step(const mq_window_t *p, mq_few_channels_place_t *at, int32_t pixels)
 {
     at->ox += pixels;
     at->column += pixels * p->stride_w;
@@ -279,7 +280,7 @@ MQ_KERNEL void mq_conv2d_few_step(const mq_window_t *p, mq_few_place_t *at, int3
 }
 
 /* How many windows, from this one on and in its row, are inside the image. */
-MQ_KERNEL int32_t mq_conv2d_few_windows_inside(const mq_window_t *p, const mq_few_place_t *at)
+MQ_KERNEL int32_t mq_conv2d_few_channels_windows_inside(const mq_window_t *p, const mq_few_channels_place_t *at)
 {
     const int32_t last_row = p->in_h - 1 - (p->k_h - 1) * p->dilation_h;
     const int32_t last_column = p->in_w - 1 - (p->k_w - 1) * p->dilation_w;
@@ -290,28 +291,30 @@ MQ_KERNEL int32_t mq_conv2d_few_windows_inside(const mq_window_t *p, const mq_fe
 }
 
 /* One window, and on to the next. */
-MQ_KERNEL void mq_conv2d_few_gather(const mq_window_t *p, const int8_t *image, const mq_few_place_t *at, uint32_t *to)
+MQ_KERNEL void mq_conv2d_few_channels_gather(const mq_window_t *p, const int8_t *image,
+                                             const mq_few_channels_place_t *at, uint32_t *to)
 {
-    if (mq_conv2d_few_windows_inside(p, at) > 0) {
-        mq_conv2d_few_inside(p, image + at->offset, to);
+    if (mq_conv2d_few_channels_windows_inside(p, at) > 0) {
+        mq_conv2d_few_channels_inside(p, image + at->offset, to);
     } else {
-        mq_conv2d_few_outside(
+        mq_conv2d_few_channels_outside(
             p, image, mq_taps(at->row, p->dilation_h, p->k_h, p->in_h, at->column, p->dilation_w, p->k_w, p->in_w), to);
     }
 }
 
 /* The outputs of two pixels; those behind the last whole four by way of `results`, for the last group has more. */
-MQ_KERNEL void mq_conv2d_few_outputs(const mq_window_t *p, mq_few_t *run, int32_t constants, mq_few_kernel_t *kernel)
+MQ_KERNEL void mq_conv2d_few_channels_outputs(const mq_window_t *p, mq_few_channels_t *run, int32_t constants,
+                                              mq_few_channels_kernel_t *kernel)
 {
     const int32_t groups = p->out_c / 4, rest = p->out_c % 4;
-    const int32_t words = (mq_conv2d_few_taps(p) + 1) / 2;
+    const int32_t words = (mq_conv2d_few_channels_taps(p) + 1) / 2;
     run->groups = groups;
     if (groups) {
         kernel(run);
     }
     if (rest) {
         int8_t results[2][4];
-        const mq_few_t last = {run->x, run->x_end, {results[0], results[1]}, 1,
+        const mq_few_channels_t last = {run->x, run->x_end, {results[0], results[1]}, 1,
                                run->stream + 4 * groups * (words + 1 + constants)};
         kernel(&last);
         for (int32_t i = 0; i < rest; i++) {
@@ -322,65 +325,65 @@ MQ_KERNEL void mq_conv2d_few_outputs(const mq_window_t *p, mq_few_t *run, int32_
 }
 
 /* Both windows of a pair; of an odd number of pixels the last is computed twice. */
-MQ_KERNEL void mq_conv2d_few_windows(const mq_window_t *p, const int8_t *image, mq_few_place_t *at, int is_last,
-                                     uint32_t *windows)
+MQ_KERNEL void mq_conv2d_few_channels_windows(const mq_window_t *p, const int8_t *image, mq_few_channels_place_t *at,
+                                              int is_last, uint32_t *windows)
 {
 #pragma GCC unroll 1
     for (int32_t i = 0; i < 2; i++) {
-        mq_conv2d_few_gather(p, image, at, windows + i);
+        mq_conv2d_few_channels_gather(p, image, at, windows + i);
         if (!is_last) {
-            mq_conv2d_few_step(p, at, 1);
+            mq_conv2d_few_channels_step(p, at, 1);
         }
     }
 }
 
 /* The same of a pair inside the image, `step` bytes apart. */
-MQ_KERNEL void mq_conv2d_few_windows_side_by_side(const mq_window_t *p, const int8_t *x, int32_t step,
+MQ_KERNEL void mq_conv2d_few_channels_windows_side_by_side(const mq_window_t *p, const int8_t *x, int32_t step,
                                                   uint32_t *windows)
 {
 #pragma GCC unroll 1
     for (int32_t i = 0; i < 2; i++, x += step) {
-        mq_conv2d_few_inside(p, x, windows + i);
+        mq_conv2d_few_channels_inside(p, x, windows + i);
     }
 }
 
 /* scratch: 8 bytes for two taps of a window. */
-MQ_KERNEL void mq_conv2d_few(const mq_window_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch, int8_t *y,
-                             int32_t constants, mq_few_kernel_t *kernel)
+MQ_KERNEL void mq_conv2d_few_channels(const mq_window_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch,
+                                      int8_t *y, int32_t constants, mq_few_channels_kernel_t *kernel)
 {
-    const int32_t words = (mq_conv2d_few_taps(p) + 1) / 2, step = p->stride_w * p->in_c;
+    const int32_t words = (mq_conv2d_few_channels_taps(p) + 1) / 2, step = p->stride_w * p->in_c;
     uint32_t *const windows = (uint32_t *)scratch;
-    mq_few_t run = {windows, windows + 2 * words, {y, y}, 0, (const uint32_t *)stream};
+    mq_few_channels_t run = {windows, windows + 2 * words, {y, y}, 0, (const uint32_t *)stream};
     for (int32_t n = 0; n < p->batch; n++, x += p->in_h * p->in_w * p->in_c) {
-        mq_few_place_t at = {0, -p->pad_top, -p->pad_left, -(p->pad_top * p->in_w + p->pad_left) * p->in_c};
+        mq_few_channels_place_t at = {0, -p->pad_top, -p->pad_left, -(p->pad_top * p->in_w + p->pad_left) * p->in_c};
         const int8_t *from = x;
         int32_t inside = 0;
         for (int32_t left = p->out_h * p->out_w; left > 0; left -= 2) {
             if (inside < 2) {
-                inside = mq_conv2d_few_windows_inside(p, &at);
+                inside = mq_conv2d_few_channels_windows_inside(p, &at);
                 from = x + (inside ? at.offset : 0);
-                mq_conv2d_few_step(p, &at, inside / 2 * 2);
+                mq_conv2d_few_channels_step(p, &at, inside / 2 * 2);
             }
             if (inside >= 2) {
-                mq_conv2d_few_windows_side_by_side(p, from, step, windows);
+                mq_conv2d_few_channels_windows_side_by_side(p, from, step, windows);
                 from += 2 * step;
                 inside -= 2;
             } else {
-                mq_conv2d_few_windows(p, x, &at, left == 1, windows);
+                mq_conv2d_few_channels_windows(p, x, &at, left == 1, windows);
             }
             run.y[0] = y;
             run.y[1] = left == 1 ? y : y + p->out_c;
             y = run.y[1] + p->out_c;
-            mq_conv2d_few_outputs(p, &run, constants, kernel);
+            mq_conv2d_few_channels_outputs(p, &run, constants, kernel);
         }
     }
 }
 
 #define MQ_DEFINE_CONV2D_FEW(form, constants)                                                                          \
-    MQ_KERNEL void mq_conv2d_few_##form##_s8(const mq_window_t *p, const int8_t *x, const int32_t *stream,         \
+    MQ_KERNEL void mq_conv2d_few_channels_##form##_s8(const mq_window_t *p, const int8_t *x, const int32_t *stream,    \
                                              int32_t *scratch, int8_t *y)                                              \
     {                                                                                                                  \
-        mq_conv2d_few(p, x, stream, scratch, y, constants, mq_few_##form);                                             \
+        mq_conv2d_few_channels(p, x, stream, scratch, y, constants, mq_few_channels_##form);                           \
     }
 
 MQ_DEFINE_CONV2D_FEW(8, 1)
