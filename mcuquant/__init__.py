@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .compression.pipeline import compress, compress_file
     from .compression.qat import qat
     from .errors import McuquantError
-    from .flow import compile, equalize, from_tflite, from_torch, load, quantize, save
+    from .flow import compile, equalize, from_tflite, from_torch, load, quantize, save, stream
     from .ir import Graph
     from .project.dut import Dut
     from .project.project import Project
@@ -35,7 +35,7 @@ _HOMES = {
     "boards.board": ("Board", "board_names", "load_board"),
     "project.dut": ("Dut",),
     "errors": ("McuquantError",),
-    "flow": ("compile", "equalize", "from_tflite", "from_torch", "load", "quantize", "save"),
+    "flow": ("compile", "equalize", "from_tflite", "from_torch", "load", "quantize", "save", "stream"),
     "arithmetic.interpreter": ("run", "trace"),
     "ir": ("Graph",),
     "codegen.node_settings": ("NodeSettings",),
@@ -67,6 +67,7 @@ __all__ = [
     "run",
     "save",
     "snr_report",
+    "stream",
     "trace",
 ]
 

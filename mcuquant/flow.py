@@ -17,33 +17,31 @@ from .codegen.budget import goal as goal_of
 from .codegen.emit import emit, emit_library
 from .codegen.lower import lower
 from .codegen.node_settings import NodeSettings
-from .codegen.program import Call, Program
+from .codegen.program import Program
 from .codegen.sensor_node import configure, fit
 from .codegen.sources import Sources
 from .codegen.weight_coding import with_huffman
 from .errors import GraphError, ModelError, OutputError, UnsupportedOpError
 from .firmware_build import build
-from .firmware_build.linkmap import network_bytes
 from .firmware_build.step_calls import Steps
-from .ir import Graph, Level, Tensor, serialize
-from .ir.metrics import parameters, structure_digest, weight_bytes
+from .ir import Graph, Level, serialize
 from .ir.verify import verify
 from .passes import run_passes
 from .passes.shrink import shrink as shrink_graph
-from .planner import Goal, Plan, Step, plan
+from .passes.stream import Streamed, streamed
+from .planner import Goal, Plan, plan
 from .planner.objective import DEFAULT
 from .project.project import Project
-from .project.seeded import answer
 from .quantization import LayerSnr, Weights
 from .quantization import equalize as equalize
 from .quantization import quantize as quantize_graph
 from .quantization.prescribed import is_prescribed, prescribed
 from .quantization.samples import Scaling
 from .reporting.details import DETAILS, details_of
+from .reporting.manifest import built_facts, manifest_of, stream_facts
 from .tflite.reader import from_tflite as tflite_frontend
 from .tflite.writer.to_tflite import WEIGHTED, to_tflite
 from .torch_import import from_torch as torch_frontend
-from .version import __version__
 
 MODEL_FILE, NETWORK_FILE = "model.tflite", "network.mq"
 
@@ -112,6 +110,16 @@ def quantize(
     return run_passes(integers)
 
 
+def stream(graph: Graph, axis: int, hop: int) -> Streamed:
+    """A network of windows as one of a stream that gives the same bytes: `compile` takes its `graph`.
+
+    `axis` is that of the rows in the input's shape (1 for the rows of NHWC), `hop` the number of new rows at a time.
+    `layers` says what is reused of each. UnsupportedOpError where nothing can be.
+    """
+    done = streamed(shrink_graph(graph), axis, hop)
+    return replace(done, graph=run_passes(done.graph))
+
+
 def compile(
     graph: Graph,
     board: str | Path | Board = DEFAULT_BOARD,
@@ -128,6 +136,7 @@ def compile(
     max_ram: int | None = None,
     max_flash: int | None = None,
     huffman: bool = False,
+    streaming: Streamed | None = None,
 ) -> Project:
     """A quantised graph becomes a C project in `output` (default build/NAME) and, unless told not to, firmware.
 
@@ -139,7 +148,7 @@ def compile(
     A network that .tflite cannot express gives a project without model.tflite, and a note that says why.
     `source`, the float graph it came from, and `snr`, what `snr_report` says of both, are for `mcuquant report`.
     "node" runs over the sliding windows of a sensor's samples, as `node` says, which it needs; "library" is the network
-    alone, for a program of the user's own.
+    alone, for a program of the user's own. `streaming` is what `stream` made `graph` of, for manifest.json.
     Nothing is left behind when a step fails. BudgetError when it does not fit the board or what it may take, ToolError
     when the compiler is missing, OutputError when `output` holds something else.
     """
@@ -156,6 +165,7 @@ def compile(
         node=node,
         max_flash=max_flash,
         huffman=huffman,
+        streaming=streaming,
     )
     build.check_free(settings.directory)
     graph = shrink_graph(graph) if shrink else graph
@@ -179,6 +189,7 @@ class _Settings:
     node: NodeSettings | None
     max_flash: int | None
     huffman: bool
+    streaming: Streamed | None
 
 
 @dataclass(slots=True)
@@ -235,8 +246,8 @@ def _emit_sources(work: _Work) -> None:
 def _describe(work: _Work) -> None:
     settings, (graph, model) = work.settings, _as_tflite(work.graph)
     work.documents = {**model, DETAILS: details_of(graph, work.plan, settings.source, settings.snr).to_text()}
-    manifest = _manifest(graph, work.plan, work.program, work.board, work.sources, work.application)
-    work.manifest = {**manifest, "max_flash_bytes": settings.max_flash}
+    manifest = manifest_of(graph, work.plan, work.program, work.board, work.sources, work.application)
+    work.manifest = {**manifest, "max_flash_bytes": settings.max_flash, **stream_facts(settings.streaming)}
 
 
 def _build_project(work: _Work) -> None:
@@ -251,7 +262,7 @@ def _build_firmware(work: _Work, staging: Path) -> None:
     steps = Steps.of_manifest(work.manifest)
     if work.settings.app != LIBRARY:
         firmware = build.build(work.sources, work.board, staging, steps)
-        work.manifest["firmware"] = _built(firmware, work.program, work.board)
+        work.manifest["firmware"] = built_facts(firmware, work.program, work.board)
         network_bytes = work.manifest["firmware"]["network_flash_bytes"]
         check_built(work.program, work.plan, network_bytes, work.settings.max_flash)
     elif shutil.which(build.COMPILER):
@@ -321,79 +332,3 @@ def to_program(graph: Graph, board: Board, name: str = "model", goal: Goal | Non
     verify(graph, Level.LOWERABLE)
     steps = plan(graph, board.core, goal)
     return steps, lower(steps, name)
-
-
-def _manifest(
-    graph: Graph, steps: Plan, program: Program, board: Board, sources: Sources, app: Application
-) -> dict[str, Any]:
-    return {
-        "mcuquant": __version__,
-        "title": program.title,
-        "name": program.prefix.removeprefix("mq_"),
-        "board": board.name,
-        "board_profile": board.to_table(),
-        "core": board.core.cpu,
-        "app": app.name,
-        "model_id": app.model_id,
-        **({} if app.node is None else {"node": app.node.to_json(), "sensor": "own" if app.sensor else "replay"}),
-        "sources_digest": sources.digest,
-        "optimize": steps.goal.objective.value,
-        "max_ram_bytes": steps.goal.limits.arena_bytes,
-        "structure_digest": structure_digest(graph),
-        "macs": program.macs,
-        "parameters": parameters(graph),
-        "arena_bytes": program.arena_bytes,
-        "state_bytes": program.state_bytes,
-        "weight_bytes": weight_bytes(graph),
-        "constant_bytes": program.constant_bytes,
-        "unpacked_bytes": program.unpacked_bytes,
-        "inputs": [_port(graph[t], c.name) for t, c in zip(graph.inputs, program.inputs, strict=True)],
-        "outputs": [_port(graph[t], c.name) for t, c in zip(graph.outputs, program.outputs, strict=True)],
-        "estimate": {
-            "cycles": steps.cycles,
-            "network_flash_bytes": steps.network_flash_bytes,
-            "most_network_flash_bytes": steps.goal.limits.network_flash_bytes,
-        },
-        "answer": answer(graph),
-        "layers": [_layer(graph, steps.steps[i], call) for i, call in enumerate(program.calls)],
-        "notes": list(graph.notes),
-    }
-
-
-def _port(tensor: Tensor, name: str) -> dict[str, Any]:
-    scale = tensor.scale if tensor.q is not None else None
-    return {
-        "name": name,
-        "shape": list(tensor.shape),
-        "dtype": tensor.dtype.value,
-        "scale": scale,
-        "zero_point": tensor.zero_point,
-    }
-
-
-def _layer(graph: Graph, step: Step, call: Call) -> dict[str, Any]:
-    y = graph[call.tensor_ids[0]]
-    return {
-        "name": call.name,
-        "op": call.op,
-        "kernel": call.kernel,
-        "kernel_note": step.variant.note,
-        "estimated_cycles": step.cost.cycles,
-        "constant_bytes": step.cost.constant_bytes,
-        "scratch_bytes": step.scratch_bytes,
-        "shape": list(y.shape),
-        "dtype": y.dtype.value,
-        "macs": call.macs,
-    }
-
-
-def _built(firmware: build.Firmware, program: Program, board: Board) -> Mapping[str, Any]:
-    """`network_flash_bytes` is of the network alone, constants and code; `network_code_bytes` without the constants."""
-    network = network_bytes(firmware.elf.parent / "build" / "firmware.map", board.flash.origin, board.flash.end)
-    return {
-        "digest": firmware.digest,
-        "flash_bytes": firmware.flash_bytes,
-        "ram_bytes": firmware.ram_bytes,
-        "network_flash_bytes": network,
-        "network_code_bytes": network - program.constant_bytes,
-    }

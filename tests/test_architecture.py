@@ -37,7 +37,7 @@ EXCEPTIONS = {("quantization", "passes")}
 PARTS = {
     "ir": (
         ("operation",),
-        ("functions", "palette", "names"),
+        ("functions", "palette", "names", "recurrent"),
         ("ops",),
         ("graph",),
         ("named_functions", "real_functions"),
@@ -57,7 +57,7 @@ PARTS = {
     ),
     "planner": (
         ("objective", "allocator"),
-        ("state_layout",),
+        ("state_layout", "products"),
         ("goal", "options"),
         ("ledger",),
         ("arena",),

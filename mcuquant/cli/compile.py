@@ -24,12 +24,14 @@ from .quantization_options import Recipe, read_calibration, read_recipe, recipe_
 
 if TYPE_CHECKING:
     from ..ir import Array, Graph
+    from ..passes.stream import Streamed
     from ..project.project import Project
     from ..quantization import LayerSnr
 
 SNR_SAMPLES = 16
 """Enough for a ratio to settle within a fraction of a dB."""
 OUTPUT = "Output"
+STREAM = "Stream"
 MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -60,6 +62,8 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @recipe_options
 @option(QUANTIZATION, "--snr", is_flag=True, help="Show the signal-to-noise ratio of each layer.")
+@option(STREAM, "--stream", "axis", type=int, metavar="AXIS", help="Axis of the input's rows, 1 for those of NHWC.")
+@option(STREAM, "--hop", type=int, metavar="N", help="New rows at a time.  [1]")
 @objective_options
 @node_options
 def compile_(
@@ -76,6 +80,8 @@ def compile_(
     max_flash: int | None,
     huffman: bool,
     no_build: bool,
+    axis: int | None,
+    hop: int | None,
     **options: Any,
 ) -> None:
     """Quantize MODEL and build it for a board.
@@ -93,6 +99,7 @@ def compile_(
       mcuquant compile kws_int8.tflite --app mlperf -o build/kws
       mcuquant compile vww_int8.tflite --optimize speed --max-ram 40K -o build/vww
       mcuquant compile watch.pt2 --calibration x.npz --app node --normalise stats.json -o build/watch
+      mcuquant compile kws_int8.tflite --stream 1 --hop 2 -o build/kws
       mcuquant compile kws_int8.tflite --app library --name kws -o lib/kws
     """
     from .. import flow
@@ -110,6 +117,9 @@ def compile_(
         source, graph, rows = _quantized(graph, model, _samples(model, calibration, graph), recipe, snr)
     elif calibration is not None:
         raise click.UsageError(f"{model} is already quantized: leave --calibration out")
+    streaming = _streamed(graph, axis, hop)
+    if streaming is not None:
+        graph, source, rows = streaming.graph, None, ()
     make = partial(flow.compile, graph, target, directory, name, build_firmware=not no_build)
     with working("writing C" if no_build else "writing and compiling C"):
         project = make(
@@ -122,6 +132,7 @@ def compile_(
             max_ram=max_ram,
             max_flash=max_flash,
             huffman=huffman,
+            streaming=streaming,
         )
     _report(project)
 
@@ -130,6 +141,23 @@ def _samples(model: Path, calibration: Path | None, graph: Graph) -> dict[str, A
     if calibration is None:
         raise click.UsageError(f"{model} is a float network: add --calibration X.npz, typical inputs as array x")
     return read_calibration(calibration, graph)
+
+
+def _streamed(graph: Graph, axis: int | None, hop: int | None) -> Streamed | None:
+    """What becomes of a network of windows, and what it takes less."""
+    from ..flow import stream
+
+    if axis is None:
+        if hop is not None:
+            raise click.UsageError("--hop is the number of new rows of a stream: add --stream AXIS")
+        return None
+    streaming = stream(graph, axis, hop or 1)
+    show(tables.stream_table(streaming))
+    say(
+        f"The outputs are those of the window's network once {streaming.warm_up_rows} rows have come; before, zeros "
+        "stand for those that are missing."
+    )
+    return streaming
 
 
 def _quantized(

@@ -306,7 +306,8 @@ def _data_text(data: Array | None) -> str:
 
 
 def _op_text(op: Op) -> str:
-    attributes = ", ".join(f"{k}={_attribute_text(v)}" for k, v in op.attributes().items())
+    stated = {k: v for k, v in op.attributes().items() if v is not False}
+    attributes = ", ".join(f"{k}={_attribute_text(v)}" for k, v in stated.items())
     ins, outs = (" ".join(f"%{i}" for i in ids) for ids in (op.inputs, op.outputs))
     return f"  {outs} = {op.kind}({attributes}) {ins}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from . import Graph, Tensor
-from .ops import BatchMatMul, Conv2D, ConvPool, DepthwiseConv2D, FullyConnected, Op, Pool, TransposeConv
+from .ops import BatchMatMul, Conv2D, ConvPool, DepthwiseConv2D, FullyConnected, Lstm, Op, Pool, TransposeConv
 
 _CALL = 3000
 """Elements that numpy goes through in the time of one call."""
@@ -30,6 +30,9 @@ def macs(graph: Graph, op: Op) -> int:
         case BatchMatMul():
             a = graph.ins(op)[0]
             return graph.out(op).elements * a.shape[-2 if op.adj_a else -1]
+        case Lstm():
+            x, w, r = graph.ins(op)[:3]
+            return x.elements // w.shape[1] * (w.elements + r.elements)
         case ConvPool():
             return macs(graph, op.conv)
         case _:

@@ -48,6 +48,7 @@ from .functions import (
     Unary,
 )
 from .operation import NO_PADDING, Activation, Op, Padding, Pair
+from .recurrent import Lstm
 
 __all__ = [
     "Abs",
@@ -78,6 +79,7 @@ __all__ = [
     "LogSoftmax",
     "Logistic",
     "Lookup",
+    "Lstm",
     "MaxPool2D",
     "Maximum",
     "Mean",
@@ -127,6 +129,8 @@ class Conv2D(Op):
     dilation: Pair = (1, 1)
     padding: Padding = NO_PADDING
     activation: Activation = Activation.NONE
+    single_factor: bool = False
+    """The rescale factor is a product and a quotient in single precision, as SVDF has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +141,7 @@ class DepthwiseConv2D(Op):
     dilation: Pair = (1, 1)
     padding: Padding = NO_PADDING
     activation: Activation = Activation.NONE
+    single_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +161,7 @@ class FullyConnected(Op):
     """inputs: x (any shape, read as rows of I), w (O,I) [, b (O)]; output: rows of O."""
 
     activation: Activation = Activation.NONE
+    single_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

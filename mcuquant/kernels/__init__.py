@@ -15,13 +15,14 @@ from .dsp import (
     gemm,
     gemm_rows,
     gemm_sums,
+    lstm_words,
     matmul_dot,
     pointwise_eight,
     winograd,
 )
 from .mve import depthwise_mve, product_mve, transpose_mve
 from .packed import fully_connected_fields, packed_gemm, unpacked
-from .plain import conv, elementwise, matmul, movement, pool, reduce, softmax, unary
+from .plain import conv, elementwise, lstm, matmul, movement, pool, reduce, softmax, unary
 from .scalar import depthwise_scalar, product_scalar
 from .sparse import bitmap, sparse
 from .variant import Blob, Exactly, In, Ins, Number, Out, Parts, Pooling, Record, Scratch, Site, Struct, Variant
@@ -78,6 +79,8 @@ _OF_ONE: tuple[Variant, ...] = (
     *softmax.VARIANTS,
     *reduce.VARIANTS,
     *movement.VARIANTS,
+    *lstm_words.VARIANTS,
+    *lstm.VARIANTS,
 )
 VARIANTS = (*_OF_ONE, *strips.strips(_OF_ONE, pool.VARIANTS))
 

@@ -18,7 +18,7 @@ from ..ir.ops import Add, Conv2D, DepthwiseConv2D, FullyConnected, Padding, Pool
 
 WEIGHTED = (Conv2D, DepthwiseConv2D, TransposeConv, FullyConnected)
 
-Value = int | float | tuple[int, ...] | Mapping[str, "Value"]
+Value = int | float | tuple["Value", ...] | Mapping[str, "Value"]
 """A field of a parameter struct: an integer, a single-precision number, an array or a nested struct."""
 
 

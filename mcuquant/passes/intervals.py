@@ -55,6 +55,7 @@ def intervals(graph: Graph, bounds: bool = True) -> dict[int, Interval]:
     spans = {t.id: _given(t) for t in graph.tensors.values() if t.role is not Role.ACTIVATION}
     for op in graph.ops:
         ins = [spans[i] for i in op.inputs]
+        spans |= {i: _anything(graph[i]) for i in op.outputs[1:]}
         spans[op.output] = _after(graph, op, ins)
         if not bounds and isinstance(op, Weighted):
             spans[op.output] = _widened(graph, op, ins[0], spans[op.output])

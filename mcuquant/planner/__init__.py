@@ -14,6 +14,7 @@ from .goal import Goal, Limits
 from .objective import Objective
 from .options import Filter, Option, every, options
 from .pairs import best_plan
+from .products import with_products
 from .state_layout import Move, has_step, state_layout, with_lines
 
 __all__ = [
@@ -31,9 +32,9 @@ __all__ = [
     "most_alive",
     "options",
     "plan",
+    "prepared",
     "state_layout",
     "storage",
-    "with_lines",
 ]
 
 _NAME = 40
@@ -49,12 +50,17 @@ def plan(graph: Graph, core: Core, goal: Goal | None = None, only: Filter = ever
         if isinstance(op, Reshape) and graph[op.inputs[0]].is_constant:
             raise GraphError(f"{graph.name}: tensor {op.output} is a view of a constant; run the passes first")
     goal = goal or Goal()
-    graph = with_lines(graph)
+    graph = prepared(graph)
     best = best_plan(graph, core, goal, only)
     if _excess(best, goal.limits):
         best = _unlimited(graph, core, goal, only) or best
     _check(best, goal.limits)
     return replace(best, goal=goal)
+
+
+def prepared(graph: Graph) -> Graph:
+    """The graph as it is planned: with operations that only plans have, or others that mean the same and are faster."""
+    return with_products(with_lines(graph))
 
 
 def _unlimited(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan | None:

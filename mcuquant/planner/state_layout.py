@@ -84,11 +84,14 @@ def state_layout(graph: Graph) -> StateLayout:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """`joined` is the tensor of the state and the new rows, `parts` are these."""
+    """`joined` is the tensor of the state and the new rows, `parts` are these; what stays is `kept_bytes` behind its
+    beginning.
+    """
 
     update: Update
     joined: int
     parts: tuple[int, ...]
+    kept_bytes: int
 
 
 def _lines(graph: Graph) -> Iterator[_Line]:
@@ -100,19 +103,19 @@ def _lines(graph: Graph) -> Iterator[_Line]:
         if not isinstance(kept, Slice) or not isinstance(joint, Concat | Enter):
             continue
         is_line = joint.inputs[0] == update.state and update.state not in joint.inputs[1:] and len(joint.inputs) > 1
-        if is_line and joint.output not in taken and _keeps_newest(graph, joint, kept):
+        if is_line and joint.output not in taken and _keeps_rows(graph, joint, kept):
             taken.add(joint.output)
-            yield _Line(update, joint.output, joint.inputs[1:])
+            row_bytes = graph.out(joint).nbytes // graph.out(joint).shape[joint.axis]
+            yield _Line(update, joint.output, joint.inputs[1:], kept.begin[joint.axis] * row_bytes)
 
 
-def _keeps_newest(graph: Graph, joint: Concat | Enter, kept: Slice) -> bool:
-    """Whether the last rows of what is joined stay, its bytes are those of its parts, and nobody outside sees it."""
+def _keeps_rows(graph: Graph, joint: Concat | Enter, kept: Slice) -> bool:
+    """Whether rows of what is joined stay, its bytes are those of its parts, and nobody outside sees it."""
     state, joined = graph[joint.inputs[0]], graph.out(joint)
     hidden = not {joint.output, kept.output} & {_root(graph, i) for i in graph.outputs}
-    new_rows = joined.shape[joint.axis] - state.shape[joint.axis]
-    begin = tuple(new_rows if axis == joint.axis else 0 for axis in range(len(joined.shape)))
-    newest = kept.begin == begin and all(step == 1 for step in kept.step)
-    return hidden and newest and math.prod(joined.shape[: joint.axis]) == 1 and state.q == joined.q
+    elsewhere = [n for axis, n in enumerate(kept.begin) if axis != joint.axis]
+    in_a_row = not any(elsewhere) and kept.begin[joint.axis] > 0 and all(step == 1 for step in kept.step)
+    return hidden and in_a_row and math.prod(joined.shape[: joint.axis]) == 1 and state.q == joined.q
 
 
 def _lay_line(graph: Graph, line: _Line, offsets: dict[int, int], in_place: set[int]) -> None:
@@ -129,7 +132,7 @@ def _lay_line(graph: Graph, line: _Line, offsets: dict[int, int], in_place: set[
     ) == len(roots):
         offsets.update(zip(roots, ends, strict=False))
         in_place.add(line.joined)
-    kept_at = start + joined.nbytes - graph[line.update.state].nbytes
+    kept_at = start + line.kept_bytes
     if kept_at % _WORD_BYTES == 0 or not graph.consumers(line.update.value):
         offsets[line.update.value] = kept_at
         in_place.add(line.update.value)
@@ -179,7 +182,7 @@ def _reads(move: Move, start: int, nbytes: int) -> bool:
 def _move(graph: Graph, update: Update, line: _Line | None, offsets: Mapping[int, int]) -> Move:
     target, nbytes = offsets[update.state], graph[update.state].nbytes
     if line is not None:
-        return Move(target, nbytes, source=target + graph[line.joined].nbytes - nbytes)
+        return Move(target, nbytes, source=target + line.kept_bytes)
     if update.value in offsets:
         return Move(target, nbytes, source=offsets[update.value])
     return Move(target, nbytes, tensor=update.value)

@@ -118,14 +118,13 @@ class Dut:
         return NodeRun(streamed.samples, streamed.inferences, streamed.outputs_crc, decisions)
 
     def steps(self, *inputs: Array) -> tuple[Array, ...]:
-        """Every step's outputs for one sample (1, ...), flat and in order, as the board made them one by one."""
+        """Every step's first output for one sample (1, ...), flat and in order, as the board made them one by one."""
         samples = check_inputs(self.project.inputs, inputs)
         self.link.load([x[0].tobytes() for x in samples])
         layers = self.project.manifest["layers"]
-        results = [self.link.step(i).outputs for i in range(len(layers))]
+        results = [self.link.step(i).outputs[0] for i in range(len(layers))]
         return tuple(
-            np.frombuffer(b"".join(outputs), DType(layer["dtype"]).numpy)
-            for layer, outputs in zip(layers, results, strict=True)
+            np.frombuffer(output, DType(layer["dtype"]).numpy) for layer, output in zip(layers, results, strict=True)
         )
 
     def bench(self, runs: int = 3) -> Measurement:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..ir import DType, Graph, Op, QParams, Role, Tensor, ops
+from ..ir import DType, Graph, Lstm, Op, QParams, Role, Tensor, ops
+from .recurrent_weights import lstm_weights
 from .scale_groups import Sharing, shares_scale
 from .weight_scales import WEIGHTED, FittedLayers, operand, quantized_weights, stored_operand
 
@@ -19,8 +20,9 @@ def rewritten(
     builder = _Builder(graph, sharing, scales, dtype, fitted, next_id=max(graph.tensors) + 1)
     for tensor_id, q in scales.items():
         t = graph[tensor_id]
-        data = None if t.data is None else stored_operand(t, q, dtype).data
-        builder.tensors[tensor_id] = Tensor(t.id, t.shape, dtype, t.role, q=q, data=data, name=t.name)
+        kind = DType.INT16 if sharing.group[tensor_id] in sharing.wide else dtype
+        data = None if t.data is None else stored_operand(t, q, kind).data
+        builder.tensors[tensor_id] = Tensor(t.id, t.shape, kind, t.role, q=q, data=data, name=t.name)
     for index, op in enumerate(graph.ops):
         builder.add(index, op)
     unquantised = {i: t for i, t in graph.tensors.items() if i not in scales and not t.is_constant}
@@ -43,9 +45,18 @@ class _Builder:
             x, y = self.scales[op.inputs[0]], self.scales[op.output]
             constants = quantized_weights(self.graph, op, x, y, self.dtype, self.fitted[op.output])
             inputs = (op.inputs[0], *(self._keep(t) for t in constants))
+        elif isinstance(op, Lstm):
+            inputs = self._lstm(op)
         else:
             inputs = tuple(self._operand(index, op, p) for p in range(len(op.inputs)))
         self.ops.append(replace(self._in_stored_units(op), inputs=inputs))
+
+    def _lstm(self, op: Lstm) -> tuple[int, ...]:
+        x, w, r, b, *starts = self.graph.ins(op)
+        constants = lstm_weights(w, r, b, self.scales[x.id], self.dtype)
+        forms = zip(starts, op.outputs[1:], (self.dtype, DType.INT16), strict=True)
+        kept = [self._keep(stored_operand(t, self.scales[i], d)) if t.is_constant else t.id for t, i, d in forms]
+        return (x.id, *(self._keep(t) for t in constants), *kept)
 
     def _operand(self, index: int, op: Op, position: int) -> int:
         t = self.graph[op.inputs[position]]

@@ -7,6 +7,7 @@ tie would cost a tensor resolution that another consumer needs, the tie is cut: 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -38,6 +39,8 @@ FIXED: Mapping[tuple[type[Op], DType], QParams] = {
     (ops.Softmax, DType.INT8): QParams((1 / 256,), -128),
     (ops.LogSoftmax, DType.INT8): QParams((1 / 16,), 127),
     (ops.Softmax, DType.INT16): QParams((1 / 32768,), 0),
+    (ops.Lstm, DType.INT8): QParams((1 / 128,), 0),
+    (ops.Lstm, DType.INT16): QParams((1 / 32768,), 0),
     **{(op, dtype): q for op, row in ELEMENTWISE.items() for dtype, q in row.output.items()},
 }
 """Output scales that the specification prescribes."""
@@ -56,6 +59,8 @@ class Sharing:
     """Representative -> what the specification prescribes for the group."""
     cuts: frozenset[Edge]
     """Inputs that are rescaled to the output's scale before the operation reads them."""
+    wide: frozenset[int] = frozenset()
+    """Representatives of groups that are int16 in any case: the cells of LSTMs."""
 
 
 @dataclass(slots=True)
@@ -63,6 +68,7 @@ class _Groups:
     parent: dict[int, int]
     fixed: dict[int, QParams] = field(default_factory=dict)
     cuts: set[Edge] = field(default_factory=set)
+    wide: set[int] = field(default_factory=set)
 
     def find(self, tensor_id: int) -> int:
         while self.parent[tensor_id] != tensor_id:
@@ -82,11 +88,31 @@ def share(graph: Graph, ranges: Mapping[int, Range], dtype: DType) -> Sharing:
     for index, op in enumerate(graph.ops):
         if (type(op), dtype) in FIXED:
             groups.fixed[op.output] = FIXED[type(op), dtype]
+            if isinstance(op, ops.Lstm):
+                _tie_states(groups, op, ranges)
         elif shares_scale(op) and op.output in ranges:
             _tie(groups, graph, index, ranges, dtype)
     for update in graph.updates:
         _tie_update(groups, graph, update)
-    return Sharing({i: groups.find(i) for i in ranges}, groups.fixed, frozenset(groups.cuts))
+    return Sharing({i: groups.find(i) for i in ranges}, groups.fixed, frozenset(groups.cuts), frozenset(groups.wide))
+
+
+def _tie_states(groups: _Groups, op: ops.Lstm, ranges: Mapping[int, Range]) -> None:
+    """Hidden values have the output's scale; the cell is of int16, by a power of two."""
+    (h, c), (y, last_h, last_c) = op.inputs[4:], op.outputs
+    for i in (last_h, *([h] if h in ranges else [])):
+        groups.join(y, i)
+    largest = max(abs(bound) for i in (c, last_c) if i in ranges for bound in ranges[i])
+    groups.fixed[last_c] = QParams((cell_scale(largest),))
+    groups.wide.add(last_c)
+    if c in ranges:
+        groups.join(last_c, c)
+
+
+def cell_scale(largest: float) -> float:
+    """Of a cell that was at most so large at the end of sequences; in between it may be twice as large."""
+    needed = 2 * largest / 32767
+    return float(2.0 ** max(-12, math.ceil(math.log2(needed)) if needed else -12))
 
 
 def _tie_update(groups: _Groups, graph: Graph, update: Update) -> None:

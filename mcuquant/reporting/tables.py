@@ -14,6 +14,7 @@ from ..ir.names import clip
 
 if TYPE_CHECKING:
     from ..codegen.decisions import AnyDecision
+    from ..passes.stream import Streamed
     from ..quantization import LayerSnr
     from .record import Record
 
@@ -54,6 +55,17 @@ def table(*columns: str, title: str | None = None) -> Table:
             grid.add_column(column[1:], overflow="ellipsis")
         else:
             grid.add_column(column, overflow="fold")
+    return grid
+
+
+def stream_table(streaming: Streamed) -> Table:
+    """What is reused of each layer from window to window."""
+    title = f"A stream of {streaming.hop} new row{'s' if streaming.hop > 1 else ''} at a time"
+    grid = table("*layer", "op", ">rows", ">kept", ">computed", ">MACs", ">before", title=title)
+    for layer in streaming.layers:
+        rows = [str(n) for n in (layer.rows, layer.reused, layer.computed)] if layer.rows else ["all", "", ""]
+        grid.add_row(layer.name, layer.op, *rows, f"{layer.macs_after:,}", f"{layer.macs_before:,}")
+    grid.add_row("", "", "", "", "", f"{streaming.macs_after:,}", f"{streaming.macs_before:,}")
     return grid
 
 

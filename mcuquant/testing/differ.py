@@ -13,7 +13,7 @@ from ..arithmetic import interpreter
 from ..device.wire import TensorInfo, seeded_input
 from ..errors import OutputError
 from ..ir import Array, Graph, Op
-from ..planner import has_step, with_lines
+from ..planner import has_step, prepared
 from ..project.folder import split_outputs
 from ..project.project import Project
 
@@ -54,7 +54,7 @@ class Oracle:
     def of(cls, project: Project) -> Oracle:
         """OutputError when it and manifest.json tell of different networks."""
         graph = flow.network_of(project.directory)
-        planned = with_lines(graph)
+        planned = prepared(graph)
         ops = [op for op in planned.ops if has_step(planned, op)]
         layers = [(layer, layer["op"].count("+") + 1) for layer in project.manifest["layers"]]
         if sum(count for _, count in layers) != len(ops):

@@ -85,8 +85,10 @@ class Exported:
     """Value name to the user's name of it: 'p_fc_weight' to 'fc.weight'."""
     nodes: tuple[Node, ...]
     outputs: tuple[Any, ...]
-    mutations: tuple[str, ...]
-    """User names of buffers that a run would change."""
+    mutations: Mapping[str, Any]
+    """Buffers that a run changes, by the names of their values, to what they become."""
+    others: tuple[str, ...] = ()
+    """User names of whatever else a run would change."""
 
 
 def parse(members: Mapping[str, bytes], source: str) -> Exported:
@@ -175,7 +177,8 @@ def _program(module: Json, stored: Mapping[str, Array]) -> Exported:
         constant_names=names,
         nodes=nodes,
         outputs=tuple(_argument(s["user_output"]["arg"]) for s in signature["output_specs"] if "user_output" in s),
-        mutations=tuple(_mutations(signature["output_specs"])),
+        mutations=dict(_buffer_mutations(signature["output_specs"], names)),
+        others=tuple(_other_mutations(signature["output_specs"])),
     )
 
 
@@ -196,10 +199,18 @@ def _inputs(specs: Json, tensors: Json) -> Iterator[Input]:
             yield Input(name, sizes, _DTYPES.get(tensors[name]["dtype"], "an unknown type"))
 
 
-def _mutations(specs: Json) -> Iterator[str]:
+def _buffer_mutations(specs: Json, names: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    values = {name: value for value, name in names.items()}
+    for spec in specs:
+        if "buffer_mutation" in spec:
+            mutation = spec["buffer_mutation"]
+            yield values[mutation["buffer_name"]], Ref(mutation["arg"]["name"])
+
+
+def _other_mutations(specs: Json) -> Iterator[str]:
     for spec in specs:
         for kind, value in spec.items():
-            if kind.endswith("_mutation") and kind != "user_input_mutation":  # an input may be worked on
+            if kind.endswith("_mutation") and kind not in ("user_input_mutation", "buffer_mutation"):
                 yield next(str(v) for k, v in value.items() if k != "arg")
 
 

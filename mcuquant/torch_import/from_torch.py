@@ -38,7 +38,7 @@ def from_torch(module: torch.nn.Module, example: Any) -> Graph:
     with _evaluating(module):
         archive = io.BytesIO()
         try:
-            torch.export.save(_functional(torch.export.export(module, inputs)), archive)
+            torch.export.save(_functional(_exported(torch, module, inputs)), archive)
         except Exception as error:  # torch.export raises many unrelated types
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{name}: torch.export cannot trace it: {reason}") from error
@@ -52,6 +52,13 @@ def load_pt2(path: str | os.PathLike[str]) -> Graph:
     `from_torch`.
     """
     return translate(parse(read_members(Path(path), str(path)), str(path)))
+
+
+def _exported(torch: Any, module: Any, inputs: tuple[Any, ...]) -> Any:
+    with warnings.catch_warnings():
+        # recurrent modules hold their parameters in a list too
+        warnings.filterwarnings("ignore", "The tensor attribute.*_flat_weights.*assigned during export", UserWarning)
+        return torch.export.export(module, inputs)
 
 
 _WRITERS = ("aten.copy_", "aten.fill_", "aten.zero_", "aten.index_put_", "aten.masked_fill_")

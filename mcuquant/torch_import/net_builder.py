@@ -105,6 +105,21 @@ class Net:
         order = canonical_order(len(shape))
         return Value(self._add(physical_shape(shape, order), ir.Role.INPUT, name), spread(shape))
 
+    def state(self, data: Array, name: str) -> Value:
+        """What is kept between runs, canonical; it starts as `data`."""
+        order = canonical_order(data.ndim)
+        physical = np.array(data.transpose(order).reshape(physical_shape(data.shape, order)), np.float32, order="C")
+        return Value(self._add(physical.shape, ir.Role.STATE, name, physical), spread(data.shape))
+
+    def next_state(self, value: Value, state: int, name: str) -> int:
+        """The tensor of a state's next value, made by an operation and of the state's shape."""
+        tensor = self.canonical(value).tensor
+        if self.tensors[tensor].role is ir.Role.STATE:
+            shape = self.shape(tensor)
+            zeros, ones = (0,) * len(shape), (1,) * len(shape)
+            tensor = self.emit(ir.Slice, [tensor], shape, name, begin=zeros, step=ones)
+        return self.reshape(tensor, self.shape(state))
+
     def constant(self, data: Array, name: str, axis: int = 0) -> int:
         """A new constant tensor of `data`, already in memory order; its output channels lie along `axis`."""
         array = np.array(data, dtype=np.float32, order="C")
@@ -119,6 +134,14 @@ class Net:
         output = self.emit(ir.Quantize, [tensor], self.shape(tensor), self.tensors[tensor].name)
         self.tensors[output] = replace(self.tensors[output], dtype=dtype, bits=dtype.bits, q=q)
         return output
+
+    def emit_all(
+        self, kind: type[ir.Op], inputs: Sequence[int], shapes: Sequence[Sequence[int]], name: str, **attributes: Any
+    ) -> tuple[int, ...]:
+        """Append an operation of several outputs; gives their ids."""
+        outputs = tuple(self._add(shape, ir.Role.ACTIVATION, name) for shape in shapes)
+        self.ops.append(kind(inputs=tuple(inputs), outputs=outputs, **attributes))
+        return outputs
 
     def emit(self, kind: type[ir.Op], inputs: Sequence[int], shape: Sequence[int], name: str, **attributes: Any) -> int:
         """Append an operation; gives the id of its one output."""

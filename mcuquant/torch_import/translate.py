@@ -19,9 +19,11 @@ from . import (
     norm_ops,
     pool_ops,
     pt2e_ops,
+    recurrent_layers,
     sampling_ops,
     shape_ops,
     spectrum_ops,
+    state_ops,
     weighted_ops,
 )
 from .axis_order import MAX_ELEMENTS, Value
@@ -41,6 +43,8 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     **constant_ops.RULES,
     **spectrum_ops.RULES,
     **pt2e_ops.RULES,
+    **recurrent_layers.RULES,
+    **state_ops.RULES,
 }
 
 _SIZES: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -53,11 +57,9 @@ _SIZES: Mapping[str, Callable[[Any, Any], Any]] = {
 
 _NO_EFFECT = ("aten._assert", "aten.sym_constrain_range")
 
-_RECURRENT = "use 1-D convolutions over a window of time"
 _INSTEAD: Mapping[str, str] = {
     "aten.topk": "use amax for the largest, or sort where the result is read",
     "aten.sort": "sort where the result is read",
-    **dict.fromkeys(("aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu"), _RECURRENT),
     "aten.embedding": "feed the network floats; look tables up before it",
     "aten.conv3d": "use 1-D or 2-D convolutions",
     **pt2e_ops.INSTEAD,
@@ -71,20 +73,28 @@ _MISSING = object()
 
 def translate(program: Exported) -> ir.Graph:
     """A FLOAT graph. UnsupportedOpError names every call that has no translation; ModelError says all else."""
-    if program.mutations:
+    if program.others:
         raise UnsupportedOpError(
-            f"{program.name} changes its buffer {program.mutations[0]!r} while it runs; state between runs is not "
-            "translated: make it an input and an output"
+            f"{program.name} changes {program.others[0]!r} while it runs, which is no buffer; register it as one"
         )
     translator = _Translator(program)
+    translator.bind_states()
     inputs = tuple(translator.bind_input(spec) for spec in program.inputs)
     for position, node in enumerate(program.nodes):
         translator.translate(node, position)
     translator.raise_problems()
     outputs = tuple(translator.outputs())
+    updates = tuple(translator.updates())
     net = translator.net
     graph = ir.Graph(
-        program.name, net.tensors, tuple(net.ops), inputs, outputs, channels_first=True, spreads=net.spreads
+        program.name,
+        net.tensors,
+        tuple(net.ops),
+        inputs,
+        outputs,
+        updates=updates,
+        channels_first=True,
+        spreads=net.spreads,
     ).with_()
     try:
         return verify(graph, ir.Level.FLOAT)
@@ -101,6 +111,21 @@ class _Translator:
         self.owner = {name: name for name in self.values}
         """Value name to the name of the value whose memory it may share, as torch would have it."""
         self.last_use = _last_uses(program)
+        self.states: dict[str, Value] = {}
+        """Buffers that a run changes, by the names of their values."""
+        self.written: dict[str, Any] = {}
+        """What was last written into each of them in place."""
+
+    def bind_states(self) -> None:
+        for name in dict.fromkeys((*self.program.mutations, *_written_buffers(self.program))):
+            data, label = self.program.constants[name], self.program.constant_names[name]
+            if data.dtype.name not in ("float32", "float64"):
+                raise UnsupportedOpError(
+                    f"{self.program.name} changes its buffer {label!r} of {data.dtype} while it runs; state is float32"
+                )
+            if not 0 < data.size <= MAX_ELEMENTS:
+                raise ModelError(f"buffer {label!r} of {self.program.name} has {data.size:,} elements")
+            self.states[name] = self.values[name] = self.net.state(data, label)
 
     def bind_input(self, spec: Input) -> int:
         """The graph tensor of an input; a dynamic batch becomes 1."""
@@ -178,7 +203,9 @@ class _Translator:
             return
         owner = self.owner[target]
         stale = [n for n, o in self.owner.items() if o == owner and n != target and self.last_use.get(n, -1) > position]
-        if stale or owner in self.program.constants:
+        if owner in self.states and not stale:
+            self.written[owner] = result
+        elif stale or owner in self.program.constants:
             raise RefusalError(
                 "it overwrites in place what is used elsewhere; use the form without the final underscore"
             )
@@ -217,6 +244,30 @@ class _Translator:
                 tensor = self.net.emit(ir.Reshape, [tensor], self.net.shape(tensor), f"output_{position}")
             taken_tensors.add(tensor)
             yield tensor
+
+    def updates(self) -> Iterator[ir.Update]:
+        """What each state becomes: a tensor of its own layout that an operation makes."""
+        read = {i for op in self.net.ops for i in op.inputs}
+        for name, before in self.states.items():
+            if before.tensor not in read:
+                continue
+            mutation = self.program.mutations.get(name)
+            after = self.written.get(name) if mutation is None else self._look_up(mutation)
+            label = self.program.constant_names[name]
+            if not isinstance(after, Value) or after.shape != before.shape:
+                raise UnsupportedOpError(f"{self.program.name} overwrites its buffer {label!r} with a constant")
+            yield ir.Update(before.tensor, self.net.next_state(after, before.tensor, label))
+
+
+def _written_buffers(program: Exported) -> Iterator[str]:
+    """Constants that a call overwrites in place, itself or a view of it."""
+    owner = {name: name for name in program.constants}
+    for node in program.nodes:
+        source = node.args.get("self")
+        target = owner.get(source.name) if isinstance(source, Ref) else None
+        if target is not None and (node.op.endswith("_") and not node.op.endswith("__")):
+            yield target
+            owner |= dict.fromkeys(node.outputs, target)
 
 
 def _has_missing(values: Iterable[Any]) -> bool:

@@ -14,7 +14,7 @@ from nets import Net, random_inputs
 from mcuquant.boards.core import CORES
 from mcuquant.codegen.lower import lower
 from mcuquant.ir import Array, Graph
-from mcuquant.planner import plan, state_layout, with_lines
+from mcuquant.planner import plan, prepared, state_layout
 
 GRAPHS = state_graphs.every()
 
@@ -41,7 +41,7 @@ def test_streams_on_each_core(cpu: str, tmp_path: Path) -> None:
 
 def test_new_rows_are_written_where_they_are_read() -> None:
     """Neither the joining of a line nor its newest rows take a step, and the arena holds neither."""
-    graph = with_lines(state_graphs.views(np.random.default_rng(7)))
+    graph = prepared(state_graphs.views(np.random.default_rng(7)))
     layout = state_layout(graph)
     planned = plan(graph, CORES["cortex-m4"])
     assert [graph.ops[step.op_index].kind for step in planned.steps] == ["FullyConnected", "FullyConnected", "Maximum"]

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import state_graphs
 from click.testing import CliRunner
+from stream_graphs import valid_network
 
 import mcuquant as mq
 from mcuquant.arithmetic import interpreter
 from mcuquant.cli.app import main
 from mcuquant.ir import Array, Graph
+from mcuquant.ir.metrics import total_macs
 from mcuquant.project.project import Project
 
 
@@ -79,3 +81,26 @@ def test_the_board_goes_on_until_it_is_reset(graph: Graph, project: Project, x: 
         assert "The state is reset before each inference that is timed" in str(dut.bench())
         dut.reset_state()
         assert np.array_equal(dut.run(x), expected)
+
+
+def test_compile_makes_a_stream_of_a_network_of_windows(tmp_path: Path) -> None:
+    window = valid_network()
+    mq.save(window, tmp_path / "valid.mq")
+    said = told("compile", tmp_path / "valid.mq", "--stream", 1, "--hop", 2, "--no-build", "-o", tmp_path / "net")
+    assert "A stream of 2 new rows at a time" in said
+    assert "once 12 rows have come; before, zeros stand for those that are missing." in said
+    project = Project.open(tmp_path / "net")
+    macs = {"macs_of_window": total_macs(window)}
+    assert project.manifest["stream"] == {"axis": 1, "hop": 2, "warm_up_rows": 12, **macs}
+    x = np.random.default_rng(0).integers(-128, 128, (8, 2, 1, 4)).astype(np.int8)
+    rows = np.concatenate([np.full((12, 1, 4), window[window.inputs[0]].zero_point, np.int8), *x])
+    windows = [rows[2 * i + 2 : 2 * i + 14][None] for i in range(8)]
+    expected = np.concatenate([interpreter.run(window, [w])[0] for w in windows])
+    assert np.array_equal(project.run_host(x)[0], expected)
+
+
+def test_a_hop_without_a_stream_is_wrong_usage(tmp_path: Path) -> None:
+    mq.save(valid_network(), tmp_path / "valid.mq")
+    done = CliRunner().invoke(main, ["compile", str(tmp_path / "valid.mq"), "--hop", "2", "-o", str(tmp_path / "net")])
+    assert done.exit_code == 2
+    assert "--hop is the number of new rows of a stream: add --stream AXIS" in done.output

@@ -12,6 +12,7 @@ import dot_graphs
 import layers
 import numpy as np
 import product_graphs
+import recurrent_graphs
 from compressed import shared
 from graphs import Generator
 from nets import Net, padded_length, padding
@@ -201,6 +202,8 @@ GENERATORS: dict[str, Generator] = {
     "fully_connected_eight_prepared_twice_by_channel": partial(_dense, widens=True, zero_point=0, per_channel=True),
     "depthwise_planes_large": partial(_depthwise, pads=_SAME, size=(30, 40), channels=5),
     "depthwise_planes_large_by_two": partial(_depthwise, pads=_SAME, size=(30, 41), channels=4, stride=(2, 2)),
+    "lstm_words": partial(recurrent_graphs.lstm, multiple=4),
+    "lstm_words_clipped": partial(recurrent_graphs.lstm, multiple=4, clip=0.4),
     **product_graphs.GENERATORS,
     **dot_graphs.GENERATORS,
     "transpose_words": partial(transposed, shape=(1, 8, 12)),

@@ -63,8 +63,8 @@ static void whole(const mq_model_t *model, const uint8_t *inputs)
 static void rewind_state(const mq_model_t *model, const uint8_t *before)
 {
     if (before == NULL) {
-        model->reset();
         memset(model->state, 0xA5, model->state_bytes);
+        model->reset();
     } else {
         memcpy(model->state, before, model->state_bytes);
     }

@@ -13,6 +13,7 @@ from typing import Any
 import graphs
 import layers
 import numpy as np
+import recurrent_graphs
 from compressed import asymmetric, narrow, pruned, shared, two_level, with_weights
 from graphs import INT8, INT16, Generator
 from nets import Net
@@ -217,6 +218,9 @@ def _compressed_forms() -> dict[str, Generator]:
 
 GENERATORS: dict[str, Generator] = {
     **_compressed_forms(),
+    "lstm": recurrent_graphs.lstm,
+    "lstm_clipped": partial(recurrent_graphs.lstm, clip=0.4),
+    "lstm_int16": partial(recurrent_graphs.lstm, dtype=INT16),
     "depthwise_int4_int16": partial(graphs._one, layers.depthwise, graphs.image, INT16, bits=4),
     "transpose_conv_int4_int16": partial(graphs._one, layers.transpose_conv, graphs.image, INT16, bits=4),
     "fully_connected_int4_int16": partial(graphs._one, layers.fully_connected, graphs.row, INT16, bits=4),

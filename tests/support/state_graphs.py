@@ -92,6 +92,16 @@ def deep(rng: np.random.Generator) -> Graph:
     return replace(net.graph(y, name="deep"), updates=(Update(first, x), Update(second, moved)))
 
 
+def chained(rng: np.random.Generator) -> Graph:
+    """A step that reads one line and writes into the next: nothing of it is in the arena."""
+    net, updates = Net(rng), list[Update]()
+    x = delayed(net, net.input((1, 1, 1, 4)), 2, updates)
+    w = net.weights((1, 3, 1, 4), 3)
+    y = net.apply(ops.DepthwiseConv2D, (x, w), (1, 1, 1, 4), net.sum_quant(x, w, 3))
+    joined = delayed(net, y, 3, updates)
+    return replace(net.graph(layers.fully_connected(net, joined, 2), name="chained"), updates=tuple(updates))
+
+
 def shown(rng: np.random.Generator) -> Graph:
     """Outputs that are a state, a line, its newest rows and its new rows, under other shapes."""
     net, updates = Net(rng), list[Update]()
@@ -110,5 +120,5 @@ def every() -> dict[str, Graph]:
     """One of each, and more streams."""
     made = {f"stream {seed}": stream(np.random.default_rng(seed)) for seed in range(6)}
     made |= {f"stream int16 {seed}": stream(np.random.default_rng(seed), DType.INT16) for seed in range(2)}
-    kinds = (accumulator, shared_rows, views, deep, shown)
+    kinds = (accumulator, shared_rows, views, deep, chained, shown)
     return made | {kind.__name__: kind(np.random.default_rng(7)) for kind in kinds}

@@ -309,7 +309,6 @@ def advice_on(code: str) -> str:
     ("code", "advice"),
     [
         ("CUSTOM 'ethos-u'", "compiled by Vela for an Ethos-U; give the .tflite from before Vela"),
-        ("SVDF", "it keeps state between inferences; use DEPTHWISE_CONV_2D over a window of frames"),
         ("CUMSUM", "replace it, or compute it before the network and make its result an input"),
     ],
 )

@@ -194,7 +194,10 @@ def test_a_long_list_of_objections_is_cut() -> None:
 @pytest.mark.parametrize(
     ("changes", "objection"),
     [
-        ({"is_variable": True}, "tensor 0 ('x0') keeps state between inferences; unroll the model over time"),
+        (
+            {"is_variable": True},
+            "tensor 0 ('x0') is a variable tensor; CONV_2D has none",
+        ),
         ({"type": "FLOAT16"}, "tensor 0 ('x0') is FLOAT16; convert the model with float32 or int8 activations"),
         ({"type": "STRING"}, "tensor 0 ('x0') is STRING; use INT8, INT16 or FLOAT32"),
     ],

@@ -18,13 +18,15 @@ from ...ir.ops import Enter
 from .binary_ops import batch_norm, binary
 from .movement_ops import concat, pad, reshape, resize_nearest, slice_, transpose
 from .pooling_ops import average_pool, max_pool
+from .recurrent_ops import lstm
 from .reduction_ops import arg_max, mean, reduce_max, reduce_min, total
 from .resize_ops import resize_bilinear
 from .softmax_op import log_softmax, softmax
 from .unary_ops import unary
 from .weighted_sums import batch_matmul, weighted
 
-Kernel = Callable[[Graph, Any, Sequence[Array]], Array]
+Kernel = Callable[[Graph, Any, Sequence[Array]], Array | tuple[Array, ...]]
+"""Of several outputs, a tuple."""
 
 
 def _both(graph: Graph, op: ops.ConvPool, inputs: Sequence[Array]) -> Array:
@@ -57,6 +59,7 @@ KERNELS: Mapping[type[Op], Kernel] = {
     ops.ReduceMax: reduce_max,
     ops.ReduceMin: reduce_min,
     ops.ArgMax: arg_max,
+    ops.Lstm: lstm,
 }
 
 
@@ -87,7 +90,7 @@ def trace(graph: Graph, inputs: Sequence[Array], state: State | None = None) -> 
     values = {t.id: t.data for t in graph.tensors.values() if t.data is not None}
     values |= {**_named(graph, inputs), **(state or {})}
     for op in graph.ops:
-        values[op.output] = evaluate(graph, op, [values[i] for i in op.inputs])
+        values.update(zip(op.outputs, evaluate_all(graph, op, [values[i] for i in op.inputs]), strict=True))
     if state is not None:
         state.update({u.state: values[u.value] for u in graph.updates})
     return values
@@ -99,13 +102,20 @@ def reset_state(graph: Graph) -> State:
 
 
 def evaluate(graph: Graph, op: Op, inputs: Sequence[Array]) -> Array:
-    """The output of one operation for values of its inputs, with the shape and type of its output tensor.
+    """The first output of one operation for values of its inputs, with the shape and type of its tensor."""
+    return evaluate_all(graph, op, inputs)[0]
+
+
+def evaluate_all(graph: Graph, op: Op, inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """All outputs of one operation for values of its inputs, with the shapes and types of their tensors.
 
     Float values may overflow to infinity and infinities become NaN, as on any machine: who cares looks at the result.
     """
-    y = graph.out(op)
     with np.errstate(over="ignore", invalid="ignore"):
-        return KERNELS[type(op)](graph, op, inputs).astype(y.dtype.numpy).reshape(y.shape)
+        made = KERNELS[type(op)](graph, op, inputs)
+        values = made if isinstance(made, tuple) else (made,)
+        tensors = [graph[i] for i in op.outputs]
+        return tuple(v.astype(t.dtype.numpy).reshape(t.shape) for v, t in zip(values, tensors, strict=True))
 
 
 def _named(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:

@@ -36,7 +36,7 @@ def unary(graph: Graph, op: Unary, inputs: Sequence[Array]) -> Array:
         return real(op, inputs[0])
     p = params(graph, op)
     if isinstance(p, SigmoidParams):
-        return _logistic16(inputs[0], p) if isinstance(op, Logistic) else _tanh16(inputs[0], p)
+        return logistic16(inputs[0], p) if isinstance(op, Logistic) else tanh16(inputs[0], p)
     return _INTEGER[type(p)](p, inputs[0])
 
 
@@ -83,13 +83,13 @@ def _curve16(position: fx.IntArray, fraction_bits: int, beyond: int) -> fx.IntAr
     return np.where(step >= 255, beyond, between)
 
 
-def _logistic16(x: Array, p: SigmoidParams) -> fx.IntArray:
+def logistic16(x: Array, p: SigmoidParams) -> fx.IntArray:
     t = _scaled16(x, p)
     curve = _curve16(np.abs(t), 9, 0x7FFF << 10)
     return np.where(t >= 0, curve + (1 << 9), (1 << 25) - curve + (1 << 9) - 1) >> 10
 
 
-def _tanh16(x: Array, p: SigmoidParams) -> fx.IntArray:
+def tanh16(x: Array, p: SigmoidParams) -> fx.IntArray:
     t = _scaled16(x, p)
     curve = _curve16(np.abs(t), 8, 0xFFFF << 8) - (1 << 23)
     return (np.where(t >= 0, curve, -curve - 1) + (1 << 7)) >> 8

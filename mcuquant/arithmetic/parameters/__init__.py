@@ -33,6 +33,8 @@ from .elementwise_parameters import (
     prelu_params,
     squared_difference_params,
 )
+from .recurrent_parameters import LstmParams as LstmParams
+from .recurrent_parameters import lstm_params
 from .reduce_parameters import LogSoftmaxParams as LogSoftmaxParams
 from .reduce_parameters import MeanParams as MeanParams
 from .reduce_parameters import SoftmaxParams as SoftmaxParams
@@ -71,6 +73,7 @@ DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
     ops.LogSoftmax: log_softmax_params,
     ops.Mean: mean_params,
     ops.Sum: mean_params,
+    ops.Lstm: lstm_params,
 }
 
 

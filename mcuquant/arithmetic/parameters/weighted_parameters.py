@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...ir import BatchMatMul, Conv2D, DepthwiseConv2D, DType, FullyConnected, Graph, Tensor, TransposeConv
 from .. import fixedpoint as fx
-from .factors import LARGEST_FACTOR, LARGEST_FACTOR64, act_bounds, multiplier
+from .factors import LARGEST_FACTOR, LARGEST_FACTOR64, act_bounds, f32, multiplier
 
 Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
 
@@ -51,10 +51,21 @@ class MatMulParams:
 def conv_params(graph: Graph, op: Weighted) -> ConvParams:
     x, w, y = graph[op.inputs[0]], graph[op.inputs[1]], graph.out(op)
     acc_bits = _acc_bits(x, graph[op.inputs[2]] if len(op.inputs) > 2 else None)
-    factors = tuple(_factor(op.kind, x.scale * scale, y, acc_bits) for scale in w.qparams.scale)
+    factors = tuple(multiplier(op.kind, y, f, _below(acc_bits)) for f in rescale_factors(op, x, w, y))
     channels = w.shape[3] if isinstance(op, DepthwiseConv2D) else w.shape[0]
     multipliers = factors if len(factors) == channels else factors * channels
     return ConvParams(x.zero_point, w.zero_point, y.zero_point, multipliers, *act_bounds(y, op.activation), acc_bits)
+
+
+def rescale_factors(op: Weighted, x: Tensor, w: Tensor, y: Tensor) -> tuple[float, ...]:
+    """x scale * w scale / y scale, for each scale of the weights."""
+    if not isinstance(op, TransposeConv) and op.single_factor:
+        return tuple(f32(f32(x.scale * scale) / y.scale) for scale in w.qparams.scale)
+    return tuple(x.scale * scale / y.scale for scale in w.qparams.scale)
+
+
+def _below(acc_bits: int) -> float:
+    return LARGEST_FACTOR64 if acc_bits == 64 else LARGEST_FACTOR
 
 
 def _acc_bits(x: Tensor, bias: Tensor | None) -> int:
@@ -62,12 +73,8 @@ def _acc_bits(x: Tensor, bias: Tensor | None) -> int:
     return 32 if narrow else 64
 
 
-def _factor(kind: str, product_scale: float, y: Tensor, acc_bits: int) -> fx.Multiplier:
-    return multiplier(kind, y, product_scale / y.scale, LARGEST_FACTOR64 if acc_bits == 64 else LARGEST_FACTOR)
-
-
 def matmul_params(graph: Graph, op: BatchMatMul) -> MatMulParams:
     a, b = graph.ins(op)
     y, acc_bits = graph.out(op), _acc_bits(a, None)
-    factor = _factor(op.kind, a.scale * b.scale, y, acc_bits)
+    factor = multiplier(op.kind, y, a.scale * b.scale / y.scale, _below(acc_bits))
     return MatMulParams(a.zero_point, b.zero_point, y.zero_point, factor, *y.dtype.range(), acc_bits)

@@ -13,6 +13,7 @@ from ...errors import GraphError
 from .. import Graph, Level, Op, Role, Tensor
 from ..elementwise_table import ELEMENTWISE
 from ..ops import ConvPool
+from .recurrent_rules import outputs_of
 from .shapes import shape_problems
 from .states import state_problems
 from .tensors import tensor_problems
@@ -75,8 +76,8 @@ def _operation_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
     if not least <= len(op.inputs) <= most:
         count = f"{least}" if least == most else f"{least} to {most}"
         yield f"has {len(op.inputs)} inputs, expected {count}"
-    if len(op.outputs) != 1:
-        yield f"has {len(op.outputs)} outputs, expected 1"
+    if len(op.outputs) != outputs_of(op):
+        yield f"has {len(op.outputs)} outputs, expected {outputs_of(op)}"
     yield from shape_problems(graph, op)
     yield from attribute_problems(graph, op)
     yield from type_problems(graph, op, level)
@@ -98,5 +99,6 @@ _INPUT_COUNTS = {
     "BatchMatMul": (2, 2),
     "BatchNorm": (3, 3),
     "Concat": (1, _MANY),
+    "Lstm": (6, 6),
 }
 """Fewest and most inputs of the operations that do not take just one."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import Graph, Op, Padding, Pair, Shape, ops
 from ..elementwise_table import ELEMENTWISE
+from .recurrent_rules import lstm_shapes
 
 Shapes = tuple[Shape, ...]
 Rule = Callable[[Any, Shapes, Shape], Iterator[str]]
@@ -266,4 +267,5 @@ RULES: dict[type[Op], Rule] = {
     ops.Transpose: _transpose,
     **dict.fromkeys((ops.ResizeNearest, ops.ResizeBilinear), _resize),
     ops.BatchNorm: _batch_norm,
+    ops.Lstm: lstm_shapes,
 }

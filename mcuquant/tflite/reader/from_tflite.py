@@ -14,7 +14,7 @@ from ...ir import DType, Graph, Level, Op, ops
 from ...ir.metrics import effort
 from ...ir.verify import verify
 from ..schema import MAX_FILE_BYTES, ModelFile, printable, read
-from . import compute_handlers, movement_handlers, rearrange_handlers
+from . import compute_handlers, movement_handlers, rearrange_handlers, recurrent_handlers
 from .float_parts import join_float_parts
 from .operator_node import MAX_ENDS, Node, Translation
 from .result_tables import CODE, join_tables, lookup
@@ -29,6 +29,7 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     **compute_handlers.HANDLERS,
     **movement_handlers.HANDLERS,
     **rearrange_handlers.HANDLERS,
+    **recurrent_handlers.HANDLERS,
     CODE: lookup,
 }
 

@@ -32,13 +32,14 @@ INSTEAD = {
     ),
     "WHILE": "loops are not translated; unroll it (in Keras: unroll=True)",
     "IF": "branches are not translated; use the branch that is taken",
-    "SVDF": "it keeps state between inferences; use DEPTHWISE_CONV_2D over a window of frames",
     "CUSTOM 'ethos-u'": "compiled by Vela for an Ethos-U; give the .tflite from before Vela",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": "unroll it into FULLY_CONNECTED, LOGISTIC and TANH",
     "L2_POOL_2D": "use AVERAGE_POOL_2D or MAX_POOL_2D",
 }
 ELSE = "replace it, or end the model before it and compute the rest where the result is read"
 FIRST = "replace it, or compute it before the network and make its result an input"
+
+WITH_STATE = ("SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
+"""Operators that keep state in an input of theirs."""
 
 _TYPEINSTEAD = {
     "FLOAT16": "convert the model with float32 or int8 activations",
@@ -84,7 +85,7 @@ def _objections(file: ModelFile, row: OperatorRow, handlers: Container[str], is_
     """At most one sentence: what is wrong and what would work."""
     if row.code not in handlers:
         yield INSTEAD.get(row.code, FIRST if is_first else ELSE)
-    elif row.options.get("fused_activation_function", 0) not in ACTIVATIONS:
+    elif row.options.get("fused_activation_function", 0) not in ACTIVATIONS and row.code not in WITH_STATE:
         number = row.options["fused_activation_function"]
         yield f"fused activation number {number}; use RELU, RELU6, RELU_N1_TO_1 or an operator of its own after it"
     elif row.options.get("weights_format", 0) != 0:
@@ -103,6 +104,6 @@ def _operand_objection(file: ModelFile, row: OperatorRow) -> str | None:
             return f"tensor {index} ({t.name!r}) is {t.type}; {instead}"
         if t.is_sparse:
             return f"tensor {index} ({t.name!r}) is stored sparse; convert the model without sparse weights"
-        if t.is_variable:
-            return f"tensor {index} ({t.name!r}) keeps state between inferences; unroll the model over time"
+        if t.is_variable and row.code not in WITH_STATE:
+            return f"tensor {index} ({t.name!r}) is a variable tensor; {row.code} has none"
     return None

@@ -125,6 +125,11 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "REVERSE_V2": ("ReverseV2Options", ()),
     "GATHER": ("GatherOptions", ("axis", "batch_dims")),
     "LOG_SOFTMAX": ("LogSoftmaxOptions", ()),
+    "SVDF": ("SVDFOptions", ("rank", *_ACTIVATION)),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (
+        "UnidirectionalSequenceLSTMOptions",
+        (*_ACTIVATION, "cell_clip", "proj_clip", "time_major"),
+    ),
     "CALL_ONCE": ("CallOnceOptions", ("init_subgraph_index",)),
     "VAR_HANDLE": ("VarHandleOptions", ("container", "shared_name")),
     "READ_VARIABLE": ("ReadVariableOptions", ()),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...errors import ModelError
-from ...ir import Array, DType, Graph, QParams, Role, Tensor
+from ...ir import Array, DType, Graph, Lstm, QParams, Role, Tensor
 from ..schema import ModelFile, OperatorRow, Quantization, TensorRow, printable
 from ..schema.rows import Option, Subgraph
 from .operator_versions import version
@@ -29,30 +29,35 @@ class Draft:
     operators: list[OperatorRow] = field(default_factory=list)
     handles: dict[int, int] = field(default_factory=dict)
     """Tensor that names the variable of each state."""
+    variables: frozenset[int] = frozenset()
+    """States that one operator keeps in variable tensors of its own."""
 
     @classmethod
     def of(cls, graph: Graph) -> Draft:
-        ids = sorted(graph.tensors)
-        return cls(graph, {t: i for i, t in enumerate(ids)}, [tensor_row(_unset(graph[t])) for t in ids])
+        ids, own = sorted(graph.tensors), variables(graph)
+        rows = [replace(tensor_row(_unset(graph[t])), is_variable=t in own) for t in ids]
+        return cls(graph, {t: i for i, t in enumerate(ids)}, rows, variables=own)
 
     def open_states(self) -> None:
         """Operators that give the variables their initial values, once, and read them."""
-        if not self.graph.updates:
+        states = [t for t in self.graph.states if t.id not in self.variables]
+        if not states:
             return
         self._row("CALL_ONCE", (), (), init_subgraph_index=1)
-        for t in self.graph.states:
+        for t in states:
             handle = self.handles[t.id] = self._add(_handle(t))
             self._row("VAR_HANDLE", (), (handle,), **_variable(t))
-        for t in self.graph.states:
+        for t in states:
             self._row("READ_VARIABLE", (self.handles[t.id],), (self.index[t.id],))
 
     def _close_states(self) -> tuple[Subgraph, ...]:
         """Assign the next values; the subgraph that assigns the first ones."""
         for u in self.graph.updates:
-            self._row("ASSIGN_VARIABLE", (self.handles[u.state], self.index[u.value]), ())
+            if u.state in self.handles:
+                self._row("ASSIGN_VARIABLE", (self.handles[u.state], self.index[u.value]), ())
         tensors: list[TensorRow] = []
         rows: list[OperatorRow] = []
-        for i, t in enumerate(self.graph.states):
+        for i, t in enumerate(self.graph[s] for s in self.handles):
             tensors += [_handle(t), tensor_row(t)]
             rows.append(OperatorRow("VAR_HANDLE", (), (2 * i,), _variable(t)))
             rows.append(OperatorRow("ASSIGN_VARIABLE", (2 * i, 2 * i + 1), ()))
@@ -99,6 +104,20 @@ class Draft:
     def _add(self, row: TensorRow) -> int:
         self.tensors.append(row)
         return len(self.tensors) - 1
+
+
+def variables(graph: Graph) -> frozenset[int]:
+    """States that start as real zero, and that an Lstm alone reads and updates."""
+    updates, zero = {u.state: u.value for u in graph.updates}, set[int]()
+    for op in graph.ops:
+        pairs = tuple(zip(op.inputs[4:], op.outputs[1:], strict=True)) if isinstance(op, Lstm) else ()
+        own = all(updates.get(s) == v and graph.consumers(s) == (op,) and _is_zero(graph[s]) for s, v in pairs)
+        zero.update(s for s, _ in pairs if own)
+    return frozenset(zero)
+
+
+def _is_zero(t: Tensor) -> bool:
+    return bool((t.value == t.zero_point).all())
 
 
 def _unset(t: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ _BY_TYPE: Mapping[str, tuple[int, int, int]] = {
     "CONCATENATION": (1, 2, 3),
     "STRIDED_SLICE": (1, 2, 4),
     "TRANSPOSE": (1, 2, 2),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (1, 3, 4),
     "RESIZE_NEAREST_NEIGHBOR": (3, 3, 4),
 }
 """For float32, int8 and int16 activations; 1 where nothing is listed."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import singledispatch
 
 import numpy as np
 
-from ...ir import Activation, DType, Op, Shape, Tensor, ops
+from ...arithmetic.fixedpoint import quantize_multiplier
+from ...arithmetic.parameters.weighted_parameters import rescale_factors
+from ...ir import Activation, DType, Op, QParams, Shape, Tensor, ops
 from ...ir.elementwise_table import ELEMENTWISE
+from ...ir.recurrent import GATES
 from ..schema import window_geometry
 from ..schema.rows import ABSENT, PADDING_SAME, PADDING_VALID
 from .draft import Draft, refuse
@@ -26,8 +30,50 @@ def export(op: Op, draft: Draft) -> None:
     export_elementwise(op, draft)
 
 
+def _check_factor(op: ops.Conv2D | ops.DepthwiseConv2D | ops.FullyConnected, draft: Draft) -> None:
+    """Operators but SVDF take their factor in double precision: another one cannot be said."""
+    (x, w, *_), y = draft.graph.ins(op), draft.graph.out(op)
+    plain = rescale_factors(replace(op, single_factor=False), x, w, y) if op.single_factor else ()
+    stated = rescale_factors(op, x, w, y) if op.single_factor else ()
+    if [quantize_multiplier(f) for f in plain] != [quantize_multiplier(f) for f in stated]:
+        raise refuse(f"{_where(op, draft)} has a factor of single precision, as SVDF", "give the file it came from")
+
+
 def _inputs(op: Op, draft: Draft) -> list[int]:
     return [draft.index[i] for i in op.inputs]
+
+
+# --- recurrence ------------------------------------------------------------------------------------------------------
+
+
+@export.register
+def _lstm(op: ops.Lstm, draft: Draft) -> None:
+    x, w, r, b, h, c = draft.graph.ins(op)
+    if not {h.id, c.id} <= draft.variables or len(x.shape) != 3:
+        found = "reads states that others read or write, or that do not start as real zero"
+        raise refuse(f"{_where(op, draft)} {found}", "keep the states of each LSTM to itself")
+    if any(draft.graph.consumers(i) or i in draft.graph.outputs for i in op.outputs[1:]):
+        raise refuse(f"{_where(op, draft)} shows the next values of its states", "read the output's last step instead")
+    gates = [[draft.constant(gate) for gate in _gates_of(t)] for t in (w, r, b)]
+    states = [draft.index[h.id], draft.index[c.id]]
+    inputs = [draft.index[x.id], *gates[0], *gates[1], *[ABSENT] * 3, *gates[2], *[ABSENT] * 2, *states]
+    draft.emit(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        [*inputs, *[ABSENT] * 4],
+        draft.index[op.output],
+        fused_activation_function=4,
+        cell_clip=op.cell_clip,
+        proj_clip=0.0,
+        time_major=x.shape[0] != 1,
+    )
+
+
+def _gates_of(t: Tensor) -> list[Tensor]:
+    """The rows of each gate as a tensor with the gate's scale."""
+    size = t.shape[0] // GATES
+    parts = (t.value[g * size : (g + 1) * size] for g in range(GATES))
+    scales = [None if t.q is None else QParams((t.q.scale[g * size],)) for g in range(GATES)]
+    return [replace(t, shape=part.shape, data=part.copy(), q=q) for part, q in zip(parts, scales, strict=True)]
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------
@@ -35,6 +81,7 @@ def _inputs(op: Op, draft: Draft) -> list[int]:
 
 @export.register
 def _conv(op: ops.Conv2D, draft: Draft) -> None:
+    _check_factor(op, draft)
     _, w, *_ = draft.graph.ins(op)
     x, padding = _padded(op, draft, (w.shape[1], w.shape[2]), op.dilation, fill=None)
     options = _window_options(padding, op.stride, op.activation) | _dilation_options(op.dilation)
@@ -43,6 +90,7 @@ def _conv(op: ops.Conv2D, draft: Draft) -> None:
 
 @export.register
 def _depthwise(op: ops.DepthwiseConv2D, draft: Draft) -> None:
+    _check_factor(op, draft)
     image, w, *_ = draft.graph.ins(op)
     x, padding = _padded(op, draft, (w.shape[1], w.shape[2]), op.dilation, fill=None)
     options = _window_options(padding, op.stride, op.activation) | _dilation_options(op.dilation)
@@ -176,6 +224,7 @@ def _where(op: Op, draft: Draft) -> str:
 
 @export.register
 def _fully_connected(op: ops.FullyConnected, draft: Draft) -> None:
+    _check_factor(op, draft)
     x, y = draft.graph.ins(op)[0], draft.graph.out(op)
     keep = len(y.shape) > 2 and y.shape[:-1] == x.shape[:-1]
     inputs = _inputs(op, draft) if len(op.inputs) == 3 else [*_inputs(op, draft), ABSENT]

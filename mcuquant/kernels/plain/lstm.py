@@ -1,0 +1,42 @@
+"""Recurrent operations; firmware/kernels/plain/mq_lstm.h."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...arithmetic.parameters import LstmParams, params
+from ...ir import DType
+from ...ir.ops import Lstm
+from ..shared.lstm_layer import biases, cycles, struct, table
+from ..variant import Arg, Blob, In, Out, Site, Takes, Variant
+
+
+def _args(site: Site) -> tuple[Arg, ...]:
+    p = params(site.graph, site.op)
+    assert isinstance(p, LstmParams)
+    wide = np.dtype(np.int32 if p.acc_bits == 32 else np.int64)
+    inputs, hidden = biases(site, p)
+    return (
+        struct(site, p),
+        In(0),
+        In(1),
+        In(2),
+        Blob("bias", inputs.astype(wide), "of gates i, f, g, o, the input's zero point folded in"),
+        Blob("hidden_bias", hidden.astype(wide), "likewise, of the hidden values"),
+        table(),
+        In(4),
+        In(5),
+        Out(0),
+        Out(1),
+        Out(2),
+    )
+
+
+def _of(dtype: DType) -> Takes:
+    return lambda site: site.ins[0].dtype is dtype
+
+
+VARIANTS = (
+    Variant("lstm_s8", "mq_lstm.h", Lstm, _of(DType.INT8), _args, cycles=cycles, step_bytes=1500, shared_bytes=1500),
+    Variant("lstm_s16", "mq_lstm.h", Lstm, _of(DType.INT16), _args, cycles=cycles, step_bytes=1700, shared_bytes=1700),
+)

@@ -1,0 +1,299 @@
+"""A network of windows becomes one of a stream: it takes the new rows and gives what the window network would give.
+
+The rows of a tensor that only moved since the last window are kept as a state, as many as are read; new rows and the
+rows at the edges are computed (`timeline` says which are which). Every byte is the window network's: the states begin
+with what it computes for a window of zeros.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic.interpreter import trace
+from ..errors import UnsupportedOpError
+from ..ir import Array, Graph, Op, Role, Tensor, Update, ops
+from ..ir.metrics import macs, state_bytes, total_macs
+from .timeline import Motion, Rows, Timeline, Whole, motions, reach
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedLayer:
+    """One operation of the window network, and what is left to do of it when new rows have come."""
+
+    name: str
+    op: str
+    rows: int
+    """Of its output, in the window; 0 where it has none: what it gives is computed anew."""
+    reused: int
+    computed: int
+    """New rows and edges."""
+    macs_before: int
+    macs_after: int
+    reason: str
+    """Why nothing is reused from here on; empty elsewhere."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Streamed:
+    """The stream network, and how it relates to the window network."""
+
+    graph: Graph
+    axis: int
+    hop: int
+    warm_up_rows: int
+    """Rows after which the outputs are those of windows of the stream alone; before, zeros precede it."""
+    layers: tuple[StreamedLayer, ...]
+
+    @property
+    def macs_before(self) -> int:
+        return sum(layer.macs_before for layer in self.layers)
+
+    @property
+    def macs_after(self) -> int:
+        return total_macs(self.graph)
+
+
+def streamed(graph: Graph, axis: int, hop: int) -> Streamed:
+    """`graph` over a stream of rows along `axis` of its input, `hop` of them at a time.
+
+    UnsupportedOpError where no row can be reused, or the network is not of that kind.
+    """
+    _check(graph, axis, hop)
+    moving = motions(graph, axis, hop)
+    builder = _Builder(graph, moving, _needs(graph, moving))
+    result = builder.build(hop)
+    if not result.updates:
+        reason = next((m.reason for m in moving.values() if isinstance(m, Whole) and m.reason), "the hop is too long")
+        raise UnsupportedOpError(f"{graph.name}: no row is reused from window to window: {reason}")
+    layers = tuple(builder.layer(op) for op in graph.ops)
+    kept = state_bytes(result)
+    note = (
+        f"stream: {hop} new rows at a time; {total_macs(result):,} of {total_macs(graph):,} MACs a window, "
+        f"{kept:,} bytes of state"
+    )
+    reasons = tuple(f"stream: from {layer.name!r} on: {layer.reason}" for layer in layers if layer.reason)
+    final = replace(result, notes=(*graph.notes, note, *reasons))
+    return Streamed(final, axis, hop, graph[graph.inputs[0]].shape[axis], layers)
+
+
+def _check(graph: Graph, axis: int, hop: int) -> None:
+    if graph.updates:
+        raise UnsupportedOpError(f"{graph.name} keeps state between inferences already: it is no network of windows")
+    if len(graph.inputs) != 1:
+        raise UnsupportedOpError(f"{graph.name} has {len(graph.inputs)} inputs; a stream has 1")
+    shape = graph[graph.inputs[0]].shape
+    if not 1 <= axis < len(shape):
+        raise UnsupportedOpError(
+            f"{graph.name}: its input has shape {shape} and no axis {axis} of rows; expected 1 to {len(shape) - 1}"
+        )
+    if not 1 <= hop < shape[axis]:
+        raise UnsupportedOpError(
+            f"{graph.name}: {hop} new rows of {shape[axis]} at a time; expected 1 to {shape[axis] - 1}"
+        )
+
+
+@dataclass(slots=True)
+class _Need:
+    """Rows of a tensor that are read, and with that what is kept and what is computed."""
+
+    time: Timeline
+    rows: list[Rows] = field(default_factory=list)
+
+    @property
+    def left(self) -> Rows | None:
+        """The edge before the clean rows, as far as it is read."""
+        starts = [r.start for r in self.rows if r.start < self.time.clean.start]
+        return range(min(starts), self.time.clean.start) if starts else None
+
+    @property
+    def joined(self) -> Rows:
+        """Clean rows and the edge behind them, from the first that is read."""
+        clean = self.time.clean
+        starts = [max(r.start, clean.start) for r in self.rows if r.stop > clean.start]
+        stop = max([clean.stop, *(r.stop for r in self.rows)])
+        return range(min([clean.stop - 1, *starts]), stop)
+
+    @property
+    def kept(self) -> Rows:
+        """Those of them that were there before."""
+        return range(self.joined.start, max(self.joined.start, self.time.clean.stop - self.time.step))
+
+    @property
+    def computed(self) -> Rows:
+        return range(self.kept.stop, self.joined.stop)
+
+
+Needs = dict[int, _Need]
+
+
+def _needs(graph: Graph, moving: dict[int, Motion]) -> Needs:
+    needs = {i: _Need(m) for i, m in moving.items() if isinstance(m, Timeline)}
+    for i in graph.outputs:
+        if i in needs:
+            needs[i].rows.append(range(needs[i].time.length))
+    for op in reversed(graph.ops):
+        for i in op.inputs:
+            if i in needs:
+                needs[i].rows += _read(graph, op, needs, i)
+    return needs
+
+
+def _read(graph: Graph, op: Op, needs: Needs, tensor: int) -> list[Rows]:
+    length = needs[tensor].time.length
+    if op.output not in needs:
+        return [range(length)]
+    need, r = needs[op.output], reach(graph, op, needs[tensor].time.axis)
+    if not need.rows:
+        return []
+    made = [need.computed] if need.left is None else [need.left, need.computed]
+    return [r.of(rows, length) for rows in made]
+
+
+@dataclass(slots=True)
+class _Builder:
+    graph: Graph
+    moving: dict[int, Motion]
+    needs: Needs
+    tensors: dict[int, Tensor] = field(default_factory=dict)
+    ops: list[Op] = field(default_factory=list)
+    updates: list[Update] = field(default_factory=list)
+    parts: dict[int, list[tuple[Rows, int]]] = field(default_factory=lambda: defaultdict(list))
+    """Tensor of the window network -> its rows, and the tensor that has them."""
+    cut: dict[tuple[int, Rows], int] = field(default_factory=dict)
+    work: dict[int, int] = field(default_factory=dict)
+    """MACs by output of the window network."""
+    start: dict[int, Array] = field(default_factory=dict)
+
+    def build(self, hop: int) -> Graph:
+        graph, x = self.graph, self.graph[self.graph.inputs[0]]
+        self.tensors = {t.id: t for t in graph.tensors.values() if t.is_constant}
+        self.start = trace(graph, [np.full(x.shape, x.zero_point, x.dtype.numpy)])
+        self.tensors[x.id] = replace(x, shape=_with(x.shape, self.needs[x.id].time.axis, hop))
+        self._join(x.id, x.id, self.needs[x.id].time.fresh)
+        for op in graph.ops:
+            self._add(op)
+        outputs = tuple(map(self._all_rows, graph.outputs))
+        changed = replace(graph, tensors=self.tensors, ops=tuple(self.ops), outputs=outputs, spreads={})
+        return changed.with_(updates=tuple(self.updates))
+
+    def layer(self, op: Op) -> StreamedLayer:
+        y, need = self.graph.out(op), self.needs.get(op.output)
+        motion = self.moving.get(op.output)
+        before = macs(self.graph, op)
+        rows = (0, 0, 0) if need is None else (need.time.length, len(need.kept), self._computed(need))
+        reason = motion.reason if isinstance(motion, Whole) else ""
+        return StreamedLayer(y.name, op.kind, *rows, before, self.work.get(op.output, 0), reason)
+
+    def _computed(self, need: _Need) -> int:
+        return len(need.computed) + len(need.left or ()) if need.rows else 0
+
+    def _add(self, op: Op) -> None:
+        if op.output in self.needs:
+            need = self.needs[op.output]
+            if need.rows and need.left is not None:
+                self.parts[op.output].append((need.left, self._compute(op, need.left)))
+            if need.rows:
+                self._join(op.output, self._compute(op, need.computed), need.computed)
+            return
+        inputs = tuple(map(self._all_rows, op.inputs))
+        self._emit(replace(op, inputs=inputs), op)
+        self.tensors.update({i: self.graph[i] for i in op.outputs})
+
+    def _emit(self, op: Op, source: Op | None = None) -> None:
+        self.ops.append(op)
+        if source is not None:
+            self.tensors.update({i: self.graph[i] for i in op.outputs if i not in self.tensors})
+            graph = Graph("", self.tensors, (), (), ())
+            self.work[source.output] = self.work.get(source.output, 0) + macs(graph, op)
+
+    def _compute(self, op: Op, rows: Rows) -> int:
+        """These rows of the operation's output."""
+        time, y = self.needs[op.output].time, self.graph.out(op)
+        changes: dict[str, Any] = {}
+        inputs = list(op.inputs)
+        for place, i in enumerate(op.inputs):
+            if i in self.needs:
+                x_time = self.needs[i].time
+                r = reach(self.graph, op, x_time.axis)
+                inputs[place] = self._rows(i, r.of(rows, x_time.length))
+                start, stop = r.unlimited(rows)
+                changes = _attributes(op, x_time.axis, (max(0, -start), max(0, stop - x_time.length)))
+        made = self._new(replace(y, shape=_with(y.shape, time.axis, len(rows))))
+        self._emit(replace(op, inputs=tuple(inputs), outputs=(made,), **changes), op)
+        return made
+
+    def _join(self, tensor: int, made: int, rows: Rows) -> None:
+        """Put `rows`, which tensor `made` of the stream network has, behind those that are kept."""
+        need, t = self.needs[tensor], self.graph[tensor]
+        axis = need.time.axis
+        if not need.rows or not need.kept:
+            self.parts[tensor].append((rows, made))
+            return
+        shape = _with(t.shape, axis, len(need.kept))
+        before = range(need.kept.start + need.time.step, need.kept.stop + need.time.step)
+        data = np.take(self.start[tensor], before, axis=axis)
+        state = self._new(replace(t, shape=shape, role=Role.STATE, data=data, name=f"{t.name}/kept"))
+        joined = self._new(replace(t, shape=_with(t.shape, axis, len(need.joined))))
+        newest = self._new(replace(t, shape=shape))
+        begin = _with((0,) * len(shape), axis, need.time.step)
+        self.ops.append(ops.Concat(inputs=(state, made), outputs=(joined,), axis=axis))
+        self.ops.append(ops.Slice(inputs=(joined,), outputs=(newest,), begin=begin, step=(1,) * len(shape)))
+        self.updates.append(Update(state, newest))
+        self.parts[tensor].append((need.joined, joined))
+
+    def _all_rows(self, tensor: int) -> int:
+        """A tensor of the stream network with all that one of the window network has."""
+        return self._rows(tensor, range(self.needs[tensor].time.length)) if tensor in self.needs else tensor
+
+    def _rows(self, tensor: int, rows: Rows) -> int:
+        """A tensor of these rows of the window."""
+        if (tensor, rows) not in self.cut:
+            parts = [(p, i) for p, i in self.parts[tensor] if p.start < rows.stop and rows.start < p.stop]
+            pieces = [self._piece(tensor, p, i, rows) for p, i in parts]
+            self.cut[tensor, rows] = pieces[0] if len(pieces) == 1 else self._concatenated(tensor, rows, pieces)
+        return self.cut[tensor, rows]
+
+    def _piece(self, tensor: int, part: Rows, made: int, rows: Rows) -> int:
+        common = range(max(part.start, rows.start), min(part.stop, rows.stop))
+        if common == part:
+            return made
+        t, axis = self.graph[tensor], self.needs[tensor].time.axis
+        piece = self._new(replace(t, shape=_with(t.shape, axis, len(common))))
+        begin = _with((0,) * len(t.shape), axis, common.start - part.start)
+        self.ops.append(ops.Slice(inputs=(made,), outputs=(piece,), begin=begin, step=(1,) * len(t.shape)))
+        return piece
+
+    def _concatenated(self, tensor: int, rows: Rows, pieces: list[int]) -> int:
+        t, axis = self.graph[tensor], self.needs[tensor].time.axis
+        made = self._new(replace(t, shape=_with(t.shape, axis, len(rows))))
+        self.ops.append(ops.Concat(inputs=tuple(pieces), outputs=(made,), axis=axis))
+        return made
+
+    def _new(self, t: Tensor) -> int:
+        """`t` under an id of its own, no input any more."""
+        i = max(*self.graph.tensors, *self.tensors) + 1
+        role = t.role if t.role is Role.STATE else Role.ACTIVATION
+        self.tensors[i] = replace(t, id=i, role=role)
+        return i
+
+
+def _with(shape: tuple[int, ...], axis: int, n: int) -> tuple[int, ...]:
+    return (*shape[:axis], n, *shape[axis + 1 :])
+
+
+def _attributes(op: Op, axis: int, around: tuple[int, int]) -> dict[str, Any]:
+    """What changes where only some rows are computed: `around` is the padding before and behind those that are read."""
+    match op:
+        case ops.Conv2D() | ops.DepthwiseConv2D() | ops.Pool():
+            names = ("top", "bottom") if axis == 1 else ("left", "right")
+            return {"padding": replace(op.padding, **dict(zip(names, around, strict=True)))}
+        case ops.Pad():
+            return {"pads": (*op.pads[:axis], around, *op.pads[axis + 1 :])}
+        case ops.Slice():
+            return {"begin": _with(op.begin, axis, 0)}
+        case _:
+            return {}
