@@ -5,10 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import mlperf
+import numpy as np
 import pytest
 
+from benchmarks.estimates import KINDS, drawn, measured, table, weighted
 from mcuquant import flow
 from mcuquant.device.measurement import Counter
+
+CLOSE = {"qemu-mps2-an385": 0.85, "qemu-mps2-an386": 0.9, "qemu-mps3-an547": 0.75}
+"""Part of random layers, all kinds of operations, whose estimates are within 20 % of the counts: Cortex-M3, M4, M55."""
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("board", CLOSE)
+def test_random_layers_take_about_what_was_estimated(board: str) -> None:
+    layers = [*drawn(11, 4, list(KINDS)), *weighted(11, 20)]
+    rows = list(measured(layers, board))
+    assert len(rows) == len(layers)
+    assert np.mean([abs(row.error) <= 0.2 for row in rows]) >= CLOSE[board], table(rows)
 
 
 @pytest.mark.emulator

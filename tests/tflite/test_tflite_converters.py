@@ -342,7 +342,9 @@ def test_compiled(tmp_path: Path) -> None:
     harness.check_random(list(graphs), harness.build_host(list(graphs.values()), tmp_path), samples=2)
 
 
-@pytest.mark.parametrize("cpu", ["cortex-m3", "cortex-m4", "cortex-m55"])
+@pytest.mark.parametrize(
+    "cpu", ["cortex-m4", *(pytest.param(cpu, marks=pytest.mark.slow) for cpu in ("cortex-m3", "cortex-m55"))]
+)
 def test_compiled_for_a_core(cpu: str, tmp_path: Path) -> None:
     graphs = compiled_graphs()
     harness.check_random(list(graphs), harness.build_device(list(graphs.values()), tmp_path, cpu), samples=2)

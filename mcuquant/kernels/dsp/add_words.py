@@ -13,7 +13,8 @@ from ...arithmetic.parameters import AddParams, params
 from ...ir import Array, DType
 from ...ir.ops import Add, Sub
 from ..shared.overlap import elementwise
-from ..variant import Arg, In, Out, Site, Struct, Variant, per_element
+from ..shared.plain_estimates import by_core, each
+from ..variant import Arg, In, Out, Site, Struct, Variant
 
 SHIFT = 20
 _FACTOR_BITS = SHIFT + 8
@@ -90,7 +91,7 @@ VARIANTS = (
         takes,
         _args,
         overlap_offsets=elementwise,
-        cycles=per_element(0, 6.5),
+        cycles=by_core(each(6.5, 20), 1.0, 0.88),
         step_bytes=232,
         shared_bytes=540,
     ),

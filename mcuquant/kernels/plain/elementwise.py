@@ -7,7 +7,8 @@ from ...ir import DType, Op
 from ...ir.ops import Add, Div, Maximum, Minimum, Mul, Prelu, SquaredDifference, Sub
 from ..shared.axes import BROADCAST_RANK, Axis, broadcast_axes, broadcast_fields
 from ..shared.overlap import elementwise
-from ..variant import Arg, Args, In, Out, Site, Struct, Takes, Value, Variant, multiplier_fields
+from ..shared.plain_estimates import broadcast, by_core
+from ..variant import Arg, Args, Cycles, In, Out, Site, Struct, Takes, Value, Variant, multiplier_fields
 
 
 def _axes(site: Site) -> list[Axis]:
@@ -103,19 +104,47 @@ def _extreme(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_broadcast_t", broadcast_fields(_axes(site))), In(0), In(1), Out()
 
 
-def _both(name: str, header: str, op: type[Op] | tuple[type[Op], ...], args: Args) -> tuple[Variant, ...]:
+def _both(
+    name: str, header: str, op: type[Op] | tuple[type[Op], ...], args: Args, cycles: Cycles
+) -> tuple[Variant, ...]:
     types = (("s8", DType.INT8), ("s16", DType.INT16))
     return tuple(
-        Variant(f"{name}_{s}", header, op, _all_are(dtype), args, overlap_offsets=elementwise) for s, dtype in types
+        Variant(f"{name}_{s}", header, op, _all_are(dtype), args, overlap_offsets=elementwise, cycles=cycles)
+        for s, dtype in types
     )
 
 
+def _cycles(element: float, row: float, scalar: float, mve: float) -> Cycles:
+    return by_core(broadcast(element, row, _axes), scalar, mve)
+
+
+def _prelu_cycles(site: Site) -> int:
+    """Negative elements have a second multiplier; of int8 the zero point says about how many there are."""
+    x = site.ins[0]
+    negative = (x.zero_point + 128) / 255 if x.dtype is DType.INT8 else 0.5
+    return _cycles(15 + 33 * negative, 8, 1.15, 0.74)(site)
+
+
 VARIANTS = (
-    *_both("add", "mq_add.h", (Add, Sub), _add),
-    *_both("mul", "mq_mul.h", Mul, _mul),
-    Variant("div_s8", "mq_div.h", Div, _all_are(DType.INT8), _div, overlap_offsets=elementwise),
-    *_both("squared_difference", "mq_squared_difference.h", SquaredDifference, _squared_difference),
-    *_both("prelu", "mq_prelu.h", Prelu, _prelu),
-    *_both("maximum", "mq_extreme.h", Maximum, _extreme),
-    *_both("minimum", "mq_extreme.h", Minimum, _extreme),
+    *_both("add", "mq_add.h", (Add, Sub), _add, _cycles(43.5, 8, 1.28, 1.08)),
+    *_both("mul", "mq_mul.h", Mul, _mul, _cycles(26.5, 10, 1.23, 0.88)),
+    Variant(
+        "div_s8",
+        "mq_div.h",
+        Div,
+        _all_are(DType.INT8),
+        _div,
+        overlap_offsets=elementwise,
+        cycles=_cycles(172, 8, 1.26, 0.87),
+    ),
+    *_both(
+        "squared_difference",
+        "mq_squared_difference.h",
+        SquaredDifference,
+        _squared_difference,
+        _cycles(46, 12, 1.17, 0.87),
+    ),
+    *_both("prelu", "mq_prelu.h", Prelu, _prelu, _prelu_cycles),
+    *_both("maximum", "mq_extreme.h", Maximum, _extreme, _cycles(11, 7.5, 1.0, 0.65)),
+    *_both("minimum", "mq_extreme.h", Minimum, _extreme, _cycles(11, 7.5, 1.0, 0.65)),
 )

@@ -6,8 +6,9 @@ from ...arithmetic.parameters import MatMulParams
 from ...ir import DType
 from ...ir.ops import BatchMatMul
 from ..shared.matrix_sizes import matmul_params, matrices, sizes
+from ..shared.plain_estimates import STEP, by_core
 from ..shared.weighted_layer import ACCUMULATOR_BITS
-from ..variant import Arg, In, Out, Site, Struct, Takes, Value, Variant, check_sums, multiplier_fields, span
+from ..variant import Arg, Cycles, In, Out, Site, Struct, Takes, Value, Variant, check_sums, multiplier_fields, span
 
 
 def _matmul(site: Site) -> tuple[Arg, ...]:
@@ -38,7 +39,22 @@ def _all_are(dtype: DType) -> Takes:
     return lambda site: all(t.dtype is dtype for t in (*site.ins, site.out))
 
 
+def _cycles(apart: tuple[float, float], adjacent: tuple[float, float]) -> Cycles:
+    """(for each product, for each output) where the second factors lie apart, and side by side."""
+
+    def cycles(site: Site) -> int:
+        assert isinstance(site.op, BatchMatMul)
+        product, output = adjacent if site.op.adj_b else apart
+        return STEP + round(site.out.elements * (product * sizes(site)["depth"] + output))
+
+    return by_core(cycles, 1.1, 0.52)
+
+
 VARIANTS = (
-    Variant("matmul_s8", "mq_matmul.h", BatchMatMul, _all_are(DType.INT8), _matmul),
-    Variant("matmul_s16", "mq_matmul.h", BatchMatMul, _all_are(DType.INT16), _matmul),
+    Variant(
+        "matmul_s8", "mq_matmul.h", BatchMatMul, _all_are(DType.INT8), _matmul, cycles=_cycles((8.7, 48), (9.8, 23))
+    ),
+    Variant(
+        "matmul_s16", "mq_matmul.h", BatchMatMul, _all_are(DType.INT16), _matmul, cycles=_cycles((16.5, 18), (10.6, 18))
+    ),
 )

@@ -13,6 +13,7 @@ from ...ir import DType, Tensor
 from ...ir.ops import Concat, Enter, Pad, ResizeBilinear, ResizeNearest, Slice, Transpose
 from ..shared import moving_estimates as estimates
 from ..shared.moving import COPY_RANK, copy_axes, element_bytes, matrices, moved, transpose_args
+from ..shared.plain_estimates import by_core, concat_rescale, resize_bilinear, resize_nearest
 from ..shared.rescale import identity_fields, rescale_fields
 from ..variant import Arg, Blob, In, Ins, Number, Out, Parts, Site, Struct, Takes, Value, Variant
 
@@ -114,6 +115,13 @@ def _resize(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_resize_nearest_t", fields), In(), rows, columns_, Out()
 
 
+def _nearest_cycles(site: Site) -> int:
+    op, x, y = site.op, site.ins[0], site.out
+    assert isinstance(op, ResizeNearest)
+    rows, columns = (nearest_indices(op, x.shape[axis], y.shape[axis]) for axis in (1, 2))
+    return resize_nearest(site, y.shape[3] * element_bytes(y), rows, columns)
+
+
 def _resize_bilinear(site: Site) -> tuple[Arg, ...]:
     op, x, y = site.op, site.ins[0], site.out
     assert isinstance(op, ResizeBilinear)
@@ -139,12 +147,26 @@ def _resize_fits(site: Site) -> bool:
 
 
 VARIANTS = (
-    Variant("resize_bilinear_s8", "mq_resize_bilinear.h", ResizeBilinear, _resizes(DType.INT8), _resize_bilinear),
-    Variant("resize_bilinear_s16", "mq_resize_bilinear.h", ResizeBilinear, _resizes(DType.INT16), _resize_bilinear),
+    Variant(
+        "resize_bilinear_s8",
+        "mq_resize_bilinear.h",
+        ResizeBilinear,
+        _resizes(DType.INT8),
+        _resize_bilinear,
+        cycles=by_core(resize_bilinear(32, 3), 1.16, 0.9),
+    ),
+    Variant(
+        "resize_bilinear_s16",
+        "mq_resize_bilinear.h",
+        ResizeBilinear,
+        _resizes(DType.INT16),
+        _resize_bilinear,
+        cycles=by_core(resize_bilinear(40, 3), 1.16, 0.9),
+    ),
     Variant("transpose", "mq_transpose.h", Transpose, _transposes, transpose_args, cycles=_transpose_cycles),
     Variant("copy", "mq_copy.h", (Slice, Transpose), _copy_fits, _copy, cycles=_copy_cycles),
     Variant("pad", "mq_pad.h", Pad, _copy_fits, _pad, cycles=_pad_cycles),
     Variant("concat", "mq_concat.h", (Concat, Enter), _copies_all, _concat, cycles=_concat_cycles),
-    Variant("concat_rescale_s8", "mq_concat.h", (Concat, Enter), _rescales_int8, _concat),
-    Variant("resize_nearest", "mq_resize_nearest.h", ResizeNearest, _resize_fits, _resize),
+    Variant("concat_rescale_s8", "mq_concat.h", (Concat, Enter), _rescales_int8, _concat, cycles=concat_rescale),
+    Variant("resize_nearest", "mq_resize_nearest.h", ResizeNearest, _resize_fits, _resize, cycles=_nearest_cycles),
 )

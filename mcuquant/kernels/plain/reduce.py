@@ -6,14 +6,17 @@ import math
 from functools import partial
 
 from ...arithmetic.parameters import MeanParams, PoolParams, params
-from ...ir import DType
+from ...ir import DType, Op
 from ...ir.ops import ArgMax, Mean, Reduce, ReduceMax, ReduceMin, Sum
 from ..shared.axes import columns, merged, strides
 from ..shared.overlap import FREE
+from ..shared.plain_estimates import argmax, by_core, reduced
 from ..shared.rescale import pooled_fields
 from ..variant import (
     CALL,
     Arg,
+    Args,
+    Cycles,
     In,
     Out,
     Scratch,
@@ -75,6 +78,11 @@ def _argmax(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_argmax_t", {"outer": outer, "size": shape[op.axis], "inner": inner}), In(), Out()
 
 
+def _axis(site: Site) -> int:
+    assert isinstance(site.op, ArgMax)
+    return site.op.axis
+
+
 def _reduces(dtype: DType) -> Takes:
     def takes(site: Site) -> bool:
         most = max(len(_axes(site, reduced)) for reduced in (False, True))
@@ -105,6 +113,18 @@ def _types(x: DType, y: DType) -> Takes:
     return lambda site: site.ins[0].dtype is x and site.out.dtype is y
 
 
+def _typed(
+    name: str, header: str, op: type[Op] | tuple[type[Op], ...], args: Args, cycles: Cycles
+) -> tuple[Variant, ...]:
+    return tuple(Variant(name.format(s), header, op, _reduces(_TYPES[s]), args, cycles=cycles) for s in ("s8", "s16"))
+
+
+_TYPES = {"s8": DType.INT8, "s16": DType.INT16, "s32": DType.INT32, "s64": DType.INT64}
+_ARGMAX_CYCLES = {
+    "s8": by_core(argmax(11.5, 13.3, _axis), 1.0, 0.85),
+    "s16": by_core(argmax(10.4, 13, _axis), 1.0, 0.76),
+}
+
 VARIANTS = (
     Variant(
         "mean_words_s8",
@@ -124,14 +144,12 @@ VARIANTS = (
         lambda _: (FREE,),
         cycles=_flat_cycles,
     ),
-    Variant("mean_s8", "mq_mean.h", (Mean, Sum), _reduces(DType.INT8), _mean),
-    Variant("mean_s16", "mq_mean.h", (Mean, Sum), _reduces(DType.INT16), _mean),
-    Variant("reduce_max_s8", "mq_reduce_max.h", ReduceMax, _reduces(DType.INT8), _reduce_max),
-    Variant("reduce_max_s16", "mq_reduce_max.h", ReduceMax, _reduces(DType.INT16), _reduce_max),
-    Variant("reduce_min_s8", "mq_reduce_max.h", ReduceMin, _reduces(DType.INT8), _reduce_max),
-    Variant("reduce_min_s16", "mq_reduce_max.h", ReduceMin, _reduces(DType.INT16), _reduce_max),
-    Variant("argmax_s8_s32", "mq_argmax.h", ArgMax, _types(DType.INT8, DType.INT32), _argmax),
-    Variant("argmax_s8_s64", "mq_argmax.h", ArgMax, _types(DType.INT8, DType.INT64), _argmax),
-    Variant("argmax_s16_s32", "mq_argmax.h", ArgMax, _types(DType.INT16, DType.INT32), _argmax),
-    Variant("argmax_s16_s64", "mq_argmax.h", ArgMax, _types(DType.INT16, DType.INT64), _argmax),
+    *_typed("mean_{}", "mq_mean.h", (Mean, Sum), _mean, by_core(reduced(7.7, 18), 1.0, 0.5)),
+    *_typed("reduce_max_{}", "mq_reduce_max.h", ReduceMax, _reduce_max, by_core(reduced(9, 8), 1.0, 0.55)),
+    *_typed("reduce_min_{}", "mq_reduce_max.h", ReduceMin, _reduce_max, by_core(reduced(9, 7.5), 1.0, 0.56)),
+    *(
+        Variant(f"argmax_{x}_{y}", "mq_argmax.h", ArgMax, _types(_TYPES[x], _TYPES[y]), _argmax, cycles=cycles)
+        for x, cycles in _ARGMAX_CYCLES.items()
+        for y in ("s32", "s64")
+    ),
 )

@@ -13,6 +13,7 @@ from ...errors import UnsupportedOpError
 from ...ir import DType
 from ...ir.ops import LogSoftmax, Softmax
 from ..shared.overlap import elementwise
+from ..shared.plain_estimates import by_core, rows
 from ..variant import CALL, Arg, Blob, In, Out, Site, Struct, Takes, Variant, multiplier_fields, named
 
 _DEEPEST = {DType.INT8: 8191, DType.INT16: 65536}
@@ -97,6 +98,15 @@ def _takes_table(site: Site) -> bool:
     return site.ins[0].elements >= _FEWEST and _types(DType.INT8, DType.INT8)(site)
 
 
+def _int8_cycles(site: Site) -> int:
+    """Elements far below the largest of their row take no exponential: the scale says about how many there are."""
+    p: SoftmaxParams = params(site.graph, site.op)
+    computed = min(1.0, -p.diff_min / 255)
+    return rows(20 + 338 * computed, -150)(site)
+
+
+_INT8_CYCLES = by_core(_int8_cycles, 1.25, 0.93)
+
 VARIANTS = (
     Variant(
         "log_softmax_s8",
@@ -105,6 +115,7 @@ VARIANTS = (
         _types(DType.INT8, DType.INT8),
         _log_softmax,
         overlap_offsets=elementwise,
+        cycles=by_core(rows(203, 105), 1.35, 0.95),
     ),
     Variant(
         "softmax_table_s8",
@@ -123,12 +134,25 @@ VARIANTS = (
         _types(DType.INT8, DType.INT8),
         _int8,
         overlap_offsets=elementwise,
+        cycles=_INT8_CYCLES,
         step_bytes=930,
     ),
     Variant(
-        "softmax_s8_s16", "mq_softmax.h", Softmax, _types(DType.INT8, DType.INT16), _int8, overlap_offsets=elementwise
+        "softmax_s8_s16",
+        "mq_softmax.h",
+        Softmax,
+        _types(DType.INT8, DType.INT16),
+        _int8,
+        overlap_offsets=elementwise,
+        cycles=_INT8_CYCLES,
     ),
     Variant(
-        "softmax_s16", "mq_softmax.h", Softmax, _types(DType.INT16, DType.INT16), _int16, overlap_offsets=elementwise
+        "softmax_s16",
+        "mq_softmax.h",
+        Softmax,
+        _types(DType.INT16, DType.INT16),
+        _int16,
+        overlap_offsets=elementwise,
+        cycles=by_core(rows(81, 75), 1.2, 0.85),
     ),
 )

@@ -20,6 +20,7 @@ from ...ir import DType
 from ...ir.elementwise_table import ELEMENTWISE, Rule
 from ...ir.ops import Abs, Dequantize, HardSwish, LeakyRelu, Logistic, Op, Quantize, Relu, Tanh, Unary
 from ..shared.overlap import elementwise
+from ..shared.plain_estimates import by_core, each
 from ..shared.rescale import rescale_fields
 from ..variant import Arg, Args, Blob, In, Number, Out, Site, Struct, Value, Variant, multiplier_fields
 
@@ -84,25 +85,40 @@ _INTERPOLATED = tuple(op for op, row in ELEMENTWISE.items() if row.arity == 1 an
 _F32, _S8, _S16 = DType.FLOAT32, DType.INT8, DType.INT16
 
 
-def _unary(name: str, header: str, op: type[Op] | tuple[type[Op], ...], x: DType, y: DType, args: Args) -> Variant:
+def _unary(
+    name: str,
+    header: str,
+    op: type[Op] | tuple[type[Op], ...],
+    x: DType,
+    y: DType,
+    args: Args,
+    cycles: tuple[float, float, float],
+) -> Variant:
+    """`cycles` of an element on Cortex-M4, and what those of cores without SMLAD and the instructions of Cortex-M55 are
+    of them.
+    """
+    element, scalar, mve = cycles
+
     def takes(site: Site) -> bool:
         return site.ins[0].dtype is x and site.out.dtype is y
 
-    return Variant(name, header, op, takes, args, overlap_offsets=elementwise)
+    return Variant(
+        name, header, op, takes, args, overlap_offsets=elementwise, cycles=by_core(each(element), scalar, mve)
+    )
 
 
 VARIANTS = (
-    _unary("table_s8", "mq_table.h", Unary, _S8, _S8, _table),
-    _unary("logistic_s16", "mq_sigmoid.h", Logistic, _S16, _S16, _sigmoid),
-    _unary("tanh_s16", "mq_sigmoid.h", Tanh, _S16, _S16, _sigmoid),
-    _unary("hard_swish_s16", "mq_hard_swish.h", HardSwish, _S16, _S16, _hard_swish),
-    _unary("leaky_relu_s16", "mq_leaky_relu.h", (LeakyRelu, Abs), _S16, _S16, _leaky_relu),
-    _unary("interpolate_s16", "mq_table.h", _INTERPOLATED, _S16, _S16, _interpolate),
-    _unary("rescale_s16_s16", "mq_rescale.h", (Quantize, Relu), _S16, _S16, _rescale),
-    _unary("rescale_s16_s8", "mq_rescale.h", Quantize, _S16, _S8, _rescale),
-    _unary("rescale_s8_s16", "mq_rescale.h", Quantize, _S8, _S16, _rescale),
-    _unary("quantize_s8", "mq_quantize.h", Quantize, _F32, _S8, _quantize),
-    _unary("quantize_s16", "mq_quantize.h", Quantize, _F32, _S16, _quantize),
-    _unary("dequantize_s8", "mq_quantize.h", Dequantize, _S8, _F32, _dequantize),
-    _unary("dequantize_s16", "mq_quantize.h", Dequantize, _S16, _F32, _dequantize),
+    _unary("table_s8", "mq_table.h", Unary, _S8, _S8, _table, (8, 1.0, 0.5)),
+    _unary("logistic_s16", "mq_sigmoid.h", Logistic, _S16, _S16, _sigmoid, (21.5, 1.2, 0.75)),
+    _unary("tanh_s16", "mq_sigmoid.h", Tanh, _S16, _S16, _sigmoid, (21.5, 1.08, 0.85)),
+    _unary("hard_swish_s16", "mq_hard_swish.h", HardSwish, _S16, _S16, _hard_swish, (46, 1.3, 1.0)),
+    _unary("leaky_relu_s16", "mq_leaky_relu.h", (LeakyRelu, Abs), _S16, _S16, _leaky_relu, (20.5, 1.3, 0.85)),
+    _unary("interpolate_s16", "mq_table.h", _INTERPOLATED, _S16, _S16, _interpolate, (22, 1.05, 0.82)),
+    _unary("rescale_s16_s16", "mq_rescale.h", (Quantize, Relu), _S16, _S16, _rescale, (17, 1.35, 0.83)),
+    _unary("rescale_s16_s8", "mq_rescale.h", Quantize, _S16, _S8, _rescale, (17, 1.35, 0.83)),
+    _unary("rescale_s8_s16", "mq_rescale.h", Quantize, _S8, _S16, _rescale, (13.7, 1.45, 0.8)),
+    _unary("quantize_s8", "mq_quantize.h", Quantize, _F32, _S8, _quantize, (49, 11.5, 0.71)),
+    _unary("quantize_s16", "mq_quantize.h", Quantize, _F32, _S16, _quantize, (49, 11.5, 0.71)),
+    _unary("dequantize_s8", "mq_quantize.h", Dequantize, _S8, _F32, _dequantize, (12, 6, 0.8)),
+    _unary("dequantize_s16", "mq_quantize.h", Dequantize, _S16, _F32, _dequantize, (12, 6, 0.8)),
 )
