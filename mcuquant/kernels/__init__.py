@@ -6,6 +6,7 @@ from ..ir.ops import Op
 from . import expanded, strips
 from .dsp import (
     add_words,
+    broadcast_rows,
     conv_few_channels,
     depthwise_compact,
     depthwise_planes,
@@ -54,6 +55,7 @@ _OF_ONE: tuple[Variant, ...] = (
     *depthwise_mve.VARIANTS,
     *transpose_mve.VARIANTS,
     *add_words.VARIANTS,
+    *broadcast_rows.VARIANTS,
     *conv_few_channels.VARIANTS,
     *depthwise_planes.VARIANTS,
     *depthwise_taps.VARIANTS,

@@ -115,6 +115,17 @@ def _softmax(rng: np.random.Generator) -> Graph:
     return net.graph(layers.softmax(net, net.input((1, net.size(16, 20), net.size(32, 70)))))
 
 
+def _rows(rng: np.random.Generator, kind: type[ops.Binary], **form: Any) -> Graph:
+    """Rows and `other`, which has one value for a row or one row for all, on either side; or two tensors alike."""
+    net = Net(rng)
+    rows, depth = net.size(1, 9), net.size(2, 19)
+    other = {"column": (1, rows, 1), "row": (1, 1, depth), "alike": (1, rows, depth)}[form["other"]]
+    x, b = net.input((1, rows, depth)), net.input(other)
+    largest = net.scale(x) * net.scale(b) * 90 if kind is ops.Mul else max(net.scale(x), net.scale(b))
+    q = net.quant(DType.INT8, largest * rng.uniform(0.5, 2))
+    return net.graph(net.apply(kind, (b, x) if form.get("swapped") else (x, b), (1, rows, depth), q, activation=NONE))
+
+
 def _pool(rng: np.random.Generator, kind: type[ops.Pool], **form: Any) -> Graph:
     net = Net(rng)
     x = net.input((1, net.size(1, 9), net.size(1, 9), 4 * net.size(1, 3)))
@@ -143,6 +154,13 @@ def transposed(rng: np.random.Generator, shape: Shape) -> Graph:
 
 
 GENERATORS: dict[str, Generator] = {
+    "add_rows_column": partial(_rows, kind=ops.Add, other="column"),
+    "add_rows_row": partial(_rows, kind=ops.Add, other="row", swapped=True),
+    "add_rows_subtracted": partial(_rows, kind=ops.Sub, other="column", swapped=True),
+    "mul_rows_column": partial(_rows, kind=ops.Mul, other="column"),
+    "mul_rows_column_first": partial(_rows, kind=ops.Mul, other="column", swapped=True),
+    "mul_rows_row": partial(_rows, kind=ops.Mul, other="row"),
+    "mul_rows_alike": partial(_rows, kind=ops.Mul, other="alike"),
     "softmax_table": _softmax,
     "depthwise_planes_shared": lambda rng: shared(_depthwise(rng, pads=_SAME, channels=8), rng, 16),
     "depthwise_planes": _depthwise,
