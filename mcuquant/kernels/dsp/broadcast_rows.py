@@ -71,7 +71,7 @@ VARIANTS = (
         _takes_sum,
         _sum,
         overlap_offsets=elementwise,
-        cycles=lambda site: _cycles(site, 6.5, 10),
+        cycles=lambda site: _cycles(site, 7.2, 10),
         step_bytes=240,
     ),
     Variant(
@@ -81,7 +81,7 @@ VARIANTS = (
         _takes_product,
         _product,
         overlap_offsets=elementwise,
-        cycles=lambda site: _cycles(site, 11, 14),
+        cycles=lambda site: _cycles(site, 12, 15),
         step_bytes=300,
     ),
 )
