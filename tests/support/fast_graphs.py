@@ -109,12 +109,6 @@ def _add(rng: np.random.Generator, kind: type[ops.Binary], **form: Any) -> Graph
     return net.graph(x)
 
 
-def _softmax(rng: np.random.Generator) -> Graph:
-    """So many elements that the table is worth its flash."""
-    net = Net(rng)
-    return net.graph(layers.softmax(net, net.input((1, net.size(16, 20), net.size(32, 70)))))
-
-
 def _rows(rng: np.random.Generator, kind: type[ops.Binary], **form: Any) -> Graph:
     """Rows and `other`, which has one value for a row or one row for all, on either side; or two tensors alike."""
     net = Net(rng)
@@ -161,7 +155,6 @@ GENERATORS: dict[str, Generator] = {
     "mul_rows_column_first": partial(_rows, kind=ops.Mul, other="column", swapped=True),
     "mul_rows_row": partial(_rows, kind=ops.Mul, other="row"),
     "mul_rows_alike": partial(_rows, kind=ops.Mul, other="alike"),
-    "softmax_table": _softmax,
     "depthwise_planes_shared": lambda rng: shared(_depthwise(rng, pads=_SAME, channels=8), rng, 16),
     "depthwise_planes": _depthwise,
     "depthwise_planes_words": partial(_depthwise, channels=8),
