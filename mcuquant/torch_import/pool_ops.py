@@ -64,10 +64,10 @@ def _sides(pads: ir.Pair, overhang: ir.Pair) -> ir.Padding:
 
 def _pool(call: Call, kind: type[ir.Pool], laid: Laid, counts: ir.Pair, padding: ir.Padding, source: int) -> Value:
     window, stride, _ = _window(call)
-    channels = laid.shape[3]
-    shape = (1, *counts, channels)
+    batch, channels = laid.shape[0], laid.shape[3]
+    shape = (batch, *counts, channels)
     output = call.emit(kind, [source], shape, window=window, stride=stride, padding=padding)
-    return call.net.result(output, (1, channels, *counts))
+    return call.net.result(output, (batch, channels, *counts))
 
 
 def max_pool(call: Call) -> Value:
@@ -205,9 +205,9 @@ def _divide(call: Call, kind: type[ir.Pool], targets: tuple[int, ...]) -> Value:
     window = tuple(size // count for size, count in zip(laid.shape[1:3], counts, strict=True))
     if any(size % count for size, count in zip(laid.shape[1:3], counts, strict=True)):
         return _unequal(call, x, ir.Mean if kind is ir.AvgPool2D else ir.ReduceMax, targets)
-    channels = laid.shape[3]
-    output = call.emit(kind, [laid.tensor], (1, *counts, channels), window=window, stride=window)
-    return from_image(call.net.result(output, (1, channels, *counts)), rank)
+    batch, channels = laid.shape[0], laid.shape[3]
+    output = call.emit(kind, [laid.tensor], (batch, *counts, channels), window=window, stride=window)
+    return from_image(call.net.result(output, (batch, channels, *counts)), rank)
 
 
 def _unequal(call: Call, x: Value, kind: type[ir.Reduce], targets: tuple[int, ...]) -> Value:

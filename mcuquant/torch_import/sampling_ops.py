@@ -24,11 +24,11 @@ def _resized(call: Call, kind: type[ir.Op], spatial: int, **attributes: bool) ->
     if not isinstance(x, Value):
         raise RefusalError("its input is a constant; resize it when the module is built")
     laid = call.net.canonical(as_image(x, spatial + 2))
-    channels = laid.shape[3]
+    batch, channels = laid.shape[0], laid.shape[3]
     sizes = _target(call, x.shape[-spatial:])
     rows, columns = lifted(sizes, 1)
-    output = call.emit(kind, [laid.tensor], (1, rows, columns, channels), **attributes)
-    return from_image(call.net.result(output, (1, channels, rows, columns)), spatial + 2)
+    output = call.emit(kind, [laid.tensor], (batch, rows, columns, channels), **attributes)
+    return from_image(call.net.result(output, (batch, channels, rows, columns)), spatial + 2)
 
 
 def _target(call: Call, sizes: Sequence[int]) -> tuple[int, ...]:

@@ -150,6 +150,8 @@ def _cut(call: Call, axis: int, part: range) -> Item:
 def cut_value(call: Call, item: Item, axis: int, part: range) -> Item:
     if not isinstance(item, Value):
         return np.take(item, part, axis)
+    if not part:  # nothing to compute: what a cat leaves out
+        return np.zeros([0 if a == axis else size for a, size in enumerate(item.shape)], np.float32)
     if len(part) == item.shape[axis] and part.step == 1:
         return item
     order = natural_order(item.where)
@@ -245,7 +247,8 @@ def _parts(call: Call, axis: int, size: int) -> tuple[Item, ...]:
 
 
 def concatenate(call: Call) -> Item:
-    items = [item for item in call.get("tensors") if elements(item).shape != (0,)]  # torch ignores these
+    given = call.get("tensors")
+    items = [item for item in given if elements(item).size] or list(given[:1])
     return join(call, items, axis_of(call.get("dim", 0), elements(items[0]).ndim))
 
 

@@ -48,15 +48,15 @@ def convolve(call: Call, image: Value, weight: Array, spatial: int) -> Value:
     reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True))
     padding = _padding(call, reach, spatial)
     laid = call.net.canonical(image)
-    _, height, width, channels = laid.shape
+    batch, height, width, channels = laid.shape
     rows = (height + padding.top + padding.bottom - reach[0]) // stride[0] + 1
     columns = (width + padding.left + padding.right - reach[1]) // stride[1] + 1
     kind, stored = _kernel(weight, channels, call.get("groups", 1))
     axis = 3 if kind is ir.DepthwiseConv2D else 0
     inputs = [laid.tensor, call.net.constant(stored, call.label("weight"), axis), *_bias(call, call.constant("bias"))]
-    shape = (1, rows, columns, weight.shape[0])
+    shape = (batch, rows, columns, weight.shape[0])
     output = call.emit(kind, inputs, shape, stride=stride, dilation=dilation, padding=padding)
-    return call.net.result(output, (1, weight.shape[0], rows, columns))
+    return call.net.result(output, (batch, weight.shape[0], rows, columns))
 
 
 def _kernel(weight: Array, channels: int, groups: int) -> tuple[type[ir.Op], Array]:
@@ -94,8 +94,9 @@ def transposed_convolution(call: Call) -> Value:
     stored = np.asarray(kernel.transpose(1, 2, 3, 0), np.float32)
     inputs = [laid.tensor, call.net.constant(stored, call.label("weight")), *_bias(call, call.constant("bias"))]
     padding = ir.Padding(top=pads[0], left=pads[1])
-    output = call.emit(ir.TransposeConv, inputs, (1, rows, columns, stored.shape[0]), stride=stride, padding=padding)
-    return from_image(call.net.result(output, (1, stored.shape[0], rows, columns)), weight.ndim)
+    shape = (image.shape[0], rows, columns, stored.shape[0])
+    output = call.emit(ir.TransposeConv, inputs, shape, stride=stride, padding=padding)
+    return from_image(call.net.result(output, (image.shape[0], stored.shape[0], rows, columns)), weight.ndim)
 
 
 def _spread_taps(weight: Array, dilation: tuple[int, int], groups: int) -> Array:

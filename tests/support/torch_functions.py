@@ -119,6 +119,15 @@ WINDOWS: dict[str, Case] = {
         Call(lambda x: torch.fft.rfft(x, norm="ortho").real[:, :4] ** 2 + torch.fft.rfft(x, dim=1).imag[:, :, :7]),
         [TOKENS],
     ),
+    "windows_as_a_batch": (
+        nn.Sequential(
+            Call(lambda x: x.view(6, 1, 8, 10)),
+            *(nn.Conv2d(1, 4, 3, padding=1), nn.MaxPool2d(2), nn.Upsample(scale_factor=2), nn.AvgPool2d(2)),
+            *(nn.ConvTranspose2d(4, 2, 2, 2), Call(lambda x: x.reshape(1, 12, 8, 10))),
+        ),
+        [IMAGE],
+    ),
+    "empty_parts": (Call(lambda x: torch.cat([x[:, :0], x[:, 3:], x[:, 12:]], 1)), [ROW]),
     "local_response": (nn.LocalResponseNorm(3), [IMAGE]),
     "argmax": (Call(lambda x: (x.argmax(1), x.argmin(-1), x.argmax(2, keepdim=True))), [IMAGE]),
     "argmax_of_all": (Call(lambda x: x.flatten().argmax()), [IMAGE]),
