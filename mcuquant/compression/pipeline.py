@@ -214,7 +214,7 @@ class _Run:
 
     def _strides(self, net: nn.Module, how: Stride) -> Strides:
         targets = targets_of(how.target, cost(net, self.data.example, self.board))
-        self.progress("looking for strides", 0, 1)
+        self.progress("searching for strides", 0, 1)
         return strides_for(net, self.data.train.x[:_ASKED], self.board, targets)
 
     def pruned(self, net: nn.Module) -> nn.Module:
@@ -229,7 +229,7 @@ class _Run:
             self.board,
             pruning,
             batches,
-            fine_tune=lambda current: self.fit(current, train, "fine-tuning what was pruned", self.teacher),
+            fine_tune=lambda current: self.fit(current, train, "fine-tuning the pruned network", self.teacher),
         )
         self._note("pruned", result.net, result.after)
         return result.net
@@ -240,7 +240,7 @@ class _Run:
         train = self.recipe.training(how.epochs)
 
         def fine_tune(current: nn.Module, masks: Masks) -> None:
-            self.fit(current, train, "fine-tuning what is sparse", self.teacher, hold(current, masks))
+            self.fit(current, train, "fine-tuning the sparse network", self.teacher, hold(current, masks))
 
         result = folded(net, self.data.example)
         sparsify(result, how, fine_tune)
@@ -274,7 +274,7 @@ class _Run:
         train = replace(self.recipe.training(epochs), average=0.0, match=())
 
         def learn(module: nn.Module) -> None:
-            self.fit(module, train, "training for integers", self.teacher)
+            self.fit(module, train, "quantization-aware training", self.teacher)
 
         graph = qat(net, self.data.example, learn, bits).graph
         self._add("compressed", _facts(cost_of(graph, self.board)), *self._right(graph))
@@ -329,7 +329,9 @@ class _Run:
             return None, ""
         kind = "test" if self.data.test is not None else "validation"
         if isinstance(what, Graph):
-            accuracy = integer_accuracy(what, judge, lambda n: self.progress("asking the integers", n, len(judge)))
+            accuracy = integer_accuracy(
+                what, judge, lambda n: self.progress("evaluating the integer network", n, len(judge))
+            )
             return accuracy, f"{len(judge):,} {kind} samples, interpreter"
         return training.accuracy(what, judge), f"{len(judge):,} {kind} samples, PyTorch"
 

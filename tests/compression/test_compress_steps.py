@@ -113,7 +113,7 @@ def die(what: str, when: str) -> None:
 
 
 def test_a_killed_run_goes_on_and_makes_the_same_network(folder: Path) -> None:
-    killed_at(folder, "fine-tuning what is sparse")
+    killed_at(folder, "fine-tuning the sparse network")
     assert sorted(f.name.partition("-")[0] for f in (folder / "small.steps").iterdir()) == ["int8", "pruned", "trained"]
     gone_on, whole = run(folder), run(folder, kept="others")
     assert gone_on.reused == ("trained", "int8", "pruned")

@@ -192,7 +192,7 @@ def test_a_recipe_with_teachers(tmp_path: Path) -> None:
         "training the float network",
         "training teacher 1 of 2",
         "training teacher 2 of 2",
-        "fine-tuning what was pruned",
+        "fine-tuning the pruned network",
     ]
     whole, small = made.records[0].accuracy, made.records[-1].accuracy
     assert whole is not None
