@@ -72,7 +72,8 @@ def _port(ctx: click.Context, value: str | None) -> str | None:
 @PORT
 @click.option("--as", "onto", metavar="B", help="Project the modelled cycles onto a board: a name, or a TOML file.")
 @click.option("--json", "json_path", type=NEW_FILE, metavar="F", help="Write the measurement as JSON; - is stdout.")
-def bench(directory: Path, port: str | None, onto: str | None, json_path: Path | None) -> None:
+@click.option("--trace", type=NEW_FILE, metavar="F", help="Write a timeline of the layers, for ui.perfetto.dev.")
+def bench(directory: Path, port: str | None, onto: str | None, json_path: Path | None, trace: Path | None) -> None:
     """Run the firmware of DIR and measure each layer.
 
     DIR is a folder made by `mcuquant compile`. The board of its profile is booted under emulation, or driven through
@@ -94,6 +95,8 @@ def bench(directory: Path, port: str | None, onto: str | None, json_path: Path |
     projected = project_onto(target, measurement) if target is not None else None
     if json_path is not None:
         write_json(json_path, measurement.to_json() | ({"projected": projected.to_json()} if projected else {}))
+    if trace is not None:
+        write_json(trace, measurement.to_trace())
     if str(json_path) == "-":
         return
     say(str(measurement))

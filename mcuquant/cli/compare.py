@@ -20,8 +20,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("new", metavar="NEW.json", type=FILE)
 @click.option("--tolerance", metavar="T%", default="2%", show_default=True, help="Growth that is accepted.")
 @click.option("--any-network", is_flag=True, help="Compare measurements of different networks too.")
+@click.option("--markdown", is_flag=True, help="Print a Markdown table of all values, for a CI summary.")
 @click.pass_context
-def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_network: bool) -> None:
+def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_network: bool, markdown: bool) -> None:
     """Compare flash, RAM, cycles and latency of two measurements.
 
     Both are files that `mcuquant bench --json` wrote, of the same board, core and counter. The exit
@@ -31,24 +32,41 @@ def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_netwo
     Examples:
       mcuquant compare main.json branch.json
       mcuquant compare main.json branch.json --tolerance 0.5%
+      mcuquant compare main.json branch.json --markdown >> "$GITHUB_STEP_SUMMARY"
     """
     limit = tolerance_of(tolerance)
     before, after = load_measurement(old), load_measurement(new)
     changes = compare(before, after, any_network)
     bad = worse(changes, limit)
-    if not bad:
-        say(f"No value is more than {tolerance} worse on {after['board']}.")
-        show(_table(changes))
-        say(f"old: {old}; new: {new}")
-        return
-    say(f"Worse by more than {tolerance} on {after['board']}: {', '.join(change.name for change in bad)}.")
-    show(_table([*bad, *worse(layer_changes(before, after), limit)]))
+    if bad:
+        headline = f"Worse by more than {tolerance} on {after['board']}: {', '.join(change.name for change in bad)}."
+        rows = [*bad, *worse(layer_changes(before, after), limit)]
+    else:
+        headline, rows = f"No value is more than {tolerance} worse on {after['board']}.", list(changes)
+    say(headline)
+    if markdown:
+        say(_markdown(changes, limit))
+    else:
+        show(_table(rows))
     say(f"old: {old}; new: {new}")
-    ctx.exit(1)
+    ctx.exit(1 if bad else 0)
+
+
+def _markdown(changes: Iterable[Change], limit: float) -> str:
+    """A table that GitHub and GitLab render; what is worse is bold."""
+    lines = ["", "| value | old | new | change |", "|---|---:|---:|---:|"]
+    for change in changes:
+        mark = "**" if change.is_worse(limit) else ""
+        lines.append(f"| {change.name} | {' | '.join(f'{mark}{cell}{mark}' for cell in _cells(change))} |")
+    return "\n".join([*lines, ""])
+
+
+def _cells(change: Change) -> tuple[str, str, str]:
+    return f"{change.old:,}", f"{change.new:,}", f"{100 * change.growth:+.2f} %"
 
 
 def _table(changes: Iterable[Change]) -> Table:
     grid = tables.table("*value", ">old", ">new", ">change")
     for change in changes:
-        grid.add_row(change.name, f"{change.old:,}", f"{change.new:,}", f"{100 * change.growth:+.2f} %")
+        grid.add_row(change.name, *_cells(change))
     return grid

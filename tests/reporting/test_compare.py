@@ -80,6 +80,21 @@ def test_values_of_another_type_are_refused(tmp_path: Path, changes: dict[str, o
     assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path / 'new.json'}{text}\n")
 
 
+def test_markdown_for_a_summary(tmp_path: Path) -> None:
+    result = gate(tmp_path, measurement(cycles=1021), "--markdown")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[:5] == [
+        "Worse by more than 2% on nucleo-l4r5zi: cycles.",
+        "",
+        "| value | old | new | change |",
+        "|---|---:|---:|---:|",
+        "| flash_bytes | 10,000 | 10,000 | +0.00 % |",
+    ]
+    assert "| cycles | **1,000** | **1,021** | **+2.10 %** |" in lines
+    assert gate(tmp_path, measurement(), "--markdown").exit_code == 0
+
+
 @pytest.mark.parametrize(("tolerance", "code"), [("2.1%", 0), ("2.0 %", 1), ("0%", 1)])
 def test_the_tolerance_decides(tolerance: str, code: int, tmp_path: Path) -> None:
     assert gate(tmp_path, measurement(ram_bytes=5_105), "--tolerance", tolerance).exit_code == code

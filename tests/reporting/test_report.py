@@ -91,6 +91,15 @@ def test_a_network_without_macs_and_counts_is_no_division_by_zero() -> None:
     assert text.splitlines()[2].endswith("0.0      -")
 
 
+def test_layers_are_a_timeline_for_perfetto() -> None:
+    trace = EMULATED.to_trace()
+    first, second = trace["traceEvents"]
+    assert (first["name"], first["cat"], first["ph"], first["ts"]) == ("0 conv", "Conv2D", "X", 0.0)
+    assert second["ts"] == first["dur"] == EMULATED.microseconds(4000)
+    assert first["args"] == {"instructions": 4000, "macs": 432, "output": "1x1x12x4"}
+    assert trace["otherData"]["time"] == EMULATED.latency_source
+
+
 def test_memory_is_shown_against_the_boards_limits() -> None:
     lines = printed(tables.memory_table(load_board("qemu-mps3-an547"), 262_144, 4_096, 1_024))
     assert lines == [
