@@ -142,7 +142,7 @@ class Board:
 
     @property
     def has_assumed_clock(self) -> bool:
-        """A generic board whose clock nobody gave."""
+        """Whether the clock of a generic board is not known."""
         return self.port == PROBE_PORT and self.clock_hz == ASSUMED_HZ
 
     @property
@@ -215,7 +215,7 @@ _PIN = re.compile(r"P([A-Z])(\d{1,2})|P(\d)\.(\d{1,2})|GP(\d{1,2})")
 def _pin(text: str) -> tuple[int, int]:
     match = _PIN.fullmatch(text)
     if match is None:
-        raise BoardError(f"pin {text!r} is none; pins are written like PD8, P0.06 or GP0")
+        raise BoardError(f"{text!r} is not a valid pin name; write it like PD8, P0.06 or GP0")
     letter, number, port, pin, gpio = match.groups()
     if letter:
         return ord(letter) - ord("A"), int(number)

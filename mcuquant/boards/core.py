@@ -1,4 +1,4 @@
-"""The Cortex-M cores: what each can execute and how gcc is told."""
+"""The Cortex-M cores: their instructions, and gcc's names for them."""
 
 from __future__ import annotations
 

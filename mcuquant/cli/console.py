@@ -47,7 +47,7 @@ def _stderr() -> Console:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """A spinner on stderr while the block runs; silent where stderr is no terminal."""
+    """A spinner on stderr while the block runs; nothing when stderr is not a terminal."""
     err = _stderr()
     if not err.is_terminal:
         yield
@@ -58,7 +58,7 @@ def working(what: str) -> Iterator[None]:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr, moved by calling what it gives with the number done; silent where it is no terminal."""
+    """A progress bar on stderr; the value is a function of the number done. Nothing when stderr is not a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     err = _stderr()
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:

@@ -1,4 +1,4 @@
-"""`mcuquant node`: a sensor node tested in the loop, and what `compile --app node` is told."""
+"""`mcuquant node`: test a sensor node in the loop; and the options of `compile --app node`."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _MOST_PLANS = 3
 def goal(
     graph: Graph, board: Board, optimize: str = DEFAULT, max_ram: int | None = None, max_flash: int | None = None
 ) -> Goal:
-    """What the plan for a board is to reach. BudgetError for an objective that is none."""
+    """The goal of the plan for a board. BudgetError for an unknown objective."""
     if optimize not in list(Objective):
         raise BudgetError(f"cannot optimize for {optimize!r}: expected {', '.join(Objective)}")
     inputs = sum(graph[i].nbytes for i in graph.inputs)

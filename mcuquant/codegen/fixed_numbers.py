@@ -70,7 +70,7 @@ def averages(values: Iterable[int], weight: int) -> list[int]:
 def average_weight(smooth: float) -> int:
     """The weight of the newest score, 0 to 1, in units of 2^-15."""
     if not 0 < smooth <= 1:
-        raise ModelError(f"a smoothing of {smooth:g} cannot be: expected the weight of the newest score, up to 1")
+        raise ModelError(f"a smoothing of {smooth:g} is not valid: expected the weight of the newest score, up to 1")
     return max(1, round(smooth * (1 << AVERAGE_BITS)))
 
 

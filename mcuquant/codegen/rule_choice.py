@@ -1,4 +1,4 @@
-"""Settings and the network's tensors → the rule of a node's decisions, or a sentence why there is none."""
+"""Settings and the network's tensors → the rule of a node's decisions, or an error."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ def _check_settings(settings: NodeSettings, kind: str) -> None:
         if kind not in kinds and (len(value) > 0 if name == "normal" else value != default):
             raise ModelError(f"{name} belongs to the decisions {', '.join(kinds)}; this node's decision is {kind}")
     if not 1 <= settings.debounce <= DEBOUNCE_MAX:
-        raise ModelError(f"a debounce of {settings.debounce} inferences cannot be: expected 1 to {DEBOUNCE_MAX}")
+        raise ModelError(f"a debounce of {settings.debounce} inferences is not valid: expected 1 to {DEBOUNCE_MAX}")
     if settings.error not in _ERRORS:
         raise ModelError(f"error {settings.error!r} is not known; there are {', '.join(_ERRORS)}")
     if not (math.isfinite(settings.hysteresis) and settings.hysteresis >= 0):
-        raise ModelError(f"a hysteresis of {settings.hysteresis:g} cannot be: expected 0 or more")
+        raise ModelError(f"a hysteresis of {settings.hysteresis:g} is not valid: expected 0 or more")
 
 
 def _class_rule(settings: NodeSettings, frame: Frame) -> Rule:
@@ -151,7 +151,9 @@ def with_threshold(rule: AnomalyRule, threshold: float, hysteresis: float) -> An
     if not math.isfinite(threshold):
         raise ModelError(f"a threshold of {threshold:g} is not a number: expected a score")
     if not hysteresis < 1:
-        raise ModelError(f"a hysteresis of {hysteresis:g} cannot be: expected a share of the threshold, 0 to below 1")
+        raise ModelError(
+            f"a hysteresis of {hysteresis:g} is not valid: expected a share of the threshold, 0 to below 1"
+        )
     on, off = (math.ceil((t - rule.offset) / rule.unit) for t in (threshold, threshold - abs(threshold) * hysteresis))
     if not -_UNLIMITED < on < _UNLIMITED:
         raise ModelError(
@@ -163,7 +165,7 @@ def with_threshold(rule: AnomalyRule, threshold: float, hysteresis: float) -> An
 def fitted(rule: AnomalyRule, smoothed: list[int], quantile: float, hysteresis: float) -> AnomalyRule:
     """The threshold that the share `quantile` of the smoothed scores of normal operation stays below."""
     if not 0 < quantile <= 1:
-        raise ModelError(f"a quantile of {quantile:g} cannot be: expected above 0, up to 1")
+        raise ModelError(f"a quantile of {quantile:g} is not valid: expected above 0, up to 1")
     if not smoothed:
         raise CalibrationError("the recordings of normal operation give no score: expected at least one more window")
     highest = int(np.quantile(np.array(smoothed, np.int64), quantile, method="higher"))
@@ -192,7 +194,7 @@ def _value_rule(settings: NodeSettings, frame: Frame) -> Rule:
     _check_outputs(frame)
     factor, y = settings.output_scale, frame.y
     if not (math.isfinite(factor) and factor > 0 and math.isfinite(settings.output_offset)):
-        raise ModelError(f"an output scale of {factor:g} cannot be: expected more than 0, and a finite offset")
+        raise ModelError(f"an output scale of {factor:g} is not valid: expected more than 0, and a finite offset")
     step = y.scale * factor
     offset = settings.output_offset - y.zero_point * step
     limits = (settings.high, -settings.hysteresis), (settings.low, settings.hysteresis)

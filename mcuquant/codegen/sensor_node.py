@@ -259,12 +259,12 @@ def _scores(outputs: Sequence[Tensor]) -> Tensor:
 
 def _check_stride(stride: int) -> None:
     if not 1 <= stride <= 1 << 20:
-        raise ModelError(f"a stride of {stride} samples cannot be: expected 1 or more")
+        raise ModelError(f"a stride of {stride} samples is not valid: expected 1 or more")
 
 
 def _check_rate(rate_hz: float | None) -> None:
     if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0):
-        raise ModelError(f"a rate of {rate_hz:g} samples a second cannot be: expected more than 0")
+        raise ModelError(f"a rate of {rate_hz:g} samples a second is not valid: expected more than 0")
 
 
 def _per_channel(name: str, value: Sequence[float] | float, channels: int) -> tuple[float, ...]:

@@ -39,7 +39,7 @@ def coupled(net: nn.Module, example: torch.Tensor, keep: Sequence[str] = ()) -> 
     """Every set of channels that can be cut, in the order of the network.
 
     Left out are those that reach the network's outputs or come from its inputs, whose number is the user's, and those
-    of the layers named in `keep`. ModelError for a name that is no layer.
+    of the layers named in `keep`. ModelError for an unknown name.
     """
     layers = dict(net.named_modules())
     for name in keep:

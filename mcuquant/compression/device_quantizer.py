@@ -119,7 +119,7 @@ class DeviceQuantizer(Quantizer):  # type: ignore[misc]
         return model
 
     def validate(self, model: GraphModule) -> None:
-        """Nothing can be wrong with annotations made here; what the device lacks is told on import."""
+        """The annotations made here are valid; the import reports what the device lacks."""
 
     def _check_bits(self, model: GraphModule) -> None:
         by_layer = {"": self.bits} if isinstance(self.bits, int) else self.bits
@@ -164,7 +164,7 @@ def _output(node: Node) -> QuantizationSpecBase:
 
 
 def _name(node: Node) -> str:
-    """'conv2d' of torch.ops.aten.conv2d.padding; nothing for what is no operator."""
+    """'conv2d' of torch.ops.aten.conv2d.padding; \"\" for anything but an operator."""
     target: Any = node.target
     packet: Callable[..., Any] | None = getattr(target, "overloadpacket", None)
     return getattr(packet, "__name__", "") if node.op == "call_function" else ""

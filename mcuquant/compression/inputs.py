@@ -32,7 +32,7 @@ class Data:
 
     @property
     def judge(self) -> Samples | None:
-        """Those that accuracy is told of."""
+        """The samples that accuracy is measured on."""
         return self.test if self.test is not None else self.valid
 
     @property

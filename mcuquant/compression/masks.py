@@ -47,7 +47,7 @@ class Sparsity:
 
 
 def layers_of(net: nn.Module, keep: tuple[str, ...] = ()) -> dict[str, nn.Module]:
-    """Every convolution and linear layer by name, without those to keep. ModelError for a name that is none."""
+    """Every convolution and linear layer by name, without those to keep. ModelError for an unknown name."""
     layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, LAYERS)}
     for name in keep:
         if name not in layers:

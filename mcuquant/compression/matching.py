@@ -20,7 +20,7 @@ Seen = Mapping[str, Tensor]
 
 @contextmanager
 def watched(net: nn.Module, layers: Sequence[str]) -> Iterator[Seen]:
-    """The outputs of these layers from now on. ModelError for a name that is no layer."""
+    """The outputs of these layers from now on. ModelError for an unknown name."""
     modules, outputs = dict(net.named_modules()), dict[str, Tensor]()
 
     def note(name: str) -> object:

@@ -157,7 +157,7 @@ class Files:
     valid: str = ""
     """Chooses the epoch that is kept."""
     test: str = ""
-    """What accuracy is told of; the validation samples where there are none."""
+    """The samples that accuracy is measured on: test samples, or else the validation samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,7 +100,7 @@ class Settings:
 
 
 def check_storage(text: str) -> None:
-    """ConfigError for a storage that is none of the three kinds."""
+    """ConfigError for a storage of another kind than the three."""
     kind, colon, rest = text.partition(":")
     if not text or (kind == "journal" and rest):
         return
@@ -326,7 +326,7 @@ def _tried(trial: FrozenTrial) -> Tried:
 
 
 def trial_recipe(path: str | Path, number: int) -> Recipe:
-    """The recipe of one completed trial. ConfigError where there is none of that number."""
+    """The recipe of one completed trial. ConfigError for an unknown number."""
     what = Search.load(path)
     study = what.study(what.digest(load_data(what.recipe.data, what.path)))
     trials = {trial.number: trial for trial in found_in(study).trials}

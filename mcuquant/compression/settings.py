@@ -21,7 +21,7 @@ _TOML_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", 
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """The whole of a TOML file. ConfigError when it cannot be read or is none."""
+    """The whole of a TOML file. ConfigError when it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -118,7 +118,7 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def _samples(data: Data) -> Iterable[Tensor]:
-    """An empty tensor for what there is none of, so that no two sets of samples look alike."""
+    """An empty tensor for absent samples, so that no two sets of samples have the same digest."""
     for part in (data.train, data.valid, data.test):
         for tensor in (None, None) if part is None else (part.x, part.y):
             yield torch.zeros(0) if tensor is None else tensor

@@ -80,7 +80,9 @@ def _cover(pool: nn.Module, inputs: tuple[Tensor, ...]) -> None:
 def _convolution(net: nn.Module, name: str) -> Convolution:
     layers = {n: layer for n, layer in net.named_modules() if isinstance(layer, Convolution)}
     if name not in layers:
-        raise ModelError(f"layer {name!r} is none of the network's convolutions: {', '.join(layers) or 'it has none'}")
+        raise ModelError(
+            f"layer {name!r} is not a convolution of the network; its convolutions: {', '.join(layers) or 'none'}"
+        )
     return layers[name]
 
 

@@ -82,7 +82,7 @@ def share(net: nn.Module, how: Sharing) -> nn.Module:
     """
     result = copy.deepcopy(net)
     by_layer = how.by_layer or {}
-    layers_of(result, tuple(by_layer))  # names that are none are said so
+    layers_of(result, tuple(by_layer))  # raises for unknown names
     for name, layer in layers_of(result, how.keep).items():
         weight = layer.weight
         assert isinstance(weight, Tensor)

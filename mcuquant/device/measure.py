@@ -53,7 +53,7 @@ def measure(
 ) -> Measurement:
     """Time the network over the input put last: `runs` times whole and step by step; medians.
 
-    `check` is told every whole run, and raises where its answer is not the right one.
+    `check` gets every whole run and raises when its outputs are wrong.
     DeviceError when the board has other steps than `layers`, or ticks that mean nothing.
     """
     info = link.info

@@ -1,4 +1,4 @@
-"""Modelled cycles → the time they would take on a board that nobody measured: a projection, always called so."""
+"""Modelled cycles → the time on a board that was not measured: a projection, and always called that."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Dut:
         What a network keeps lives on from sample to sample, and from call to call until `reset_state`; it is new when
         the board is connected. With `reset_each`, every sample is the first.
 
-        `progress` is told how many samples are done. CalibrationError for inputs of another shape or type.
+        `progress` gets the number of completed samples. CalibrationError for inputs of another shape or type.
         """
         samples = check_inputs(self.project.inputs, inputs)
         raw: list[bytes] = []

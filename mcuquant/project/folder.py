@@ -134,7 +134,7 @@ class ProjectFolder:
     def node(self) -> Node:
         """How it goes from samples to decisions. OutputError when it was not compiled as a node."""
         if "node" not in self.manifest:
-            raise OutputError(f"{self.directory} is no sensor node; compile it with --app node")
+            raise OutputError(f"{self.directory} is not a sensor node; compile it with --app node")
         return Node.from_json(self.manifest["node"])
 
     def run_node(self, raw: Array) -> NodeRun:

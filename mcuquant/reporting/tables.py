@@ -270,7 +270,7 @@ def _board_facts(board: Board) -> Iterable[tuple[str, str]]:
 
 
 def factor_text(board: Board) -> str:
-    """What memory costs besides the core's cycles, and who says so."""
+    """The cost of memory in addition to the core's cycles, and the source of the figure."""
     if board.memory_factor is None:
         return "unknown"
     return f"{board.memory_factor:g}: {board.memory_factor_source}"

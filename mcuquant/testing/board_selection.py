@@ -25,7 +25,7 @@ _PLATFORMS = {
 
 
 class NoBoardError(Exception):
-    """There is no such board here: a test that needs it is skipped with these words."""
+    """The board is absent: a test that needs it is skipped with this message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,7 +182,7 @@ def _flasher(project: Project, selected: Selected) -> Flasher | None:
 
 
 def _entered(dut: Dut, selected: Selected, stack: ExitStack, flasher: Flasher | None) -> str | None:
-    """What was flashed, None where nothing had to be. A port that cannot be opened is no reason to flash."""
+    """The report of flashing, or None when nothing was flashed. A port that cannot be opened is no reason to flash."""
     if selected.port is not None and not selected.port.startswith("probe:"):
         open_port(selected.port, dut.project.board.uart.baud).close()
     try:

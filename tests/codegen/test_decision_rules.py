@@ -265,12 +265,12 @@ def test_a_node_of_any_rule_is_the_same_after_the_manifest(made: object) -> None
         (
             (1, 24),
             {"threshold": 1.0, "smooth": 0.0},
-            "a smoothing of 0 cannot be: expected the weight of the newest score, up to 1",
+            "a smoothing of 0 is not valid: expected the weight of the newest score, up to 1",
         ),
         (
             (1, 24),
             {"threshold": 1.0, "hysteresis": 1.5},
-            "a hysteresis of 1.5 cannot be: expected a share of the threshold, 0 to below 1",
+            "a hysteresis of 1.5 is not valid: expected a share of the threshold, 0 to below 1",
         ),
         (
             (1, 5),
@@ -294,7 +294,7 @@ def test_a_node_of_any_rule_is_the_same_after_the_manifest(made: object) -> None
         (
             (1, 1),
             {"output_scale": -1.0},
-            "an output scale of -1 cannot be: expected more than 0, and a finite offset",
+            "an output scale of -1 is not valid: expected more than 0, and a finite offset",
         ),
     ],
 )

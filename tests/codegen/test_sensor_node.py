@@ -173,8 +173,8 @@ FLOAT = replace(X, dtype=DType.FLOAT32, q=None)
 @pytest.mark.parametrize(
     ("more", "x", "y", "message"),
     [
-        ({"stride": 0}, X, Y, "a stride of 0 samples cannot be: expected 1 or more"),
-        ({"debounce": 0}, X, Y, "a debounce of 0 inferences cannot be: expected 1 to 1000"),
+        ({"stride": 0}, X, Y, "a stride of 0 samples is not valid: expected 1 or more"),
+        ({"debounce": 0}, X, Y, "a debounce of 0 inferences is not valid: expected 1 to 1000"),
         ({"threshold": 1.2}, X, Y, "a threshold of 1.2 is never reached: the network's largest score is 0.996"),
         ({"mean": [1, 2]}, X, Y, "mean has 2 numbers, the network 6 channels: give one or as many"),
         ({"std": 0}, X, Y, "std must be finite and above 0, found 0"),
@@ -261,7 +261,7 @@ def test_settings_and_application_belong_together(tmp_path: Path) -> None:
     plain = flow.compile(graph, output=tmp_path / "n", build_firmware=False)
     with pytest.raises(OutputError) as refused:
         _ = Project.open(plain.directory).node
-    assert str(refused.value) == f"{plain.directory} is no sensor node; compile it with --app node"
+    assert str(refused.value) == f"{plain.directory} is not a sensor node; compile it with --app node"
 
 
 def recorded(folder: Path, **arrays: object) -> Path:
@@ -327,8 +327,8 @@ def test_the_duty_cycle_follows_from_the_rate() -> None:
     [
         ({"threshold": float("nan")}, "a threshold of nan is not a number: expected a score"),
         ({"threshold": float("inf")}, "a threshold of inf is not a number: expected a score"),
-        ({"rate_hz": 0.0}, "a rate of 0 samples a second cannot be: expected more than 0"),
-        ({"rate_hz": float("nan")}, "a rate of nan samples a second cannot be: expected more than 0"),
+        ({"rate_hz": 0.0}, "a rate of 0 samples a second is not valid: expected more than 0"),
+        ({"rate_hz": float("nan")}, "a rate of nan samples a second is not valid: expected more than 0"),
     ],
 )
 def test_numbers_that_a_node_cannot_have(settings: dict[str, Any], text: str) -> None:

@@ -73,7 +73,7 @@ def test_a_pool_over_all_positions_goes_on_covering_them() -> None:
 @pytest.mark.parametrize(
     ("strides", "message"),
     [
-        ({"5": (2, 2)}, "layer '5' is none of the network's convolutions: 0, 3, 6"),
+        ({"5": (2, 2)}, "layer '5' is not a convolution of the network; its convolutions: 0, 3, 6"),
         ({"0": (3, 2)}, "layer '0' has stride [2, 2]; expected a multiple of each, found [3, 2]"),
         ({"3": (2,)}, "layer '3' has stride [1, 1]; expected a multiple of each, found [2]"),
         ({"3": (0, 1)}, "layer '3' has stride [1, 1]; expected a multiple of each, found [0, 1]"),
