@@ -382,18 +382,8 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
 }
 
 VIEWS = {
-    *(
-        "aten.alias",
-        "aten.contiguous",
-        "aten.detach",
-        "aten.dropout",
-        "aten.to",
-        "aten.view",
-        "aten.reshape",
-        "aten.reshape_as",
-        "aten.view_as",
-        "aten.flatten",
-    ),
+    *("aten.alias", "aten.contiguous", "aten.detach", "aten.dropout", "aten.to", "aten.view", "aten.reshape"),
+    *("aten.reshape_as", "aten.view_as", "aten.flatten"),
     *("aten.unflatten", "aten.squeeze", "aten.unsqueeze", "aten.permute", "aten.transpose", "aten.t", "aten.numpy_T"),
     *("aten.mT", "aten.movedim"),
     *("aten.expand", "aten.slice", "aten.narrow", "aten.select", "aten.unbind", "aten.chunk", "aten.split"),

@@ -28,7 +28,7 @@ import numpy as np
 from tflite_mutations import mutant
 
 from mcuquant import flow
-from mcuquant.errors import McuquantError
+from mcuquant.errors import CalibrationWarning, McuquantError
 from mcuquant.ir import Array, Graph
 from mcuquant.ir.metrics import total_macs
 
@@ -155,6 +155,7 @@ def main(arguments: list[str]) -> None:
     models = [Path(a) for a in arguments[len(numbers) :]]
     cases = damaged(models, *numbers) if numbers else undamaged(models)
     warnings.simplefilter("error")
+    warnings.simplefilter("ignore", CalibrationWarning)
     signal.signal(signal.SIGPROF, _time_out)
     limit_memory()
     print(json.dumps(fuzz(cases)))
