@@ -26,22 +26,22 @@ _ONE_PORT = click.option(
     callback=lambda ctx, _, value: _port(ctx, value),
     help="Serial port of a board, /dev/ttyACM0; an emulated board needs none.",
 )
-_GDB = click.option(
-    "--gdb",
-    metavar="HOST:PORT",
-    expose_value=False,
-    is_eager=True,
-    callback=lambda ctx, _, value: _as_port(ctx, "gdb", value),
-    help="GDB server of a board compiled as generic:..., in place of a port.",
-)
-_PROBE = click.option(
-    "--probe",
-    metavar="UID",
-    expose_value=False,
-    is_eager=True,
-    callback=lambda ctx, _, value: _as_port(ctx, "probe", value),
-    help="Debug probe of such a board, by serial number; auto: the only one.",
-)
+
+
+def _way(kind: str, metavar: str, text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """An option that names a board in place of --port."""
+    return click.option(
+        f"--{kind}",
+        metavar=metavar,
+        expose_value=False,
+        is_eager=True,
+        callback=lambda ctx, _, value: _as_port(ctx, kind, value),
+        help=text,
+    )
+
+
+_GDB = _way("gdb", "HOST:PORT", "GDB server of a board compiled as generic:..., in place of a port.")
+_PROBE = _way("probe", "UID", "Debug probe of such a board, by serial number; auto: the only one.")
 
 
 def PORT(command: Callable[..., None]) -> Callable[..., None]:  # noqa: N802 used like the options beside it

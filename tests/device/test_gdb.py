@@ -165,8 +165,8 @@ def test_a_core_that_stops_elsewhere_is_an_error(projects: Callable[[str], Proje
 Replies = dict[str, str | None]
 
 
-def _serve(connection: socket.socket, replies: Replies) -> None:
-    """Answers packets by their beginning; `None` closes the connection."""
+def _serve(connection: socket.socket, replies: Replies, commands: list[str]) -> None:
+    """Answers packets by their beginning, and keeps them; `None` closes the connection."""
     data = b""
     with contextlib.suppress(OSError), connection:
         while chunk := connection.recv(4096):
@@ -174,6 +174,7 @@ def _serve(connection: socket.socket, replies: Replies) -> None:
             while len(data.partition(b"#")[2]) >= 2:
                 packet, _, rest = data.partition(b"#")
                 data, command = rest[2:], packet.partition(b"$")[2].decode("latin-1")
+                commands.append(command)
                 reply = next((r for start, r in replies.items() if command.startswith(start)), "")
                 if reply is None:
                     return
@@ -182,10 +183,11 @@ def _serve(connection: socket.socket, replies: Replies) -> None:
 
 
 @contextlib.contextmanager
-def server(replies: Replies) -> Iterator[GdbRemote]:
+def server(replies: Replies, commands: list[str] | None = None) -> Iterator[GdbRemote]:
     """The client of a server that answers from a table."""
     with socket.create_server(("localhost", 0)) as listener:
-        thread = threading.Thread(target=lambda: _serve(listener.accept()[0], replies))
+        heard = [] if commands is None else commands
+        thread = threading.Thread(target=lambda: _serve(listener.accept()[0], replies, heard))
         thread.start()
         port = open_port(f"gdb:localhost:{listener.getsockname()[1]}", 0)
         try:
@@ -208,8 +210,14 @@ def test_a_connection_that_is_cut_is_said() -> None:
 
 
 def test_flash_is_erased_and_written() -> None:
-    with server({"qSupported": "PacketSize=100", "vFlash": "OK"}) as remote:
-        remote.program(0x0800_0000, bytes(range(256)) * 2)
+    commands: list[str] = []
+    with server({"qSupported": "PacketSize=100", "vFlash": "OK"}, commands) as remote:
+        remote.program(0x0800_0000, b"ab" * 100)
+    first, *pieces, last = (c for c in commands if c.startswith("vFlash"))
+    assert (first, last) == ("vFlashErase:8000000,c8", "vFlashDone")
+    written = [piece.split(":", 2)[1:] for piece in pieces]
+    assert "".join(data for _, data in written) == "ab" * 100
+    assert [int(at, 16) for at, _ in written] == [0x0800_0000 + i for i in range(0, 200, 96)]
     with server({"vFlashWrite": "OK"}) as remote, pytest.raises(DeviceError) as caught:
         remote.program(0, b"1")
     assert str(caught.value) == f"{remote.name}: flash at 0x00000000 cannot be erased (reply '')"
