@@ -38,18 +38,20 @@ def main(arguments: Sequence[str]) -> int:
 def mlperf_tiny() -> list[Path]:
     """Its four models. ModelError when they are not on this machine: the repository does not hold them."""
     folder = Path(os.environ.get("MCUQUANT_MLPERF_TINY") or ROOT.parent / "shared" / "mlperf-tiny")
-    found = [folder / f"{name}.tflite" for name in TFLM]
-    missing = [path.name for path in found if not path.is_file()]
+    paths = [folder / f"{name}.tflite" for name in TFLM]
+    missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise ModelError(
             f"{folder} holds no {', '.join(missing)}; they are MLPerf Tiny's reference models (mlcommons/tiny): "
             "MCUQUANT_MLPERF_TINY names the folder that has them"
         )
-    return found
+    return paths
 
 
 def _cases(models: Sequence[Path]) -> Iterator[Case]:
-    runs = [(path, board, chosen) for path in models for board, all_ in RUNS.items() for chosen in all_]
+    runs = [
+        (path, board, objective) for path in models for board, objectives in RUNS.items() for objective in objectives
+    ]
     with tempfile.TemporaryDirectory(prefix="mq-bench-") as folder:
         for path, board, objective in runs:
             case = run_case(path, board, objective, Path(folder))

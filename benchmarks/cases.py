@@ -90,20 +90,20 @@ def _compare(project: mq.Project, graph: mq.Graph, path: Path) -> tuple[int, boo
     samples = list(seeded_samples(project, SAMPLES))
     with project.connect() as dut:
         answers = dut.run(*(np.concatenate(column) for column in zip(*samples, strict=True)))
-    found = answers if isinstance(answers, tuple) else (answers,)
+    actual = answers if isinstance(answers, tuple) else (answers,)
     expected = [np.concatenate(column) for column in zip(*(mq.run(graph, x) for x in samples), strict=True)]
-    _check(path, project, "the interpreter", found, expected)
+    _check(path, project, "the interpreter", actual, expected)
     if len(project.inputs) != 1 or len(project.outputs) != 1:
-        return sum(y.nbytes for y in found), False
+        return sum(y.nbytes for y in actual), False
     theirs = reference.outputs(path.read_bytes(), np.concatenate([x for (x,) in samples]))
     if theirs is not None:
-        _check(path, project, "TensorFlow Lite Micro", found, [theirs])
-    return sum(y.nbytes for y in found), theirs is not None
+        _check(path, project, "TensorFlow Lite Micro", actual, [theirs])
+    return sum(y.nbytes for y in actual), theirs is not None
 
 
 def _check(
-    path: Path, project: mq.Project, who: str, found: Sequence[np.ndarray], expected: Sequence[np.ndarray]
+    path: Path, project: mq.Project, who: str, actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]
 ) -> None:
-    for ours, theirs in zip(found, expected, strict=True):
+    for ours, theirs in zip(actual, expected, strict=True):
         if ours.tobytes() != theirs.tobytes():
             raise DeviceError(f"{path.name} on {project.board.name}: the outputs are not those of {who}")

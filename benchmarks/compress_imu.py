@@ -38,7 +38,7 @@ BOARD = "qemu-mps2-an386"
 SEEDS = (0, 1, 2)
 EVERY = 20
 """Of the test windows, those that the emulated board is asked about."""
-LEFT_OUT = ((1, 2), (3, 4), (5, 6))
+TEST_PEOPLE = ((1, 2), (3, 4), (5, 6))
 """People who judge while choosing, and do not train then; person 7 chooses the float network's epoch as ever."""
 STEP = 8
 """Windows to learn from begin every 160 ms: 20 thousand of them."""
@@ -97,8 +97,8 @@ def one_seed(data: DemoData, learnt: Samples, seed: int) -> tuple[float, Run, Ru
     """Accuracy of the float network; its int8 form, and what compression made of it."""
     net = train.train(data, seed).net
     before = integers.to_integers(integers.to_graph(net), data)
-    made = compress(net, Data(learnt), replace(RECIPE, seed=seed), varied)
-    return train.accuracy(net, data.test), measured(before, data), measured(made.graph, data)
+    result = compress(net, Data(learnt), replace(RECIPE, seed=seed), varied)
+    return train.accuracy(net, data.test), measured(before, data), measured(result.graph, data)
 
 
 def choose(seeds: Sequence[int]) -> None:
@@ -106,12 +106,12 @@ def choose(seeds: Sequence[int]) -> None:
     read = read_recordings(recordings.find_file(), MEMBER)
     whole, differences = recordings.load(read), []
     for seed in seeds:
-        for out in LEFT_OUT:
+        for out in TEST_PEOPLE:
             people = [person for person in TRAIN if person not in out]
             data = replace(whole, train=whole.train.of(people), test=whole.train.of(out))
             net = train.train(data, seed).net
-            made = compress(net, Data(samples(read, data, people)), replace(RECIPE, seed=seed), varied)
-            right = train.accuracy(net, data.test), integer_accuracy(made.graph, tensors(data.test))
+            result = compress(net, Data(samples(read, data, people)), replace(RECIPE, seed=seed), varied)
+            right = train.accuracy(net, data.test), integer_accuracy(result.graph, tensors(data.test))
             differences.append(right[1] - right[0])
             print(f"seed {seed} without {out}: float {right[0]:.4f}, compressed {right[1]:.4f}", flush=True)
     print(f"mean difference {100 * statistics.mean(differences):+.2f} points")
@@ -146,8 +146,8 @@ def stretched(x: Tensor, random: torch.Generator) -> Tensor:
     at = torch.where(at > last, 2 * last - at, at)
     before = at.long().clamp(max=last - 1)
     low, high = (torch.gather(x, 2, i[:, None].expand(-1, x.shape[1], -1)) for i in (before, before + 1))
-    made = torch.lerp(low, high, (at - before)[:, None])
-    return torch.cat([made[:, :3], made[:, 3:] * speed[:, :, None]], dim=1)
+    signal = torch.lerp(low, high, (at - before)[:, None])
+    return torch.cat([signal[:, :3], signal[:, 3:] * speed[:, :, None]], dim=1)
 
 
 def measured(graph: Graph, data: DemoData) -> Run:

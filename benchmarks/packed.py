@@ -150,27 +150,27 @@ def measure(graph: Graph, kind: str, folder: Path, optimize: str) -> Row:
     project = mq.compile(graph, board=BOARD, output=folder / "net", shrink=False, optimize=optimize)
     x: Array = np.random.default_rng(3).integers(-128, 128, graph[0].shape).astype(np.int8)
     with project.connect() as board:
-        found = board.run(x)
+        actual = board.run(x)
         measured = board.bench()
-    assert np.array_equal(np.asarray(found).ravel(), mq.run(graph, [x])[0].ravel()), f"{graph.name}, {kind}: differs"
+    assert np.array_equal(np.asarray(actual).ravel(), mq.run(graph, [x])[0].ravel()), f"{graph.name}, {kind}: differs"
     kernels = tuple(dict.fromkeys(layer["kernel"].removeprefix("mq_") for layer in project.manifest["layers"]))
     manifest = project.manifest
     return Row(graph.name, kind, manifest["parameters"], manifest["constant_bytes"], measured.count, kernels)
 
 
-def rows(wanted: str, optimize: str) -> Iterator[Row]:
+def rows(name: str, optimize: str) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="mq-packed-") as folder:
         for make in (dense, convolutional):
             for kind, weights in KINDS.items():
-                if wanted in kind:
+                if name in kind:
                     yield measure(make(weights), kind, Path(folder), optimize)
 
 
 def main(arguments: list[str]) -> None:
     """A word picks the kinds of weights whose name has it; a second one is what to optimize for."""
-    wanted, optimize = (*arguments, *("", "balanced")[len(arguments) :])
+    name, optimize = (*arguments, *("", "balanced")[len(arguments) :])
     print("| network | weights | bytes | smaller than float32 | modelled cycles | kernels |\n|---|---|---|---|---|---|")
-    for row in rows(wanted, optimize):
+    for row in rows(name, optimize):
         sizes = f"{row.constant_bytes:,} | {row.smaller:.1f}x | {row.cycles:,}"
         print(f"| {row.network} | {row.kind} | {sizes} | {', '.join(row.kernels)} |", flush=True)
 

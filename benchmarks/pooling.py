@@ -42,14 +42,14 @@ def classic() -> Graph:
     return mq.quantize(mq.from_torch(net.eval(), samples[:1]), samples.numpy(), channels_first=True)
 
 
-def measure(graph: Graph, folder: Path, **aim: Any) -> Row:
+def measure(graph: Graph, folder: Path, **objective: Any) -> Row:
     """AssertionError when the emulated board and the interpreter differ."""
-    project = mq.compile(graph, board=BOARD, output=folder / "net", **aim)
+    project = mq.compile(graph, board=BOARD, output=folder / "net", **objective)
     x = np.random.default_rng(3).integers(-128, 128, graph[graph.inputs[0]].shape).astype(np.int8)
     with project.connect() as board:
-        found = board.run(x)
+        actual = board.run(x)
         measured = board.bench()
-    assert np.array_equal(np.asarray(found).ravel(), mq.run(graph, [x])[0].ravel()), f"{aim}: differs"
+    assert np.array_equal(np.asarray(actual).ravel(), mq.run(graph, [x])[0].ravel()), f"{objective}: differs"
     manifest = project.manifest
     operations = tuple(layer["op"] for layer in manifest["layers"])
     return Row(manifest["arena_bytes"], measured.count, manifest["firmware"]["network_flash_bytes"], operations)
@@ -65,8 +65,8 @@ def main() -> None:
     graph = classic()
     print("| | arena | modelled cycles | flash | steps |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="mq-pooling-") as folder:
-        for name, aim in aims.items():
-            row = measure(graph, Path(folder), **aim)
+        for name, objective in aims.items():
+            row = measure(graph, Path(folder), **objective)
             sizes = f"{row.arena_bytes:,} | {row.cycles:,} | {row.network_flash_bytes:,}"
             print(f"| {name} | {sizes} | {', '.join(row.operations)} |", flush=True)
 

@@ -75,11 +75,11 @@ def networks(train: Samples, seed: int) -> tuple[nn.Module, dict[str, Graph]]:
         net = build()
         fit(net, train, replace(FLOAT, seed=seed), augment=mnist.moved)
         graph = mq.from_torch(net, train.x[:1])
-        made = after_training(graph, train.x[::CALIBRATE_EVERY].numpy())
+        result = after_training(graph, train.x[::CALIBRATE_EVERY].numpy())
         how = replace(ROUNDED, seed=seed)
         teach = partial(fit, samples=train, how=how, teacher=net, augment=mnist.moved)
         trained = {f"{bits}-bit weights, trained": qat(net, train.x, teach, bits=bits).graph for bits in (4, 2)}
-    return net, made | trained
+    return net, result | trained
 
 
 def after_training(graph: Graph, x: Array) -> dict[str, Graph]:
@@ -105,9 +105,9 @@ def measured(graph: Graph, test: Samples, on_board: bool) -> tuple[float, int]:
     x = stored(graph, test)
     with tempfile.TemporaryDirectory() as folder:
         project = mq.compile(graph, board=BOARD, output=Path(folder) / "net", build_firmware=on_board)
-        (found,) = project.run_host(x)
-        right = float((found.reshape(len(x), -1).argmax(axis=1) == test.y.numpy()).mean())
-        some, expected = x[::COMPARED_EVERY], found[::COMPARED_EVERY]
+        (actual,) = project.run_host(x)
+        right = float((actual.reshape(len(x), -1).argmax(axis=1) == test.y.numpy()).mean())
+        some, expected = x[::COMPARED_EVERY], actual[::COMPARED_EVERY]
         _same("C on this computer", expected, np.concatenate([mq.run(graph, [row[None]])[0] for row in some]))
         if not on_board:
             return right, 0
@@ -116,8 +116,8 @@ def measured(graph: Graph, test: Samples, on_board: bool) -> tuple[float, int]:
             return right, dut.bench().count
 
 
-def _same(who: str, found: Array, expected: Array) -> None:
-    if not np.array_equal(found.reshape(expected.shape), expected):
+def _same(who: str, actual: Array, expected: Array) -> None:
+    if not np.array_equal(actual.reshape(expected.shape), expected):
         raise DeviceError(f"{who} gives other outputs than the interpreter: this is a defect of mcuquant")
 
 
@@ -126,20 +126,20 @@ def rows(train: Samples, test: Samples, seeds: Sequence[int] = SEEDS) -> list[Ro
     right: dict[str, list[float]] = {}
     sizes: dict[str, tuple[int, int]] = {}
     for seed in seeds:
-        net, made = networks(train, seed)
+        net, graphs = networks(train, seed)
         floats.append(accuracy(net, test))
-        for name, graph in made.items():
+        for name, graph in graphs.items():
             part, cycles = measured(graph, test, on_board=name not in sizes)
             right.setdefault(name, []).append(part)
             sizes.setdefault(name, (weight_bytes(graph), cycles))
         print(f"seed {seed}: float {floats[-1]:.4f}", {n: r[-1] for n, r in right.items()}, file=sys.stderr)
-    found = [Row("float32, PyTorch", tuple(floats), 4 * sum(p.numel() for p in build().parameters()), 0)]
-    return found + [Row(name, tuple(parts), *sizes[name]) for name, parts in right.items()]
+    table_rows = [Row("float32, PyTorch", tuple(floats), 4 * sum(p.numel() for p in build().parameters()), 0)]
+    return table_rows + [Row(name, tuple(parts), *sizes[name]) for name, parts in right.items()]
 
 
-def table(found: Sequence[Row]) -> str:
+def table(table_rows: Sequence[Row]) -> str:
     lines = ["| network | right, by seed | median | constants | cycles |", "|---|---|---|---|---|"]
-    for row in found:
+    for row in table_rows:
         each = ", ".join(f"{100 * part:.1f}" for part in row.right)
         cycles = f"{row.cycles:,}" if row.cycles else ""
         lines.append(f"| {row.name} | {each} | {100 * row.median:.1f} % | {row.weight_bytes:,} B | {cycles} |")

@@ -67,12 +67,12 @@ def _row(case: Case) -> list[str]:
 
 def _beside_tflm(cases: Sequence[Case]) -> str:
     """Its figures, ours for each objective, and how many times ours are less."""
-    found = {(case.model, case.has_cycles, case.objective): case for case in cases}
+    by_key = {(case.model, case.has_cycles, case.objective): case for case in cases}
     rows: list[list[str]] = []
     for name in TFLM:
-        ours = [found.get((name, True, objective)) for objective in Objective]
+        ours = [by_key.get((name, True, objective)) for objective in Objective]
         rows += _m4_rows(name, ours) if any(ours) else []
-        if case := found.get((name, False, Objective.SPEED)):
+        if case := by_key.get((name, False, Objective.SPEED)):
             rows.append([name, "Cortex-M55: instructions", *_versus(TFLM[name].m55_instructions, [case.instructions])])
     head = ["model", "", "TFLM + CMSIS-NN", *(text for objective in Objective for text in (objective.value, "ratio"))]
     return f"## Comparison with TensorFlow Lite Micro\n\n{table(head, rows, texts=2)}\n{SOURCE}\n" if rows else ""

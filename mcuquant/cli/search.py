@@ -15,7 +15,7 @@ from .compress import FILE, needed
 from .console import INTERRUPTED, next_step, progress, say, show, write_whole
 
 if TYPE_CHECKING:
-    from ..compression.recipe_search import Found, Tried
+    from ..compression.recipe_search import CompletedTrial, SearchResult
 
 AXES = {
     "cycles": "cycles, estimated",
@@ -70,7 +70,7 @@ def search(recipe: Path) -> None:
     next_step(f"mcuquant compress {recipe} --trial {result.front[0].number}")
 
 
-def _table(trials: Sequence[Tried], costs: Sequence[str]) -> Table:
+def _table(trials: Sequence[CompletedTrial], costs: Sequence[str]) -> Table:
     grid = tables.table(">trial", ">correct", *(f">{cost}" for cost in costs), "*settings")
     for one in trials:
         settings = ", ".join(f"{key} {_value(value)}" for key, value in one.values.items())
@@ -83,7 +83,7 @@ def _value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _keep(result: Found, costs: Sequence[str], folder: Path) -> None:
+def _keep(result: SearchResult, costs: Sequence[str], folder: Path) -> None:
     from ..reporting.html.scatter_chart import scatter
     from ..reporting.html.svg import standalone
 

@@ -111,12 +111,12 @@ def _is_inside(net: nn.Module, example: torch.Tensor, one: Coupled) -> bool:
     ):
         try:
             thinner = cut(net, example, {one.name: [i for i in range(one.channels) if i not in dropped]})
-            found, expected = _outputs(thinner, x), _outputs(_muted(net, example, one.name, dropped), x)
+            actual, expected = _outputs(thinner, x), _outputs(_muted(net, example, one.name, dropped), x)
         except (RuntimeError, ValueError, IndexError, TypeError):  # what PyTorch and forward methods raise over shapes
             return False
-        if [y.shape for y in found] != [y.shape for y in expected]:
+        if [y.shape for y in actual] != [y.shape for y in expected]:
             return False
-        if not all(torch.allclose(y, z, rtol=1e-3, atol=1e-4) for y, z in zip(found, expected, strict=True)):
+        if not all(torch.allclose(y, z, rtol=1e-3, atol=1e-4) for y, z in zip(actual, expected, strict=True)):
             return False
     return True
 

@@ -39,7 +39,7 @@ from .training import Augment, Samples, Training, fit
 from .weight_sharing import baked, share
 
 ESTIMATE = "estimated by the cost model"
-_ASKED = 256
+_SEARCH_SAMPLES = 256
 """Training samples that a search for strides asks the network."""
 _MOST_TEACHERS = 100
 """Teachers of different seeds are different ones."""
@@ -215,7 +215,7 @@ class _Run:
     def _strides(self, net: nn.Module, how: Stride) -> Strides:
         targets = targets_of(how.target, cost(net, self.data.example, self.board))
         self.progress("searching for strides", 0, 1)
-        return strides_for(net, self.data.train.x[:_ASKED], self.board, targets)
+        return strides_for(net, self.data.train.x[:_SEARCH_SAMPLES], self.board, targets)
 
     def pruned(self, net: nn.Module) -> nn.Module:
         how = self.recipe.prune

@@ -90,7 +90,7 @@ def prune(
     current = net
     for step in range(1, pruning.steps + 1):
         search = _Search.of(current, example, board, pruning, batches, loss)
-        current = search.cut(_chosen(search, pruning, before, step))
+        current = search.cut(_choice_of_step(search, pruning, before, step))
         if pruning.reinitialize and step == pruning.steps:
             current = reinitialized(current)
         if fine_tune is not None:
@@ -147,7 +147,7 @@ class _Search:
         wide = widths(self.scores, ratio, self.together, multiple)
         return _Choice(wide, sum(float(own.topk(wide[name]).values.sum()) for name, own in self.scores.items()))
 
-    def told(self, goal_widths: Mapping[str, int], part: float) -> _Choice:
+    def toward(self, goal_widths: Mapping[str, int], part: float) -> _Choice:
         """`part` of the way, in equal factors, to the widths wanted. CalibrationError where there are not so many."""
         channels = {name: len(own) for name, own in self.scores.items()}
         for name, width in goal_widths.items():
@@ -191,10 +191,10 @@ def _no_width(name: str, width: int, channels: Mapping[str, int]) -> str:
     )
 
 
-def _chosen(search: _Search, pruning: Pruning, start: Cost, step: int) -> _Choice:
+def _choice_of_step(search: _Search, pruning: Pruning, start: Cost, step: int) -> _Choice:
     """What the network becomes in a step of the way from `start`, in equal factors, to the targets."""
     if pruning.widths:
-        return search.told(pruning.widths, 1 / (pruning.steps - step + 1))
+        return search.toward(pruning.widths, 1 / (pruning.steps - step + 1))
     multiples = (pruning.multiple,) if pruning.multiple else MULTIPLES
     if pruning.ratio is not None:
         return search.choice(1 - (1 - pruning.ratio) ** (1 / pruning.steps), multiples[0])

@@ -51,8 +51,8 @@ class Stride:
     def __post_init__(self) -> None:
         _check_targets(self.target)
         if bool(self.target) == bool(self.layers):
-            given = "both" if self.layers else "none"
-            raise CalibrationError(f"longer strides take either layers or a target, found {given}")
+            text = "both" if self.layers else "none"
+            raise CalibrationError(f"longer strides take either layers or a target, found {text}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,8 @@ class Prune:
 
     def __post_init__(self) -> None:
         _check_targets(self.target)
-        given = {"a target": self.target, "a ratio": self.ratio is not None, "widths": self.widths}
-        check_one(given)
+        goals = {"a target": self.target, "a ratio": self.ratio is not None, "widths": self.widths}
+        check_one(goals)
 
     def pruning(self, before: Cost) -> Pruning:
         keys = ("ratio", "widths", "importance", "together", "multiple", "steps", "keep", "reinitialize")

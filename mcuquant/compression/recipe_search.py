@@ -36,8 +36,8 @@ COSTS = tuple(UNITS)
 Value = str | int | float | bool
 _RECORD, _COSTS = "record", "costs"
 _DIGEST, _VERSION = "digest", "mcuquant"
-_WHOLE = (TrialState.COMPLETE,)
-_ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+_COMPLETE_STATES = (TrialState.COMPLETE,)
+_FINAL_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 """Trials that count: those whose targets were out of reach too, or a search for the impossible would never end. A trial
 that was interrupted does not count."""
 
@@ -227,7 +227,7 @@ def _proxy(host: str, port: int) -> BaseStorage:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class CompletedTrial:
     """One completed trial."""
 
     number: int
@@ -239,15 +239,15 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """What is known after a search."""
 
-    trials: tuple[Tried, ...]
-    front: tuple[Tried, ...]
+    trials: tuple[CompletedTrial, ...]
+    front: tuple[CompletedTrial, ...]
     """Those that no other beats: as good in accuracy and every cost, better in one. The most accurate first."""
 
 
-def search(path: str | Path, progress: Callable[[int, int], None] | None = None) -> Found:
+def search(path: str | Path, progress: Callable[[int, int], None] | None = None) -> SearchResult:
     """Try settings until as many trials as asked for have ended, by this process or others of the same storage.
 
     Accuracy is that of the integers on the validation samples: the test samples are left for the one that is chosen.
@@ -259,15 +259,15 @@ def search(path: str | Path, progress: Callable[[int, int], None] | None = None)
     if data.valid is None or data.valid.y is None:
         raise ConfigError(f"{what.path}: key 'data.valid' is missing: a search is judged on validation samples")
     study = what.study(what.digest(data))
-    count = MaxTrialsCallback(what.settings.trials, states=_ENDED)
+    count = MaxTrialsCallback(what.settings.trials, states=_FINAL_STATES)
 
-    def told(current: optuna.Study, _: FrozenTrial) -> None:
+    def report_progress(current: optuna.Study, _: FrozenTrial) -> None:
         if progress is not None:
-            progress(len(current.get_trials(deepcopy=False, states=_ENDED)), what.settings.trials)
+            progress(len(current.get_trials(deepcopy=False, states=_FINAL_STATES)), what.settings.trials)
 
-    if len(study.get_trials(deepcopy=False, states=_ENDED)) < what.settings.trials:
-        study.optimize(_Objective.of(what, replace(data, test=None)), callbacks=[told, count])
-    result = found_in(study)
+    if len(study.get_trials(deepcopy=False, states=_FINAL_STATES)) < what.settings.trials:
+        study.optimize(_Objective.of(what, replace(data, test=None)), callbacks=[report_progress, count])
+    result = search_result(study)
     if not result.trials:
         raise BudgetError(
             f"{what.path}: none of the {what.settings.trials} trials reached the recipe's targets; aim higher in "
@@ -312,24 +312,25 @@ class _Objective:
         return (record.accuracy, *(float(costs[cost]) for cost in self.what.settings.costs))
 
 
-def found_in(study: optuna.Study) -> Found:
+def search_result(study: optuna.Study) -> SearchResult:
     """All completed trials of a study."""
-    whole = study.get_trials(deepcopy=False, states=_WHOLE)
+    completed = study.get_trials(deepcopy=False, states=_COMPLETE_STATES)
     best = sorted(study.best_trials, key=lambda t: (-t.values[0], t.values[1:], t.number))
-    distinct = {tuple(t.values): t for t in reversed(best)}  # the first of those that are equal in all
-    return Found(tuple(map(_tried, whole)), tuple(_tried(t) for t in best if distinct[tuple(t.values)] is t))
+    first = {tuple(t.values): t for t in reversed(best)}  # of several trials with equal values, the first counts
+    front = tuple(_completed_trial(t) for t in best if first[tuple(t.values)] is t)
+    return SearchResult(tuple(map(_completed_trial, completed)), front)
 
 
-def _tried(trial: FrozenTrial) -> Tried:
+def _completed_trial(trial: FrozenTrial) -> CompletedTrial:
     attributes = trial.user_attrs
-    return Tried(trial.number, dict(trial.params), attributes[_COSTS], Record(**attributes[_RECORD]))
+    return CompletedTrial(trial.number, dict(trial.params), attributes[_COSTS], Record(**attributes[_RECORD]))
 
 
 def trial_recipe(path: str | Path, number: int) -> Recipe:
     """The recipe of one completed trial. ConfigError for an unknown number."""
     what = Search.load(path)
     study = what.study(what.digest(load_data(what.recipe.data, what.path)))
-    trials = {trial.number: trial for trial in found_in(study).trials}
+    trials = {trial.number: trial for trial in search_result(study).trials}
     if number not in trials:
         raise ConfigError(f"{what.path}: the search has no completed trial {number}; it has {len(trials)}")
     return what.with_values(trials[number].values)

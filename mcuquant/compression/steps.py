@@ -29,7 +29,7 @@ from .recipe import Recipe
 
 SUFFIX = ".steps"
 """Of the folder beside the output folder."""
-_PROBED = 16
+_DIGEST_SAMPLES = 16
 """Training samples that a network is known again by."""
 _READ_ERRORS = (
     *(OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, AttributeError),
@@ -60,7 +60,9 @@ class Steps:
         code = _sources(recipe, file)
         parts = (__version__, torch.__version__, repr(net), repr(board), str(recipe.seed), *code)
         tensors = (*net.state_dict().values(), *_samples(data))
-        return cls(folder, _hash(*(part.encode() for part in parts), *map(_bytes, tensors)), data.train.x[:_PROBED])
+        return cls(
+            folder, _hash(*(part.encode() for part in parts), *map(_bytes, tensors)), data.train.x[:_DIGEST_SAMPLES]
+        )
 
     def run(
         self,

@@ -36,15 +36,15 @@ def strided(net: nn.Module, example: Tensor, strides: Mapping[str, tuple[int, ..
         layer.stride = stride
     handles = [pool.register_forward_pre_hook(_cover) for pool in whole]
     try:
-        found = _answer(result, example).shape
+        shape = _answer(result, example).shape
     except RuntimeError as error:  # what PyTorch raises where shapes no longer fit each other
         raise ModelError(f"{_steps(strides)}: the layers behind cannot take fewer positions: {error}") from error
     finally:
         for handle in handles:
             handle.remove()
-    if found != shape:
+    if shape != shape:
         raise ModelError(
-            f"{_steps(strides)}: the network would answer in shape {list(found)}, not {list(shape)}; longer steps need "
+            f"{_steps(strides)}: the network would answer in shape {list(shape)}, not {list(shape)}; longer steps need "
             "a mean or a pool over all positions behind them"
         )
     return result

@@ -80,7 +80,7 @@ class Conversation:
         wait_s = self.timing.reply_s
         return self._attempts(words, wait_s, False, lambda: self._raw(self._reply(words, None, wait_s, False), count))
 
-    def ask_told(self, *words: object, payload: bytes, timeout_s: float) -> tuple[Reply, tuple[str, ...]]:
+    def ask_with_lines(self, *words: object, payload: bytes, timeout_s: float) -> tuple[Reply, tuple[str, ...]]:
         """The reply, and the lines of JSON before it, whose CRC-32 it has in `lines`. Errors as in `ask`."""
         return self._attempts(
             words, timeout_s, False, lambda: self._telling(self._reply(words, payload, timeout_s, False))

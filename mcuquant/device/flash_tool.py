@@ -35,8 +35,8 @@ class Tool:
         try:
             status = _run([program, *self.arguments(job)], job.folder, log)
         except KeyboardInterrupt:
-            raise job.error(f"{Path(program).name} was interrupted", self._state(_said(log))) from None
-        text = _said(log)
+            raise job.error(f"{Path(program).name} was interrupted", self._state(_log_text(log))) from None
+        text = _log_text(log)
         name = Path(program).name
         if status is None:
             raise job.error(f"{name} did not end within {TIMEOUT_S:g} s", self._state(text))
@@ -92,7 +92,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _said(log: Path) -> str:
+def _log_text(log: Path) -> str:
     return log.read_text(errors="replace") if log.is_file() else ""
 
 

@@ -220,7 +220,7 @@ class Link:
         for start in range(0, len(samples), per_request):
             part = samples[start : start + per_request]
             words = ("samples", number, start, len(part))
-            reply, lines = self._talk.ask_told(*words, payload=b"".join(part), timeout_s=self._talk.timing.run_s)
+            reply, lines = self._talk.ask_with_lines(*words, payload=b"".join(part), timeout_s=self._talk.timing.run_s)
             decision_lines += lines
         return Streamed(
             reply.integer("samples"), reply.integer("inferences"), reply.integer("outputs", 16), tuple(decision_lines)

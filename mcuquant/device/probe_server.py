@@ -84,20 +84,20 @@ class ProbeServer:
         assert self._process is not None
         end = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < end:
-            if f"port {port}" in self._said():
+            if f"port {port}" in self._log_text():
                 return
             if self._process.poll() is not None:
                 raise ToolError(f"pyOCD ended: {self._last_line()}; `pyocd list` shows the connected probes")
             time.sleep(0.05)
         raise ToolError(f"pyOCD did not listen within {_START_TIMEOUT_S:g} s: {self._last_line()}")
 
-    def _said(self) -> str:
+    def _log_text(self) -> str:
         assert self._log is not None
         self._log.seek(0)
         return self._log.read().decode(errors="replace")
 
     def _last_line(self) -> str:
-        lines = self._said().strip().splitlines()
+        lines = self._log_text().strip().splitlines()
         return lines[-1] if lines else "it printed nothing"
 
 

@@ -103,7 +103,7 @@ class SerialTransport:
         except serial.SerialTimeoutException as error:
             raise DeviceError(f"{self.name}: nothing was taken for {_WRITE_TIMEOUT_S:g} s") from error
         except _PORT_ERRORS as error:
-            raise self._gone(error) from error
+            raise self._port_error(error) from error
 
     def read(self, timeout_s: float) -> bytes:
         try:
@@ -112,7 +112,7 @@ class SerialTransport:
             waiting = self._serial.in_waiting if first else 0
             rest: bytes = self._serial.read(waiting) if waiting else b""
         except _PORT_ERRORS as error:
-            raise self._gone(error) from error
+            raise self._port_error(error) from error
         return first + rest
 
     def set_baud(self, baud: int) -> None:
@@ -124,7 +124,7 @@ class SerialTransport:
     def close(self) -> None:
         self._serial.close()
 
-    def _gone(self, error: Exception) -> DeviceError:
+    def _port_error(self, error: Exception) -> DeviceError:
         return DeviceError(f"{self.name}: the port is gone (unplugged, or taken by another program): {_reason(error)}")
 
 

@@ -71,7 +71,7 @@ class Palette:
         shape = [-1 if i == self.axis else 1 for i in range(self.indices.ndim)]
         return np.asarray(self.centroids[np.array(self.groups).reshape(shape), self.indices])
 
-    def taken(self, mask: Array, axis: int) -> Palette:
+    def masked(self, mask: Array, axis: int) -> Palette:
         """Of the constant at the indices along `axis` that `mask` keeps; the codebook stays."""
         groups = self.groups
         if groups and axis == self.axis:

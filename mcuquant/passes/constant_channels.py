@@ -16,7 +16,7 @@ import numpy as np
 from ..ir import Array, Graph, Op, Tensor, ops
 from .intervals import Interval
 
-_TIED = (ops.Unary, ops.Pool, ops.Binary, ops.Pad, ops.ResizeNearest, ops.ResizeBilinear)
+_CHANNELWISE = (ops.Unary, ops.Pool, ops.Binary, ops.Pad, ops.ResizeNearest, ops.ResizeBilinear)
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ def tied(graph: Graph, op: Op) -> bool:
             sizes = sorted((x.shape[-1:] or (1,)) + (y.shape[-1:] or (1,)))
             return sizes[0] > 0 and sizes[1] % sizes[0] == 0
         case _:
-            return isinstance(op, _TIED) and bool(x.shape)
+            return isinstance(op, _CHANNELWISE) and bool(x.shape)
 
 
 def _channel_operand(t: Tensor, y: Tensor) -> bool:
@@ -127,7 +127,7 @@ def needed(graph: Graph, known: dict[int, Interval]) -> dict[int, Array]:
         for op in reversed(graph.ops):
             if mixes(graph, op):
                 x = channels.roots(op.inputs[0])
-                keep[x[_wanted(graph, op, known[op.inputs[0]], keep[channels.roots(op.output)])]] = True
+                keep[x[_used_inputs(graph, op, known[op.inputs[0]], keep[channels.roots(op.output)])]] = True
         for tensor in channels.slots:
             roots = channels.roots(tensor)
             if not keep[roots].any():
@@ -144,7 +144,7 @@ def _whole(graph: Graph) -> set[int]:
     return {i for i in (*graph.inputs, *graph.ends, *states, *touched) if not graph[i].is_constant}
 
 
-def _wanted(graph: Graph, op: Op, x: Interval, kept_outputs: Array) -> Array:
+def _used_inputs(graph: Graph, op: Op, x: Interval, kept_outputs: Array) -> Array:
     """Input channels with a weight for a kept output, but for those that go into the bias."""
     w = graph[op.inputs[1]].integer_values
     used = (w[kept_outputs].reshape(-1, w.shape[-1]) != 0).any(axis=0)

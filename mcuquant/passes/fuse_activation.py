@@ -39,6 +39,6 @@ def _both(producer: Op, second: Activation) -> Activation | None:
     first = getattr(producer, "activation", None)
     if first is None:
         return None
-    (low, high), (then_low, then_high) = first.bounds, second.bounds
-    bounds = max(low, then_low), min(high, then_high)
+    (low, high), (second_low, second_high) = first.bounds, second.bounds
+    bounds = max(low, second_low), min(high, second_high)
     return next((activation for activation in Activation if activation.bounds == bounds), None)

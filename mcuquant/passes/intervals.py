@@ -27,7 +27,7 @@ class Interval(NamedTuple):
     high: Array
 
 
-_NEVER_FALLING = (
+_MONOTONE = (
     ops.Pool,
     ops.Mean,
     ops.Sum,
@@ -44,7 +44,7 @@ _NEVER_FALLING = (
     ops.Transpose,
     ops.ResizeNearest,
 )
-_TWO_CORNERED = (ops.Sub, ops.Mul)
+_BILINEAR = (ops.Sub, ops.Mul)
 
 
 def intervals(graph: Graph, bounds: bool = True) -> dict[int, Interval]:
@@ -52,10 +52,10 @@ def intervals(graph: Graph, bounds: bool = True) -> dict[int, Interval]:
 
     With `bounds` off, only constants are followed: a weighted sum over anything that varies is taken to vary.
     """
-    spans = {t.id: _given(t) for t in graph.tensors.values() if t.role is not Role.ACTIVATION}
+    spans = {t.id: _initial(t) for t in graph.tensors.values() if t.role is not Role.ACTIVATION}
     for op in graph.ops:
         ins = [spans[i] for i in op.inputs]
-        spans |= {i: _anything(graph[i]) for i in op.outputs[1:]}
+        spans |= {i: _full_range(graph[i]) for i in op.outputs[1:]}
         spans[op.output] = _after(graph, op, ins)
         if not bounds and isinstance(op, Weighted):
             spans[op.output] = _widened(graph, op, ins[0], spans[op.output])
@@ -67,15 +67,15 @@ def _widened(graph: Graph, op: Weighted, x: Interval, y: Interval) -> Interval:
     w = graph[op.inputs[1]]
     moves = (x.low != x.high).astype(np.float64)
     varies = products(graph, op, moves, (w.integer_values != 0).astype(np.float64)).reshape(y.low.shape) > 0
-    whole = _anything(graph.out(op))
+    whole = _full_range(graph.out(op))
     return Interval(np.where(varies, whole.low, y.low), np.where(varies, whole.high, y.high))
 
 
-def _given(t: Tensor) -> Interval:
-    return Interval(t.value, t.value) if t.is_constant else _anything(t)
+def _initial(t: Tensor) -> Interval:
+    return Interval(t.value, t.value) if t.is_constant else _full_range(t)
 
 
-def _anything(t: Tensor) -> Interval:
+def _full_range(t: Tensor) -> Interval:
     low, high = t.dtype.range() if t.dtype.is_integer else (-np.inf, np.inf)
     return Interval(np.full(t.shape, low, t.dtype.numpy), np.full(t.shape, high, t.dtype.numpy))
 
@@ -83,17 +83,17 @@ def _anything(t: Tensor) -> Interval:
 def _after(graph: Graph, op: Op, ins: Sequence[Interval]) -> Interval:
     y = graph.out(op)
     if not all(t.dtype.is_integer for t in (*graph.ins(op), y)):
-        return _anything(y)
+        return _full_range(y)
     if isinstance(op, Weighted):
         return _weighted(graph, op, ins)
-    if isinstance(op, _NEVER_FALLING):
+    if isinstance(op, _MONOTONE):
         return Interval(evaluate(graph, op, [i.low for i in ins]), evaluate(graph, op, [i.high for i in ins]))
-    if isinstance(op, _TWO_CORNERED):
+    if isinstance(op, _BILINEAR):
         corners = [evaluate(graph, op, list(corner)) for corner in product(*ins)]
         return Interval(np.minimum.reduce(corners), np.maximum.reduce(corners))
     if isinstance(op, ops.Unary) and y.dtype.numpy == np.int8 and graph.ins(op)[0].dtype.numpy == np.int8:
         return _table(graph, op, ins[0])
-    return _anything(y)
+    return _full_range(y)
 
 
 def _weighted(graph: Graph, op: Weighted, ins: Sequence[Interval]) -> Interval:

@@ -62,19 +62,19 @@ def _constants(graph: Graph, op: Op, spans: dict[int, Interval], keep: dict[int,
     if mixes(graph, op):
         return _mixed(graph, op, spans[op.inputs[0]], keep[op.inputs[0]], keep[op.output])
     if isinstance(op, ops.DepthwiseConv2D):
-        return {i: _taken(t, keep[op.output], len(t.shape) - 1) for i, t in enumerate(graph.ins(op)) if i > 0}
+        return {i: _masked(t, keep[op.output], len(t.shape) - 1) for i, t in enumerate(graph.ins(op)) if i > 0}
     if isinstance(op, ops.Binary):
         mask = keep[op.output]
         operands = enumerate(graph.ins(op))
         return {
-            i: _taken(t, mask, len(t.shape) - 1) for i, t in operands if t.is_constant and t.shape[-1:] == mask.shape
+            i: _masked(t, mask, len(t.shape) - 1) for i, t in operands if t.is_constant and t.shape[-1:] == mask.shape
         }
     return {}
 
 
 def _mixed(graph: Graph, op: Op, x: Interval, ins: Array, outs: Array) -> dict[int, Tensor]:
     w = graph[op.inputs[1]]
-    small = _taken(_taken(w, outs, 0), ins, len(w.shape) - 1)
+    small = _masked(_masked(w, outs, 0), ins, len(w.shape) - 1)
     return {1: small, **_folded_bias(graph, op, x, ~ins, outs)}
 
 
@@ -86,7 +86,7 @@ def _folded_bias(graph: Graph, op: Op, x: Interval, dropped: Array, outs: Array)
         return {}
     template = old if old is not None else _zero_bias(graph, op)
     total = template.value.astype(np.int64) + added
-    return {2: _taken(replace(template, data=total.astype(template.dtype.numpy), shape=(w.shape[0],)), outs, 0)}
+    return {2: _masked(replace(template, data=total.astype(template.dtype.numpy), shape=(w.shape[0],)), outs, 0)}
 
 
 def _contribution(graph: Graph, op: Op, x: Interval, dropped: Array) -> Array:
@@ -105,11 +105,11 @@ def _zero_bias(graph: Graph, op: Op) -> Tensor:
     return Tensor(-1, (w.shape[0],), wide, Role.CONSTANT, q=scale, data=np.zeros(w.shape[0], wide.numpy))
 
 
-def _taken(t: Tensor, mask: Array, axis: int) -> Tensor:
+def _masked(t: Tensor, mask: Array, axis: int) -> Tensor:
     """The constant at the kept indices of one axis, its scales and indices with it."""
     data = np.compress(mask, t.value, axis=axis)
-    q = None if t.q is None else t.q.taken(mask, axis)
-    palette = None if t.palette is None else t.palette.taken(mask, axis)
+    q = None if t.q is None else t.q.masked(mask, axis)
+    palette = None if t.palette is None else t.palette.masked(mask, axis)
     return replace(t, shape=data.shape, data=data, q=q, palette=palette)
 
 

@@ -149,8 +149,8 @@ def _read(graph: Graph, op: Op, needs: Needs, tensor: int) -> list[Rows]:
     need, r = needs[op.output], reach(graph, op, needs[tensor].time.axis)
     if not need.rows:
         return []
-    made = [need.computed] if need.left is None else [need.left, need.computed]
-    return [r.of(rows, length) for rows in made]
+    uses = [need.computed] if need.left is None else [need.left, need.computed]
+    return [r.of(rows, length) for rows in uses]
 
 
 @dataclass(slots=True)
@@ -222,16 +222,16 @@ class _Builder:
                 inputs[place] = self._rows(i, r.of(rows, x_time.length))
                 start, stop = r.unlimited(rows)
                 changes = _attributes(op, x_time.axis, (max(0, -start), max(0, stop - x_time.length)))
-        made = self._new(replace(y, shape=_with(y.shape, time.axis, len(rows))))
-        self._emit(replace(op, inputs=tuple(inputs), outputs=(made,), **changes), op)
-        return made
+        output = self._new(replace(y, shape=_with(y.shape, time.axis, len(rows))))
+        self._emit(replace(op, inputs=tuple(inputs), outputs=(output,), **changes), op)
+        return output
 
-    def _join(self, tensor: int, made: int, rows: Rows) -> None:
+    def _join(self, tensor: int, tensor_id: int, rows: Rows) -> None:
         """Put `rows`, which tensor `made` of the stream network has, behind those that are kept."""
         need, t = self.needs[tensor], self.graph[tensor]
         axis = need.time.axis
         if not need.rows or not need.kept:
-            self.parts[tensor].append((rows, made))
+            self.parts[tensor].append((rows, tensor_id))
             return
         shape = _with(t.shape, axis, len(need.kept))
         before = range(need.kept.start + need.time.step, need.kept.stop + need.time.step)
@@ -240,7 +240,7 @@ class _Builder:
         joined = self._new(replace(t, shape=_with(t.shape, axis, len(need.joined))))
         newest = self._new(replace(t, shape=shape))
         begin = _with((0,) * len(shape), axis, need.time.step)
-        self.ops.append(ops.Concat(inputs=(state, made), outputs=(joined,), axis=axis))
+        self.ops.append(ops.Concat(inputs=(state, tensor_id), outputs=(joined,), axis=axis))
         self.ops.append(ops.Slice(inputs=(joined,), outputs=(newest,), begin=begin, step=(1,) * len(shape)))
         self.updates.append(Update(state, newest))
         self.parts[tensor].append((need.joined, joined))
@@ -257,21 +257,21 @@ class _Builder:
             self.cut[tensor, rows] = pieces[0] if len(pieces) == 1 else self._concatenated(tensor, rows, pieces)
         return self.cut[tensor, rows]
 
-    def _piece(self, tensor: int, part: Rows, made: int, rows: Rows) -> int:
+    def _piece(self, tensor: int, part: Rows, source: int, rows: Rows) -> int:
         common = range(max(part.start, rows.start), min(part.stop, rows.stop))
         if common == part:
-            return made
+            return source
         t, axis = self.graph[tensor], self.needs[tensor].time.axis
         piece = self._new(replace(t, shape=_with(t.shape, axis, len(common))))
         begin = _with((0,) * len(t.shape), axis, common.start - part.start)
-        self.ops.append(ops.Slice(inputs=(made,), outputs=(piece,), begin=begin, step=(1,) * len(t.shape)))
+        self.ops.append(ops.Slice(inputs=(source,), outputs=(piece,), begin=begin, step=(1,) * len(t.shape)))
         return piece
 
     def _concatenated(self, tensor: int, rows: Rows, pieces: list[int]) -> int:
         t, axis = self.graph[tensor], self.needs[tensor].time.axis
-        made = self._new(replace(t, shape=_with(t.shape, axis, len(rows))))
-        self.ops.append(ops.Concat(inputs=tuple(pieces), outputs=(made,), axis=axis))
-        return made
+        output = self._new(replace(t, shape=_with(t.shape, axis, len(rows))))
+        self.ops.append(ops.Concat(inputs=tuple(pieces), outputs=(output,), axis=axis))
+        return output
 
     def _new(self, t: Tensor) -> int:
         """`t` under an id of its own, no input any more."""

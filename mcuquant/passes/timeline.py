@@ -136,8 +136,8 @@ def _moved(op: Op, time: Timeline, r: Reach, length: int) -> Motion:
     if length == 1:
         return Whole("")
     if time.step % r.stride:
-        found = f"{op.kind} takes every {r.stride}. row, and rows move by {time.step}"
-        return Whole(f"{found}; a hop that is {r.stride} times as long would fit")
+        reason = f"{op.kind} takes every {r.stride}. row, and rows move by {time.step}"
+        return Whole(f"{reason}; a hop that is {r.stride} times as long would fit")
     if r.before >= r.length > 1:
         return Whole(f"{op.kind} has {r.before} rows of padding for a window of {r.length}")
     step = time.step // r.stride

@@ -131,9 +131,9 @@ class Layout:
 
 def storage(graph: Graph) -> dict[int, int]:
     """For every tensor in the arena, the tensor whose bytes it is: a Reshape's output is its input."""
-    home, apart = {i: i for i in graph.inputs}, state_layout(graph).offsets
+    home, state_offsets = {i: i for i in graph.inputs}, state_layout(graph).offsets
     for op in graph.ops:
-        for out in (out for out in op.outputs if out not in apart):
+        for out in (out for out in op.outputs if out not in state_offsets):
             alias = isinstance(op, Reshape) and op.inputs[0] in home
             home[out] = home[op.inputs[0]] if alias else out
     return home

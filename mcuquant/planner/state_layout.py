@@ -96,15 +96,15 @@ class _Line:
 
 def _lines(graph: Graph) -> Iterator[_Line]:
     makers = {op.output: op for op in graph.ops}
-    taken: set[int] = set()
+    used: set[int] = set()
     for update in graph.updates:
         kept = makers.get(update.value)
         joint = makers.get(kept.inputs[0]) if isinstance(kept, Slice) else None
         if not isinstance(kept, Slice) or not isinstance(joint, Concat | Enter):
             continue
         is_line = joint.inputs[0] == update.state and update.state not in joint.inputs[1:] and len(joint.inputs) > 1
-        if is_line and joint.output not in taken and _keeps_rows(graph, joint, kept):
-            taken.add(joint.output)
+        if is_line and joint.output not in used and _keeps_rows(graph, joint, kept):
+            used.add(joint.output)
             row_bytes = graph.out(joint).nbytes // graph.out(joint).shape[joint.axis]
             yield _Line(update, joint.output, joint.inputs[1:], kept.begin[joint.axis] * row_bytes)
 
@@ -132,9 +132,9 @@ def _lay_line(graph: Graph, line: _Line, offsets: dict[int, int], in_place: set[
     ) == len(roots):
         offsets.update(zip(roots, ends, strict=False))
         in_place.add(line.joined)
-    kept_at = start + line.kept_bytes
-    if kept_at % _WORD_BYTES == 0 or not graph.consumers(line.update.value):
-        offsets[line.update.value] = kept_at
+    rows_offset = start + line.kept_bytes
+    if rows_offset % _WORD_BYTES == 0 or not graph.consumers(line.update.value):
+        offsets[line.update.value] = rows_offset
         in_place.add(line.update.value)
 
 
@@ -151,8 +151,8 @@ def _can_move(graph: Graph, root: int, at: int, joined: Tensor, offsets: Mapping
     """Whether a step can write the new rows where they belong, as they are."""
     t = graph[root]
     is_output = root in {_root(graph, i) for i in graph.outputs}
-    is_made = t.role is Role.ACTIVATION and root not in offsets and not is_output
-    return is_made and t.q == joined.q and t.dtype is joined.dtype and at % max(_WORD_BYTES, t.dtype.bits // 8) == 0
+    is_movable = t.role is Role.ACTIVATION and root not in offsets and not is_output
+    return is_movable and t.q == joined.q and t.dtype is joined.dtype and at % max(_WORD_BYTES, t.dtype.bits // 8) == 0
 
 
 def _lay_views(graph: Graph, offsets: dict[int, int]) -> None:

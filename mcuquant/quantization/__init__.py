@@ -20,7 +20,7 @@ from .methods import METHODS
 from .mixed import mixed
 from .observed import Observed
 from .precision import LayerBits as LayerBits
-from .precision import chosen_bits, layer_bits, precision_note
+from .precision import bits_within, layer_bits, precision_note
 from .precision import sensitivity as sensitivity
 from .reconstruct import reconstructed
 from .sample_checks import checked
@@ -128,7 +128,7 @@ def _fitted(graph: Graph, samples: tuple[Array, ...], options: Weights) -> tuple
     bits, notes = layer_bits(graph, options.bits), list[str]()
     if options.most_bytes is not None:
         costs = sensitivity(graph, samples, quantizer)
-        bits = chosen_bits(costs, options.most_bytes)
+        bits = bits_within(costs, options.most_bytes)
         notes.append(precision_note(costs, bits))
     if quantizer.name != quantizers.DEFAULT:
         notes.append(f"weights by {quantizer.name}, {quantizer.formula}")

@@ -17,12 +17,12 @@ from ..ir import Array, Graph, Op, ops
 from .weight_scales import channel_axis, data_of
 
 _LAYER = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected)
-_BETWEEN = (ops.MaxPool2D, ops.AvgPool2D, ops.Relu, ops.LeakyRelu, ops.Reshape, ops.Mean, ops.Pad)
+_HOMOGENEOUS_OPS = (ops.MaxPool2D, ops.AvgPool2D, ops.Relu, ops.LeakyRelu, ops.Reshape, ops.Mean, ops.Pad)
 """Operations that scale with their input, where their attributes leave them to."""
 _HOMOGENEOUS = (ops.Activation.NONE, ops.Activation.RELU)
 _ROUNDS = 20
 """Times through all pairs; scales settle geometrically."""
-_SETTLED = 1e-3
+_TOLERANCE = 1e-3
 """Largest change of a scale by which a round counts as the last."""
 
 
@@ -31,7 +31,7 @@ def equalize(graph: Graph) -> Graph:
     pairs = [pair for op in graph.ops if (pair := _pair(graph, op)) is not None]
     data = {i: data_of(graph[i]) for pair in pairs for op in pair for i in op.inputs[1:]}
     for _ in range(_ROUNDS):
-        if max((_balance(graph, data, *pair) for pair in pairs), default=0.0) < _SETTLED:
+        if max((_balance(graph, data, *pair) for pair in pairs), default=0.0) < _TOLERANCE:
             break
     changed = {i: replace(graph[i], data=values.astype(np.float32)) for i, values in data.items()}
     return graph.with_(tensors={**graph.tensors, **changed}) if pairs else graph
@@ -71,7 +71,7 @@ def _passes(graph: Graph, op: Op) -> bool:
             return len(graph[op.inputs[0]].shape) - 1 not in op.axes
         case ops.Pad():
             return op.value in (None, 0.0) and op.pads[-1] == (0, 0)
-    return isinstance(op, _BETWEEN) and getattr(op, "activation", ops.Activation.NONE) in _HOMOGENEOUS
+    return isinstance(op, _HOMOGENEOUS_OPS) and getattr(op, "activation", ops.Activation.NONE) in _HOMOGENEOUS
 
 
 def _channels(graph: Graph, op: Op) -> int:

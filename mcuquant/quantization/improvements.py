@@ -77,11 +77,11 @@ def improved(conversion: Conversion, samples: tuple[Array, ...], db: float) -> t
     gains, start, notes = list[str](), db, list[str]()
     for name, change in _CHANGES.items():
         candidate = change(conversion, samples)
-        found = candidate.trial_db() if candidate is not conversion else db
-        if found > db + _WORTH_DB:
-            gains.append(f"{name} (+{found - db:.1f} dB)")
+        trial_db = candidate.trial_db() if candidate is not conversion else db
+        if trial_db > db + _WORTH_DB:
+            gains.append(f"{name} (+{trial_db - db:.1f} dB)")
             notes += [EQUALIZED] if candidate.graph is not conversion.graph else []
-            conversion, db = candidate, found
+            conversion, db = candidate, trial_db
     what = f"{', '.join(gains)}, now {db:.1f} dB" if gains else f"{', '.join(_CHANGES)}: no gain"
     return conversion, [*notes, f"outputs at {start:.1f} dB, under {ENOUGH_DB:.0f} dB: {what}"]
 

@@ -36,9 +36,9 @@ class Observed:
     def of(cls, graph: Graph, samples: tuple[Array, ...]) -> Observed:
         held_out, rest = _split_stream(samples) if graph.updates else _split(samples)
         outputs: list[list[Array]] = []
-        of_held = _histograms(graph, single(held_out), outputs)
-        of_rest = _histograms(graph, single(rest)) or of_held
-        return cls(list(single(held_out)), outputs, rest if len(rest[0]) else samples, of_held, of_rest)
+        held_out_histograms = _histograms(graph, single(held_out), outputs)
+        of_rest = _histograms(graph, single(rest)) or held_out_histograms
+        return cls(list(single(held_out)), outputs, rest if len(rest[0]) else samples, held_out_histograms, of_rest)
 
     @property
     def everywhere(self) -> dict[int, Histogram]:

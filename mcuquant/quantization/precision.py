@@ -69,7 +69,7 @@ def sensitivity(graph: Graph, samples: tuple[Array, ...], quantizer: Quantizer) 
     )
 
 
-def chosen_bits(layers: Sequence[LayerBits], most_bytes: int) -> dict[int, int]:
+def bits_within(layers: Sequence[LayerBits], most_bytes: int) -> dict[int, int]:
     """Output tensor -> bits: all weights in `most_bytes` with little noise. BudgetError when 2 bits are too many.
 
     From 8 bits for all, the step down that adds the least noise for each byte it saves is taken until all fit; then

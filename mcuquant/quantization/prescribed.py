@@ -65,7 +65,7 @@ class _Builder:
     """Tensor of the float graph -> the integer one that holds its values."""
 
     def input(self, t: Tensor) -> int:
-        stored = self._wanted(t.id)
+        stored = self._stored_of(t.id)
         if stored is None:
             raise UnsupportedOpError(f"{self.graph.name}: input {t.name!r} is not quantized; {_INSTEAD}")
         return self._keep(replace(stored, role=Role.INPUT, name=t.name), t.id, stored.id).id
@@ -87,13 +87,13 @@ class _Builder:
             raise UnsupportedOpError(f"{self.graph.name}: {t.name!r} is computed as float; {_INSTEAD}")
         return self.stand_ins[t.id]
 
-    def _wanted(self, tensor_id: int) -> Tensor | None:
+    def _stored_of(self, tensor_id: int) -> Tensor | None:
         """What the first Quantize of a float tensor gives."""
         readers = (op for op in self.graph.ops if isinstance(op, ops.Quantize) and op.inputs[0] == tensor_id)
         return next((self.graph.out(op) for op in readers), None)
 
     def _compute(self, op: Op) -> None:
-        y, params = self.graph.out(op), self._wanted(op.output)
+        y, params = self.graph.out(op), self._stored_of(op.output)
         sources = [self.stored(t) for t in self.graph.activations(op)]
         dtype = sources[0].dtype
         q = self._output_scale(op, sources, params)

@@ -66,14 +66,14 @@ def _outliers(x: Array) -> Iterator[_Outlier]:
     flat = np.abs(x.reshape(count, -1, x.shape[-1] if x.ndim > 2 else 1).astype(np.float64))
     by_channel = flat.max(axis=1)
     whole = by_channel.max(axis=1)
-    found: dict[int, _Outlier] = {}
+    outliers: dict[int, _Outlier] = {}
     for channel, extremes in enumerate(by_channel.T):
         for sample, ratio in _beyond(extremes):
-            if sample not in found or ratio > found[sample].ratio:
+            if sample not in outliers or ratio > outliers[sample].ratio:
                 where, value = channel if by_channel.shape[1] > 1 else None, float(extremes[sample])
                 far = value >= FAR * np.delete(whole, sample).max()
-                found[sample] = _Outlier(sample, where, value, ratio, bool(far))
-    yield from (found[sample] for sample in sorted(found))
+                outliers[sample] = _Outlier(sample, where, value, ratio, bool(far))
+    yield from (outliers[sample] for sample in sorted(outliers))
 
 
 def _beyond(extremes: Array) -> Iterator[tuple[int, float]]:

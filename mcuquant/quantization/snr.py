@@ -181,8 +181,8 @@ def counterparts(float_graph: Graph, int_graph: Graph) -> list[Op | None]:
     float_ops = {op.output: op for op in float_graph.ops}
     twins = [float_ops.get(op.output) for op in int_graph.ops]
     for op, counterpart in zip(int_graph.ops, twins, strict=True):
-        alien = counterpart.kind != op.kind if counterpart else not isinstance(op, Quantize)
-        if alien or (counterpart and float_graph.out(counterpart).shape != int_graph.out(op).shape):
+        is_mismatch = counterpart.kind != op.kind if counterpart else not isinstance(op, Quantize)
+        if is_mismatch or (counterpart and float_graph.out(counterpart).shape != int_graph.out(op).shape):
             raise GraphError(
                 f"{int_graph.name}: {op.kind} {int_graph.out(op).name!r} has no counterpart in the float graph "
                 f"{float_graph.name}; give the graph that was quantized"

@@ -62,8 +62,8 @@ class Statistics:
 
     def missing(self, w: Array) -> Array:
         """(C,): mean of W x - w x^ for weights `w` (C, K) in real units."""
-        answered = (self._grouped(w) @ self.input_sums[:, :, None])[..., 0]
-        return np.asarray((self.target_sums - answered) / self.count).reshape(-1)
+        output_sums = (self._grouped(w) @ self.input_sums[:, :, None])[..., 0]
+        return np.asarray((self.target_sums - output_sums) / self.count).reshape(-1)
 
     def error(self, w: Array) -> Array:
         """(C,): sum of (W x - w x^)^2 less what does not depend on `w` (C, K)."""

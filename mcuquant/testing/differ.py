@@ -62,8 +62,8 @@ class Oracle:
         tensors = []
         for i, (layer, count) in enumerate(layers):
             calls, ops = ops[:count], ops[count:]
-            if _declared(layer) != _made(graph, calls):
-                raise _mismatch(project, f"step {i} as {_declared(layer)}", f"{_made(graph, calls)}")
+            if _declared(layer) != _step_text(graph, calls):
+                raise _mismatch(project, f"step {i} as {_declared(layer)}", f"{_step_text(graph, calls)}")
             tensors.append(calls[-1].output)
         return cls(graph, tuple(tensors), sum(count > 1 for _, count in layers))
 
@@ -115,7 +115,7 @@ def _declared(layer: dict[str, Any]) -> str:
     return f"{layer['op']} to {layer['dtype']} {'x'.join(map(str, layer['shape']))}"
 
 
-def _made(graph: Graph, ops: Sequence[Op]) -> str:
+def _step_text(graph: Graph, ops: Sequence[Op]) -> str:
     """Operations that are one step: what is between them is not seen from outside."""
     y = graph.out(ops[-1])
     return f"{'+'.join(op.kind for op in ops)} to {y.dtype.value} {'x'.join(map(str, y.shape))}"

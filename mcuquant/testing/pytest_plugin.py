@@ -69,7 +69,7 @@ def mq_board_name(pytestconfig: pytest.Config) -> str:
     from ..device.plugged import plugged
     from .board_selection import board_name
 
-    with _told():
+    with _errors_as_failures():
         return board_name(_wish(pytestconfig), plugged())
 
 
@@ -85,7 +85,7 @@ def mq_firmware(pytestconfig: pytest.Config) -> Path:
     if _has_labgrid(pytestconfig):
         from .labgrid import target_directory
 
-        with _told():
+        with _errors_as_failures():
             return target_directory(pytestconfig)
     return _absent(pytestconfig, "no firmware to test: --mq-firmware DIR names a project made by mcuquant compile")
 
@@ -97,7 +97,7 @@ def mq_dut(request: pytest.FixtureRequest, mq_firmware: Path) -> Iterator[TestDu
     run(x), bench(), expect_equal(x, y), expect_latency(max_us=...), expect_cycles(max_cycles=...),
     expect_ram(max_bytes=...), expect_node(raw), reset().
     """
-    with _told():
+    with _errors_as_failures():
         device = _device(request.config, Path(mq_firmware))
     if device.is_emulated and request.node.get_closest_marker("hardware"):
         pytest.skip(f"needs a board on the desk, and {device.project.board.name} is emulated")
@@ -152,7 +152,7 @@ def _has_labgrid(config: pytest.Config) -> bool:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_as_failures() -> Iterator[None]:
     """Errors of ours become failures of one sentence."""
     from ..errors import McuquantError
 

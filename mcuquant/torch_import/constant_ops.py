@@ -169,7 +169,7 @@ def _clamped(call: Call) -> Array:
     return np.asarray(np.clip(_x(call), low, high)) if (low, high) != (None, None) else _x(call)
 
 
-def _chosen(call: Call) -> Array:
+def _index_selection(call: Call) -> Array:
     return np.asarray(np.where(call.args["condition"], call.args["self"], call.args["other"]))
 
 
@@ -260,7 +260,7 @@ CONSTANT_RULES: Mapping[str, Callable[[Call], Item]] = {
     "aten.clamp": _clamped,
     "aten.clamp_min": _clamped,
     "aten.clamp_max": _clamped,
-    "aten.where": _chosen,
+    "aten.where": _index_selection,
     "aten.masked_fill": _filled,
     "aten.tril": lambda call: np.tril(_x(call), call.get("diagonal", 0)),
     "aten.triu": lambda call: np.triu(_x(call), call.get("diagonal", 0)),
@@ -330,13 +330,13 @@ _NEW: Mapping[str, Callable[[Call], Array]] = {
     "aten.new_full": _new(None),
     "aten.new_empty": _new(0),
 }
-_SIZED = {"aten.zeros": 0, "aten.ones": 1, "aten.empty": 0}
+_FILL_VALUES = {"aten.zeros": 0, "aten.ones": 1, "aten.empty": 0}
 
 
 def filled(call: Call) -> Array:
     """zeros, ones and full of a known size."""
     check_size(call.get("size"))
-    value = _SIZED.get(call.op, call.get("fill_value"))
+    value = _FILL_VALUES.get(call.op, call.get("fill_value"))
     integer = isinstance(value, int) and call.op == "aten.full" and not isinstance(value, bool)
     return np.full(call.get("size"), value, _type(call, "int64" if integer else "float32"))
 

@@ -58,9 +58,9 @@ def _common(left: str, right: str, later: set[str]) -> str:
 
 def _summed(call: Call, labels: str, item: Item, output: str) -> Item:
     """Sum over labels that the result lacks, then its order."""
-    gone = tuple(i for i, label in enumerate(labels) if label not in output)
-    if gone:
-        item = reduce_value(call, item, ir.Sum, gone, keep=False) if isinstance(item, Value) else item.sum(gone)
+    axes = tuple(i for i, label in enumerate(labels) if label not in output)
+    if axes:
+        item = reduce_value(call, item, ir.Sum, axes, keep=False) if isinstance(item, Value) else item.sum(axes)
     kept = [label for label in labels if label in output]
     return arranged(item, lambda a: a.transpose([kept.index(label) for label in output]))
 

@@ -93,21 +93,21 @@ def _truth(call: Call, key: str) -> Item:
 
 def where(call: Call) -> Item:
     """condition * a + (1 - condition) * b, each product exact."""
-    return chosen(call, call.args["condition"], call.args["self"], call.args["other"])
+    return selection(call, call.args["condition"], call.args["self"], call.args["other"])
 
 
 def masked_fill(call: Call) -> Item:
     value = call.args["value"]
-    return chosen(call, call.args["mask"], value, call.args["self"])
+    return selection(call, call.args["mask"], value, call.args["self"])
 
 
-def chosen(call: Call, condition: Item, a: Item, b: Item) -> Item:
+def selection(call: Call, condition: Item, a: Item, b: Item) -> Item:
     if isinstance(condition, Value):
         opposed = function(call, "eq", 0.0, x=condition)
         parts = _product(call, condition, a), _product(call, opposed, b)
     else:
         mask = np.asarray(condition, np.bool_)
-        fills = [_excluding(call, chosen_side, m, o) for chosen_side, m, o in ((a, mask, b), (b, ~mask, a))]
+        fills = [_excluding(call, side, m, o) for side, m, o in ((a, mask, b), (b, ~mask, a))]
         if (fill := next((fill for fill in fills if fill is not None), None)) is not None:
             return fill
         parts = _product(call, mask.astype(np.float32), a), _product(call, (~mask).astype(np.float32), b)

@@ -33,7 +33,7 @@ Shape = tuple[int, ...]
 
 MOST_AXES = 6
 _MOST_COPIES = 4096
-_MOST_JOINED = 10
+_MAX_CONCAT_INPUTS = 10
 _MOST_TRANSPOSED_AXES = 5
 """As many as TensorFlow Lite Micro transposes."""
 
@@ -258,8 +258,8 @@ class Net:
         if count > _MOST_COPIES:
             raise RefusalError(f"it repeats a value {count} times along an axis; expected at most {_MOST_COPIES}")
         shape = list(self.shape(tensor))
-        if count > _MOST_JOINED:
-            inner = next((d for d in range(_MOST_JOINED, 1, -1) if count % d == 0), 1)
+        if count > _MAX_CONCAT_INPUTS:
+            inner = next((d for d in range(_MAX_CONCAT_INPUTS, 1, -1) if count % d == 0), 1)
             if inner > 1:
                 return self._repeated(self._repeated(tensor, axis, inner), axis, count // inner)
         shape[axis] *= count

@@ -88,11 +88,11 @@ def _dilated_max_pool(call: Call) -> Value:
     values = (call.numbers(key, spatial, default) for key, default in (("padding", 0), ("dilation", 1)))
     window = call.numbers("kernel_size", spatial)
     stride = call.numbers("stride", spatial) if call.get("stride", ()) != () else window
-    for axis, (taps, step, pad, apart) in enumerate(zip(window, stride, *values, strict=True), x.rank - spatial):
+    for axis, (taps, step, pad, dilation) in enumerate(zip(window, stride, *values, strict=True), x.rank - spatial):
         size = x.shape[axis]
-        count = (size + 2 * pad - apart * (taps - 1) - 1) // step + 1
+        count = (size + 2 * pad - dilation * (taps - 1) - 1) // step + 1
         slices = [
-            _tap(call, x, axis, [_inside(w * step - pad, k * apart, apart, size) for w in range(count)])
+            _tap(call, x, axis, [_inside(w * step - pad, k * dilation, dilation, size) for w in range(count)])
             for k in range(taps)
         ]
         x = slices[0]
@@ -101,13 +101,13 @@ def _dilated_max_pool(call: Call) -> Value:
     return x
 
 
-def _inside(start: int, offset: int, apart: int, size: int) -> int:
+def _inside(start: int, offset: int, dilation: int, size: int) -> int:
     """A tap's place, moved into the tensor by whole taps, which leaves the largest of the window as it is."""
     place = start + offset
     while place < 0:
-        place += apart
+        place += dilation
     while place >= size:
-        place -= apart
+        place -= dilation
     return place
 
 

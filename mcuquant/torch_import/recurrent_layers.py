@@ -14,7 +14,7 @@ from .net_builder import Array, Call, RefusalError
 
 MOST_STEPS = 64
 """Of a layer that is written out step after step."""
-_MOST_JOINED = 10
+_MAX_CONCAT_INPUTS = 10
 _PLAIN = (0, 1, 2)
 """Batch or time first, as torch has it, features last."""
 
@@ -80,7 +80,7 @@ def _layers(call: Call, layer: Layer, states: Sequence[Any]) -> tuple[Value, ...
     tensor, last = _tensor(call, x, (1, steps, x.shape[2]), call.name), list[State]()
     for index in range(count):
         if index % directions == 0:
-            source, made = tensor, list[int]()
+            source, outputs = tensor, list[int]()
         weights = _weights(call, params[index * each : (index + 1) * each])
         units = weights.r.shape[1]
         start = tuple(_tensor(call, _part(s, index), (1, units), f"{call.name}.start") for s in states)
@@ -88,13 +88,13 @@ def _layers(call: Call, layer: Layer, states: Sequence[Any]) -> tuple[Value, ...
         rows = _reversed(call, source, backward)
         y, final = layer(call, _Rows(rows, steps), weights, start)
         last.append(final)
-        made.append(_reversed(call, y, backward))
-        if len(made) == directions:
-            tensor = made[0] if directions == 1 else _joined(call, made, 2)
+        outputs.append(_reversed(call, y, backward))
+        if len(outputs) == directions:
+            tensor = outputs[0] if directions == 1 else _joined(call, outputs, 2)
     features = call.net.shape(tensor)[2]
     shape = (x.shape[0], x.shape[1], features)
-    outputs = Value(tensor, np.arange(steps * features).reshape(shape))
-    return (outputs, *(_stacked(call, [final[k] for final in last]) for k in range(len(states))))
+    sequence = Value(tensor, np.arange(steps * features).reshape(shape))
+    return (sequence, *(_stacked(call, [final[k] for final in last]) for k in range(len(states))))
 
 
 def _reversed(call: Call, tensor: int, backward: bool) -> int:
@@ -115,7 +115,9 @@ def _joined(call: Call, tensors: Sequence[int], axis: int) -> int:
     """At most ten at a time, as many as TensorFlow Lite Micro joins."""
     parts = list(tensors)
     while len(parts) > 1:
-        parts = [_concat(call, parts[i : i + _MOST_JOINED], axis) for i in range(0, len(parts), _MOST_JOINED)]
+        parts = [
+            _concat(call, parts[i : i + _MAX_CONCAT_INPUTS], axis) for i in range(0, len(parts), _MAX_CONCAT_INPUTS)
+        ]
     return parts[0]
 
 
@@ -167,12 +169,12 @@ def _stepwise(call: Call, x: _Rows, weights: _Weights, start: State, step: Calla
         raise RefusalError(f"it goes over {x.steps} steps, each written out; expected at most {MOST_STEPS}")
     rows, units = len(weights.w), weights.r.shape[1]
     inputs = _linear(call, x.tensor, weights.w, weights.b, (1, x.steps, rows))
-    (h,), made = start, []
+    (h,), outputs = start, []
     for t in range(x.steps):
         part = call.emit(ir.Slice, [inputs], (1, 1, rows), begin=(0, t, 0), step=(1, 1, 1))
         h = step(call, call.net.reshape(part, (1, rows)), h, weights)
-        made.append(call.net.reshape(h, (1, 1, units)))
-    return _joined(call, made, 1), (h,)
+        outputs.append(call.net.reshape(h, (1, 1, units)))
+    return _joined(call, outputs, 1), (h,)
 
 
 def _linear(call: Call, x: int, w: Array, b: Array, shape: Sequence[int]) -> int:

@@ -247,8 +247,8 @@ def _parts(call: Call, axis: int, size: int) -> tuple[Item, ...]:
 
 
 def concatenate(call: Call) -> Item:
-    given = call.get("tensors")
-    items = [item for item in given if elements(item).size] or list(given[:1])
+    tensors = call.get("tensors")
+    items = [item for item in tensors if elements(item).size] or list(tensors[:1])
     return join(call, items, axis_of(call.get("dim", 0), elements(items[0]).ndim))
 
 
@@ -308,11 +308,11 @@ def _join_flat(call: Call, values: list[Value], axis: int) -> Value:
 
 def pad_constant(call: Call) -> Item:
     """torch lists (before, after) from the last axis backwards."""
-    given, x = call.get("pad"), call.value()
-    if not any(given):
+    widths, x = call.get("pad"), call.value()
+    if not any(widths):
         return x
     laid, shape, pads = call.net.lay(x), list(x.shape), [(0, 0)] * x.rank
-    for axis, pair in zip(range(x.rank - 1, -1, -1), zip(given[::2], given[1::2], strict=True), strict=False):
+    for axis, pair in zip(range(x.rank - 1, -1, -1), zip(widths[::2], widths[1::2], strict=True), strict=False):
         pads[axis] = pair
         shape[axis] += sum(pair)
     physical_pads, physical = [(0, 0)] * len(laid.shape), list(laid.shape)

@@ -28,8 +28,8 @@ def inlined(nodes: Json, scope: str = "") -> Iterator[Json]:
             yield _alias(node, result, output)
 
 
-def _new_name(given: Mapping[str, str], scope: str, old: str) -> str:
-    return given.get(old, f"{scope}.{old}")
+def _new_name(names: Mapping[str, str], scope: str, old: str) -> str:
+    return names.get(old, f"{scope}.{old}")
 
 
 def _names(arguments: Json) -> list[str]:

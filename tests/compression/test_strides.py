@@ -177,22 +177,22 @@ def test_strides_in_a_recipes_file() -> None:
         assert str(error.value) == f"r.toml: [stride]: {said}"
 
 
-Tried = dict[str, tuple[int, ...]]
+Strides = dict[str, tuple[int, ...]]
 
 
-def factors(net: nn.Module, strides: Tried) -> dict[tuple[str, int], int]:
+def factors(net: nn.Module, strides: Strides) -> dict[tuple[str, int], int]:
     """How often longer each stride is in each direction, where it is longer."""
     had = {name: net.get_submodule(name).stride for name in strides}
     pairs = {(n, i): s[i] // had[n][i] for n, s in strides.items() for i in range(2)}  # type: ignore[index, operator]
     return {key: factor for key, factor in pairs.items() if factor > 1}
 
 
-def with_factors(net: nn.Module, times: dict[tuple[str, int], int]) -> Tried:
+def with_factors(net: nn.Module, times: dict[tuple[str, int], int]) -> Strides:
     had = {name: net.get_submodule(name).stride for name, _ in times}
     return {n: tuple(s * times.get((n, i), 1) for i, s in enumerate(had[n])) for n in had}  # type: ignore[arg-type]
 
 
-def moved(net: nn.Module, strides: Tried, x: torch.Tensor) -> float:
+def moved(net: nn.Module, strides: Strides, x: torch.Tensor) -> float:
     return float(distance({"": answers(strided(net, PATCH, strides), x)}, {"": answers(net, x)}))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcuquant.errors import BudgetError, CalibrationError
 from mcuquant.quantization import LayerBits, Weights, sensitivity
-from mcuquant.quantization.precision import chosen_bits
+from mcuquant.quantization.precision import bits_within
 from mcuquant.quantization.quantizers import BITS, QUANTIZERS
 from mcuquant.quantization.weight_scales import WEIGHTED
 
@@ -40,7 +40,7 @@ def noise(layers: list[LayerBits], bits: dict[int, int]) -> float:
 def test_the_choice_keeps_the_budget_and_leaves_no_step_up(layers: list[LayerBits], part: float) -> None:
     least, most = (taken(layers, dict.fromkeys(range(len(layers)), n)) for n in (2, 8))
     budget = least + int(part * (most - least))
-    bits = chosen_bits(layers, budget)
+    bits = bits_within(layers, budget)
     assert taken(layers, bits) <= budget
     for layer in layers:
         for more in (n for n in BITS if n > bits[layer.output]):
@@ -56,16 +56,16 @@ def test_the_choice_is_close_to_the_best(layers: list[LayerBits], part: float) -
     tight = budget - max(layer.weights for layer in layers)
     every = (dict(enumerate(choice)) for choice in itertools.product(BITS, repeat=len(layers)))
     best = min((noise(layers, bits) for bits in every if taken(layers, bits) <= tight), default=math.inf)
-    assert noise(layers, chosen_bits(layers, budget)) <= best * (1 + 1e-9)
+    assert noise(layers, bits_within(layers, budget)) <= best * (1 + 1e-9)
 
 
 def test_all_of_8_bits_where_there_is_room() -> None:
     layers = [LayerBits(3, "a", 100, (0.0, 0.1, 0.5)), LayerBits(5, "b", 50, (0.0, 0.01, 0.2))]
-    assert chosen_bits(layers, 150) == {3: 8, 5: 8}
-    assert chosen_bits(layers, 149) == {3: 8, 5: 4}
-    assert chosen_bits(layers, 38) == {3: 2, 5: 2}
+    assert bits_within(layers, 150) == {3: 8, 5: 8}
+    assert bits_within(layers, 149) == {3: 8, 5: 4}
+    assert bits_within(layers, 38) == {3: 2, 5: 2}
     with pytest.raises(BudgetError) as error:
-        chosen_bits(layers, 37)
+        bits_within(layers, 37)
     assert str(error.value) == "the weights take 38 bytes at 2 bits each, more than the 37 allowed"
 
 

@@ -112,8 +112,8 @@ def evaluate_all(graph: Graph, op: Op, inputs: Sequence[Array]) -> tuple[Array, 
     Float values may overflow to infinity and infinities become NaN, as on any machine: who cares looks at the result.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        made = KERNELS[type(op)](graph, op, inputs)
-        values = made if isinstance(made, tuple) else (made,)
+        result = KERNELS[type(op)](graph, op, inputs)
+        values = result if isinstance(result, tuple) else (result,)
         tensors = [graph[i] for i in op.outputs]
         return tuple(v.astype(t.dtype.numpy).reshape(t.shape) for v, t in zip(values, tensors, strict=True))
 

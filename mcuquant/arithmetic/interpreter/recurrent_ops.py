@@ -25,11 +25,11 @@ def lstm(graph: Graph, op: Lstm, inputs: Sequence[Array]) -> tuple[Array, Array,
     p: LstmParams = params(graph, op)
     wide = [fx.as_int64(t) for t in (w, r, b)]
     h, c = fx.as_int64(h[0]), fx.as_int64(c[0])
-    made = []
+    outputs = []
     for row in rows:
         h, c = _step(p, fx.as_int64(row), wide, h, c)
-        made.append(h)
-    return np.array(made), h[None], c[None]
+        outputs.append(h)
+    return np.array(outputs), h[None], c[None]
 
 
 def _step(p: LstmParams, x: Array, weights: Sequence[Array], h: Array, c: Array) -> tuple[Array, Array]:
@@ -54,15 +54,15 @@ def _clamp16(x: Array) -> Array:
 
 def _float(op: Lstm, rows: Array, weights: Sequence[Array], h: Array, c: Array) -> tuple[Array, Array, Array]:
     w, r, b = weights
-    made = []
+    outputs = []
     for x in rows:
         i, f, g, o = np.split(w @ x + b + r @ h, 4)
         c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
         if op.cell_clip:
             c = np.clip(c, -np.float32(op.cell_clip), np.float32(op.cell_clip))
         h = _sigmoid(o) * np.tanh(c)
-        made.append(h)
-    return np.array(made), h[None], c[None]
+        outputs.append(h)
+    return np.array(outputs), h[None], c[None]
 
 
 def _sigmoid(x: Array) -> Array:

@@ -135,7 +135,7 @@ def _conv2d_scratch(site: Site) -> int:
     return _windows(site) * _window_bytes(site)
 
 
-def _conv2d_leads(site: Site) -> tuple[int | None, ...]:
+def _conv2d_overlap_offsets(site: Site) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=_windows(site))
 
 
@@ -169,7 +169,7 @@ def _conv2d(form: Form) -> Variant:
         takes,
         _conv2d_args,
         _conv2d_scratch,
-        overlap_offsets=_conv2d_leads,
+        overlap_offsets=_conv2d_overlap_offsets,
         cycles=_conv2d_cycles,
         step_bytes=800,
         shared=shared(form),

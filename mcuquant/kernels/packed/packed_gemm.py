@@ -145,7 +145,7 @@ def _overlap_offsets(site: Site, blocks: int) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=PIXELS * min(blocks, _blocks(site)))
 
 
-_VALUE, _LOOKED_UP, _ANY, _KEPT = 1.15, {1: 1.2, 2: 1.2, 3: 3.0, 4: 2.0}, 10, 5.5
+_VALUE, _PALETTE, _ANY, _BITMAP = 1.15, {1: 1.2, 2: 1.2, 3: 3.0, 4: 2.0}, 10, 5.5
 """Cycles to unpack a weight: a value, by the bits of its index, any other, and by a bitmap."""
 _ROW, _GROUP = 40, 70
 """To begin with an output, and with the outputs that are unpacked together."""
@@ -154,7 +154,7 @@ _ROW, _GROUP = 40, 70
 def _unpacking(site: Site) -> float:
     w, bits = site.ins[1], index_bits(site.ins[1])
     one_by_one = _VALUE if w.palette is None and bits in (2, 4) else _ANY
-    return (_LOOKED_UP[bits] if _has_table(site) else one_by_one) * w.elements
+    return (_PALETTE[bits] if _has_table(site) else one_by_one) * w.elements
 
 
 def _cycles(site: Site, form: Form, blocks: int, storage: Storage) -> int:
@@ -170,7 +170,7 @@ BITMAP = Storage(
     "bitmap, ",
     lambda site: bitmap.takes_any_output(site) and weights(site).shape[3] == site.ins[0].shape[3],
     bitmap.record,
-    lambda site: _KEPT * site.ins[1].elements,
+    lambda site: _BITMAP * site.ins[1].elements,
     lambda _: 0,
     (Shared("mq_pairs_kept_32", 640),),
 )

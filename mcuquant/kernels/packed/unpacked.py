@@ -138,7 +138,7 @@ def _blocks_bytes(site: Site) -> int:
     return 4 * (_blocks(site) * (6 * _quads(site) + 3) + 2 * _written(site) + _quads(site))
 
 
-def _blocks_leads(site: Site) -> tuple[int | None, ...]:
+def _blocks_overlap_offsets(site: Site) -> tuple[int | None, ...]:
     if isinstance(site.op, FullyConnected):
         return (None,)
     return overlap.windows(site, buffered=True, block=PIXELS * _blocks(site))
@@ -175,7 +175,7 @@ VARIANTS = (
         _takes_blocks,
         _blocks_args,
         _blocks_bytes,
-        overlap_offsets=_blocks_leads,
+        overlap_offsets=_blocks_overlap_offsets,
         cycles=_blocks_cycles,
         unpacks=True,
     ),

@@ -39,12 +39,12 @@ def _all_are(dtype: DType) -> Takes:
     return lambda site: all(t.dtype is dtype for t in (*site.ins, site.out))
 
 
-def _cycles(apart: tuple[float, float], adjacent: tuple[float, float]) -> Cycles:
+def _cycles(strided: tuple[float, float], adjacent: tuple[float, float]) -> Cycles:
     """(for each product, for each output) where the second factors lie apart, and side by side."""
 
     def cycles(site: Site) -> int:
         assert isinstance(site.op, BatchMatMul)
-        product, output = adjacent if site.op.adj_b else apart
+        product, output = adjacent if site.op.adj_b else strided
         return STEP + round(site.out.elements * (product * sizes(site)["depth"] + output))
 
     return by_core(cycles, 1.1, 0.52)

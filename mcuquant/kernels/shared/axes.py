@@ -35,8 +35,8 @@ def merged(sizes: Sequence[int], *steps: Sequence[int]) -> list[Axis]:
 
 def columns(axes: Sequence[Axis], rank: int, *names: str) -> dict[str, Value]:
     """Axes as the arrays of a struct, of `rank` entries each: sizes and every tensor's steps under `names`."""
-    walked = len(names) - 1
-    full = [(1, *(0,) * walked)] * (rank - len(axes)) + list(axes)
+    last = len(names) - 1
+    full = [(1, *(0,) * last)] * (rank - len(axes)) + list(axes)
     return {name: tuple(axis[i] for axis in full) for i, name in enumerate(names)}
 
 

@@ -37,7 +37,7 @@ _SLOPES = 10
 """Candidates for the factor differ by so little that the largest sum moves by 2^-_SLOPES of its unit."""
 _HOPELESS = 4
 """Bounds of `start` that are further apart than this part of a sum are not brought together by any factor tried."""
-_RISEN = 4
+_RISE_LIMIT = 4
 """More than what whole numbers make of a gap that does not grow."""
 
 
@@ -99,24 +99,24 @@ def _solved(
         return None
     step = _step(base, stairs)
     offsets = _offsets(stairs, unit)
-    open_, smallest, risen = np.arange(len(m)), np.full(len(m), _UNBOUNDED), np.zeros((len(m), 2), bool)
+    unsolved, smallest, risen = np.arange(len(m)), np.full(len(m), _UNBOUNDED), np.zeros((len(m), 2), bool)
     for ks in _blocks(len(m)):
-        factors = base[open_] + ks * step[open_]
-        least, most = _starts(factors, shift, *(ends[open_] for ends in offsets))
+        factors = base[unsolved] + ks * step[unsolved]
+        least, most = _starts(factors, shift, *(ends[unsolved] for ends in offsets))
         gap = least - most
         if ks[0] == 0 and (gap[:, 0] > unit // _HOPELESS).any():
             return None
         fits = (gap <= 0) & (factors > 0) & (factors < 1 << 31)
         solved, first = fits.any(axis=1), fits.argmax(axis=1)
         at = np.flatnonzero(solved), first[solved]
-        solution.factor[open_[solved]] = factors[at]
-        solution.start[open_[solved]] = _between(least[at], most[at])
-        smallest[open_] = np.minimum(smallest[open_], gap.min(axis=1))
-        risen[open_] |= gap[:, [ks.argmin(), ks.argmax()]] > smallest[open_, None] + _RISEN
-        open_ = open_[~solved]
-        if not open_.size:
+        solution.factor[unsolved[solved]] = factors[at]
+        solution.start[unsolved[solved]] = _between(least[at], most[at])
+        smallest[unsolved] = np.minimum(smallest[unsolved], gap.min(axis=1))
+        risen[unsolved] |= gap[:, [ks.argmin(), ks.argmax()]] > smallest[unsolved, None] + _RISE_LIMIT
+        unsolved = unsolved[~solved]
+        if not unsolved.size:
             return solution if _fits(unit, low[:, 0], high[:, 0], solution.start) else None
-        if risen[open_].all(axis=1).any():
+        if risen[unsolved].all(axis=1).any():
             return None
     return None
 

@@ -19,8 +19,8 @@ from .sparse import centred, constants_of, row_fields
 
 _SAVED = 0.8
 """Of the bytes that there are without, at most so many are left: less is not worth twice the time."""
-_MOST_KEPT = 1 << 16
-_BITS, _KEPT = "a bit a weight, see mq_bitmap.h", "those that are not 0"
+_MAX_NONZERO = 1 << 16
+_BITS_COMMENT, _VALUES_COMMENT = "a bit a weight, see mq_bitmap.h", "those that are not 0"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,7 @@ def takes(site: Site) -> bool:
 def takes_any_output(site: Site) -> bool:
     """Where each output's weights begin fits 16 bits."""
     bitmap = kept(site) if takes(site) else None
-    return bitmap is not None and bitmap.values.size < _MOST_KEPT
+    return bitmap is not None and bitmap.values.size < _MAX_NONZERO
 
 
 def record(site: Site) -> Record:
@@ -72,10 +72,10 @@ def record(site: Site) -> Record:
     assert bitmap is not None
     assert q is not None
     fields: dict[str, int | Blob] = {
-        "planes": Blob("bitmap", bitmap.bits, _BITS),
+        "planes": Blob("bitmap", bitmap.bits, _BITS_COMMENT),
         "bits": 1,
         "zeros": Blob("zeros", np.zeros(1, np.int16)),
-        "kept": Blob("weights", bitmap.values.view(np.uint8), _KEPT),
+        "kept": Blob("weights", bitmap.values.view(np.uint8), _VALUES_COMMENT),
         "begin": Blob(
             "begins", (np.cumsum(bitmap.counts) - bitmap.counts).astype(np.uint16), "of each output's weights"
         ),
@@ -88,7 +88,7 @@ def record(site: Site) -> Record:
 def _args(site: Site) -> tuple[Arg, ...]:
     bitmap = kept(site)
     assert bitmap is not None
-    bits, values = Blob("bitmap", bitmap.bits, _BITS), Blob("weights", bitmap.values, _KEPT)
+    bits, values = Blob("bitmap", bitmap.bits, _BITS_COMMENT), Blob("weights", bitmap.values, _VALUES_COMMENT)
     fields: dict[str, int | Blob] = {"bits": bits, "kept": values, **constants_of(site)}
     return Struct("mq_bitmap_t", row_fields(site)), In(), Record("mq_bitmap_weights_t", fields), Out()
 

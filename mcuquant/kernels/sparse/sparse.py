@@ -206,7 +206,7 @@ def _scratch_bytes(site: Site) -> int:
     return ROWS * int(weights(site)[0].size)
 
 
-def _rows_leads(site: Site) -> tuple[int | None, ...]:
+def _rows_overlap_offsets(site: Site) -> tuple[int | None, ...]:
     """Four rows are read while their outputs are written."""
     rows = site.out.elements // len(weights(site))
     first = np.arange(0, rows - rows % ROWS, ROWS).repeat(ROWS)
@@ -216,7 +216,7 @@ def _rows_leads(site: Site) -> tuple[int | None, ...]:
     return (overlap.lead(last * (y.nbytes // rows), done * (x.nbytes // rows), x.nbytes),)
 
 
-def _conv2d_leads(site: Site) -> tuple[int | None, ...]:
+def _conv2d_overlap_offsets(site: Site) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=ROWS)
 
 
@@ -231,7 +231,7 @@ VARIANTS = (
         (FullyConnected, Conv2D),
         _takes_rows,
         _rows_args,
-        overlap_offsets=_rows_leads,
+        overlap_offsets=_rows_overlap_offsets,
         cycles=_cycles,
         unpacks=True,
     ),
@@ -242,7 +242,7 @@ VARIANTS = (
         takes,
         _conv2d_args,
         _scratch_bytes,
-        overlap_offsets=_conv2d_leads,
+        overlap_offsets=_conv2d_overlap_offsets,
         cycles=_cycles,
         unpacks=True,
     ),

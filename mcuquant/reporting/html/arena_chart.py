@@ -88,10 +88,10 @@ def overlaps(places: Sequence[Place]) -> Iterator[tuple[Place, Place]]:
 def place_text(p: Place) -> str:
     shape = f" {'x'.join(map(str, p.shape))}" if p.shape else ""
     end = p.offset_bytes + p.size_bytes
-    return f"{p.kind} {p.name}{shape}: {p.size_bytes:,} bytes at {p.offset_bytes:,} to {end:,}, {when_text(p)}"
+    return f"{p.kind} {p.name}{shape}: {p.size_bytes:,} bytes at {p.offset_bytes:,} to {end:,}, {lifetime_text(p)}"
 
 
-def when_text(p: Place) -> str:
+def lifetime_text(p: Place) -> str:
     first = "from before the first step" if p.first_step < 0 else f"from step {p.first_step}"
     return f"in step {p.first_step} alone" if p.first_step == p.last_step else f"{first} to step {p.last_step}"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..details import Details, Place, Sensitivity
 from ..record import Record
-from .arena_chart import memory_map, overlaps, when_text
+from .arena_chart import lifetime_text, memory_map, overlaps
 from .bar_chart import Bar, bars, kinds_legend, style_of
 from .histogram_chart import LEGEND as WEIGHTS_LEGEND
 from .histogram_chart import histogram
@@ -172,7 +172,15 @@ def _order(p: Place) -> tuple[int, int, int]:
 
 def _place_row(p: Place, shares: bool) -> tuple[str, ...]:
     shape = "x".join(map(str, p.shape))
-    return (p.name, p.kind, shape, f"{p.offset_bytes:,}", f"{p.size_bytes:,}", when_text(p), "yes" if shares else "")
+    return (
+        p.name,
+        p.kind,
+        shape,
+        f"{p.offset_bytes:,}",
+        f"{p.size_bytes:,}",
+        lifetime_text(p),
+        "yes" if shares else "",
+    )
 
 
 def weights(details: Details) -> Section:

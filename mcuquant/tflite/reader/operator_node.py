@@ -89,12 +89,12 @@ class Translation:
     def finish(self, name: str) -> Graph:
         outputs: list[int] = []
         for place, index in enumerate(self.file.outputs):
-            outputs.append(self._output(place, index, taken=index in outputs))
+            outputs.append(self._output(place, index, is_used=index in outputs))
         updates = self._updates()
         graph = Graph(name, self.tensors, tuple(self.ops), self.file.inputs, tuple(outputs), tuple(self.notes), updates)
         return graph.with_()
 
-    def _output(self, place: int, index: int, taken: bool) -> int:
+    def _output(self, place: int, index: int, is_used: bool) -> int:
         """The output's id: a copy of an input, of a constant, and of what is an output already."""
         row = self.row(index, f"output {place}")
         if row.data is not None and index not in self.tensors:
@@ -104,7 +104,7 @@ class Translation:
                 f"{self.name}: output {place} is tensor {index} ({row.name!r}), which no operator computes"
             )
         t = self.tensors[index]
-        if t.role is Role.ACTIVATION and not taken:
+        if t.role is Role.ACTIVATION and not is_used:
             return index
         if t.q is not None and t.q.per_channel:
             raise ModelError(f"{self.where(index)}: output {place} has {len(t.q.scale)} scales, expected 1")

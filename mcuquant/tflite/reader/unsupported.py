@@ -11,7 +11,7 @@ from .operator_node import ACTIVATIONS
 from .tensor_reader import CONSTANT_TYPES, TYPES
 from .unsigned import refusal
 
-_MOST_LISTED = 20
+_MAX_LISTED = 20
 
 INSTEAD = {
     "SHAPE": "convert the model with a fixed input shape",
@@ -59,10 +59,10 @@ def refuse_unsupported(file: ModelFile, name: str, handlers: Container[str]) -> 
         return
     if not objections:
         raise UnsupportedOpError(f"{name}: {unsigned}")
-    more = [f"  ... and {len(objections) - _MOST_LISTED} more"] if len(objections) > _MOST_LISTED else []
+    more = [f"  ... and {len(objections) - _MAX_LISTED} more"] if len(objections) > _MAX_LISTED else []
     head = f"{name} needs what mcuquant does not translate ({len(objections)} of {len(file.operators)} operators):"
     last = [f"  {unsigned}"] if unsigned else []
-    raise UnsupportedOpError("\n".join([head, *objections[:_MOST_LISTED], *more, *last]))
+    raise UnsupportedOpError("\n".join([head, *objections[:_MAX_LISTED], *more, *last]))
 
 
 def _line(file: ModelFile, index: int, row: OperatorRow, what: str) -> str:

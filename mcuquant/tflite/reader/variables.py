@@ -145,10 +145,10 @@ class _Walk:
         return self.handles[handle]
 
     def _tensor(self, index: int, row: OperatorRow, tensors: tuple[int, ...], place: int) -> int:
-        found = tensors[place] if place < len(tensors) else ABSENT
-        if not 0 <= found < len(self.file.tensors):
+        tensor = tensors[place] if place < len(tensors) else ABSENT
+        if not 0 <= tensor < len(self.file.tensors):
             raise ModelError(
-                f"{self.name}: operator {index} ({row.code}) names tensor {found}, the file has "
+                f"{self.name}: operator {index} ({row.code}) names tensor {tensor}, the file has "
                 f"{len(self.file.tensors)}"
             )
-        return found
+        return tensor

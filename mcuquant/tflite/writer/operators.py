@@ -17,7 +17,7 @@ from ..schema.rows import ABSENT, PADDING_SAME, PADDING_VALID
 from .draft import Draft, refuse
 from .elementwise_writer import ACTIVATION_NUMBER, export_elementwise
 
-_MOST_JOINED = 10
+_MAX_CONCAT_INPUTS = 10
 _TYPE_NUMBER = {DType.INT32: 2, DType.INT64: 4}
 """Schema numbers of the element types that ARG_MAX names in its options."""
 
@@ -50,8 +50,8 @@ def _inputs(op: Op, draft: Draft) -> list[int]:
 def _lstm(op: ops.Lstm, draft: Draft) -> None:
     x, w, r, b, h, c = draft.graph.ins(op)
     if not {h.id, c.id} <= draft.variables or len(x.shape) != 3:
-        found = "reads states that others read or write, or that do not start as real zero"
-        raise refuse(f"{_where(op, draft)} {found}", "keep the states of each LSTM to itself")
+        reason = "reads states that others read or write, or that do not start as real zero"
+        raise refuse(f"{_where(op, draft)} {reason}", "keep the states of each LSTM to itself")
     if any(draft.graph.consumers(i) or i in draft.graph.outputs for i in op.outputs[1:]):
         raise refuse(f"{_where(op, draft)} shows the next values of its states", "read the output's last step instead")
     gates = [[draft.constant(gate) for gate in _gates_of(t)] for t in (w, r, b)]
@@ -301,9 +301,9 @@ def _concat(op: ops.Concat, draft: Draft) -> None:
     """At most ten inputs at a time, as many as TensorFlow Lite Micro takes; then what they give, joined."""
     y, parts = draft.graph.out(op), _inputs(op, draft)
     widths = [t.shape[op.axis] for t in draft.graph.ins(op)]
-    while len(parts) > _MOST_JOINED:
-        starts = range(0, len(parts), _MOST_JOINED)
-        groups = [(parts[i : i + _MOST_JOINED], sum(widths[i : i + _MOST_JOINED])) for i in starts]
+    while len(parts) > _MAX_CONCAT_INPUTS:
+        starts = range(0, len(parts), _MAX_CONCAT_INPUTS)
+        groups = [(parts[i : i + _MAX_CONCAT_INPUTS], sum(widths[i : i + _MAX_CONCAT_INPUTS])) for i in starts]
         parts, widths = [_joined(draft, y, op.axis, *group) for group in groups], [width for _, width in groups]
     draft.emit("CONCATENATION", parts, draft.index[op.output], axis=op.axis, fused_activation_function=0)
 
