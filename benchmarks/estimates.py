@@ -301,15 +301,15 @@ def drawn(seed: int, count: int, kinds: Sequence[str]) -> Iterator[Layer]:
     """`count` layers of each kind, a fifth of them of int16; those that no kernel takes are drawn again."""
     core = load_board(BOARD).core
     for kind in kinds:
-        rng, count = np.random.default_rng((seed, *kind.encode())), 0
-        while count < count:
+        rng, drawn_count = np.random.default_rng((seed, *kind.encode())), 0
+        while drawn_count < count:
             dtype = DType.INT16 if rng.random() < 0.2 else DType.INT8
             layer = KINDS[kind](rng, dtype)
             try:
                 plan(verify(joined([layer]), Level.QUANTISED), core)
             except McuquantError:
                 continue
-            count += 1
+            drawn_count += 1
             yield replace(layer, text=f"{layer.text} {dtype}")
 
 

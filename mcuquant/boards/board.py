@@ -21,11 +21,11 @@ from .core import Core, core_of
 from .generic_board import ASSUMED_HZ, PREFIX, PROBE_PORT, generic_table
 
 DEFAULT_BOARD = "qemu-mps2-an386"
-"""Where nothing else is said: a Cortex-M4F, emulated, so that everybody has one."""
+"""The default board: an emulated Cortex-M4F, which needs no hardware."""
 
 
 class FloatAbi(enum.StrEnum):
-    """How gcc passes floating-point values (-mfloat-abi)."""
+    """How gcc passes floating-point values (`-mfloat-abi`)."""
 
     SOFT = "soft"
     SOFTFP = "softfp"
@@ -33,7 +33,7 @@ class FloatAbi(enum.StrEnum):
 
 
 class Verified(enum.StrEnum):
-    """How far a profile has been tried; nothing may claim more than it says."""
+    """How far a profile has been tested. A profile never claims more."""
 
     UNTESTED = "untested"
     EMULATED = "emulated"
@@ -56,9 +56,9 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Uart:
-    """The serial port of the dialogue: register base, receive interrupt, rate after reset, and its pins.
+    """The serial port of the device protocol: register base, receive interrupt, rate after reset, and pins.
 
-    Pins have the vendor's names: "PD8" (STM32, Stellaris), "P0.06" (nRF), "GP0" (RP); "" where there are none.
+    Pins have the vendor's names, such as "PD8" (STM32, Stellaris), "P0.06" (nRF) or "GP0" (RP). "" means no pin.
     """
 
     base: int
@@ -70,7 +70,7 @@ class Uart:
 
 @dataclass(frozen=True, slots=True)
 class Qemu:
-    """The emulated form of the board: qemu-system-arm -machine, and arguments it needs besides."""
+    """The emulated form of the board: `qemu-system-arm -machine`, with further arguments."""
 
     machine: str
     arguments: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Qemu:
 
 @dataclass(frozen=True, slots=True)
 class Usb:
-    """How the board shows itself on USB: the ids of its serial port."""
+    """The USB ids of the board's serial port."""
 
     vid: int
     pid: int
@@ -89,29 +89,31 @@ FLASH_METHODS = ("pyocd", "openocd", "st-flash", "jlink", "uf2", "bossac")
 
 @dataclass(frozen=True, slots=True)
 class Flashing:
-    """How firmware gets onto the board: those of FLASH_METHODS that can, the best first, and their names for it."""
+    """The flash methods of the board, the best first, with the name that each method uses for the board."""
 
     methods: tuple[str, ...]
     pyocd: str = ""
-    """pyOCD's target, "stm32l4r5xx"; `pyocd pack install` may be needed for it."""
+    """pyOCD's target, such as "stm32l4r5xx". It may need `pyocd pack install`."""
     openocd: str = ""
-    """OpenOCD's configuration files, separated by blanks: "board/st_nucleo_l4.cfg"."""
+    """OpenOCD's configuration files, separated by blanks, such as "board/st_nucleo_l4.cfg"."""
     jlink: str = ""
     """SEGGER's device name."""
     uf2_family: int = 0
-    """The id that the boot loader's drive takes, of Microsoft's list uf2families.json."""
+    """The family id that the boot loader's drive accepts, from Microsoft's list uf2families.json."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """One board. `name` is the file's stem, `port` a folder of firmware/port, `fpu` gcc's -mfpu name ("": none)."""
+    """One board. `name` is the stem of the file, `port` a folder of firmware/port, `fpu` gcc's `-mfpu` name ("": no
+    FPU).
+    """
 
     name: str
     title: str
     cpu: str
     float_abi: FloatAbi
     clock_hz: int
-    """The rated core clock; the firmware reports the one actually running."""
+    """The rated core clock in Hz. The firmware reports the clock that actually runs."""
     port: str
     verified: Verified
     flash: Region
@@ -120,13 +122,13 @@ class Board:
     fpu: str = ""
     stack_bytes: int = 4096
     watchdog_ms: int = 60_000
-    """The longest the main loop may go without a sign of life, in steps of 2^24 clocks; then it is reported as hung."""
+    """Watchdog limit of the main loop, in units of 2^24 clocks. After it the firmware reports a hang."""
     memory_factor: float | None = None
-    """How many times longer code takes than at zero wait states, on average; None: not known."""
+    """Average slowdown of code by flash wait states, as a factor. None: unknown."""
     memory_factor_source: str = ""
-    """Where that number comes from."""
+    """The source of `flash_wait_cycles`."""
     chip: Mapping[str, int] = field(default_factory=dict)
-    """What the port family needs to know besides (dividers, wait states, ...): MQ_CHIP_<KEY> in board.h."""
+    """Settings of the port family (dividers, wait states, ...), as MQ_CHIP_<KEY> in board.h."""
     qemu: Qemu | None = None
     usb: Usb | None = None
     flashing: Flashing | None = None
@@ -136,18 +138,18 @@ class Board:
         return core_of(self.cpu)
 
     def to_table(self) -> dict[str, Any]:
-        """What its file would say, as plain values: `board_of` makes the same board of it again."""
+        """The profile as plain values. `board_of` makes an equal board of them."""
         table = json.loads(json.dumps(asdict(self)))
         return {key: value for key, value in table.items() if key != "name" and value is not None}
 
     @property
     def has_assumed_clock(self) -> bool:
-        """Whether the clock of a generic board is not known."""
+        """Whether the clock of a generic board is unknown."""
         return self.port == PROBE_PORT and self.clock_hz == ASSUMED_HZ
 
     @property
     def pins(self) -> dict[str, tuple[int, int]]:
-        """(port, pin) of each of the UART's pins that is named; port A is 0."""
+        """(port, pin) of each UART pin that has a name. Port A is 0."""
         named = {"TX": self.uart.tx, "RX": self.uart.rx}
         return {key: _pin(text) for key, text in named.items() if text}
 
@@ -157,9 +159,10 @@ class Board:
 
     @property
     def compiler_flags(self) -> tuple[str, ...]:
-        """gcc's machine options. Unaligned access is off: the firmware traps it on every core, as Armv6-M would.
+        """gcc's machine options. Unaligned access is off: the firmware traps it on every core, as Armv6-M does.
 
-        So is gcc's own use of MVE: where some lanes of a vector are chosen at compile time, GCC 12 takes them all.
+        gcc's automatic use of MVE is off too. GCC 12 ignores a lane mask that is known at compile time and uses all
+        lanes.
         """
         fpu = (f"-mfpu={self.fpu}",) if self.fpu else ()
         abi = f"-mfloat-abi={self.float_abi}"
@@ -173,10 +176,10 @@ def board_names() -> tuple[str, ...]:
 
 
 def load_board(name_or_path: str | Path) -> Board:
-    """The board of that name, or of the TOML file at that path (anything with a slash or ending in .toml), or any core
-    with a debug probe (`generic:CORE,ram=ORIGIN:BYTES`, see `generic_board`).
+    """The board with this name, the board of the TOML file at this path (any text with a slash or the ending .toml), or
+    any core with a debug probe (`generic:CORE,ram=ORIGIN:BYTES`, see `generic_board`).
 
-    BoardError for a name that is not known, a file that cannot be read, and whatever a profile may not say.
+    Raises BoardError for an unknown name, an unreadable file, and invalid values in a profile.
     """
     text = str(name_or_path)
     if text.startswith(PREFIX):
@@ -201,7 +204,7 @@ def _load(path: Path) -> Board:
 
 
 def board_of(table: Mapping[str, Any], path: Path) -> Board:
-    """The board of a profile's values; errors name `path`, and its stem is the board's name. BoardError as above."""
+    """The board of a profile's values. Errors name `path`; its stem is the name of the board. Raises BoardError."""
     board = _Reader(path).board(table)
     _check(path, board)
     return board
@@ -224,7 +227,7 @@ def _pin(text: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Turns the tables of one file into dataclasses; every error names the file and the key."""
+    """Converts the tables of one file to dataclasses. Every error names the file and the key."""
 
     path: Path
 
@@ -305,13 +308,13 @@ def _nearest(text: str, choices: Iterable[str]) -> str:
 
 
 def _check(path: Path, board: Board) -> None:
-    """What types cannot say: ranges, and keys that must agree with each other."""
+    """Checks that types cannot express: ranges, and keys that must agree with each other."""
     for complaint in _complaints(board):
         raise BoardError(f"{path}: {complaint}")
 
 
 _TITLE = re.compile(r"(?!.*\*/)[ -\[\]-~]{1,100}")
-"""One line of ASCII that can stand in a C comment and a Makefile's: no "*/", no backslash."""
+"""One line of ASCII that can stand in a C comment and in a Makefile: without "*/" and backslashes."""
 
 
 def _complaints(board: Board) -> Iterable[str]:
@@ -385,6 +388,6 @@ def _region_complaints(key: str, region: Region) -> Iterable[str]:
 
 
 def _port_families() -> tuple[str, ...]:
-    """Folders with a mq_chip.c; the others hold what families share."""
+    """Port folders with a mq_chip.c. The other folders hold code that families share."""
     ports = _assets.folder("firmware") / "port"
     return tuple(sorted(p.parent.name for p in ports.glob("*/mq_chip.c")))

@@ -9,13 +9,13 @@ from ..errors import BoardError
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """`cpu` is gcc's -mcpu name. `dsp`: SMLAD and its kin (Armv7E-M). `mve`: M-profile vector extension."""
+    """`cpu` is gcc's `-mcpu` name. `dsp`: has SMLAD (Armv7E-M). `mve`: has the M-profile vector extension."""
 
     cpu: str
     dsp: bool = False
     mve: bool = False
     unaligned: bool = True
-    """Word and halfword loads from any address (Armv6-M faults)."""
+    """Whether words and halfwords can be loaded from any address (Armv6-M faults)."""
 
 
 CORES = {
@@ -33,7 +33,7 @@ CORES = {
 
 
 def core_of(cpu: str) -> Core:
-    """The core named as gcc names it. BoardError for one that is not known."""
+    """The core with this gcc name. Raises BoardError for an unknown name."""
     if cpu not in CORES:
         raise BoardError(f"core {cpu!r} is not known; known cores: {', '.join(CORES)}")
     return CORES[cpu]

@@ -15,14 +15,14 @@ PROBE_PORT = "probe"
 """The port family whose console is a mailbox that a debug probe reads."""
 ASSUMED_HZ = 1_000_000
 _FOR_EVER_MS = 86_400_000
-"""A watchdog counts clocks; without a known clock it must not end a long inference."""
+"""A long watchdog limit: with an unknown clock it must not end a long inference."""
 
 
 def generic_table(text: str) -> tuple[str, dict[str, Any]]:
-    """(Name, values of the profile). BoardError says what the line may not say.
+    """(name, values of the profile) of a generic board. Raises BoardError for an invalid line.
 
-    RAM is `ram=ORIGIN:BYTES`. Without `flash=ORIGIN:BYTES` the firmware runs from RAM: `code=BYTES` of it, by default
-    two thirds, hold code and constants. Without `clock=HZ`, one cycle counts as one microsecond.
+    RAM is `ram=ORIGIN:BYTES`. Without `flash=ORIGIN:BYTES` the firmware runs from RAM, and `code=BYTES` of it, by
+    default two thirds, hold code and constants. Without `clock=HZ`, one cycle counts as one microsecond.
     """
     core, *pairs = text.removeprefix(PREFIX).split(",")
     core_of(core)

@@ -1,6 +1,6 @@
-"""Making a PyTorch network smaller before it becomes integers: what is cut here, the device no longer computes.
+"""Compression of a PyTorch network before quantization.
 
-`channels` finds what must be cut together and cuts it, `importance` ranks it, `widths` decides how much goes where,
-`prune` searches for what meets a target, `training` gets back accuracy. Nothing here is imported by the way from a
-.tflite file to firmware: PyTorch and torch-pruning are needed for training alone.
+`channel_groups` determines which channels can only be cut together and cuts them, `importance` ranks channels, `widths`
+distributes the cut over layers, `prune` searches for the smallest cut that meets a target, and `training` recovers
+accuracy. The path from a .tflite file to firmware does not import this package, which needs PyTorch and torch-pruning.
 """

@@ -1,7 +1,7 @@
-"""Channels that are one: the outputs of a layer, and all that is as long because of them in other layers.
+"""Sets of coupled channels: the outputs of a layer, with everything in other layers that has the same length.
 
-torch-pruning's dependency graph finds them (G. Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023): a
-residual sum, for instance, ties the outputs of every layer that is added.
+torch-pruning's dependency graph determines them (G. Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR
+2023). A residual sum, for example, couples the outputs of all layers that it adds.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ..errors import ModelError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coupled:
-    """Channels of several layers that go together or stay together."""
+    """Channels of several layers that can only be cut together."""
 
     layers: tuple[str, ...]
-    """Whose outputs they are, as in `named_modules` and in that order."""
+    """Names of the layers that compute these channels, as in `named_modules` and in that order."""
     channels: int
     blocks: int
-    """Of consecutive channels that must stay as wide as each other: the groups of a grouped convolution."""
+    """Number of blocks of consecutive channels that must keep equal widths: the groups of a grouped convolution."""
     group: Any
-    """torch-pruning's group of all of them, begun at the first layer: for its importance functions."""
+    """torch-pruning's group, which starts at the first layer; its importance functions need it."""
 
     @property
     def name(self) -> str:
@@ -36,10 +36,10 @@ class Coupled:
 
 
 def coupled(net: nn.Module, example: torch.Tensor, keep: Sequence[str] = ()) -> list[Coupled]:
-    """Every set of channels that can be cut, in the order of the network.
+    """Every set of channels that can be cut, in network order.
 
-    Left out are those that reach the network's outputs or come from its inputs, whose number is the user's, and those
-    of the layers named in `keep`. ModelError for an unknown name.
+    Excluded are channels of the network's inputs and outputs, whose number the user defines, and those of the layers
+    named in `keep`. Raises ModelError for an unknown name.
     """
     layers = dict(net.named_modules())
     for name in keep:
@@ -51,7 +51,7 @@ def coupled(net: nn.Module, example: torch.Tensor, keep: Sequence[str] = ()) -> 
 
 
 def cut(net: nn.Module, example: torch.Tensor, kept: Mapping[str, Sequence[int]]) -> nn.Module:
-    """A copy of the network with only those channels of each named set; sets not named stay whole."""
+    """A copy of the network with only the given channels of each named set. Sets without a name keep all channels."""
     copied = copy.deepcopy(net)
     graph = _graph(copied, example)
     layers = dict(copied.named_modules())
@@ -89,17 +89,18 @@ def _begun_at(graph: Any, layer: nn.Module, channels: Sequence[int]) -> Any:
 
 
 def _blocks(group: Any) -> int:
-    """Of the grouped convolutions among the layers; one by depth has a part for each channel, which may go alone."""
+    """The number of groups of the grouped convolutions in a set. A depthwise channel may be cut alone."""
     layers = (dep.target.module for dep, _ in group)
     convolutions = [m for m in layers if isinstance(m, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d)]
     return max((m.groups for m in convolutions if m.groups != m.out_channels), default=1)
 
 
 def _is_inside(net: nn.Module, example: torch.Tensor, one: Coupled) -> bool:
-    """Whether the network without some of the channels gives what it gives where nothing reads them: tried out.
+    """Whether cutting channels of the set gives the outputs of the network that ignores these channels; determined by a
+    trial.
 
-    Without the first of each block, and with the last alone. A shuffle or a split that the dependency graph follows
-    wrongly shows in other values, or in shapes that no longer fit each other.
+    The trials cut the first channel of each block, and all channels but the last. Where the dependency graph follows a
+    shuffle or split incorrectly, values differ or shapes do not fit.
     """
     part = one.channels // one.blocks
     if part < 2:
@@ -112,7 +113,12 @@ def _is_inside(net: nn.Module, example: torch.Tensor, one: Coupled) -> bool:
         try:
             thinner = cut(net, example, {one.name: [i for i in range(one.channels) if i not in dropped]})
             actual, expected = _outputs(thinner, x), _outputs(_muted(net, example, one.name, dropped), x)
-        except (RuntimeError, ValueError, IndexError, TypeError):  # what PyTorch and forward methods raise over shapes
+        except (
+            RuntimeError,
+            ValueError,
+            IndexError,
+            TypeError,
+        ):  # exceptions of PyTorch and of forward methods for wrong shapes
             return False
         if [y.shape for y in actual] != [y.shape for y in expected]:
             return False

@@ -1,4 +1,4 @@
-"""What must hold before the first epoch: the samples, the labels, the weights, and every step on one batch."""
+"""Checks before the first epoch: the samples, the labels, the weights, and every step on one batch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .training import Samples
 
 _SETS = ("train", "valid", "test")
 BATCH = 4
-"""Samples of the dry run."""
+"""Number of samples of the dry run."""
 
 
 def check_samples(data: Data, net: nn.Module) -> None:
-    """CalibrationError for samples that cannot be trained on: none, not finite, of another shape than the network's, or
-    with labels that are no classes of its.
+    """Raises CalibrationError for samples that training cannot use: an empty set, values that are not finite, a shape
+    that the network does not accept, or labels that are not class numbers of the network.
     """
     for name in _SETS:
         samples: Samples | None = getattr(data, name)
@@ -64,11 +64,11 @@ def _check_labels(name: str, samples: Samples | None, classes: int) -> None:
 
 
 def _answer(net: nn.Module, x: Tensor) -> Tensor:
-    """Outputs for some samples. CalibrationError where the network does not take their shape."""
+    """Outputs for some samples. Raises CalibrationError if the network does not accept their shape."""
     try:
         with torch.no_grad():
             y = copy.deepcopy(net).eval()(x)
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:  # what layers raise for another shape
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:  # exceptions of layers for a wrong shape
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         channels_last = x.dim() == 4 and x.shape[3] in (1, 3) and x.shape[1] not in (1, 3)
         hint = "; PyTorch's layout is channels first: x.transpose(0, 3, 1, 2)" if channels_last else ""
@@ -83,9 +83,9 @@ def _shape(x: Tensor) -> tuple[int, ...]:
 
 
 def check_is_trained(build: Callable[[], nn.Module], net: nn.Module, where: str) -> None:
-    """ConfigError where the recipe names no weights, does not train, and the function's weights are random ones.
+    """Raises ConfigError if the recipe names no weights, does not train, and the function returns random weights.
 
-    Weights are random where two calls with different seeds give different ones.
+    Weights are random if two calls with different seeds return different weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch.initial_seed() + 1)
@@ -99,9 +99,9 @@ def check_is_trained(build: Callable[[], nn.Module], net: nn.Module, where: str)
 
 
 def check_targets(net: nn.Module, data: Data, recipe: Recipe, board: Board) -> None:
-    """BudgetError where pruning could not reach its targets, however training ends.
+    """Raises BudgetError if pruning cannot reach its targets, independent of the training.
 
-    Where longer strides come before, what is left to prune is known only then.
+    If longer strides come first, the channels that remain to be pruned are unknown until then, and nothing is checked.
     """
     how = recipe.prune
     if how is not None and how.target and recipe.stride is None:
@@ -109,7 +109,7 @@ def check_targets(net: nn.Module, data: Data, recipe: Recipe, board: Board) -> N
 
 
 def short(recipe: Recipe) -> Recipe:
-    """The recipe with one epoch a step, and without the searches that take long: for a dry run."""
+    """The recipe with one epoch per step and without long searches, for a dry run."""
     once = replace(recipe.fine_tune, epochs=1)
     how = recipe.quantize
     quantize = replace(how, epochs=min(1, how.epochs), samples=BATCH, method="minmax", adaptive_rounding=False)
@@ -133,7 +133,7 @@ def _short_prune(how: Prune) -> Prune:
 
 
 def first_batch(data: Data) -> Data:
-    """The first samples of every set, with all that each of them holds."""
+    """The first samples of every set, with labels."""
 
     def first(samples: Samples | None) -> Samples | None:
         if samples is None:

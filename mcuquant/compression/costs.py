@@ -1,4 +1,4 @@
-"""What a float network will take on a board, by the compiler's own plan of the int8 network it becomes."""
+"""Cost of a float network on a board, from the compiler's plan of its int8 form."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ..torch_import import from_torch as frontend
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Of one inference. Sizes do not depend on how training ends, so an untrained network shows them too."""
+    """Costs of one inference. Sizes do not depend on weights: an untrained network has the same sizes."""
 
     macs: int
     weight_bytes: int
-    """Weights and biases in as many bits as they have."""
+    """Bytes of weights and biases, stored with their number of bits."""
     constant_bytes: int
-    """Weights and all other constants in flash, as the kernels read them; no code."""
+    """Bytes of weights and all other constants in flash, as the kernels read them, without code."""
     arena_bytes: int
-    """The arena in RAM: activations and scratch of the plan; no stack."""
+    """Bytes of the arena in RAM: activations and scratch of the plan, without the stack."""
     cycles: int
-    """Estimated by the kernels' cost model."""
+    """Cycles by the kernels' cost model."""
 
     def __str__(self) -> str:
         return ", ".join(UNITS[key].format(value) for key, value in asdict(self).items())
@@ -47,16 +47,16 @@ UNITS: Mapping[str, str] = {
 
 
 def cost(net: Any, example: Any, board: Board) -> Cost:
-    """Of a torch.nn.Module in evaluation mode on a board, as the int8 network it becomes; shared weights stay shared.
+    """Cost of a torch.nn.Module in evaluation mode on a board, as an int8 network. Shared weights stay shared.
 
-    UnsupportedOpError where mcuquant cannot take the network.
+    Raises UnsupportedOpError if mcuquant does not support the network.
     """
     real = run_passes(frontend.from_torch(net, example))
     return cost_of(with_palettes(real, as_integers(real)), board)
 
 
 def cost_of(graph: Graph, board: Board) -> Cost:
-    """Of an integer network on a board, by the kernels that `compile` chooses where it is not told."""
+    """Cost of an integer network on a board, with the kernels that `compile` selects by default."""
     steps = plan(graph, board.core, goal(graph, board))
     return Cost(
         macs=total_macs(graph),
@@ -69,7 +69,7 @@ def cost_of(graph: Graph, board: Board) -> Cost:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """At most `most` of what UNITS names by `metric`."""
+    """An upper limit `most` of the cost `metric`, in the unit that UNITS names."""
 
     metric: str
     most: int

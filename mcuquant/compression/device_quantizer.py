@@ -1,9 +1,9 @@
-"""What the device computes with, in the words of PyTorch's PT2E flow: where a network is rounded in training, and how.
+"""A PT2E quantizer that describes the device's arithmetic: where a network is rounded in training, and how.
 
-Activations: int8, one scale and zero point a tensor. Weights: 8, 4 or 2 bits, symmetric, a scale for each output
-channel. Operations that move stored values share the scale of what they move; softmax, sigmoid and tanh have the
-output scale that TFLite's quantization specification prescribes. Biases stay float: the device's unit of them, input
-scale times weight scale, is far finer than any bias needs.
+Activations are int8 with one scale and zero point per tensor. Weights have 8, 4 or 2 bits, are symmetric, and have a
+scale per output channel. Operations that move stored values share the scale of their input. Softmax, sigmoid and tanh
+have the output scale of TFLite's quantization specification. Biases stay float: their unit on the device, input scale
+times weight scale, is far finer than necessary.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ from ..errors import ModelError
 from ..quantization.quantizers import BITS, limits
 
 _CLIPS = torch.linspace(1.0, 0.3, 15)
-"""Parts of a channel's range that are tried below 8 bits; the one with the least squared error is the scale's."""
+"""Fractions of a channel's range to try as the clipping limit below 8 bits. The one with the least squared error is
+used.
+"""
 _KEY = "quantization_annotation"
 
 _LAYERS = ("conv1d", "conv2d", "linear")
 _RELU = ("relu", "relu_", "relu6", "relu6_")
 _HARDTANH = ("hardtanh", "hardtanh_")
 _CLAMPS = ((), (-1, 1), (0, 6))
-"""Bounds of a hardtanh that the device clamps to at no cost; none given are -1 and 1."""
+"""Bounds of a hardtanh that the device clamps to at no cost. Without arguments they are -1 and 1."""
 _TAKES_RELU = (*_LAYERS, "add", "add_", "sub", "mul", "mul_")
 _SHARED = (
     *("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "flatten", "reshape", "view", "permute", "transpose"),
@@ -51,7 +53,7 @@ _FIXED = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 1
 
 
 class ClippedObserver(UniformQuantizationObserverBase):  # type: ignore[misc]
-    """The symmetric grid of each output channel of the weights as they are now."""
+    """The symmetric grid of each output channel, from the current weights."""
 
     def __init__(self, bits: int, **options: Any) -> None:
         low, high = limits(bits)
@@ -102,7 +104,9 @@ def weight_spec(bits: int) -> QuantizationSpec:
 
 @dataclass
 class DeviceQuantizer(Quantizer):  # type: ignore[misc]
-    """For `prepare_qat_pt2e` and `prepare_pt2e`. `bits` of the weights, for all or by the module's name (else 8)."""
+    """A quantizer for `prepare_qat_pt2e` and `prepare_pt2e`. `bits` of the weights apply to all layers, or per module
+    name (8 for the others).
+    """
 
     bits: int | Mapping[str, int] = 8
 
@@ -119,7 +123,7 @@ class DeviceQuantizer(Quantizer):  # type: ignore[misc]
         return model
 
     def validate(self, model: GraphModule) -> None:
-        """The annotations made here are valid; the import reports what the device lacks."""
+        """Does nothing: the annotations are valid by construction, and the importer reports unsupported operations."""
 
     def _check_bits(self, model: GraphModule) -> None:
         by_layer = {"": self.bits} if isinstance(self.bits, int) else self.bits
@@ -164,7 +168,7 @@ def _output(node: Node) -> QuantizationSpecBase:
 
 
 def _name(node: Node) -> str:
-    """'conv2d' of torch.ops.aten.conv2d.padding; \"\" for anything but an operator."""
+    """The operator's short name: 'conv2d' for torch.ops.aten.conv2d.padding, "" for anything but an operator."""
     target: Any = node.target
     packet: Callable[..., Any] | None = getattr(target, "overloadpacket", None)
     return getattr(packet, "__name__", "") if node.op == "call_function" else ""
@@ -186,7 +190,7 @@ def _sources(node: Node) -> Iterator[Node]:
 
 
 def _folded_after(node: Node) -> Iterator[Node]:
-    """Batch normalization and the activation behind `node`, which become part of it."""
+    """The batch normalization and activation after `node` that are fused with it."""
     follower = _only_user(node)
     if follower is not None and _name(node) in _LAYERS[:2] and _name(follower) == "batch_norm":
         yield follower
@@ -204,7 +208,7 @@ def _is_relu(node: Node) -> bool:
 
 
 def _module_name(node: Node) -> str:
-    """'features.0' of the module that a node comes from."""
+    """The name of the module that a node comes from, such as 'features.0'."""
     stack = list(node.meta.get("nn_module_stack", {}).values())
     path = stack[-1][0] if stack else ""
     return path.removeprefix("L['self'].").replace("_modules['", "").replace("']", "")

@@ -1,4 +1,4 @@
-"""Batch normalization into the convolution before it, in PyTorch: what the compiler does with the graph anyway."""
+"""Folds batch normalization into the preceding convolution in PyTorch, as the compiler does in the graph."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _CONVOLUTIONS = (torch.ops.aten.conv1d, torch.ops.aten.conv2d)
 
 
 def folded(net: nn.Module, example: Tensor) -> nn.Module:
-    """A copy, in evaluation mode, without the batch normalization that alone reads a convolution's output.
+    """A copy in evaluation mode, without each batch normalization that is the only reader of a convolution's output.
 
-    What is folded becomes nn.Identity: names of layers stay. A layer that is called twice is left alone.
+    A folded normalization becomes nn.Identity, so that names of layers do not change. A layer with several calls is
+    unchanged.
     """
     result = copy.deepcopy(net).eval()
     for before, after in list(_pairs(result, example)):
@@ -31,7 +32,7 @@ def _fold(convolution: Any, norm: Any) -> None:
 
 
 def _pairs(net: nn.Module, example: Tensor) -> Iterator[tuple[str, str]]:
-    """Names of (convolution, batch normalization)."""
+    """Names of (convolution, batch normalization) pairs."""
     program = torch.export.export(net, (example,))
     signature = program.graph_signature
     homes = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}

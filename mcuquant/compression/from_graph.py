@@ -1,7 +1,7 @@
-"""A float graph as a PyTorch network: what came from a .tflite file can then be pruned, shared and trained too.
+"""A float graph as a PyTorch network, so that networks of .tflite files can be pruned, shared and trained.
 
-Convolutions, linear layers, sums, pools, means and the activations between them; images are channels first, as PyTorch
-has them, and `from_torch` of the network is the graph again.
+Supported are convolutions, linear layers, sums, pools, means and their activations. Images are channels first, as in
+PyTorch; `from_torch` of the network gives the graph again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ..ir import Activation, Array, Graph, ops
 from ..ir import Tensor as Constant
 
 Step = tuple[str, tuple[int, ...], int]
-"""Name of the layer, tensors it reads, tensor it makes."""
+"""(name of the layer, tensors that it reads, tensor that it computes)."""
 
 
 class GraphNet(nn.Module):
-    """The operations of a graph as layers, run in order. `layers` are named op0, op1, ... after their operation."""
+    """The operations of a graph as layers that run in order. `layers` have the names op0, op1, ... by position."""
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
@@ -43,10 +43,10 @@ class GraphNet(nn.Module):
 
 
 def to_torch(graph: Graph) -> GraphNet:
-    """The network of a float graph of one input and one output, in evaluation mode.
+    """The network of a float graph with one input and one output, in evaluation mode.
 
-    An input (1, H, W, C) of the graph is (N, C, H, W) of the network. UnsupportedOpError names what it cannot be made
-    of: an integer graph, several inputs or outputs, other operations.
+    A graph input (1, H, W, C) is a network input (N, C, H, W). Raises UnsupportedOpError, which names the reason, for
+    an integer graph, several inputs or outputs, and other operations.
     """
     if not graph.is_float:
         raise UnsupportedOpError(f"{graph.name}: only a float network can be trained; this one is quantized")
@@ -68,7 +68,7 @@ class _Sum(nn.Module):
 
 
 class _Mean(nn.Module):
-    """Over height and width, which stay as 1 or go."""
+    """Mean over height and width, which stay as dimensions of 1 or are removed."""
 
     def __init__(self, keep: bool) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class _Mean(nn.Module):
 
 
 class _Flat(nn.Module):
-    """(N, C, H, W) to (N, H * W * C), in the graph's order of values."""
+    """(N, C, H, W) to (N, H * W * C), in the value order of the graph."""
 
     def forward(self, x: Tensor) -> Tensor:
         return (x if x.shape[2] == x.shape[3] == 1 else x.permute(0, 2, 3, 1)).flatten(1)

@@ -1,13 +1,13 @@
-"""How much a channel matters: one number each, comparable between layers because each layer's mean is 1.
+"""The importance of a channel: one number, comparable between layers because each layer's mean is 1.
 
     l1          sum of |w|                       H. Li et al., "Pruning Filters for Efficient ConvNets" (ICLR 2017)
     l2          sum of w^2                       the same, by the Euclidean norm
     batch-norm  |gamma|                          Z. Liu et al., "Network Slimming" (ICCV 2017)
     taylor      sum of |w * dL/dw|               P. Molchanov et al., "Importance Estimation" (CVPR 2019)
-    loss        |sum of w * dL/dw|               how the loss changes, to first order, when the whole channel is 0
+    loss        |sum of w * dL/dw|               first-order change of the loss when the whole channel is 0
 
-w are the weights that leave or enter the channel in every layer coupled to it, each layer's sum counting alike; L is
-the loss of a batch, and the two that need it are means over batches.
+w are the weights that leave or enter the channel in every coupled layer; each layer's sum has equal weight. L is the
+loss of a batch. The two measures that need it are means over batches.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..errors import CalibrationError, ModelError
 from .channel_groups import Coupled
 
 Batch = tuple[Tensor, Tensor]
-"""Inputs, and what the loss compares the outputs with."""
+"""(inputs, targets of the loss)."""
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -47,10 +47,10 @@ def scores(
     batches: Iterable[Batch] = (),
     loss: Loss = nn.functional.cross_entropy,
 ) -> dict[str, Tensor]:
-    """Of every set that the measure says something about: name -> (channels / blocks,) float32.
+    """Importances of every set that the measure applies to: name -> (channels / blocks,) float32.
 
-    Channels of a grouped convolution's parts are judged together, part for part. `sets` must be those of `net` itself.
-    CalibrationError without the samples that a measure needs, ModelError when it can judge no layer at all.
+    Channels of a grouped convolution's blocks are ranked together, position by position. `sets` must be those of `net`.
+    Raises CalibrationError without the samples that a measure needs, ModelError if it applies to no layer.
     """
     measure = _measure(importance)
     if importance.needs_samples:

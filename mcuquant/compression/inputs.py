@@ -1,4 +1,4 @@
-"""What a recipe names: a Python function that makes the network, and files of samples."""
+"""Loads what a recipe names: a Python function that returns the network, and files of samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .training import Augment, Samples
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
-    """Samples by what they are for. `test` falls back on `valid`, and that is None where nobody chooses."""
+    """The sample sets by purpose. `test` falls back on `valid`, which is None if no epoch is selected by it."""
 
     train: Samples
     valid: Samples | None = None
@@ -32,7 +32,7 @@ class Data:
 
     @property
     def judge(self) -> Samples | None:
-        """The samples that accuracy is measured on."""
+        """The samples for measuring accuracy."""
         return self.test if self.test is not None else self.valid
 
     @property
@@ -41,7 +41,9 @@ class Data:
 
 
 def load_net(recipe: Recipe, path: Path) -> nn.Module:
-    """The network of a recipe in the file `path`. ConfigError for a function that is not there or gives no network."""
+    """The network of the recipe in the file `path`. Raises ConfigError if the function is missing or returns no
+    network.
+    """
     if recipe.model.endswith(".pt2"):
         raise ConfigError(
             f"{path}: 'model' is {recipe.model!r}: what torch.export saved cannot be trained; name the Python function "
@@ -50,7 +52,7 @@ def load_net(recipe: Recipe, path: Path) -> nn.Module:
     function = load_function(recipe.model, "model", path)
     try:
         net = function()
-    except Exception as error:  # a user's code may raise anything
+    except Exception as error:  # user code may raise anything
         raise ConfigError(f"{path}: 'model': {recipe.model} {_raised(error)}") from error
     if not isinstance(net, nn.Module):
         raise ConfigError(f"{path}: 'model' {recipe.model!r} returned {type(net).__name__}, expected a torch.nn.Module")
@@ -81,12 +83,12 @@ def _module(name: str, key: str, path: Path) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ConfigError(f"{path}: '{key}': {error}; is its folder on PYTHONPATH?") from error
-    except Exception as error:  # a user's code may raise anything
+    except Exception as error:  # user code may raise anything
         raise ConfigError(f"{path}: '{key}': {name} {_raised(error)}") from error
 
 
 def _raised(error: Exception) -> str:
-    """What a user's code raised, and where: its last line."""
+    """The last line of an exception in user code, with its place."""
     if isinstance(error, SyntaxError):
         return f"has a syntax error in line {error.lineno}: {error.msg}"
     frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -101,16 +103,16 @@ def _file(file: Path, key: str, path: Path) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickles in the file look their module up
+    sys.modules[name] = module  # dataclasses and pickles in the file look up their module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a user's code may raise anything
+    except Exception as error:  # user code may raise anything
         raise ConfigError(f"{path}: '{key}': {file} {_raised(error)}") from error
     return module
 
 
 def _load_weights(net: nn.Module, file: Path, path: Path) -> None:
-    """Nothing in the file is run. ConfigError where it does not fit the network."""
+    """Loads a state dict without executing code. Raises ConfigError if it does not fit the network."""
     try:
         net.load_state_dict(torch.load(file, weights_only=True))
     except OSError as error:
@@ -121,7 +123,7 @@ def _load_weights(net: nn.Module, file: Path, path: Path) -> None:
 
 
 def load_data(files: Files | None, path: Path) -> Data:
-    """The samples of a recipe. ConfigError where none are named, CalibrationError for files that hold others."""
+    """The samples of a recipe. Raises ConfigError if it names none, CalibrationError for files with other contents."""
     if files is None:
         raise ConfigError(f"{path}: table 'data' is missing: name at least data.train, an .npz file with x and y")
     parts = {key: getattr(files, key) for key in ("train", "valid", "test")}

@@ -1,8 +1,8 @@
-"""Batch normalization that training for integers cannot fold into the convolution before it.
+"""Replaces batch normalization that quantization-aware training cannot fold into the preceding convolution.
 
-PT2E's quantization-aware training folds a batch normalization that alone reads a convolution's output. Any other one
-is replaced before training by what it computes in evaluation mode, exactly: by a linear layer's own weights, or by a
-depthwise convolution of one tap.
+PT2E folds a batch normalization that is the only reader of a convolution's output. Any other one is replaced before
+training by its evaluation-mode function, exactly: by changed weights of a linear layer, or by a depthwise convolution
+with one tap.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from torch.fx import Node
 from torch.nn.modules.batchnorm import _BatchNorm
 
 _MOMENTUM = 0.1
-"""PyTorch's default, for a normalization whose running statistics were a cumulative average (momentum=None)."""
+"""Momentum for a normalization whose running statistics were a cumulative average (momentum=None): PyTorch's default.
+"""
 
 
 def ready_for_integers(net: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
-    """`net`, changed in place: no batch normalization counts its batches, and loose ones are replaced where possible.
+    """Changes `net` in place: batch normalizations do not count batches, and unfoldable ones are replaced if possible.
 
-    The counters would stay in the exported program as additions in place.
+    The counters would remain in the exported program as in-place additions.
     """
     for norm in net.modules():
         if isinstance(norm, _BatchNorm):
@@ -38,7 +39,7 @@ def ready_for_integers(net: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
 
 
 def _replace(net: nn.Module, node: Node, homes: dict[str, str]) -> None:
-    """One normalization, where its module is called once."""
+    """A normalization whose module is called once."""
     source, mean = node.args[0], node.args[3]
     if not (isinstance(source, Node) and isinstance(mean, Node)) or len(mean.users) != 1:
         return
@@ -67,7 +68,7 @@ def _kind(node: Node) -> str:
 
 
 def _linear(net: nn.Module, node: Node, homes: dict[str, str]) -> nn.Linear | None:
-    """The nn.Linear that a node calls, if it is called once."""
+    """The nn.Linear that a node calls, if nothing else calls it."""
     if _kind(node) != "linear" or not isinstance(weight := node.args[1], Node) or len(weight.users) != 1:
         return None
     module = net.get_submodule(homes[weight.name].rpartition(".")[0])

@@ -1,6 +1,6 @@
-"""Unstructured and N:M pruning: single weights become 0 and stay 0, the smallest first.
+"""Unstructured and N:M pruning: the smallest weights become 0 and stay 0.
 
-Source of the recipe (rank, cut, train on with the mask held): S. Han et al., "Learning both Weights and Connections for
+Source of the method (rank, cut, train on with the mask): S. Han et al., "Learning both Weights and Connections for
 Efficient Neural Networks" (NIPS 2015); N:M: A. Mishra et al., "Accelerating Sparse Deep Neural Networks" (2021).
 """
 
@@ -15,22 +15,22 @@ from torch import Tensor, nn
 from ..errors import CalibrationError, ModelError
 
 Masks = Mapping[str, Tensor]
-"""Layer -> True where its weight stays; of the weight's shape."""
+"""Layer -> mask with the shape of its weight; True where the weight stays."""
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sparsity:
-    """Which weights go. Either `ratio` or `pattern`."""
+    """Which weights to remove: either `ratio` or `pattern`."""
 
     ratio: float | None = None
-    """The part of the weights to set to 0, 0 to 1."""
+    """Fraction of the weights to set to 0, 0 to 1."""
     pattern: tuple[int, int] | None = None
-    """(n, m): n of every m weights that meet consecutive input channels stay."""
+    """(n, m): n of every m weights along the input channels stay."""
     together: bool = True
-    """With a ratio: rank all layers' weights in one list; otherwise each layer loses the same part."""
+    """With a ratio: rank the weights of all layers in one list. Otherwise every layer loses the same fraction."""
     steps: int = 1
-    """With a ratio: spread over so many cuts, the weights that are left shrinking by equal factors."""
+    """With a ratio: number of cuts. The number of remaining weights shrinks by equal factors."""
     keep: tuple[str, ...] = ()
     """Layers that stay dense."""
 
@@ -47,7 +47,7 @@ class Sparsity:
 
 
 def layers_of(net: nn.Module, keep: tuple[str, ...] = ()) -> dict[str, nn.Module]:
-    """Every convolution and linear layer by name, without those to keep. ModelError for an unknown name."""
+    """Every convolution and linear layer by name, except those to keep. Raises ModelError for an unknown name."""
     layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, LAYERS)}
     for name in keep:
         if name not in layers:
@@ -56,9 +56,10 @@ def layers_of(net: nn.Module, keep: tuple[str, ...] = ()) -> dict[str, nn.Module
 
 
 def sparsify(net: nn.Module, how: Sparsity, fine_tune: Callable[[nn.Module, Masks], None] | None = None) -> Masks:
-    """Set weights of `net`, in place, to 0; the masks say which are left.
+    """Set weights of `net` to 0, in place, and return masks of the remaining weights.
 
-    `fine_tune` is called after each step and must hold the masks (see `hold`); weights that are 0 already count first.
+    `fine_tune` is called after each step and must apply the masks (see `hold`). Weights that are already 0 are removed
+    first.
     """
     masks: Masks = {}
     for step in range(1, how.steps + 1):
@@ -70,7 +71,7 @@ def sparsify(net: nn.Module, how: Sparsity, fine_tune: Callable[[nn.Module, Mask
 
 
 def hold(net: nn.Module, masks: Masks) -> Callable[[], None]:
-    """What to call after every optimizer step: sets the weights outside the masks to 0 again."""
+    """A function to call after every optimizer step: it sets the weights outside the masks to 0 again."""
     pairs = [(_weight(net.get_submodule(name)), mask) for name, mask in masks.items()]
 
     def again() -> None:
@@ -82,7 +83,7 @@ def hold(net: nn.Module, masks: Masks) -> Callable[[], None]:
 
 
 def zeros(net: nn.Module, keep: tuple[str, ...] = ()) -> Masks:
-    """The masks that a network already obeys."""
+    """The masks of the weights that are 0 already."""
     return {name: _weight(layer) != 0 for name, layer in layers_of(net, keep).items()}
 
 
@@ -106,14 +107,14 @@ def _masks(layers: Mapping[str, nn.Module], how: Sparsity, part: float) -> Masks
 
 
 def _largest(sizes: Tensor, ratio: float) -> Tensor:
-    """(n,) True for all but the `ratio` smallest; of equal ones the first go first."""
+    """(n,) False for the `ratio` smallest values, True for the others. Of equal values the first are removed first."""
     mask = torch.ones(len(sizes), dtype=torch.bool)
     mask[torch.argsort(sizes, stable=True)[: round(len(sizes) * ratio)]] = False
     return mask
 
 
 def _n_of_m(sizes: Tensor, n: int, m: int) -> Tensor:
-    """The n largest of every m along the input channels; what is left over at the end, fewer than m, keeps n too."""
+    """The n largest of every m along the input channels. A rest of fewer than m values keeps n too."""
     rows = sizes.movedim(1, -1)
     mask = torch.zeros_like(rows, dtype=torch.bool)
     for start in range(0, rows.shape[-1], m):

@@ -1,7 +1,7 @@
-"""Layers that learn to say what the teacher's layers of the same name say.
+"""Hint training: layers learn the outputs of the teacher's layers with the same names.
 
-A. Romero et al., "FitNets: Hints for Thin Deep Nets" (ICLR 2015), without the regressor: the layers compared are of
-the same width. Where the pupil has fewer positions (see `strides`), the teacher's at the same places count.
+A. Romero et al., "FitNets: Hints for Thin Deep Nets" (ICLR 2015), without the regressor: compared layers have equal
+widths. If the student has fewer positions (see `strides`), the teacher's values at the same positions count.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from ..errors import CalibrationError, ModelError
 
 Seen = Mapping[str, Tensor]
-"""Layer -> its output, the last time that the network ran."""
+"""Layer -> its output in the last run of the network."""
 
 
 @contextmanager
 def watched(net: nn.Module, layers: Sequence[str]) -> Iterator[Seen]:
-    """The outputs of these layers from now on. ModelError for an unknown name."""
+    """Records the outputs of these layers. Raises ModelError for an unknown name."""
     modules, outputs = dict(net.named_modules()), dict[str, Tensor]()
 
     def note(name: str) -> object:
@@ -38,10 +38,11 @@ def watched(net: nn.Module, layers: Sequence[str]) -> Iterator[Seen]:
 
 
 def distance(own: Seen, taught: Seen) -> Tensor:
-    """Sum over layers of the mean squared difference, in variances of the teacher's output; 0 without layers.
+    """Sum over layers of the mean squared difference, in units of the variance of the teacher's output; 0 without
+    layers.
 
-    CalibrationError where a layer of the pupil is not as wide as the teacher's, or its positions are not every second,
-    third, ... of them.
+    Raises CalibrationError if a layer of the student has another width than the teacher's, or if its positions are not
+    every second, third, ... position of the teacher.
     """
     return sum((_distance(name, own[name], taught[name]) for name in own), torch.zeros(()))
 
@@ -58,5 +59,5 @@ def _distance(name: str, own: Tensor, taught: Tensor) -> Tensor:
 
 
 def _every(few: int, many: int) -> slice:
-    """Of `many` positions `few` in equal steps from the first, as a longer stride leaves them."""
+    """`few` of `many` positions, in equal steps from the first, as a longer stride leaves them."""
     return slice(None, None, -(-many // few))

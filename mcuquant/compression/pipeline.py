@@ -1,4 +1,6 @@
-"""The whole of compression: stride, prune, sparsify, share, each followed by training; then quantize, compile."""
+"""The steps of compression in order: stride, prune, sparsify, share, each followed by training; then quantize and
+compile.
+"""
 
 from __future__ import annotations
 
@@ -40,27 +42,27 @@ from .weight_sharing import baked, share
 
 ESTIMATE = "estimated by the cost model"
 _SEARCH_SAMPLES = 256
-"""Training samples that a search for strides asks the network."""
+"""Number of training samples that a search for strides uses."""
 _MOST_TEACHERS = 100
-"""Teachers of different seeds are different ones."""
+"""Distance between the seeds of the teachers."""
 Progress = Callable[[str, int, int], None]
-"""What is being done, how much of it is, and of how much."""
+"""Progress callback: (name of the step, completed units, total units)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compressed:
     net: nn.Module
-    """Float, with the weights that the integers stand for."""
+    """The float network whose weights equal the integers' real values."""
     graph: Graph
-    """Integers."""
+    """The integer network."""
     cost: Cost
-    """Of `graph` on the recipe's board."""
+    """Cost of `graph` on the recipe's board."""
     records: tuple[Record, ...]
-    """The float network, the same in int8, and what each step made of it; the last is `graph`."""
+    """Records of the float network, its int8 form, and the result of each step; the last one is `graph`."""
     reused: tuple[str, ...] = ()
-    """Steps that an earlier run had finished."""
+    """Names of steps that an earlier run completed."""
     missed: tuple[str, ...] = ()
-    """A sentence for each target of the recipe that the integer network misses."""
+    """One sentence for each target of the recipe that the integer network misses."""
 
 
 def compress(
@@ -71,13 +73,13 @@ def compress(
     progress: Progress | None = None,
     steps: Steps | None = None,
 ) -> Compressed:
-    """A trained network made smaller as the recipe says (its paths are not looked at), and quantized.
+    """Compress and quantize a trained network by the settings of a recipe (its paths are not used).
 
-    `steps` keeps what each step made, and knows what an earlier run left. Before the first epoch the samples are
-    checked, and every step is run on one batch.
+    `steps` stores the result of each step and returns the results of an earlier run. Before the first epoch the samples
+    are checked and every step runs on one batch.
 
-    BudgetError for targets out of reach, CalibrationError for samples that do not do, UnsupportedOpError for networks
-    that mcuquant cannot take.
+    Raises BudgetError for unreachable targets, CalibrationError for invalid samples, UnsupportedOpError for networks
+    that mcuquant does not support.
     """
     board = load_board(recipe.board)
     check_samples(data, net)
@@ -105,10 +107,10 @@ def compress_file(
     progress: Progress | None = None,
     fresh: bool = False,
 ) -> tuple[Compressed, Project]:
-    """What a recipe's file says, compiled into its output folder with records.json beside the C project.
+    """Execute a recipe file, and compile the result into its output folder with records.json beside the C project.
 
-    `settings`, where given, take the place of the file's; what they name still lies beside it. Finished steps are kept
-    in a folder beside the output folder (`steps.folder_of`), and those of an earlier run are used unless `fresh`.
+    `settings`, if given, replace those of the file; their relative paths still start at the file. Completed steps are
+    stored in a folder beside the output folder (`steps.folder_of`) and used again unless `fresh` is true.
     """
     file = Path(path)
     recipe = settings or load_recipe(file)
@@ -144,7 +146,7 @@ class _Run:
     teacher: nn.Module | None = None
 
     def whole(self, net: nn.Module) -> tuple[nn.Module, Graph, list[Target]]:
-        """The float and the integer network at the end, and the targets that hold for it."""
+        """The final float and integer network, with the targets that apply to it."""
         recipe, targets = self.recipe, list[Target]()
         small = self.begun(net)
         for label, how, make in (
@@ -162,18 +164,20 @@ class _Run:
         return small, self.quantized(small), targets
 
     def step(self, label: str, settings: object, net: nn.Module, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
-        """Begins with the same random numbers whatever was drawn before: steps before it may not have been made."""
+        """Seeds the random numbers of one step, so that they do not depend on whether earlier steps were executed or
+        restored.
+        """
         torch.manual_seed(self.recipe.seed)
         return self.steps.run(label, settings, net, make, self.records)
 
     def begun(self, net: nn.Module) -> nn.Module:
-        """Trained, where the recipe says so, and the teacher of all steps."""
+        """Trains the float network if the recipe has [train], and selects the teacher of all steps."""
         if self.recipe.train is not None:
             net = self.step("trained", self.recipe.train, net, self.trained)
         self.teacher = net.eval()
         key = self.steps.key
         self.step("int8", self.recipe.quantize, net, self._as_it_was)
-        self.steps.key = key  # how the comparison is quantized changes nothing of what follows
+        self.steps.key = key  # the quantization of this comparison does not affect later steps
         if self.recipe.teach is not None:
             alike = Together([copy.deepcopy(net) for _ in range(self.recipe.teach.networks)])
             self.teacher = self.step("teachers", self.recipe.teach, alike, self.taught)
@@ -185,14 +189,14 @@ class _Run:
         return net.eval()
 
     def _as_it_was(self, net: nn.Module) -> nn.Module:
-        """The records that all others are compared with."""
+        """The records of the float network and of its int8 form, for comparison."""
         real = flow.from_torch(net, self.data.example)
         self._add("float", {"weight_bytes": 4 * parameters(real), "macs": total_macs(real)}, *self._right(net))
         self._integers("int8", net, Weights())
         return net
 
     def taught(self, together: nn.Module) -> nn.Module:
-        """Teachers of the float network's shape, each trained from weights of its own."""
+        """Teachers of the shape of the float network, each trained from its own initial weights."""
         how = self.recipe.teach
         assert how is not None
         for number, net in enumerate(together.children()):
@@ -269,7 +273,7 @@ class _Run:
         return self._integers("compressed", net, weights)
 
     def _trained_for_integers(self, net: nn.Module, epochs: int, bits: int) -> Graph:
-        from .qat import qat  # torchao is slow to import, and not all need it
+        from .qat import qat  # torchao is slow to import and not always needed
 
         train = replace(self.recipe.training(epochs), average=0.0, match=())
 
@@ -300,7 +304,7 @@ class _Run:
         )
 
     def _labels(self) -> torch.Tensor:
-        """Those of the training samples, or what the teacher takes them for."""
+        """The labels of the training samples, or the teacher's classes for them."""
         if self.data.train.y is not None:
             return self.data.train.y
         assert self.teacher is not None
@@ -323,7 +327,7 @@ class _Run:
         self.records.append(Record(label=label, board=self.board.name, accuracy=right, accuracy_source=source, **facts))
 
     def _right(self, what: nn.Module | Graph) -> tuple[float | None, str]:
-        """Accuracy, and on what."""
+        """(accuracy, name of the sample set)."""
         judge = self.data.judge
         if judge is None:
             return None, ""
@@ -337,19 +341,19 @@ class _Run:
 
 
 def _facts(reached: Cost) -> Mapping[str, Any]:
-    """The plan's numbers, as fields of Record; sizes of the whole firmware are known after its build."""
+    """Numbers of the plan as fields of Record. Sizes of the whole firmware are known after the build."""
     return {**asdict(reached), "cycles_source": ESTIMATE}
 
 
 def integer_accuracy(graph: Graph, samples: Samples, done: Callable[[int], None] = lambda _: None) -> float:
-    """The part of right answers of an integer network of one input, by the interpreter; its first output tells."""
+    """The accuracy, 0 to 1, of an integer network with one input, by the interpreter; the first output counts."""
     assert samples.y is not None
     guesses = integer_answers(graph, samples.x.numpy(), done).argmax(axis=1)
     return float((guesses == samples.y.numpy()).mean())
 
 
 def integer_answers(graph: Graph, x: Array, done: Callable[[int], None] = lambda _: None) -> Array:
-    """The first output, stored and flat: a row for each of the real inputs `x` (N, ...) in PyTorch's layout."""
+    """The first output as stored integers: one row per real input of `x` (N, ...), which is in PyTorch's layout."""
     ordered = to_graph_layout(x, graph[graph.inputs[0]].shape)
     rows = []
     for i in range(len(ordered)):

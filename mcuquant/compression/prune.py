@@ -1,4 +1,4 @@
-"""Structured pruning: whole channels go, until the compiler's plan of what is left meets the targets."""
+"""Structured pruning: removes whole channels until the compiler's plan of the remaining network meets the targets."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ from .reinitialize import reinitialized
 from .widths import kept, widths
 
 MULTIPLES = (4, 1)
-"""Channel counts tried where none is asked for: kernels that take four channels at a time like the first."""
+"""Channel multiples to try by default: some kernels are faster for multiples of 4."""
 _HALVINGS = 7
 _MOST = 0.98
-"""The largest part of its channels that a search takes from a layer."""
+"""The largest fraction of a layer's channels that a search removes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruning:
-    """What is to be reached, and how. One of `targets`, `ratio` and `widths`."""
+    """The goal of pruning and its method. Exactly one of `targets`, `ratio` and `widths` is set."""
 
     targets: tuple[Target, ...] = ()
     ratio: float | None = None
-    """The part of all channels to cut, 0 to 1, whatever that saves."""
+    """Fraction of all channels to remove, 0 to 1."""
     widths: Mapping[str, int] = field(default_factory=dict)
-    """Layer -> channels to keep, whatever that saves; layers not named keep theirs."""
+    """Layer -> number of channels to keep. Other layers keep all channels."""
     importance: Importance = Importance.L2
     together: bool = True
-    """Rank the channels of all layers in one list; otherwise every layer loses the same part."""
+    """Rank the channels of all layers in one list. Otherwise every layer loses the same fraction."""
     multiple: int | None = None
-    """Channel counts are multiples of it. None: of 4, or any, whichever keeps more that matters under the targets."""
+    """Channel counts become multiples of it. None: try 4 and 1, and use the one that keeps more importance within the
+    targets.
+    """
     steps: int = 1
-    """1 is one-shot; with more the cut is spread over so many, each ranked again after fine-tuning."""
+    """Number of cuts. 1 is one-shot pruning; with more, channels are ranked again after each fine-tuning."""
     keep: tuple[str, ...] = ()
-    """Layers whose outputs stay."""
+    """Layers whose output channels stay."""
     reinitialize: bool = False
-    """After the last cut, before training: keep the shape alone, with random weights (see `reinitialized`)."""
+    """After the last cut, keep only the shape and start with random weights (see `reinitialized`)."""
 
     def __post_init__(self) -> None:
         check_one({"targets": self.targets, "a ratio": self.ratio is not None, "widths": self.widths})
@@ -51,7 +53,7 @@ class Pruning:
 
 
 def check_one(alternatives: Mapping[str, object]) -> None:
-    """CalibrationError unless one of the ways to say how much goes is taken."""
+    """Raises CalibrationError unless exactly one goal is set."""
     names = [name for name, value in alternatives.items() if value]
     if len(names) != 1:
         *most, last = alternatives
@@ -63,9 +65,9 @@ def check_one(alternatives: Mapping[str, object]) -> None:
 @dataclass(frozen=True, slots=True, eq=False)
 class Pruned:
     net: nn.Module
-    """A copy; the network given is as it was."""
+    """The pruned copy. The network given to `prune` does not change."""
     widths: Mapping[str, tuple[int, int]]
-    """Layer -> channels before and after, of all that could be cut."""
+    """Layer -> channels before and after, for all layers that could be cut."""
     before: Cost
     after: Cost
 
@@ -79,11 +81,11 @@ def prune(
     loss: Loss = nn.functional.cross_entropy,
     fine_tune: Callable[[nn.Module], None] | None = None,
 ) -> Pruned:
-    """Cut channels of a trained network until every target is met on `board`.
+    """Remove channels of a trained network until every target is met on `board`.
 
-    `example` is an input batch of one. `batches` and `loss` are for the importances that need gradients. `fine_tune`
-    trains the network it is given, in place, after every step. BudgetError when the thinnest network there is still
-    misses a target.
+    `example` is an input batch of one. `batches` and `loss` serve the importances that need gradients. `fine_tune`
+    trains the given network in place after every step. Raises BudgetError if the thinnest network still misses a
+    target.
     """
     before = cost(net, example, board)
     names = {c.name: c.channels for c in coupled(net, example, pruning.keep)}
@@ -105,7 +107,7 @@ def prune(
 
 
 def check_reachable(net: nn.Module, example: Tensor, board: Board, pruning: Pruning) -> None:
-    """BudgetError when the thinnest network there is misses a target: sizes do not depend on how training ends."""
+    """Raises BudgetError if the thinnest network misses a target. Sizes do not depend on training."""
     search = _Search.of(
         net, example, board, replace(pruning, importance=Importance.L2), (), nn.functional.cross_entropy
     )
@@ -119,12 +121,12 @@ def check_reachable(net: nn.Module, example: Tensor, board: Board, pruning: Prun
 class _Choice:
     widths: Mapping[str, int]
     importance: float
-    """Of the channels that are kept, all layers together."""
+    """Sum of the importances of the channels that stay, over all layers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Search:
-    """The networks that one step can end in."""
+    """Candidate networks of one pruning step."""
 
     net: nn.Module
     example: Tensor
@@ -133,7 +135,7 @@ class _Search:
     sets: Mapping[str, Coupled]
     scores: Mapping[str, Tensor]
     costs: dict[tuple[int, ...], Cost] = field(default_factory=dict)
-    """Of what was tried, by the widths in the order of `scores`."""
+    """Costs by width, in the order of `scores`."""
 
     @classmethod
     def of(
@@ -148,7 +150,9 @@ class _Search:
         return _Choice(wide, sum(float(own.topk(wide[name]).values.sum()) for name, own in self.scores.items()))
 
     def toward(self, goal_widths: Mapping[str, int], part: float) -> _Choice:
-        """`part` of the way, in equal factors, to the widths wanted. CalibrationError where there are not so many."""
+        """The widths at the fraction `part` of the way to `goal_widths`, in equal factors. Raises CalibrationError if a
+        layer has fewer channels than its goal.
+        """
         channels = {name: len(own) for name, own in self.scores.items()}
         for name, width in goal_widths.items():
             if not 1 <= width <= channels.get(name, 0):
@@ -167,7 +171,7 @@ class _Search:
         return self.costs[key]
 
     def widest(self, targets: Sequence[Target], multiple: int) -> _Choice | None:
-        """The least that must go for all targets to be met, found by halving; None when nothing is little enough."""
+        """The smallest cut that meets all targets, by bisection; None if the largest cut misses one."""
 
         def meets(choice: _Choice) -> bool:
             return all(target.is_met(self.cost(choice)) for target in targets)
@@ -192,7 +196,7 @@ def _no_width(name: str, width: int, channels: Mapping[str, int]) -> str:
 
 
 def _choice_of_step(search: _Search, pruning: Pruning, start: Cost, step: int) -> _Choice:
-    """What the network becomes in a step of the way from `start`, in equal factors, to the targets."""
+    """The cut of one step on the way from `start`, in equal factors, to the targets."""
     if pruning.widths:
         return search.toward(pruning.widths, 1 / (pruning.steps - step + 1))
     multiples = (pruning.multiple,) if pruning.multiple else MULTIPLES
@@ -207,7 +211,9 @@ def _choice_of_step(search: _Search, pruning: Pruning, start: Cost, step: int) -
 
 
 def _on_the_way(target: Target, start: Cost, part: float) -> Target:
-    """`part` 0 to 1 of the way there; a target that `start` meets is one from the beginning."""
+    """The target at the fraction `part`, 0 to 1, of the way. A target that `start` meets already applies from the
+    beginning.
+    """
     before = int(getattr(start, target.metric))
     if before <= target.most or part == 1:
         return target
@@ -223,7 +229,7 @@ def _missed(target: Target, thinnest: Cost, board: Board) -> str:
 
 
 def shares(pruned: Pruned) -> Mapping[str, float]:
-    """Cost after as a part of cost before, by metric."""
+    """Cost after pruning as a fraction of the cost before, per metric."""
     before, after = asdict(pruned.before), asdict(pruned.after)
     return {key: after[key] / before[key] if before[key] else 1.0 for key in before}
 

@@ -1,7 +1,7 @@
-"""Quantization-aware training: a network learns with the device's rounding in it, then becomes the integer graph.
+"""Quantization-aware training: trains a network with the device's rounding and imports it as an integer graph.
 
-The flow is PyTorch's own (torchao's PT2E): export, `prepare_qat_pt2e`, training, `convert_pt2e`, and the import that
-takes any network so quantized.
+The flow is PyTorch's own (torchao's PT2E): export, `prepare_qat_pt2e`, training, `convert_pt2e`, and the importer of
+networks that PT2E quantized.
 """
 
 from __future__ import annotations
@@ -29,19 +29,21 @@ Train = Callable[[GraphModule], Any]
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
     graph: Graph
-    """Integers, as the device computes."""
+    """The integer graph of the device."""
     module: GraphModule
-    """The same with PyTorch's floats between roundings; takes batches."""
+    """The same network with PyTorch's floats between roundings; accepts batches."""
 
 
 def qat(net: nn.Module, example: Any, train: Train, bits: int | Mapping[str, int] = 8) -> Trained:
-    """Train `net` for integers and import it.
+    """Train `net` with simulated rounding and import it as integers.
 
-    `example` is an input of any batch size, or a tuple of them. `train` is given a module that takes batches as `net`
-    does, rounds as the device will, and is in training mode; it trains that module in place (`train()` and `eval()`
-    switch dropout and batch normalization) for as long as it likes. `bits` are those of the weights, 8, 4 or 2, for
-    all layers or by module name, those not named having 8. `net` itself stays as it is.
-    Raises ModelError when PyTorch cannot export the network, UnsupportedOpError for what the device cannot do.
+    `example` is an input of any batch size, or a tuple of inputs. `train` is called with a module that accepts batches
+    as `net` does, rounds as the device does, and is in training mode; it trains that module in place for any time
+    (`train()` and `eval()` switch dropout and batch normalization). `bits` of the weights, 8, 4 or 2, apply to all
+    layers or per module name (8 for the others). `net` itself does not change.
+
+    Raises ModelError if PyTorch cannot export the network, UnsupportedOpError for operations that the device does not
+    support.
     """
     prepared = prepare(net, example, bits)
     train(prepared)
@@ -50,7 +52,7 @@ def qat(net: nn.Module, example: Any, train: Train, bits: int | Mapping[str, int
 
 
 def prepare(net: nn.Module, example: Any, bits: int | Mapping[str, int] = 8) -> GraphModule:
-    """`net` exported for training, with the device's rounding in it."""
+    """`net` exported for training, with the device's rounding."""
     inputs = tuple(torch.as_tensor(x)[:1] for x in (example if isinstance(example, tuple | list) else (example,)))
     twice = tuple(torch.cat([x, x]) for x in inputs)
     batch = tuple({0: torch.export.Dim.AUTO} for _ in inputs)
@@ -67,7 +69,7 @@ def prepare(net: nn.Module, example: Any, bits: int | Mapping[str, int] = 8) -> 
 
 
 def convert(prepared: GraphModule, example: Any) -> Trained:
-    """What was trained, as integers."""
+    """The trained network as an integer graph."""
     prepared.eval()
     module = convert_pt2e(prepared)
     return Trained(flow.from_torch(module, example), module)

@@ -1,4 +1,4 @@
-"""Every quantizer at every number of bits on one network: what it gets right, what it takes. PyTorch is not needed."""
+"""A table of every quantizer at every number of bits on one network: accuracy and costs. It does not need PyTorch."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from ..quantization.snr import output_snr, quantized_inputs
 from .costs import cost_of
 
 MOST_SAMPLES = 200
-"""Samples that judge, evenly spaced among those given."""
+"""Number of samples for the comparison, evenly spaced among those given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """One network by one quantizer."""
+    """Results of one quantizer on one network."""
 
     quantizer: str
     formula: str
     bits: int
     right: float | None
-    """Part of right answers, 0 to 1; None without labels."""
+    """Accuracy, 0 to 1; None without labels."""
     output_db: float
-    """Signal to noise of the outputs, the float network's being exact."""
+    """Signal-to-noise ratio in dB of the outputs, relative to the float network."""
     constant_bytes: int
-    """All constants as the kernels read them; no code."""
+    """Bytes of all constants as the kernels read them, without code."""
     cycles: int
-    """Of one inference, estimated by the kernels' cost model."""
+    """Cycles of one inference by the kernels' cost model."""
 
 
 def weigh(
@@ -51,10 +51,10 @@ def weigh(
     method: str = "mse",
     channels_first: bool | None = None,
 ) -> Iterator[Weighed]:
-    """A float graph by every quantizer at each of `bits`, one after another.
+    """Quantize a float graph with every quantizer at each of `bits`, one after another.
 
-    `test` (else `calibration`) judges, `classes` (N,) are its right answers, told by the first output.
-    CalibrationError when there are not as many classes as samples.
+    `test` (else `calibration`) are the samples of the comparison; `classes` (N,) are their class numbers for the first
+    output. Raises CalibrationError if the numbers of classes and samples differ.
     """
     samples = read_samples(graph, calibration if test is None else test, channels_first)
     if classes is not None and len(classes) != len(samples[0]):

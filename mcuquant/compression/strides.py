@@ -29,7 +29,7 @@ def strided(net: nn.Module, example: Tensor, strides: Mapping[str, tuple[int, ..
     """
     result = copy.deepcopy(net).eval()
     whole = _whole_pools(result, example)
-    shape = _answer(result, example).shape
+    original_shape = _answer(result, example).shape
     for name, stride in strides.items():
         layer = _convolution(result, name)
         _check(name, layer, stride)
@@ -42,10 +42,10 @@ def strided(net: nn.Module, example: Tensor, strides: Mapping[str, tuple[int, ..
     finally:
         for handle in handles:
             handle.remove()
-    if shape != shape:
+    if shape != original_shape:
         raise ModelError(
-            f"{_steps(strides)}: the network would answer in shape {list(shape)}, not {list(shape)}; longer steps need "
-            "a mean or a pool over all positions behind them"
+            f"{_steps(strides)}: the network would answer in shape {list(shape)}, not {list(original_shape)}; longer "
+            "steps need a mean or a pool over all positions behind them"
         )
     return result
 

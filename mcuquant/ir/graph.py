@@ -109,7 +109,7 @@ class QParams:
     ) -> QParams:
         """Round the scale(s) to float32 and build. `axis` is needed when anything has more than one entry."""
         values = np.atleast_1d(np.asarray(scale if np.isscalar(scale) else list(scale), dtype=np.float32))  # type: ignore[arg-type]
-        by_channel = (tuple(int(v) for v in values) for values in (zero_points, multipliers))
+        by_channel = (tuple(int(v) for v in integers) for integers in (zero_points, multipliers))
         return cls(tuple(float(v) for v in values), int(zero_point), axis, *by_channel)
 
     @property

@@ -96,8 +96,8 @@ class _Walk:
         rows = to_rows(data_of(w), channel_axis(op))
         for exact, stored in zip(self.exact, self.stored, strict=True):
             columns = patches(op, real(x, stored[x.id]).astype(np.float64), w.shape, y)
-            columns = patches(op, exact[twin.inputs[0]].astype(np.float64), w.shape, y)
-            yield Statistics.of(columns, columns @ rows.reshape(len(columns), -1, rows.shape[1]).swapaxes(1, 2))
+            exact_columns = patches(op, exact[twin.inputs[0]].astype(np.float64), w.shape, y)
+            yield Statistics.of(columns, exact_columns @ rows.reshape(len(columns), -1, rows.shape[1]).swapaxes(1, 2))
 
     def _with_bias(self, op: Op, bias: Tensor, values: Array, w: Tensor) -> Tensor:
         x = self.graph[op.inputs[0]]

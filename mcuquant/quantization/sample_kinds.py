@@ -36,8 +36,8 @@ def arrays_of(data: Any, names: Sequence[str], shapes: Sequence[Shape]) -> list[
 def _check_names(data: Mapping[Any, Any], names: Sequence[str]) -> None:
     missing = [name for name in names if name not in data]
     if missing:
-        names = ", ".join(map(repr, data)) or "nothing"
-        raise CalibrationError(f"calibration data: no samples for input {missing[0]!r}, found {names}")
+        keys = ", ".join(map(repr, data)) or "nothing"
+        raise CalibrationError(f"calibration data: no samples for input {missing[0]!r}, found {keys}")
 
 
 def _is_array(x: Any) -> bool:

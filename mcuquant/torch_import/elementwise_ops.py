@@ -163,8 +163,8 @@ def fixed_clamp(call: Call, low: float, high: float) -> Value:
 
 def by_row(call: Call, row: Row) -> Item:
     """A function of one variable whose attributes are PyTorch's arguments."""
-    attributes = {name: call.args.get(key) for name, key in row.torch_attributes.items()}
-    attributes = {name: float(value) for name, value in attributes.items() if value is not None}
+    arguments = {name: call.args.get(key) for name, key in row.torch_attributes.items()}
+    attributes = {name: float(value) for name, value in arguments.items() if value is not None}
     item = call.args.get("self", call.args.get("input"))
     if isinstance(item, np.ndarray):
         return _of_constants(row.op(inputs=(), outputs=(), **attributes), item)

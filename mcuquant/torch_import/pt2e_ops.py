@@ -62,13 +62,13 @@ def _limits(call: Call) -> tuple[int, int]:
 
 
 def _activation(call: Call) -> tuple[ir.DType, ir.QParams]:
-    dtype, limits = call.args["dtype"], _limits(call)
+    name, limits = call.args["dtype"], _limits(call)
     if "scale" not in call.args:
         raise RefusalError("its activations have a scale for each channel; quantize them with one scale")
-    if dtype not in _RANGES:
-        raise RefusalError(f"its activations are {dtype}; quantize them to int8")
-    dtype, shift, full = _RANGES[dtype]
-    symmetric = dtype == "int16" and limits == (-32767, 32767)
+    if name not in _RANGES:
+        raise RefusalError(f"its activations are {name}; quantize them to int8")
+    dtype, shift, full = _RANGES[name]
+    symmetric = name == "int16" and limits == (-32767, 32767)
     if limits != full and not symmetric:
         raise RefusalError(f"its activations are within {limits[0]}..{limits[1]}; use all of {full[0]}..{full[1]}")
     return dtype, ir.QParams.of(_number(call, "scale"), int(_number(call, "zero_point")) + shift)
