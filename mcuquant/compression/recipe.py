@@ -1,4 +1,4 @@
-"""What `compress` does, as plain values: the tables of a recipe's TOML file are these classes, key by key."""
+"""The settings of `compress` as plain values. The tables of a recipe's TOML file have the names of these fields."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ _PART = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Teach(Training):
-    """How those are trained, from labels alone, who teach together in the float network's place."""
+    """Training of several teachers from labels; together they replace the float network as the teacher."""
 
     networks: int = 5
-    """Of the float one's shape, each begun with weights of its own; what they answer is averaged."""
+    """Number of teachers. Each has the shape of the float network and its own initial weights; their outputs are
+    averaged.
+    """
 
     def __post_init__(self) -> None:
         Training.__post_init__(self)
@@ -38,15 +40,15 @@ class Teach(Training):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stride:
-    """Convolutions take longer steps, and what is behind them has fewer positions; see `strides`."""
+    """Convolutions get longer strides, so that later layers have fewer positions; see `strides`."""
 
     layers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Convolution -> its new stride, a number for each of its directions."""
+    """Convolution -> its new stride, one number per spatial direction."""
     target: Mapping[str, int | str] = field(default_factory=dict)
-    """As for pruning: finds the layers itself, see `stride_search`."""
+    """Targets as for pruning. `stride_search` selects the layers."""
     epochs: int | None = None
     match: tuple[str, ...] = ()
-    """Layers that learn the teacher's outputs in this step, where not those of [fine_tune]."""
+    """Layers that learn the teacher's outputs in this step, in place of those of [fine_tune]."""
 
     def __post_init__(self) -> None:
         _check_targets(self.target)
@@ -57,22 +59,23 @@ class Stride:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prune:
-    """Whole channels go, until the targets are met on the recipe's board, `ratio` of them are gone, or as told."""
+    """Removes whole channels until the targets are met on the recipe's board, or by a ratio, or down to given widths."""
 
     target: Mapping[str, int | str] = field(default_factory=dict)
-    """Metric (see `costs.UNITS`) -> the most of it, a number or a part of what the unpruned network takes: "25 %"."""
+    """Metric (see `costs.UNITS`) -> upper limit, a number or a fraction of the unpruned network's value: "25 %"."""
     ratio: float | None = None
     widths: Mapping[str, int] = field(default_factory=dict)
-    """Layer -> its channels; the other layers keep theirs."""
+    """Layer -> number of channels to keep. Other layers keep all channels."""
     importance: Importance = Importance.L2
     together: bool = True
     multiple: int | None = None
     steps: int = 1
     keep: tuple[str, ...] = ()
     reinitialize: bool = False
-    """Keep only the shape and begin with random weights after the last cut: for long training (see `reinitialized`)."""
+    """After the last cut, keep only the shape and start with random weights, for long training (see `reinitialized`).
+    """
     epochs: int | None = None
-    """Of fine-tuning after each step, where not those of [fine_tune]."""
+    """Epochs of fine-tuning after each step, in place of those of [fine_tune]."""
 
     def __post_init__(self) -> None:
         _check_targets(self.target)
@@ -94,7 +97,7 @@ def _check_targets(target: Mapping[str, int | str]) -> None:
 
 
 def targets_of(target: Mapping[str, int | str], before: Cost) -> tuple[Target, ...]:
-    """Parts are those of what the network took before."""
+    """The target with a percentage converted to a fraction of the network's cost before the step."""
     costs = asdict(before)
     return tuple(Target(metric, _most(most, costs[metric])) for metric, most in target.items())
 
@@ -119,7 +122,7 @@ class Share(Sharing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantize:
-    """How weights and activations become integers; see docs/quantization.md."""
+    """How weights and activations are quantized; see docs/quantization.md."""
 
     quantizer: str = "nearest"
     bits: int = 8
@@ -128,9 +131,9 @@ class Quantize:
     adaptive_rounding: bool = False
     correct_bias: bool = False
     samples: int = 256
-    """Training samples that calibrate."""
+    """Number of training samples for calibration."""
     epochs: int = 0
-    """Of quantization-aware training (see `qat`), which takes `bits` alone of the settings above; 0: none."""
+    """Epochs of quantization-aware training (see `qat`), which uses only `bits` of the settings above. 0: none."""
 
     def __post_init__(self) -> None:
         for key, choices in (
@@ -150,42 +153,44 @@ class Quantize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """.npz files: arrays x (N, ...) float32 in the network's own layout, y (N,) class numbers."""
+    """.npz files with arrays x (N, ...) float32 in the network's own layout, and y (N,) class numbers."""
 
     train: str
-    """y may be missing: the network then learns from its teacher alone."""
+    """Training samples. Without y the network learns only from its teacher."""
     valid: str = ""
-    """Chooses the epoch that is kept."""
+    """Validation samples. They select the epoch whose weights are kept."""
     test: str = ""
-    """The samples that accuracy is measured on: test samples, or else the validation samples."""
+    """Samples for measuring accuracy: test samples, or else the validation samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """All of it. Steps that are None are left out; the rest run in this order."""
+    """A whole recipe. Steps that are None are left out; the others run in this order."""
 
     model: str = ""
     """A Python function that returns the network: "module:function", or "file.py:function" beside the recipe."""
     weights: str = ""
-    """A state dict that torch.save wrote, loaded into it."""
+    """Path of a state dict of torch.save for the network."""
     augment: str = ""
-    """A function like `model` that changes a batch of training inputs: (Tensor, torch.Generator) -> Tensor."""
+    """A function, specified like `model`, that augments a batch of training inputs: (Tensor, torch.Generator) ->
+    Tensor.
+    """
     data: Files | None = None
     board: str = DEFAULT_BOARD
     output: str = "build/compressed"
     name: str = "model"
     seed: int = 0
     train: Training | None = None
-    """Of the float network, where the function's is not trained yet."""
+    """Training of the float network, if the function returns an untrained one."""
     teach: Teach | None = None
-    """Several float networks to teach; None: the one that is made smaller."""
+    """Several float networks as the teacher. None: the network that is compressed is the teacher."""
     stride: Stride | None = None
     prune: Prune | None = None
     sparsify: Sparsify | None = None
     share: Share | None = None
     quantize: Quantize = field(default_factory=Quantize)
     fine_tune: Training = field(default_factory=Training)
-    """After every step, with the float network as the teacher, or those of [teach]."""
+    """Training after every step, with the float network, or the networks of [teach], as the teacher."""
 
     def __post_init__(self) -> None:
         if self.teach is not None and (self.fine_tune.match or (self.stride is not None and self.stride.match)):
@@ -201,10 +206,10 @@ class Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """The recipe of a TOML file; its paths are beside the file. ConfigError names file and key."""
+    """The recipe of a TOML file. Its paths are relative to the file. Raises ConfigError with file and key."""
     return recipe_of(read_table(path), path)
 
 
 def recipe_of(table: Mapping[str, object], path: Path) -> Recipe:
-    """The recipe of a table; `path` is what errors name. [search] is another's and left alone."""
+    """The recipe of a table. Errors name `path`. [search] is not read here."""
     return Reader(path).record(Recipe, {key: value for key, value in table.items() if key != "search"})

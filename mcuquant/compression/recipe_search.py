@@ -1,6 +1,6 @@
-"""The recipe's best settings, found by trying: Optuna proposes, `compress` makes, the front of the best is kept.
+"""A search for the best settings of a recipe: Optuna proposes settings, `compress` evaluates them.
 
-Every trial is written to a storage that several processes and machines can share, and that a later run goes on from.
+Several processes and machines can share the storage of the trials, and a later run continues the search.
 """
 
 from __future__ import annotations
@@ -32,25 +32,26 @@ from .training import alone, fit
 from .trial_sampler import TrialSampler
 
 COSTS = tuple(UNITS)
-"""What a search may weigh against accuracy: numbers of the compiler's plan, see `compression.costs.Cost`."""
+"""Costs that a search may minimize: numbers of the compiler's plan, see `compression.costs.Cost`."""
 Value = str | int | float | bool
 _RECORD, _COSTS = "record", "costs"
 _DIGEST, _VERSION = "digest", "mcuquant"
 _COMPLETE_STATES = (TrialState.COMPLETE,)
 _FINAL_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
-"""Trials that count: those whose targets were out of reach too, or a search for the impossible would never end. A trial
-that was interrupted does not count."""
+"""Final states of a trial. Trials with unreachable targets count, so that a search for the impossible ends. Interrupted
+trials do not count.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """Values of one setting: either `choices`, or from `low` to `high`, whole numbers where both are."""
+    """Values of one setting: either `choices`, or the range from `low` to `high`, of integers if both are integers."""
 
     choices: tuple[Value, ...] = ()
     low: int | float | None = None
     high: int | float | None = None
     log: bool = False
-    """Small values as often as large ones, by their factor."""
+    """Draw on a logarithmic scale."""
 
     def __post_init__(self) -> None:
         both = self.low is not None and self.high is not None
@@ -61,7 +62,7 @@ class Range:
 
     @property
     def samples(self) -> tuple[Value, ...]:
-        """All choices, or both ends."""
+        """All choices, or both ends of the range."""
         return self.choices or tuple(end for end in (self.low, self.high) if end is not None)
 
     def suggest(self, trial: Trial, name: str) -> Value:
@@ -81,13 +82,15 @@ class Settings:
     """The table [search] of a recipe."""
 
     space: Mapping[str, Range]
-    """Key of the recipe, "prune.ratio", -> its values."""
+    """Key of the recipe, such as "prune.ratio" -> its values."""
     costs: tuple[str, ...] = ("cycles", "constant_bytes", "arena_bytes")
-    """Of COSTS: what is to be small while accuracy is large."""
+    """Costs, from COSTS, to minimize while accuracy is maximized."""
     trials: int = 30
-    """All workers together, earlier runs too."""
+    """Number of trials, including those of other workers and of earlier runs."""
     storage: str = ""
-    """"journal:FILE" (the default, in the output folder), a database's URL, or "grpc://HOST:PORT" of Optuna's proxy."""
+    """"journal:FILE" (the default, in the output folder), the URL of a database, or "grpc://HOST:PORT" of Optuna's
+    proxy.
+    """
     study: str = "mcuquant"
 
     def __post_init__(self) -> None:
@@ -100,7 +103,7 @@ class Settings:
 
 
 def check_storage(text: str) -> None:
-    """ConfigError for a storage of another kind than the three."""
+    """Raises ConfigError unless the storage is one of the three kinds."""
     kind, colon, rest = text.partition(":")
     if not text or (kind == "journal" and rest):
         return
@@ -129,7 +132,9 @@ class Search:
 
     @classmethod
     def load(cls, path: str | Path) -> Search:
-        """ConfigError for whatever the file may not say, a setting that no recipe has among it."""
+        """Load a recipe with [search]. Raises ConfigError for invalid contents, including unknown settings in the
+        space.
+        """
         file = Path(path)
         table = read_table(file)
         if not isinstance(table.get("search"), dict):
@@ -147,7 +152,7 @@ class Search:
         return Path(self.recipe.output)
 
     def with_values(self, values: Mapping[str, Value]) -> Recipe:
-        """The recipe with settings "table.key" changed."""
+        """The recipe with changed settings; keys have the form "table.key"."""
         table = copy.deepcopy(dict(self.table))
         for key, value in values.items():
             *parents, name = key.split(".")
@@ -168,14 +173,15 @@ class Search:
             return _proxy(host, int(port))
         try:
             return RDBStorage(text)
-        except Exception as error:  # SQLAlchemy's own types, and those of the database's driver
+        except Exception as error:  # types of SQLAlchemy and of the database driver
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ConfigError(f"{self.path}: 'search.storage': {text} cannot be opened: {reason}") from error
 
     def study(self, digest: str | None = None) -> optuna.Study:
-        """The study in the storage, made where it is not there yet.
+        """The study in the storage, created if it does not exist.
 
-        `digest` is that of recipe and data: ConfigError where the study was made for others, or by another version.
+        `digest` is that of recipe and data. Raises ConfigError if the study has another digest or another package
+        version.
         """
         logging.getLogger("optuna").setLevel(logging.ERROR)
         up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
@@ -192,8 +198,8 @@ class Search:
         return study
 
     def digest(self, data: Data) -> str:
-        """Of all that trials depend on: the recipe without how many trials there are and where they are kept, the code
-        it names, the samples.
+        """Digest of everything that trials depend on: the samples, the code that the recipe names, and the recipe
+        without the number of trials and the storage.
         """
         table = copy.deepcopy(dict(self.table))
         table["search"] = {k: v for k, v in table["search"].items() if k in ("space", "costs")}
@@ -233,26 +239,26 @@ class CompletedTrial:
     number: int
     values: Mapping[str, Value]
     costs: Mapping[str, int]
-    """All of COSTS."""
+    """Costs of the trial, all of COSTS."""
     record: Record
-    """With the accuracy on the validation samples."""
+    """Record of the trial, with the accuracy on the validation samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What is known after a search."""
+    """All completed trials of a search, and the best ones."""
 
     trials: tuple[CompletedTrial, ...]
     front: tuple[CompletedTrial, ...]
-    """Those that no other beats: as good in accuracy and every cost, better in one. The most accurate first."""
+    """The Pareto-optimal trials in accuracy and all costs, the most accurate first."""
 
 
 def search(path: str | Path, progress: Callable[[int, int], None] | None = None) -> SearchResult:
-    """Try settings until as many trials as asked for have ended, by this process or others of the same storage.
+    """Run trials until the requested number has ended, including those of other processes that share the storage.
 
-    Accuracy is that of the integers on the validation samples: the test samples are left for the one that is chosen.
-    Trials whose targets are out of reach count, but are no result. ConfigError without validation samples, BudgetError
-    where no trial came to a result.
+    Accuracy is that of the integer network on the validation samples; the test samples stay unused until a trial is
+    selected. Trials with unreachable targets count but give no result. Raises ConfigError without validation samples,
+    BudgetError if no trial gives a result.
     """
     what = Search.load(path)
     data = load_data(what.recipe.data, what.path)
@@ -285,7 +291,7 @@ class _Objective:
 
     @classmethod
     def of(cls, what: Search, data: Data) -> _Objective:
-        """The float network is trained once, by every worker alike."""
+        """Every worker trains the float network once, with equal results."""
         with alone(what.recipe.seed):
             net, augment = load_net(what.recipe, what.path), load_augment(what.recipe, what.path)
             if not what.recipe.weights and what.recipe.train is None:
@@ -327,7 +333,7 @@ def _completed_trial(trial: FrozenTrial) -> CompletedTrial:
 
 
 def trial_recipe(path: str | Path, number: int) -> Recipe:
-    """The recipe of one completed trial. ConfigError for an unknown number."""
+    """The recipe of one completed trial. Raises ConfigError for an unknown number."""
     what = Search.load(path)
     study = what.study(what.digest(load_data(what.recipe.data, what.path)))
     trials = {trial.number: trial for trial in search_result(study).trials}

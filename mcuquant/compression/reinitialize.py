@@ -1,9 +1,9 @@
-"""Networks begun anew: of the same shape, with the weights that PyTorch gives new layers.
+"""Networks with new random weights: the same shape, with the initial weights that PyTorch gives new layers.
 
-What pruning leaves often learns better so than from the weights it kept: Z. Liu et al., "Rethinking the Value of
-Network Pruning" (ICLR 2019). And networks that differ in nothing but their beginning teach better together than one
-of them: Z. Allen-Zhu, Y. Li, "Towards Understanding Ensemble, Knowledge Distillation and Self-Distillation in Deep
-Learning" (ICLR 2023).
+A pruned network often learns better from random weights than from the remaining ones: Z. Liu et al., "Rethinking the
+Value of Network Pruning" (ICLR 2019). Networks that differ only in their initial weights are together a better teacher
+than one of them: Z. Allen-Zhu, Y. Li, "Towards Understanding Ensemble, Knowledge Distillation and Self-Distillation in
+Deep Learning" (ICLR 2023).
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from ..errors import ModelError
 
 
 def reinitialized(net: nn.Module) -> nn.Module:
-    """A copy with new random weights, by PyTorch's random state. ModelError where a layer cannot make its own."""
+    """A copy with new random weights from PyTorch's random state. Raises ModelError for a layer without
+    `reset_parameters`.
+    """
     result = copy.deepcopy(net)
     for name, layer in result.named_modules():
         reset = getattr(layer, "reset_parameters", None)
@@ -33,7 +35,7 @@ def reinitialized(net: nn.Module) -> nn.Module:
 
 
 class Together(nn.ModuleList):
-    """Several networks as one: the mean of what they answer."""
+    """Several networks as one: the mean of their outputs."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.stack([net(x) for net in self]).mean(dim=0)

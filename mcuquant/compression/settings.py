@@ -1,4 +1,4 @@
-"""TOML tables into dataclasses; every error names the file and the key, and what was expected."""
+"""Converts TOML tables to dataclasses. Every error names the file, the key, and the expected type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOML_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", 
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """The whole of a TOML file. ConfigError when it cannot be read or is not TOML."""
+    """The content of a TOML file. Raises ConfigError if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -37,7 +37,7 @@ class Reader:
     path: Path
 
     def record(self, cls: type[T], table: Mapping[str, Any], prefix: str = "") -> T:
-        """`cls` of a table; fields may be strings, numbers, booleans, choices, lists, tables, and tables of them."""
+        """A `cls` from a table. Fields may be strings, numbers, booleans, choices, lists, tables, and tables of them."""
         hints, known = typing.get_type_hints(cls), {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         for key in table:
             if key not in known:
@@ -68,7 +68,7 @@ class Reader:
         return float(self._typed(float, raw_value, key)) if hint is float else self._typed(hint, raw_value, key)
 
     def _one_of(self, hints: list[Any], value: Any, key: str) -> Any:
-        exact = [hint for hint in hints if hint is type(value)]  # true is an int too
+        exact = [hint for hint in hints if hint is type(value)]  # bool is a subclass of int
         fitting = [hint for hint in hints if isinstance(value, typing.get_origin(hint) or hint)]
         return self.value((exact or fitting or hints[:1])[0], value, key)
 

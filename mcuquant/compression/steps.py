@@ -1,8 +1,8 @@
-"""Finished steps of compression, kept beside the output folder, so that an interrupted run goes on where it was.
+"""Stores completed steps of compression beside the output folder, so that an interrupted run continues.
 
-A step is known by a hash of all that its outcome depends on: the network, the code that made it, the samples, the seed
-and board, its settings, and every step before it. A file holds tensors and plain values, no code: the network is made
-from the one that went into the step, and it is kept only if that gives the same network.
+The key of a step is a hash of everything that its result depends on: the network, the code that builds it, the samples,
+the seed and board, its settings, and every step before it. A file contains tensors and plain values, no code: the
+network is rebuilt from the one before the step, and a step is stored only if that gives the same network.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from .inputs import Data, load_function
 from .recipe import Recipe
 
 SUFFIX = ".steps"
-"""Of the folder beside the output folder."""
+"""The suffix of the folder beside the output folder."""
 _DIGEST_SAMPLES = 16
-"""Training samples that a network is known again by."""
+"""Number of training samples that verify a restored network."""
 _READ_ERRORS = (
     *(OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, AttributeError),
     pickle.UnpicklingError,
 )
-"""What torch.load raises for files that are damaged, and PyTorch for a network that a state does not fit."""
+"""Exceptions of torch.load for damaged files, and of PyTorch for a state that does not fit a network."""
 
 
 def folder_of(output: str | Path) -> Path:
@@ -44,19 +44,19 @@ def folder_of(output: str | Path) -> Path:
 
 @dataclass(slots=True)
 class Steps:
-    """Of one run. Without a folder nothing is kept."""
+    """The steps of one run. Without a folder nothing is stored."""
 
     folder: Path | None = None
     key: str = ""
-    """Of all steps so far, and of what they began with."""
+    """Hash of all steps so far, and of their start."""
     probe: Tensor | None = None
     is_fresh: bool = False
-    """Whether steps of an earlier run are not used."""
+    """Whether steps of an earlier run are ignored."""
     reused: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, folder: Path, recipe: Recipe, file: Path, net: nn.Module, data: Data, board: Board) -> Steps:
-        """For the network, samples and recipe in `file`."""
+        """The store for the network, samples and recipe in `file`."""
         code = _sources(recipe, file)
         parts = (__version__, torch.__version__, repr(net), repr(board), str(recipe.seed), *code)
         tensors = (*net.state_dict().values(), *_samples(data))
@@ -72,7 +72,7 @@ class Steps:
         make: Callable[[nn.Module], nn.Module],
         records: list[Record],
     ) -> nn.Module:
-        """What `make` makes of `net`, or made of it in an earlier run; so are the records that it adds."""
+        """The result of `make(net)`, or the stored result of an earlier run, with the records that it adds."""
         self.key = _hash(self.key.encode(), label.encode(), repr(settings).encode())
         if self.folder is None:
             return make(net)
@@ -88,7 +88,7 @@ class Steps:
         return result
 
     def _keep(self, file: Path, label: str, before: nn.Module, result: nn.Module, records: Iterable[Record]) -> None:
-        """One of each label: what a recipe gave before it was changed is not needed any more."""
+        """Remove stored results with this label: results of an earlier version of the recipe are not needed any more."""
         assert self.probe is not None
         state = _state(result, self.probe)
         if _restored(before, state) is None:
@@ -103,7 +103,7 @@ class Steps:
 
 
 def digest_of(table: str, recipe: Recipe, file: Path, data: Data, files: Iterable[bytes]) -> str:
-    """Of the text of a recipe in `file`, the code and files that it names, and its samples."""
+    """Digest of the text of the recipe `file`, the code and files that it names, and its samples."""
     code = [source.encode() for source in _sources(recipe, file)]
     return _hash(table.encode(), *code, *map(_bytes, _samples(data)), *files)
 
@@ -120,7 +120,7 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def _samples(data: Data) -> Iterable[Tensor]:
-    """An empty tensor for absent samples, so that no two sets of samples have the same digest."""
+    """The tensors of the samples; an empty tensor for absent samples, so that different sets have different digests."""
     for part in (data.train, data.valid, data.test):
         for tensor in (None, None) if part is None else (part.x, part.y):
             yield torch.zeros(0) if tensor is None else tensor
@@ -132,7 +132,9 @@ def _sources(recipe: Recipe, file: Path) -> list[str]:
 
 
 def _source(text: str, key: str, file: Path) -> str:
-    """Of the Python file that a recipe in `file` names a function of. ConfigError as of `load_function`."""
+    """The bytes of the Python file of a function that the recipe `file` names. Raises ConfigError as `load_function`
+    does.
+    """
     load_function(text, key, file)
     place = text.rpartition(":")[0]
     if place.endswith(".py"):
@@ -143,7 +145,9 @@ def _source(text: str, key: str, file: Path) -> str:
 
 
 State = dict[str, Any]
-"""`parameters` and `buffers` by name, `numbers` of modules, names of `identities`, answers to `probe`."""
+"""State of a network: `parameters` and `buffers` by name, `numbers` of modules, names of `identities`, outputs for
+`probe`.
+"""
 
 
 def _state(net: nn.Module, probe: Tensor) -> State:
@@ -159,7 +163,7 @@ def _state(net: nn.Module, probe: Tensor) -> State:
 
 
 def _numbers(module: nn.Module) -> dict[str, int | tuple[int, ...]]:
-    """Public attributes that are integers or tuples of them: channels, strides, groups."""
+    """Public attributes that are integers or tuples of integers: channels, strides, groups."""
 
     def is_number(value: object) -> bool:
         return isinstance(value, int) or (isinstance(value, tuple) and all(isinstance(v, int) for v in value))
@@ -174,7 +178,7 @@ def _answers(net: nn.Module, probe: Tensor) -> Tensor:
 
 
 def _load(file: Path, net: nn.Module) -> tuple[nn.Module, list[Record]] | None:
-    """None where there is no such file, or none that can be used: the step is then made again."""
+    """The stored result; None if the file is missing or unusable, so that the step runs again."""
     if not file.is_file():
         return None
     try:
@@ -187,7 +191,7 @@ def _load(file: Path, net: nn.Module) -> tuple[nn.Module, list[Record]] | None:
 
 
 def _restored(net: nn.Module, state: State) -> nn.Module | None:
-    """A copy of `net` with the state; None where it does not answer as the network that the state was taken of."""
+    """A copy of `net` with the state; None if its outputs differ from those that the state recorded."""
     result = copy.deepcopy(net)
     try:
         _fill(result, state)
@@ -208,7 +212,7 @@ def _fill(net: nn.Module, state: State) -> None:
     before = dict(net.named_parameters(remove_duplicate=False))
     for name, value in state["parameters"].items():
         owner, _, leaf = name.rpartition(".")
-        shared = id(before.get(name, value))  # a parameter of several modules stays one
+        shared = id(before.get(name, value))  # a parameter that several modules share stays shared
         module = net.get_submodule(owner)
         module.register_parameter(leaf, once.setdefault(shared, nn.Parameter(value.clone())))
     for name, value in state["buffers"].items():

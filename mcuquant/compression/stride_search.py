@@ -1,4 +1,6 @@
-"""Which convolutions take longer steps: the fewest answers moved for what is saved, one doubling after the other."""
+"""Selects convolutions for longer strides: the smallest change of the outputs for the saved cost, one doubling at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -24,24 +26,25 @@ class _Choice:
     strides: Strides
     cost: Cost
     moved: float
-    """How far the answers are from what they were, in their variances, without training."""
+    """Mean squared change of the outputs, in units of their variance, without training."""
 
     def excess(self, targets: Sequence[Target]) -> float:
-        """What the worst target is missed by: the logarithm of a factor, 0 where all are met."""
+        """The logarithm of the factor by which the worst target is missed; 0 if all are met."""
         return max(0.0, *(math.log(getattr(self.cost, t.metric) / t.most) for t in targets))
 
     def price(self, before: _Choice, targets: Sequence[Target]) -> float:
-        """How far the answers move for what is saved; what is saved beyond the targets is worth nothing."""
+        """Change of the outputs per saved cost. Savings beyond the targets do not count."""
         return (self.moved - before.moved) / (before.excess(targets) - self.excess(targets))
 
 
 def strides_for(net: nn.Module, x: Tensor, board: Board, targets: Sequence[Target]) -> Strides:
-    """Convolution -> stride, of those to be lengthened for all targets to be met on `board`; see `strides.strided`.
+    """Convolution -> stride, for all convolutions that must change so that all targets are met on `board`; see
+    `strides.strided`.
 
-    `x` (N, ...) are samples to ask the network. Each round doubles one stride in one direction, the one that moves the
-    answers least for what it saves; at the end those go that the later ones have made needless. Of all tried on the way
-    that meet the targets the one that moves the answers least is taken.
-    BudgetError when no longer step brings the targets nearer.
+    `x` (N, ...) are samples for the outputs. Each round doubles one stride in one direction: the one that changes the
+    outputs least for its saving. Finally, doublings that later ones made unnecessary are undone. Of all candidates that
+    meet the targets, the one that changes the outputs least is returned. Raises BudgetError if no longer stride reduces
+    the cost.
     """
     search = _Search(net, x, board, answers(net, x))
     now = _Choice({}, cost(net, x[:1], board), 0.0)
@@ -64,16 +67,16 @@ class _Search:
     x: Tensor
     board: Board
     before: Tensor
-    """What the network answers to `x` as it is."""
+    """The outputs of the unchanged network for `x`."""
 
     def doubled(self, now: _Choice) -> Iterator[_Choice]:
-        """With one stride doubled in one direction, those that the network can take."""
+        """Candidates with one stride doubled in one direction that the network supports."""
         for name, had in self._had().items():
             for stride in _in_one_direction(now.strides.get(name, had), lambda s, _: 2 * s, had):
                 yield from self._choice({**now.strides, name: stride})
 
     def halved(self, now: _Choice) -> Iterator[_Choice]:
-        """With one doubling undone."""
+        """Candidates with one doubling undone."""
         for name, had in self._had().items():
             for stride in _in_one_direction(now.strides.get(name, had), lambda s, h: max(s // 2, h), had):
                 changed = {**now.strides, name: stride}
@@ -85,7 +88,7 @@ class _Search:
     def _choice(self, strides: Strides) -> Iterator[_Choice]:
         try:
             result = strided(self.net, self.x[:1], strides)
-        except ModelError:  # what lies behind needs every position
+        except ModelError:  # later layers need every position
             return
         moved = distance({"": answers(result, self.x)}, {"": self.before})
         yield _Choice(strides, cost(result, self.x[:1], self.board), float(moved))
@@ -94,7 +97,7 @@ class _Search:
 def _in_one_direction(
     stride: tuple[int, ...], change: Callable[[int, int], int], had: tuple[int, ...]
 ) -> Iterator[tuple[int, ...]]:
-    """What becomes of a stride by a change of one of its numbers that changes it."""
+    """The strides with one number changed."""
     for axis, (own, first) in enumerate(zip(stride, had, strict=True)):
         if (new := change(own, first)) != own:
             yield (*stride[:axis], new, *stride[axis + 1 :])

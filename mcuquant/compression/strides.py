@@ -1,8 +1,8 @@
-"""Fewer positions: a convolution takes longer steps, and every layer behind it has that much less to do.
+"""Longer strides of convolutions, which leave fewer positions for all later layers.
 
-The weights stay what they are. A layer in front of a mean over all positions loses next to nothing by it, since a mean
-over every second position is nearly the mean over all; further forward, what follows sees a coarser image and has to
-learn that (see `training.Training.match`).
+Weights do not change. A layer before a mean over all positions loses little, because the mean over every second
+position is close to the mean over all. Earlier in the network, later layers see a coarser image and must be trained
+(see `training.Training.match`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.MaxPool1d, nn.MaxPool2d)
 
 
 def strided(net: nn.Module, example: Tensor, strides: Mapping[str, tuple[int, ...]]) -> nn.Module:
-    """A copy of the network, in evaluation mode, whose named convolutions have these strides.
+    """A copy of the network in evaluation mode, with these strides of the named convolutions.
 
-    One number for Conv1d, two for Conv2d (down, across), each a multiple of the stride there is: the positions that are
-    left are then some of those there were. Pools over the whole image go on covering it; all others stay as they are.
-    `example` is an input batch of one. ModelError for a name that is no such layer, a stride that does not fit it, and
-    a network that cannot take the smaller images.
+    One number for Conv1d, two for Conv2d (down, across), each a multiple of the present stride, so that the remaining
+    positions are a subset of the present ones. Pools over the whole image still cover it; other pools do not change.
+    `example` is an input batch of one. Raises ModelError for a name without such a layer, an invalid stride, and a
+    network that does not support smaller images.
     """
     result = copy.deepcopy(net).eval()
     whole = _whole_pools(result, example)
@@ -37,7 +37,7 @@ def strided(net: nn.Module, example: Tensor, strides: Mapping[str, tuple[int, ..
     handles = [pool.register_forward_pre_hook(_cover) for pool in whole]
     try:
         shape = _answer(result, example).shape
-    except RuntimeError as error:  # what PyTorch raises where shapes no longer fit each other
+    except RuntimeError as error:  # exception of PyTorch for shapes that do not fit
         raise ModelError(f"{_steps(strides)}: the layers behind cannot take fewer positions: {error}") from error
     finally:
         for handle in handles:
@@ -57,7 +57,7 @@ def _answer(net: nn.Module, example: Tensor) -> Tensor:
 
 
 def _whole_pools(net: nn.Module, example: Tensor) -> list[nn.Module]:
-    """Pools whose one window is the whole image."""
+    """Pools whose single window is the whole image."""
     modules: list[nn.Module] = []
 
     def note(pool: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:

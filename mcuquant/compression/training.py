@@ -1,4 +1,4 @@
-"""Getting back accuracy: training with labels, with a teacher, or both, on one thread and with a fixed seed."""
+"""Training that recovers accuracy: with labels, with a teacher, or both; on one thread and with a fixed seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .matching import distance, watched
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """`x` (N, ...) float32 inputs; `y` (N,) int64 class numbers, or None where nobody labeled them."""
+    """`x` (N, ...) float32 inputs; `y` (N,) int64 class numbers, or None without labels."""
 
     x: Tensor
     y: Tensor | None = None
@@ -27,28 +27,33 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """How to train. AdamW; the learning rate rises and falls once (one-cycle)."""
+    """Settings of training. The optimizer is AdamW; the learning rate rises and falls once (one-cycle)."""
 
     epochs: int = 10
     batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     distill: float = 0.5
-    """The teacher's part of the loss, 0 to 1; without labels it is all of it."""
+    """Weight of the teacher in the loss, 0 to 1. Without labels it is 1."""
     temperature: float = 4.0
     average: float = 0.0
-    """Weight of the past in a moving average of all weights, which is then what is kept; 0: the weights themselves."""
+    """Decay of the moving average of all weights, which is the result. 0: the weights themselves are the result."""
     smoothing: float = 0.0
-    """The part of a label that is spread evenly over all classes."""
+    """Label smoothing: the part of a label that is spread evenly over all classes."""
     dropout: float | None = None
-    """Of all dropout layers, 0 to 1, while training; None: as the network has them. Thin networks bear less."""
+    """Probability of all dropout layers during training, 0 to 1. None: the network's own values. Thin networks need
+    less.
+    """
     mixup: float = 0.0
-    """Each input is mixed with another, which is up to this part of the mixture, 0 to 1, and so are labels and what the
-    teacher answers for both. H. Zhang et al., "mixup: Beyond Empirical Risk Minimization" (ICLR 2018)."""
+    """Upper limit, 0 to 1, of the share of a second input that is mixed into each input; labels and outputs of the
+    teacher are mixed equally. H. Zhang et al., "mixup: Beyond Empirical Risk Minimization" (ICLR 2018).
+    """
     match: tuple[str, ...] = ()
-    """Layers whose outputs learn to be the teacher's, as far as the network has those positions (see `matching`)."""
+    """Layers whose outputs learn the teacher's outputs, at the positions that both have (see `matching`)."""
     match_weight: float = 1.0
-    """Of each matched layer's squared error, in variances of the teacher's output, in the loss."""
+    """Weight in the loss of each matched layer's squared error, which is in units of the variance of the teacher's
+    output.
+    """
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -65,9 +70,9 @@ class Training:
 
 
 Labels = Tensor | tuple[Tensor, Tensor, Tensor]
-"""Class numbers (N,); of mixed inputs those of both, and the second one's part."""
+"""Class numbers (N,). For mixed inputs the class numbers of both, and the share of the second."""
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""A batch of inputs as they might have been."""
+"""An augmented batch of inputs."""
 
 
 def fit(
@@ -81,13 +86,15 @@ def fit(
     after_step: Callable[[], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Train `net` in place and leave it in evaluation mode, at the weights of its best epoch on `valid`, or its last.
+    """Train `net` in place and leave it in evaluation mode, with the weights of its best epoch on `valid`, or its last
+    epoch.
 
     With a teacher the loss is (1 - d) * CE + d * T^2 * KL(teacher/T, net/T), G. Hinton et al., "Distilling the
-    Knowledge in a Neural Network" (2015), and what layers to match add to it. `after_step` is called after each
-    optimizer step: masks hold there. `progress` is given the number of epochs done. The caller's random state and
-    threads are left as they were.
-    CalibrationError when there are neither labels nor a teacher, or layers to match and no teacher.
+    Knowledge in a Neural Network" (2015), plus the loss of matched layers. `after_step` is called after each optimizer
+    step, for example to apply masks. `progress` is called with the number of completed epochs. The random state and
+    thread count of the caller are restored.
+
+    Raises CalibrationError without labels and teacher, or with layers to match and no teacher.
     """
     if samples.y is None and teacher is None:
         raise CalibrationError("training needs labels (y) or a teacher to learn from, found neither")
@@ -121,7 +128,7 @@ def _dropping(net: nn.Module, part: float | None) -> Iterator[None]:
 
 @contextmanager
 def alone(seed: int) -> Iterator[None]:
-    """One thread, which is faster for networks this small, and random numbers of our own."""
+    """One thread, which is faster for small networks, and a separate random state."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -141,7 +148,7 @@ def _epochs(
     after_step: Callable[[], None] | None,
     result: nn.Module,
 ) -> Iterator[int]:
-    """Numbers of the epochs done; `result` is `net`, or follows it as its average."""
+    """Yields the numbers of completed epochs. `result` is `net` or its moving average."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
     batches = -(-len(samples) // how.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=how.epochs * batches)
@@ -165,10 +172,10 @@ def _epochs(
 
 
 def _augmented(augment: Augment, x: Tensor, random: torch.Generator) -> Tensor:
-    """CalibrationError where the function fails, or does not return a batch like the one it is given."""
+    """Raises CalibrationError if the function fails or returns a batch of another shape or type."""
     try:
         changed = augment(x, random)
-    except Exception as error:  # a user's code may raise anything
+    except Exception as error:  # user code may raise anything
         raise CalibrationError(f"'augment' raised {type(error).__name__}: {error}") from error
     if not isinstance(changed, Tensor) or changed.shape != x.shape or not changed.is_floating_point():
         raise CalibrationError(f"'augment' returned {_kind(changed)}, expected {_kind(x)}")
@@ -214,12 +221,12 @@ class _Lesson:
 
 
 def _between(a: Tensor, b: Tensor, part: Tensor) -> Tensor:
-    """Row by row: `a` where part (N,) is 0, `b` where it is 1."""
+    """Row by row: `a` for part (N,) 0, `b` for part 1, and mixtures between."""
     return torch.lerp(a, b, part.view(-1, *[1] * (a.dim() - 1)))
 
 
 def loss_of(logits: Tensor, y: Labels | None, taught: Tensor | None, how: Training) -> Tensor:
-    """Logits (N, classes) against labels, a teacher's logits, or both; see `fit`."""
+    """Loss of logits (N, classes) against labels, a teacher's logits, or both; see `fit`."""
     labeled = _labelled(logits, y, how.smoothing) if y is not None else torch.zeros(())
     if taught is None:
         return labeled
@@ -237,14 +244,14 @@ def _labelled(logits: Tensor, y: Labels, smoothing: float) -> Tensor:
 
 
 def accuracy(net: nn.Module, samples: Samples) -> float:
-    """The part of right answers, 0 to 1. CalibrationError without labels."""
+    """Accuracy, 0 to 1. Raises CalibrationError without labels."""
     if samples.y is None:
         raise CalibrationError("accuracy needs labels (y), found none")
     return float((answers(net, samples.x).argmax(dim=1) == samples.y).double().mean())
 
 
 def answers(net: nn.Module, x: Tensor) -> Tensor:
-    """Outputs for inputs (N, ...), batch by batch; the network is in evaluation mode afterwards."""
+    """Outputs for inputs (N, ...), batch by batch. Leaves the network in evaluation mode."""
     net.eval()
     with torch.no_grad():
         return torch.cat([net(part) for part in torch.split(x, 256)])

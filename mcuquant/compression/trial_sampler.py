@@ -1,4 +1,4 @@
-"""The settings of a trial, drawn from the recipe's seed, the trial's number and the trials before it."""
+"""Samples the settings of a trial from the recipe's seed, the trial's number and the earlier trials."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 STARTUP_TRIALS = 8
-"""Trials drawn at random before the sampler learns from others."""
+"""Number of random trials before the sampler learns from others."""
 
 
 class TrialSampler(BaseSampler):
     """Optuna's tree-structured Parzen estimator, reseeded for each trial and setting.
 
-    The same study therefore proposes the same settings, whether one process ran its trials, went on after an
-    interruption, or several shared them: the first STARTUP_TRIALS depend on their number alone, later ones also on the
-    trials that were complete when they began.
+    The same study therefore proposes the same settings, whether one process runs its trials, continues after an
+    interruption, or several processes share them: the first STARTUP_TRIALS depend only on their number, later ones also
+    on the trials that were complete at their start.
     """
 
     def __init__(self, seed: int) -> None:

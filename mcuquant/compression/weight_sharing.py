@@ -1,7 +1,7 @@
-"""Weight sharing: a layer's weights take few values, a codebook's, and training moves the values.
+"""Weight sharing: the weights of a layer are values of a small codebook, and training changes these values.
 
-Source: S. Han, H. Mao, W. Dally, "Deep Compression" (ICLR 2016), section 3: k-means within a layer, begun at evenly
-spaced values; the gradient of a centroid is the sum of its members' gradients.
+Source: S. Han, H. Mao, W. Dally, "Deep Compression" (ICLR 2016), section 3: k-means within a layer from evenly spaced
+values; the gradient of a centroid is the sum of its members' gradients.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from ..ir import Array
 from .masks import layers_of
 
 _ROUNDS = 100
-"""Of k-means; in one dimension it is at rest long before."""
+"""Maximum number of iterations of k-means; in one dimension it converges much earlier."""
 WEIGHT = "weight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
-    """How many values, and where."""
+    """Settings of weight sharing."""
 
     entries: int = 16
-    """Of a codebook, 2 to 256; 0 is one of them where the weights have been pruned."""
+    """Entries of a codebook, 2 to 256. 0 is one of them if the weights are pruned."""
     groups: int = 1
-    """Codebooks of a layer: one for each of so many groups of consecutive output channels, where that divides them."""
+    """Number of codebooks of a layer: one per group of consecutive output channels, if it divides their number."""
     by_layer: Mapping[str, int] | None = None
-    """Layer -> entries, where it is not `entries`."""
+    """Layer -> entries, for layers that differ from `entries`."""
     keep: tuple[str, ...] = ()
-    """Layers whose weights stay free."""
+    """Layers whose weights are not shared."""
 
     def __post_init__(self) -> None:
         for entries in (self.entries, *(self.by_layer or {}).values()):
@@ -46,9 +46,9 @@ class Sharing:
 
 
 class Codebook(nn.Module):
-    """A weight as `book[group of its output channel, index]`; PyTorch then sums members' gradients by itself.
+    """A weight as `book[group of its output channel, index]`, so that PyTorch sums the gradients of members.
 
-    Of a layer with zeros, entry 0 is 0 and is no parameter: `book` has the other entries alone.
+    For a layer with zeros, entry 0 is the constant 0 and `book` contains the other entries.
     """
 
     indices: Tensor
@@ -70,15 +70,15 @@ class Codebook(nn.Module):
         return whole[self.groups, self.indices]
 
     def right_inverse(self, _: Tensor) -> Tensor:
-        """The codebook that k-means found: where training begins."""
+        """The initial codebook, from k-means."""
         return self._start
 
 
 def share(net: nn.Module, how: Sharing) -> nn.Module:
     """A copy whose convolutions and linear layers have codebooks as parameters in place of weights.
 
-    Weights that are 0 stay 0. Fold batch normalization first (`folding.folded`): it scales channels apart again.
-    Training the copy trains the centroids; `baked` gives the network with plain weights.
+    Weights that are 0 stay 0. Fold batch normalization first (`folding.folded`), because it scales channels
+    differently. Training the copy trains the centroids; `baked` returns the network with plain weights.
     """
     result = copy.deepcopy(net)
     by_layer = how.by_layer or {}
@@ -92,7 +92,7 @@ def share(net: nn.Module, how: Sharing) -> nn.Module:
 
 
 def baked(net: nn.Module) -> nn.Module:
-    """A copy with plain weights, each one of its codebook's values."""
+    """A copy with plain weights; each weight is an entry of its codebook."""
     result = copy.deepcopy(net)
     for layer in result.modules():
         if parametrize.is_parametrized(layer, WEIGHT):
@@ -101,7 +101,9 @@ def baked(net: nn.Module) -> nn.Module:
 
 
 def _bake(layer: nn.Module) -> None:
-    """PyTorch's remove_parametrizations would take the weight from all copies of the layer: they share a class."""
+    """Removes the parametrization of this copy alone. PyTorch's remove_parametrizations would change the class that all
+    copies share.
+    """
     weight = layer.weight
     assert isinstance(weight, Tensor)
     layer.__class__ = parametrize.type_before_parametrizations(layer)
@@ -110,9 +112,10 @@ def _bake(layer: nn.Module) -> None:
 
 
 def _clustered(values: Array, entries: int, with_zero: bool) -> tuple[Array, Array]:
-    """(centroids, index of each value): the better of k-means begun at evenly spaced values and at quantiles.
+    """(centroids, index of each value): the better of k-means from evenly spaced values and from quantiles.
 
-    With zeros, index 0 stands for them and centroids are those of the other values; always `entries` entries with it.
+    With zeros, index 0 stands for them and centroids are those of the other values; there are always `entries` entries
+    with it.
     """
     rest = values[values != 0] if with_zero else values
     count = entries - with_zero
@@ -126,7 +129,9 @@ def _clustered(values: Array, entries: int, with_zero: bool) -> tuple[Array, Arr
 
 
 def _k_means(ordered: Array, book: Array) -> Array:
-    """Lloyd's algorithm on ascending values: members of a centroid lie between two borders, so sums are differences."""
+    """Lloyd's algorithm on ascending values. Members of a centroid lie between two borders, so that sums are
+    differences of prefix sums.
+    """
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
     for _ in range(_ROUNDS):
         borders = np.searchsorted(ordered, (book[1:] + book[:-1]) / 2)

@@ -1,4 +1,4 @@
-"""How many channels each layer keeps, and which."""
+"""Selects how many channels, and which channels, each layer keeps."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from torch import Tensor
 from .channel_groups import Coupled
 
 LEAST = 1 / 8
-"""No layer loses more than the rest of its channels when all are ranked together: one starved layer starves all."""
+"""When all layers are ranked together, no layer loses more than the remaining fraction of this part: one starved layer
+starves all.
+"""
 
 
 def widths(scores: Mapping[str, Tensor], ratio: float, together: bool, multiple: int) -> dict[str, int]:
-    """Channels (of each part) that every set keeps when the part `ratio`, 0 to 1, of them is to go.
+    """Number of channels (per block) that every set keeps when the fraction `ratio`, 0 to 1, of them is removed.
 
-    `together` ranks all sets' channels in one list, so that layers lose as they matter; otherwise each loses the same
-    part. Rounded to the nearest multiple of `multiple`, but never to none, nor up to more than there are.
+    `together` ranks the channels of all sets in one list; otherwise each set loses the same fraction. Widths are
+    rounded to the nearest multiple of `multiple`, at least one multiple and at most the present number.
     """
     threshold = torch.quantile(torch.cat(list(scores.values())), ratio) if together else None
     return {name: _width(own, ratio, threshold, multiple) for name, own in scores.items()}
@@ -30,7 +32,7 @@ def _width(own: Tensor, ratio: float, threshold: Tensor | None, multiple: int) -
 
 
 def kept(one: Coupled, scores: Tensor, width: int) -> list[int]:
-    """The `width` most important channels of each part of a set, ascending."""
+    """The `width` most important channels of each block of a set, ascending."""
     best = torch.argsort(scores, descending=True, stable=True)[:width].sort().values.tolist()
     part = one.channels // one.blocks
     return [block * part + channel for block in range(one.blocks) for channel in best]

@@ -1,4 +1,4 @@
-"""Graph → Plan: the kernel variant of every operation, and where every activation and scratch lies in the arena."""
+"""Graph → Plan: the kernel variant of every operation, and the place of every activation and scratch in the arena."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ __all__ = [
 ]
 
 _NAME = 40
-"""Characters of a tensor's name in a sentence."""
+"""Number of characters of a tensor's name in a message."""
 
 
 def plan(graph: Graph, core: Core, goal: Goal | None = None, only: Filter = every) -> Plan:
-    """Choose a variant for every operation and place everything; `only` leaves variants out.
+    """Select a variant for every operation and place all buffers. `only` restricts the variants.
 
-    UnsupportedOpError names what no kernel takes. BudgetError says by how much nothing is within the goal's limits.
+    Raises UnsupportedOpError with the operations that no kernel supports, BudgetError with the excess over the limits.
     """
     for op in graph.ops:
         if isinstance(op, Reshape) and graph[op.inputs[0]].is_constant:
@@ -59,12 +59,14 @@ def plan(graph: Graph, core: Core, goal: Goal | None = None, only: Filter = ever
 
 
 def prepared(graph: Graph) -> Graph:
-    """The graph as it is planned: with operations that only plans have, or others that mean the same and are faster."""
+    """The graph that is planned: some operations replaced by equal, faster ones, or by ones that only plans have."""
     return with_products(with_lines(graph))
 
 
 def _unlimited(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan | None:
-    """A plan made without the limits that keeps them, its own objective first: the search with limits can miss it."""
+    """A plan from a search without limits that is within them, its own objective first. The search with limits can miss
+    it.
+    """
     for objective in sorted(Objective, key=lambda o: o is not goal.objective):
         candidate = best_plan(graph, core, Goal(objective), only)
         if not _excess(candidate, goal.limits):
@@ -95,7 +97,7 @@ def _check(best: Plan, limits: Limits) -> None:
 
 
 def most_alive(best: Plan) -> str:
-    """What is alive where the arena is fullest."""
+    """Describes the buffers alive at the step with the largest arena."""
     graph = best.graph
     step = max(best.peak_step, 0)
     tensors = [graph[t] for t in live_at(graph, step)][:3]

@@ -1,13 +1,13 @@
-"""Arena offsets for buffers with lifetimes, some of which may overlap in part.
+"""Arena offsets for buffers with lifetimes, some of which may partly overlap.
 
-The problem is dynamic storage allocation, NP-hard in general; networks here have tens of buffers. Greedy first fit over
-several orders, then a short deterministic search that moves the buffers which set the peak, comes close to the lower
-bound (the most bytes alive at once) on real networks.
+The problem is dynamic storage allocation, which is NP-hard in general; networks here have tens of buffers. Greedy first
+fit over several orders, followed by a short deterministic search that moves the buffers which set the peak, comes close
+to the lower bound (the most bytes alive at once) on real networks.
 
-A kernel that reads its input in the order in which it writes its output may write over what it has read. Such a pair is
-an `Overlap`: placements where the input begins at least `nbytes` after the output are safe, though both are alive. A
-kernel that goes over the channels of an image, not its bytes, may write over its input only where each output lies on
-the input of its own channel: an exact overlap.
+A kernel that reads its input in the order in which it writes its output may overwrite what it has read. Such a pair is
+an `Overlap`: placements where the input begins at least `nbytes` after the output are safe, although both are alive. A
+kernel that works channel by channel, not byte by byte, may overwrite its input only where each output lies on the input
+of the same channel: an exact overlap.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """`nbytes` that must be kept from step `start` to step `end`, both included."""
+    """`nbytes` that are in use from step `start` to step `end`, both included."""
 
     key: str
     nbytes: int
@@ -29,15 +29,15 @@ class Buffer:
     alignment: int = 4
 
     def meets(self, other: Buffer) -> bool:
-        """Both are alive at one step."""
+        """Whether both are alive at one step."""
         return self.start <= other.end and other.start <= self.end
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """`reader` may begin `nbytes` (may be negative) or more after `writer` begins, whatever they then share.
+    """`reader` may begin `nbytes` (may be negative) or more after `writer` begins, whatever bytes they share.
 
-    `is_exact`: where they share bytes, it must begin `nbytes` after, no more.
+    `is_exact`: if they share bytes, the distance must be exactly `nbytes`.
     """
 
     reader: str
@@ -53,8 +53,9 @@ _Overlaps = Mapping[tuple[str, str], Overlap]
 
 _ROUNDS = 100
 _MOST_WORK = 2_000_000
-"""Pairs of buffers looked at in all, about two seconds. Up to 60 buffers alive at once get all the rounds; a thousand,
-as in a file made to keep us busy, get none."""
+"""Budget of the search in pairs of buffers, about two seconds. Up to 60 buffers alive at once get all rounds; a
+thousand, as in a file that is meant to waste time, get none.
+"""
 
 
 def align(n: int, to: int) -> int:
@@ -62,7 +63,7 @@ def align(n: int, to: int) -> int:
 
 
 def lower_bound(buffers: Sequence[Buffer]) -> int:
-    """Most bytes alive at one step: without overlaps, no placement needs less."""
+    """The most bytes alive at one step. Without overlaps, no placement needs less."""
     steps = {b.start for b in buffers}
     return max((sum(b.nbytes for b in buffers if b.start <= s <= b.end) for s in steps), default=0)
 
@@ -72,9 +73,9 @@ def peak(buffers: Sequence[Buffer], offsets: Offsets) -> int:
 
 
 def place(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = (), enough: int = 0) -> Offsets:
-    """Offset of each buffer by key. Buffers alive together share no byte unless an overlap allows it.
+    """Offset of each buffer by key. Buffers alive at the same time share no byte unless an overlap allows it.
 
-    Nothing better is looked for once the peak is at `enough` bytes.
+    The search ends when the peak is at most `enough` bytes.
     """
     if not buffers:
         return {}
@@ -114,11 +115,13 @@ class _Search:
 
     @property
     def work(self) -> int:
-        """Of one first fit, in pairs that it looks at; a buffer by itself costs as much as five."""
+        """Cost of one first fit in pairs of buffers. A buffer itself costs as much as five pairs."""
         return sum(len(others) + 5 for others in self.neighbours.values())
 
     def improve(self, order: list[Buffer], rounds: int, enough: int) -> Offsets:
-        """First fit in this order; then place the buffer that reaches the peak earlier, and keep what gets lower."""
+        """First fit in this order; then move the buffer that reaches the peak forward, and keep orders with a lower
+        peak.
+        """
         best = offsets = self.first_fit(order)
         bound = max(enough, max((b.nbytes for b in order), default=0))
         orders: set[tuple[str, ...]] = set()
@@ -142,7 +145,7 @@ class _Search:
         return offsets
 
     def lowest(self, buffer: Buffer, forbidden: Sequence[Interval]) -> int:
-        """The lowest aligned offset inside none of the open intervals."""
+        """The lowest aligned offset outside the open intervals."""
         offset = 0
         for low, high in forbidden:
             if low < offset < high:
@@ -150,7 +153,7 @@ class _Search:
         return offset
 
     def forbidden(self, buffer: Buffer, other: Buffer, at: int) -> tuple[Interval, ...]:
-        """Open intervals of offsets that `buffer` cannot take with `other` at `at`."""
+        """Open intervals of offsets that `buffer` cannot have while `other` is at `at`."""
         low, high = at - buffer.nbytes, at + other.nbytes
         if overlap := self.overlaps.get((other.key, buffer.key)):
             offset = min(max(at - overlap.nbytes, low), high)

@@ -1,4 +1,4 @@
-"""Where every activation and every scratch lies in the arena, once the variants are chosen."""
+"""The place of every activation and every scratch in the arena, for given variants."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ARENA_ALIGNMENT = 16
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call: operation `op_index` of the graph, its scratch at `scratch_offset` (None: needs none)."""
+    """One call: operation `op_index` of the graph, with its scratch at `scratch_offset` (None: no scratch)."""
 
     op_index: int
     option: Option
     scratch_offset: int | None
     options: tuple[Option, ...]
-    """What it was chosen from, the fastest first."""
+    """The candidates of the selection, the fastest first."""
 
     @property
     def variant(self) -> Variant:
@@ -45,32 +45,32 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`offsets` is the arena offset in bytes of every tensor that is not a constant and has a place of its own."""
+    """`offsets` is the arena offset in bytes of every tensor that is not a constant and has its own place."""
 
     graph: Graph
-    """What is computed: the network that was planned, some of its operations maybe joined."""
+    """The graph that was planned, in which some operations may be joined."""
     core: Core
     steps: tuple[Step, ...]
     offsets: Mapping[int, int]
     arena_bytes: int
     peak_step: int
-    """The step at which most bytes are alive: the one to blame when the arena is too large."""
+    """The step with the most bytes alive, which messages name if the arena is too large."""
     end_steps: range
-    """The steps whose buffers, or neighbours in time, reach the arena's end."""
+    """The steps whose buffers, or neighbors in time, reach the end of the arena."""
     cycles: int
-    """Modelled, of all steps."""
+    """Modelled cycles of all steps."""
     network_flash_bytes: int
-    """Of the network: constants, and an estimate of the code."""
+    """Bytes of flash of the network: constants, and an estimate of the code."""
     states: StateLayout
-    """Beside the arena."""
+    """Bytes of RAM in addition to the arena."""
     goal: Goal = field(default=Goal())
     quickest_cycles: int = 0
-    """Of the plan for speed, where this one is not."""
+    """Modelled cycles of the plan for speed, if this plan has another objective."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Graph, core and lifetimes: all of the placement that does not depend on which variants are chosen."""
+    """Graph, core and lifetimes: the part of the placement that does not depend on the variants."""
 
     graph: Graph
     core: Core
@@ -82,18 +82,18 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """What is placed at most: every tensor, and scratch for every operation."""
+        """Upper limit of the number of buffers: every tensor, and scratch for every operation."""
         return len(self.tensors) + len(self.graph.ops)
 
     def footprint(self, op_index: int, option: Option) -> int:
-        """Bytes that one step needs, were there no others: what it reads and writes, all else alive, and scratch."""
+        """Bytes that one step needs in any plan: its inputs and outputs, everything else alive, and scratch."""
         alive = [b for b in self.tensors if b.start <= op_index <= b.end]
         buffers = [*alive, *_scratch_buffers({op_index: option.cost.scratch_bytes})]
         places = place(buffers, self.overlaps([(op_index, option.variant)]))
         return align(peak(buffers, places), ARENA_ALIGNMENT)
 
     def arrange(self, selection: Selection, options: Mapping[int, tuple[Option, ...]], enough: int) -> Plan:
-        """Place all of it with these variants, chosen from `options`; an arena of `enough` bytes is as good as any."""
+        """Place all buffers for these variants of `options`. An arena of `enough` bytes needs no improvement."""
         variants = selection.options
         scratch = {i: option.cost.scratch_bytes for i, option in variants}
         buffers = [*self.tensors, *_scratch_buffers(scratch)]
@@ -116,7 +116,7 @@ class Layout:
         )
 
     def overlaps(self, variants: Sequence[tuple[int, Variant]]) -> list[Overlap]:
-        """Inputs that die in the operation reading them, and how far its output may run into them."""
+        """Inputs whose last reader is the operation, with the distance by which its output may overlap them."""
         graph, home = self.graph, storage(self.graph)
         deaths = {b.key: b.end for b in self.tensors}
         return [
@@ -130,7 +130,7 @@ class Layout:
 
 
 def storage(graph: Graph) -> dict[int, int]:
-    """For every tensor in the arena, the tensor whose bytes it is: a Reshape's output is its input."""
+    """For every tensor in the arena, the tensor whose bytes it uses: a Reshape's output is its input."""
     home, state_offsets = {i: i for i in graph.inputs}, state_layout(graph).offsets
     for op in graph.ops:
         for out in (out for out in op.outputs if out not in state_offsets):
@@ -181,6 +181,6 @@ def _end_steps(buffers: Sequence[Buffer], places: Mapping[str, int]) -> range:
 
 
 def live_at(graph: Graph, op_index: int) -> tuple[int, ...]:
-    """Tensors alive while operation `op_index` runs, largest first."""
+    """Tensors alive during operation `op_index`, the largest first."""
     alive = [b for b in _tensor_buffers(graph) if b.start <= op_index <= b.end]
     return tuple(int(b.key[1:]) for b in sorted(alive, key=lambda b: (-b.nbytes, b.key)))

@@ -1,4 +1,4 @@
-"""What a plan is to be good at, and what it may take."""
+"""The objective and the limits of a plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .objective import Objective
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Most bytes of arena, and of flash for the network: its constants and code. None: no limit."""
+    """Limits in bytes of the arena, and of flash for the network (constants and code). None: no limit."""
 
     arena_bytes: int | None = None
     network_flash_bytes: int | None = None
@@ -21,7 +21,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`limits` are kept, or there is no plan; `board_limits`, estimated from the board, where that is possible."""
+    """`limits` are hard: without a plan within them planning fails. `board_limits`, estimated from the board, are
+    preferences.
+    """
 
     objective: Objective = Objective.SPEED
     limits: Limits = field(default=Limits())

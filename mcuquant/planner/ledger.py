@@ -1,4 +1,4 @@
-"""Cycles and flash of a selection of kernels, and how one becomes another with less flash, step by step."""
+"""Cycles and flash of a selection of kernels, and the exchanges that reduce its flash step by step."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from .options import Option
 
 Options = Mapping[int, Sequence[Option]]
-"""Of each operation, by its index; the fastest first."""
+"""The options of each operation, by its index; the fastest first."""
 _MOST_WORK = 400_000
-"""Exchanges of one kernel that are weighed in all: a few seconds. A network of a hundred layers needs a tenth."""
+"""Budget of a descent in exchanges: a few seconds. A network of a hundred layers needs a tenth of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One option of each operation, with the cycles and the bytes of flash of all together."""
+    """One option for each operation, with the total cycles and bytes of flash."""
 
     options: tuple[tuple[int, Option], ...]
     cycles: int
@@ -25,7 +25,7 @@ class Selection:
 
 @dataclass(slots=True)
 class Ledger:
-    """A selection that changes; counts the steps that use each C function, for it is in flash while one does."""
+    """A mutable selection. It counts the steps that use each C function, which is in flash while the count is positive."""
 
     is_shared: bool
     options: dict[int, Option]
@@ -59,10 +59,10 @@ class Ledger:
 
 
 def descent(options: Options, is_shared: bool, most_cycles: float) -> Iterator[Selection]:
-    """From the fastest selection to less and less flash, each time by what loses the fewest cycles a byte.
+    """From the fastest selection to less and less flash; each exchange costs the fewest cycles per saved byte.
 
-    Exchanged is the kernel of one operation, or those of all that share one, whose code then goes. As long as there are
-    exchanges that stay within `most_cycles`, it is one of these.
+    An exchange replaces the kernel of one operation, or the kernels of all operations that share one, whose code is
+    then saved. Exchanges within `most_cycles` have priority.
     """
     ledger = Ledger(is_shared, {op: alternatives[0] for op, alternatives in options.items()})
     differing = {op: _differing(alternatives, is_shared) for op, alternatives in options.items()}
@@ -78,7 +78,7 @@ def descent(options: Options, is_shared: bool, most_cycles: float) -> Iterator[S
 
 
 def _differing(alternatives: Sequence[Option], is_shared: bool) -> list[Option]:
-    """Of options that take the same flash, the fastest."""
+    """The fastest of options with equal flash."""
     first: dict[object, Option] = {}
     for option in alternatives:
         first.setdefault((option.own_bytes(is_shared), option.functions(is_shared)), option)
@@ -95,7 +95,9 @@ def _single_moves(ledger: Ledger, options: Options) -> Iterator[dict[int, Option
 
 
 def _family_moves(ledger: Ledger, options: Options) -> Iterator[dict[int, Option]]:
-    """For each C function, all operations that call it by another kernel: the fastest, or with least new code."""
+    """For each C function, an exchange of all operations that call it: for their fastest other kernel, or the one with
+    the least new code.
+    """
 
     def new_bytes(option: Option) -> int:
         return sum(f.nbytes for f in option.functions(ledger.is_shared) if not ledger.users[f.name])
@@ -113,7 +115,7 @@ def _calls(option: Option, name: str, is_shared: bool) -> bool:
 
 
 def _rate(ledger: Ledger, move: Mapping[int, Option], most_cycles: float) -> tuple[bool, float] | None:
-    """(Whether it takes too many cycles, those lost for each byte won); None where none is won."""
+    """(whether the exchange exceeds the cycles, lost cycles per saved byte); None if it saves nothing."""
     before = {op: ledger.options[op] for op in move}
     cycles, nbytes = ledger.cycles, ledger.network_flash_bytes
     ledger.exchange_all(move)

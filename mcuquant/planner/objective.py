@@ -1,4 +1,4 @@
-"""What the choice of kernels is to be good at."""
+"""Objectives of the selection of kernels."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import enum
 
 
 class Objective(enum.StrEnum):
-    """See docs/planner.md."""
+    """The objective of a plan; see docs/planner.md."""
 
     SPEED = "speed"
     """The fewest cycles."""
     BALANCED = "balanced"
-    """Arena against cycles against flash, in at most 1.25 times the cycles of `speed`."""
+    """A compromise between arena, cycles and flash, within 1.25 times the cycles of `speed`."""
     SIZE = "size"
-    """The least flash in at most 2.5 times the cycles of `speed`, layers sharing kernels; then the smallest arena."""
+    """The least flash within 2.5 times the cycles of `speed`, where layers share kernels; then the smallest arena."""
 
     @property
     def slower(self) -> float:
-        """Times the cycles of `speed` that it may take."""
+        """Limit of the cycles, as a multiple of those of `speed`."""
         return {Objective.SPEED: 1.0, Objective.BALANCED: 1.25, Objective.SIZE: 2.5}[self]
 
 
 DEFAULT = Objective.BALANCED
-"""RAM is what most often decides whether a network fits; `balanced` pays for it in speed where that buys much."""
+"""Default objective. RAM decides most often whether a network fits, so `balanced` accepts slower kernels that save much
+of it.
+"""

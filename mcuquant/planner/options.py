@@ -1,4 +1,4 @@
-"""The variants that take an operation, with what each costs."""
+"""The variants for an operation, with their costs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..kernels import Site, Variant, variants_of
 from ..kernels.variant import Cost, Shared, cost
 
 CALL_BYTES = 28
-"""Code of a step that hands the addresses to a kernel which is there once for all layers."""
+"""Code bytes of a step that passes addresses to a kernel which all layers share."""
 
 Filter = Callable[[Site, Variant], bool]
-"""Which variants may be chosen."""
+"""Selects the variants to consider."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Option:
-    """One way to compute one operation. `is_shared`: kernels are there once, else specialised for every step."""
+    """One way to compute one operation. `is_shared`: one kernel serves all layers; otherwise each step has its own."""
 
     variant: Variant
     cost: Cost
@@ -27,11 +27,11 @@ class Option:
         return round(self.cost.cycles * self.variant.slower_shared) if is_shared else self.cost.cycles
 
     def own_bytes(self, is_shared: bool) -> int:
-        """Flash of this step alone."""
+        """Bytes of flash of this step alone."""
         return self.cost.constant_bytes + (CALL_BYTES if is_shared and self._is_shareable else self.cost.code_bytes)
 
     def functions(self, is_shared: bool) -> tuple[Shared, ...]:
-        """What it calls that is in flash once."""
+        """C functions that it calls and that are in flash once."""
         if not self._is_shareable:
             return self.variant.shared
         kernel = Shared(f"mq_{self.variant.name}", self.variant.shared_bytes, self.cost.code_bytes)
@@ -39,7 +39,7 @@ class Option:
 
     @property
     def _is_shareable(self) -> bool:
-        """A step of strips has kernels of its own: it changes their parameters from call to call."""
+        """Whether the step has its own kernels: a step of strips changes their parameters from call to call."""
         return self.variant.pooling is None
 
 
@@ -48,24 +48,24 @@ def every(_: Site, __: Variant) -> bool:
 
 
 def options(site: Site, only: Filter = every) -> tuple[Option, ...]:
-    """All variants that take the operation, the fastest first. UnsupportedOpError where there is none."""
+    """All variants for the operation, the fastest first. Raises UnsupportedOpError if there are none."""
     return tuple(sorted(_priced(site, only), key=lambda option: option.cost.cycles))
 
 
 def first(site: Site, only: Filter = every) -> Option:
-    """The first in the table of what `options` returns: for networks too large to weigh all of them."""
+    """The first variant in the order of the table, for networks that are too large to compare all of them."""
     return next(_priced(site, only))
 
 
 def _priced(site: Site, only: Filter) -> Iterator[Option]:
-    """In the table's order; one at least, or UnsupportedOpError."""
+    """Variants in the order of the table. Raises UnsupportedOpError if there are none."""
     count = 0
     refusals: list[UnsupportedOpError] = []
     for variant in variants_of(site.op):
         if variant.applies(site) and only(site, variant):
             try:
                 option = Option(variant, cost(variant, site))
-            except UnsupportedOpError as refusal:  # of its numbers: another variant may take them
+            except UnsupportedOpError as refusal:  # only this variant rejects these numbers: try the next
                 refusals.append(refusal)
                 continue
             count += 1

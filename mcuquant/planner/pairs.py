@@ -1,7 +1,7 @@
-"""Convolutions joined with the pooling behind them, where that makes a plan better.
+"""Convolutions joined with the pooling that follows, if that improves the plan.
 
-It saves memory, for the image between the two never exists whole. Most often it takes a little more time and code; rows
-that the pooling leaves out are not computed at all.
+It saves memory, because the image between the two never exists as a whole. Usually it costs a little time and code;
+rows that the pooling skips are not computed at all.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .options import Filter
 from .plan_search import Candidates, candidates, rank
 
 _MOST_PAIRS = 8
-"""In a network for which this is tried: those that have more pool nothing to speak of."""
+"""Limit of the number of convolutions with pools in a network that is searched: with more, pools matter little."""
 
 
 def best_plan(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan:
-    """The best plan of the graph with no pair joined, all of them, those that are faster so, or need most memory.
+    """The best plan of four graphs: no pair joined, all pairs, the faster pairs, and the pairs that need most memory.
 
-    No plan for another objective is faster than the one for speed: slowness is measured by the quickest of all graphs.
+    For other objectives than speed, the cycle limit refers to the fastest plan of all graphs.
     """
     separate = candidates(graph, core, goal, only)
     fused = fuse_pool(graph, _is_computed(graph, core, only)) if separate.ceilings else graph
@@ -55,7 +55,7 @@ def best_plan(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan:
 
 
 def _is_faster(graph: Graph, op: ConvPool, separate: Candidates, together: Candidates) -> bool:
-    """The joined operation takes fewer cycles than its two parts."""
+    """Whether the joined operation takes fewer cycles than its two parts."""
     parts = sum(separate.cycles(graph.ops.index(part)) for part in (op.conv, op.pool))
     return together.cycles(together.layout.graph.ops.index(op)) < parts
 
@@ -76,6 +76,6 @@ def _is_computed(graph: Graph, core: Core, only: Filter) -> Callable[[ConvPool],
 
 
 def _is_wide(graph: Graph, op: ConvPool, arena_bytes: int) -> bool:
-    """One of the two, by itself, keeps more alive than fits."""
+    """Whether one of the two alone needs more memory than the limit."""
     alive = (live_at(graph, graph.ops.index(part)) for part in (op.conv, op.pool))
     return any(sum(graph[i].nbytes for i in tensors) > arena_bytes for tensors in alive)

@@ -1,10 +1,10 @@
-"""Which kernel for which operation: variants and arena together.
+"""Selects variants and arena together.
 
-A ceiling for the arena leaves each operation those options whose own footprint stays below it. Lower ceilings leave
-fewer; the lowest is where some operation has only its smallest left. Under each ceiling the flash goes down step by
-step from the fastest selection (`ledger.descent`), and the best of these is placed. Where the arena becomes larger than
-the ceiling, because the steps want their tensors in different places, scratch near its end is traded for cycles. The
-best of all placed is the plan.
+A ceiling for the arena allows each operation the options whose own footprint is below it. Lower ceilings allow fewer;
+the lowest is the one where some operation has only its smallest option. Under each ceiling, flash decreases step by
+step from the fastest selection (`ledger.descent`), and the best of these selections is placed. If the arena is larger
+than the ceiling, because steps need their tensors in different places, scratch near its end is traded for cycles. The
+best placed selection is the plan.
 """
 
 from __future__ import annotations
@@ -24,44 +24,46 @@ from .options import Filter, Option, first, options
 from .state_layout import has_step
 
 _MOST_CEILINGS = 24
-"""That are tried, evenly spread: more are rare, and each costs a placement."""
+"""Limit of the number of ceilings, evenly spread. Few networks have more, and each costs a placement."""
 _MOST_TRADES = 12
-"""Times that scratch is traded for a smaller arena, under one ceiling."""
+"""Limit of the number of trades of scratch for a smaller arena under one ceiling."""
 _MOST_WORK = 100_000
-"""Placements, times the square of what is placed, after which no trade is looked for: about a second."""
+"""Budget of trades, as placements times the square of the number of buffers: about a second."""
 _MOST_TENSORS = 400
-"""In the arena, up to which all this is done: a placement's work grows with their square.
-Beyond, the first kernels that apply are placed once."""
+"""Largest number of buffers for the search; a placement's work grows with its square. Larger networks get the first
+kernels that apply, placed once.
+"""
 _ARENA_WEIGHT, _CYCLES_WEIGHT = 10, 5
-"""For `balanced`: one percent of the RAM, or of the cycles, weighs like so many of flash (docs/planner.md)."""
+"""Weights of `balanced`: one percent of RAM, or of cycles, counts as so many percent of flash (docs/planner.md)."""
 
 _FIRMWARE_RAM_BYTES = 4096
-"""RAM of a firmware in addition to the arena (stack, buffers of the serial line), a round figure: `balanced` weighs the
-sum, so that a percent of a small arena weighs little."""
+"""RAM in bytes of a firmware in addition to the arena (stack, buffers of the serial line), rounded. `balanced` weighs
+the sum, so that a percent of a small arena counts little.
+"""
 
 Rank = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a plan of one graph is chosen from, and its plan for speed."""
+    """The options for a plan of one graph, with its plan for speed."""
 
     layout: Layout
     options: Mapping[int, tuple[Option, ...]]
     footprints: Mapping[Option, int]
-    """Bytes of each option's own footprint: no arena of a plan with it is smaller."""
+    """Footprint in bytes of each option: the lower limit of the arena of any plan that contains it."""
     ceilings: Sequence[int]
-    """Arenas in bytes that are tried, the lowest first."""
+    """Ceilings in bytes of the arena, the lowest first."""
     quickest: Plan
 
     def cycles(self, op_index: int) -> int:
-        """Of the fastest option of an operation."""
+        """Cycles of the fastest option of an operation."""
         return self.options[op_index][0].cost.cycles
 
     def best(self, goal: Goal, quickest_cycles: int) -> Plan:
-        """The best plan; it may be above the goal's limits where all are.
+        """The best plan. If all plans exceed the goal's limits, the result exceeds them too.
 
-        `quickest_cycles` are what slowness is measured by.
+        `quickest_cycles` is the reference of the cycle limit.
         """
         if goal.objective is Objective.SPEED or not self.ceilings:
             return self.quickest
@@ -71,7 +73,7 @@ class Candidates:
 
 
 def candidates(graph: Graph, core: Core, goal: Goal, only: Filter) -> Candidates:
-    """All options of every operation, priced; of a network that is too large to weigh them, the first ones alone."""
+    """All options of every operation with their costs. For a network that is too large, the first option of each."""
     layout = Layout.of(graph, core)
     if sum(not t.is_constant for t in graph.tensors.values()) > _MOST_TENSORS:
         return Candidates(layout, {}, {}, (), _first(graph, core, layout, only))
@@ -84,7 +86,7 @@ def candidates(graph: Graph, core: Core, goal: Goal, only: Filter) -> Candidates
 
 
 def rank(plan: Plan, goal: Goal, quickest_cycles: int) -> Rank:
-    """How good a plan is, the best lowest."""
+    """Rank of a plan; the best is the lowest."""
     return _Judge(goal, goal.objective, quickest_cycles).rank(plan.arena_bytes, plan.cycles, plan.network_flash_bytes)
 
 
@@ -95,14 +97,14 @@ def _first(graph: Graph, core: Core, layout: Layout, only: Filter) -> Plan:
 
 
 def _spread(heights: Sequence[int]) -> list[int]:
-    """All of them, or some evenly spread that include the ends."""
+    """All values, or evenly spread ones that include the ends."""
     last, count = len(heights) - 1, min(len(heights), _MOST_CEILINGS)
     return [heights[i * last // max(1, count - 1)] for i in range(count)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """Ranks selections, the best lowest: by limits, the board's limits, the cycles allowed, then by the objective."""
+    """Rank of selections, the best lowest: by limits, the board's limits, the cycle limit, then the objective."""
 
     goal: Goal
     objective: Objective
@@ -129,7 +131,7 @@ class _Judge:
                 return (*must, flash, arena, cycles)
 
     def is_done(self, selection: Selection) -> bool:
-        """Whether less flash can only make it worse."""
+        """Whether less flash cannot improve the rank."""
         fits = not (
             self.goal.limits.excess(0, selection.network_flash_bytes)
             + self.goal.board_limits.excess(0, selection.network_flash_bytes)
@@ -142,17 +144,17 @@ class _Search:
     layout: Layout
     options: Mapping[int, tuple[Option, ...]]
     floors: Mapping[Option, int]
-    """Footprint of each option: no arena of a plan with it is smaller."""
+    """Footprint of each option in bytes: the lower limit of the arena of any plan that contains it."""
     judge: _Judge
     placed: set[tuple[int, ...]] = field(default_factory=set)
 
     def better(self, plan: Plan, other: Plan) -> Plan:
-        """The plan, or the other's choice where that is better: the descent does not meet every selection."""
+        """The better of the plan and the plan with another selection, which the descent may miss."""
         same = Ledger(self.judge.is_shared, {s.op_index: s.option for s in other.steps}).selection()
         return min(plan, self.layout.arrange(same, self.options, other.arena_bytes), key=self._rank)
 
     def best(self, heights: Sequence[int]) -> Plan:
-        """Ceilings are tried while one could still be better than the best so far."""
+        """Tries ceilings as long as one could improve on the best plan."""
         best: tuple[Rank, Plan] | None = None
         for height in heights:
             promise, selection = self._promised(height)
@@ -167,7 +169,7 @@ class _Search:
         return self.judge.rank(plan.arena_bytes, plan.cycles, plan.network_flash_bytes)
 
     def _promised(self, height: int) -> tuple[Rank, Selection]:
-        """The best selection under a ceiling, were its arena no larger than the largest footprint in it."""
+        """The best selection under a ceiling, assuming an arena of its largest footprint."""
         below = {i: [o for o in some if self.floors[o] <= height] for i, some in self.options.items()}
         return min(((self._promise(s), s) for s in self._selections(below)), key=lambda p: p[0])
 
@@ -193,7 +195,7 @@ class _Search:
         return known
 
     def _traded(self, plan: Plan, height: int) -> Plan:
-        """Less scratch for the steps at the end of the arena, while that makes the plan better."""
+        """Reduces scratch of the steps at the end of the arena as long as that improves the plan."""
         for _ in range(_MOST_TRADES):
             if plan.arena_bytes <= height:
                 break
@@ -204,7 +206,7 @@ class _Search:
         return plan
 
     def _best_trade(self, plan: Plan) -> Plan:
-        """The plan itself where none is better. Only what its floor promises to be the best so far is placed."""
+        """A better plan, or the plan itself. Only selections whose lower limit could improve on the best are placed."""
         best = plan
         for selection in self._trades(plan):
             if len(self.placed) * self.layout.size**2 > _MOST_WORK:
@@ -214,7 +216,9 @@ class _Search:
         return best
 
     def _trades(self, plan: Plan) -> Iterator[Selection]:
-        """With the next smaller scratch, and with the smallest, of each step while which the arena's end is in use."""
+        """Selections with the next smaller scratch, and with the smallest, of each step that reaches the end of the
+        arena.
+        """
         selected = {s.op_index: s.option for s in plan.steps}
         for step in plan.steps:
             if step.op_index in plan.end_steps:

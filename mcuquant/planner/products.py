@@ -1,4 +1,4 @@
-"""Convolutions with one position, as matrix-vector products: kernels of fully connected layers take them."""
+"""Rewrites convolutions with one output position as matrix-vector products, for the kernels of fully connected layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..ir.ops import Conv2D, FullyConnected
 
 
 def with_products(graph: Graph) -> Graph:
-    """The graph with every convolution whose window is all of its input as a fully connected layer."""
+    """The graph with a fully connected layer for every convolution whose window covers its whole input."""
     tensors, operations = dict(graph.tensors), list[Op]()
     for op in graph.ops:
         if isinstance(op, Conv2D) and _has_one_position(graph, op):

@@ -1,9 +1,9 @@
-"""Where states lie in RAM, and what moves at the end of an inference.
+"""The place of states in RAM, and the moves at the end of an inference.
 
-States are beside the arena: no operation between two inferences may write there. A state that is joined with new rows
-and of which the newest rows are kept (read, concatenate, slice, assign) is a line: one buffer that holds the state and
-behind it the new rows. What reads the joined rows reads them where they are, what makes the new rows writes them there,
-and at the end of the inference the rows to be kept move to the beginning.
+States are outside the arena, because no operation may overwrite them between two inferences. A state that is joined
+with new rows, of which the newest are kept (read, concatenate, slice, assign), is a line: one buffer with the state,
+followed by the new rows. Readers of the joined rows read them in place, the producer of the new rows writes them in
+place, and at the end of the inference the rows to keep move to the beginning.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _WORD_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """`nbytes` go to `target`, an offset in the states.
+    """A move of `nbytes` to `target`, an offset in the states.
 
-    They come from the place of tensor `tensor`, or, where that is None, from offset `source` in the states.
+    The source is the place of tensor `tensor` or, if that is None, offset `source` in the states.
     """
 
     target: int
@@ -37,18 +37,18 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class StateLayout:
-    """`offsets` are those of every tensor that lies among the states: states, lines, new rows, views of them."""
+    """`offsets` are those of every tensor in the states: states, lines, new rows, and views of them."""
 
     offsets: Mapping[int, int]
     nbytes: int
     moves: tuple[Move, ...]
-    """At the end of an inference, in this order."""
+    """The moves at the end of an inference, in order."""
     in_place: frozenset[int] = field(default=frozenset())
-    """Outputs of operations that have nothing to do: their values are there already."""
+    """Outputs of operations without work: their values are already in place."""
 
 
 def with_lines(graph: Graph) -> Graph:
-    """The graph with each concatenation that is the making of a line as an operation that lets new rows enter it."""
+    """The graph in which each concatenation that builds a line is an operation that appends new rows to it."""
     made = {line.joined: line for line in _lines(graph)}
     ops = tuple(
         Enter(inputs=op.inputs, outputs=op.outputs, axis=op.axis)
@@ -60,13 +60,13 @@ def with_lines(graph: Graph) -> Graph:
 
 
 def has_step(graph: Graph, op: Op) -> bool:
-    """Whether there is anything to do for `op`: views and rows that are in their place already need no call."""
+    """Whether `op` needs a call: views, and rows that are already in place, need none."""
     return not isinstance(op, Reshape) and op.output not in state_layout(graph).in_place
 
 
 @lru_cache(maxsize=4)
 def state_layout(graph: Graph) -> StateLayout:
-    """Of a graph with lines. UnsupportedOpError where states exchange their values."""
+    """The layout of a graph with lines. Raises UnsupportedOpError for states that exchange their values."""
     if not graph.updates:
         return StateLayout({}, 0, ())
     lines = {line.update.state: line for line in _lines(graph)}
@@ -84,9 +84,7 @@ def state_layout(graph: Graph) -> StateLayout:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """`joined` is the tensor of the state and the new rows, `parts` are these; what stays is `kept_bytes` behind its
-    beginning.
-    """
+    """`joined` is the tensor of the state and the new rows, `parts` are these two. The kept rows begin at `kept_bytes`."""
 
     update: Update
     joined: int
@@ -110,7 +108,9 @@ def _lines(graph: Graph) -> Iterator[_Line]:
 
 
 def _keeps_rows(graph: Graph, joint: Concat | Enter, kept: Slice) -> bool:
-    """Whether rows of what is joined stay, its bytes are those of its parts, and nobody outside sees it."""
+    """Whether a joined tensor qualifies as a line: rows of it are kept, its bytes are those of its parts, and it is no
+    output.
+    """
     state, joined = graph[joint.inputs[0]], graph.out(joint)
     hidden = not {joint.output, kept.output} & {_root(graph, i) for i in graph.outputs}
     elsewhere = [n for axis, n in enumerate(kept.begin) if axis != joint.axis]
@@ -119,7 +119,7 @@ def _keeps_rows(graph: Graph, joint: Concat | Enter, kept: Slice) -> bool:
 
 
 def _lay_line(graph: Graph, line: _Line, offsets: dict[int, int], in_place: set[int]) -> None:
-    """Places for the joined rows, the new ones and those that are kept, where words allow it."""
+    """Places of the joined rows, the new rows and the kept rows, if the alignment of words allows it."""
     start = offsets[line.update.state]
     joined = graph[line.joined]
     offsets[line.joined] = start
@@ -139,7 +139,7 @@ def _lay_line(graph: Graph, line: _Line, offsets: dict[int, int], in_place: set[
 
 
 def _root(graph: Graph, tensor: int) -> int:
-    """The tensor whose bytes it is."""
+    """The tensor whose bytes it uses."""
     maker = graph.producer(tensor)
     while isinstance(maker, Reshape):
         tensor = maker.inputs[0]
@@ -148,7 +148,7 @@ def _root(graph: Graph, tensor: int) -> int:
 
 
 def _can_move(graph: Graph, root: int, at: int, joined: Tensor, offsets: Mapping[int, int]) -> bool:
-    """Whether a step can write the new rows where they belong, as they are."""
+    """Whether a step can write the new rows in place."""
     t = graph[root]
     is_output = root in {_root(graph, i) for i in graph.outputs}
     is_movable = t.role is Role.ACTIVATION and root not in offsets and not is_output
@@ -162,7 +162,7 @@ def _lay_views(graph: Graph, offsets: dict[int, int]) -> None:
 
 
 def _moves(graph: Graph, lines: Mapping[int, _Line], offsets: Mapping[int, int]) -> list[Move]:
-    """Each state from its next value, no value before it is read."""
+    """Moves of each state from its next value, in an order that reads every value before it is overwritten."""
     waiting = {u.state: _move(graph, u, lines.get(u.state), offsets) for u in graph.updates}
     sizes = {u.state: graph[lines[u.state].joined if u.state in lines else u.state].nbytes for u in graph.updates}
     ordered: list[Move] = []
