@@ -1,4 +1,4 @@
-"""Which application the firmware is: its model's id, and what comes over the wire to it."""
+"""The application of the firmware: its model id, and the format of its inputs on the wire."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ MLPERF = "mlperf"
 NODE = "node"
 LIBRARY = "library"
 APPLICATIONS = (DUT, MLPERF, NODE, LIBRARY)
-"""All but the last make firmware."""
+"""Applications. All except the last produce firmware."""
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
 class Wire(enum.StrEnum):
-    """An input as the command `db` loads it; each has a file in firmware/wire."""
+    """The format of an input for the command `db`; each has a file in firmware/wire."""
 
     STORED = "stored"
-    """As the network stores it."""
+    """Values as the network stores them."""
     IMAGES = "images"
-    """Unsigned bytes; the device subtracts 128."""
+    """Unsigned bytes, from which the device subtracts 128."""
     SIGNALS = "signals"
-    """Little-endian float32, quantized by the device; the result is the mean squared error of their reconstruction."""
+    """Little-endian float32, quantized by the device. The result is the mean squared error of the reconstruction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """`wire_bytes` is the size of one input on the wire; `baud` None is the board's own rate.
+    """`wire_bytes` is the size of one input on the wire; `baud` None is the default rate of the board.
 
-    `sensor` holds the files of a node's driver by their path; None is the one that replays what comes over the serial
+    `sensor` contains the files of a node's driver by path. None is the driver that replays samples from the serial
     port.
     """
 
@@ -50,13 +50,13 @@ class Application:
     sensor: Mapping[str, str] | None = None
 
     def board(self, board: Board) -> Board:
-        """The board at the rate that this application speaks at."""
+        """The board with the baud rate of this application."""
         return board if self.baud is None else replace(board, uart=replace(board.uart, baud=self.baud))
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the rules of MLPerf Tiny fix for one of its models. `fits` tells its input, `output` may be any."""
+    """What the rules of MLPerf Tiny define for one of its models. `fits` checks its input; any output is accepted."""
 
     wire: Wire
     fits: Callable[[CTensor, CTensor], bool]
@@ -69,15 +69,15 @@ TASKS = {
     "kws01": Task(Wire.STORED, lambda x, _: prod(x.shape) == 49 * 10),
     "vww01": Task(Wire.IMAGES, lambda x, _: x.shape == (1, 96, 96, 3)),
 }
-"""The models of MLPerf Tiny v1.x whose runner sends whole inputs, by their ids."""
+"""The models of MLPerf Tiny v1.x whose runner sends whole inputs, by id."""
 
 
 def application(program: Program, name: str = DUT, model_id: str | None = None) -> Application:
     """The application `name` around a program.
 
-    Under MLPerf Tiny's, a model is known by the shape of its one input unless `model_id` says which it is (ic02 is of
-    the kind of ic01); one that is not known is called by its name, and its wire carries what the network stores.
-    ModelError for an id that the dialogue cannot carry, or that the network cannot be.
+    For MLPerf Tiny, the shape of the single input selects the model unless `model_id` names it (ic02 is of the kind of
+    ic01). An unknown model has its own name as id, and inputs on the wire are stored values. Raises ModelError for an
+    id that the protocol cannot transmit or that does not fit the network.
     """
     if name not in APPLICATIONS:
         raise ModelError(f"application {name!r} is not known; there are {', '.join(APPLICATIONS)}")
@@ -105,7 +105,7 @@ def _fits(program: Program, kind: str) -> bool:
 
 
 def _named(program: Program, model_id: str) -> str | None:
-    """The task whose id begins with the same letters: sizes may differ, what the wire carries must be possible."""
+    """The task whose id begins with the same letters. Sizes may differ, but the format of the wire must fit."""
     kind = next((k for k in TASKS if k.rstrip("0123456789") == model_id.rstrip("0123456789")), None)
     if kind is not None and not _can_be(program, kind):
         raise ModelError(f"{program.title} cannot be {model_id}: that takes {_NEEDS[TASKS[kind].wire]}")

@@ -1,4 +1,4 @@
-"""Does it fit? Said before anything is compiled, and with what is to blame."""
+"""Checks before compilation whether a network fits a board, and names the largest consumers if it does not."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .program import Program
 
 Built = TypeVar("Built")
 _APPLICATION_RAM, _APPLICATION_FLASH = 1100, 20_000
-"""About what the firmware around a network takes, besides its stack and a copy of the inputs."""
+"""Approximate bytes of the firmware around a network, without its stack and a copy of the inputs."""
 
 _MOST_PLANS = 3
-"""That are built when the flash of the first ones is more than was estimated, and than is allowed."""
+"""Number of further builds if the flash of the first one exceeds its estimate and the limit."""
 
 
 def goal(
     graph: Graph, board: Board, optimize: str = DEFAULT, max_ram: int | None = None, max_flash: int | None = None
 ) -> Goal:
-    """The goal of the plan for a board. BudgetError for an unknown objective."""
+    """The goal of the plan for a board. Raises BudgetError for an unknown objective."""
     if optimize not in list(Objective):
         raise BudgetError(f"cannot optimize for {optimize!r}: expected {', '.join(Objective)}")
     inputs = sum(graph[i].nbytes for i in graph.inputs)
@@ -38,7 +38,7 @@ def goal(
 
 
 def check_fits(graph: Graph, plan: Plan, program: Program, board: Board) -> None:
-    """BudgetError when arena or constants alone are larger than the board's memories."""
+    """Raises BudgetError if the arena or the constants alone exceed the memories of the board."""
     if plan.arena_bytes <= board.ram.bytes < plan.arena_bytes + program.unpacked_bytes:
         raise BudgetError(
             f"{program.title} does not fit {board.name}: its unpacked weights take {program.unpacked_bytes:,} bytes of "
@@ -69,10 +69,10 @@ def _largest(program: Program) -> str:
 
 
 def within_flash(built: Callable[[Goal], Built], initial_goal: Goal) -> Built:
-    """What `built` makes of the goal asked for, or, where more flash was needed than estimated, of a stricter one.
+    """The result of `built` for the goal, or for a stricter goal if more flash was needed than estimated.
 
-    Each time the estimate must become less by what the network as built has too much. BudgetError says by how much the
-    smallest was too large.
+    Each attempt lowers the limit of the estimate by the excess of the built network. Raises BudgetError with the excess
+    of the smallest network.
     """
     current = initial_goal
     refusals: list[_LargerError] = []
@@ -90,13 +90,13 @@ def within_flash(built: Callable[[Goal], Built], initial_goal: Goal) -> Built:
 
 
 def check_built(program: Program, plan: Plan, network_bytes: int, limit_bytes: int | None) -> None:
-    """BudgetError when the network, `network_bytes` as built, is larger than its limit, if it has one."""
+    """Raises BudgetError if the built network, `network_bytes`, exceeds its limit."""
     if limit_bytes is not None and network_bytes > limit_bytes:
         raise _LargerError(program, network_bytes - limit_bytes, limit_bytes, plan.network_flash_bytes)
 
 
 class _LargerError(BudgetError):
-    """By `excess_bytes`; an estimate of `next_limit` may be that of a network that fits."""
+    """The exception for `excess_bytes`. A network whose estimate is `next_limit` may fit."""
 
     def __init__(self, program: Program, excess_bytes: int, limit_bytes: int, estimate_bytes: int) -> None:
         self.excess_bytes = excess_bytes

@@ -1,6 +1,8 @@
-"""How a sensor node comes from the network's first output to decisions. Each rule has its C in firmware/decide.
+"""The rules by which a sensor node derives decisions from the network's first output. Each rule has its C in
+firmware/decide.
 
-A rule sees the stored windows (N, samples, channels) and outputs (N, elements) of N inferences, `stride` samples apart.
+A rule receives the stored windows (N, samples, channels) and outputs (N, elements) of N inferences, `stride` samples
+apart.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ VALUE_BITS = 8
 """Fraction bits of a smoothed output."""
 NO_CLASS = -1
 NO_SCORE = -1
-"""In a trace: the inference has no forecast before it."""
+"""Marks an inference without a preceding forecast in a trace."""
 NORMAL, HIGH, LOW = 0, 1, 2
 _ALARMS = {NORMAL: None, HIGH: "high", LOW: "low"}
 
@@ -39,7 +41,7 @@ class Inferences:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Decisions, and (N, k) int32 that each inference adds to the CRC of its output."""
+    """The decisions, and (N, k) int32 values that each inference adds to the CRC of its output."""
 
     decisions: tuple[AnyDecision, ...]
     trace: Array
@@ -47,7 +49,7 @@ class Result:
 
 @dataclass(slots=True)
 class Debounce:
-    """A state changes once another has held for `count` inferences in a row. See mq_debounce.h."""
+    """The state changes when another one has been present for `count` inferences in a row. See mq_debounce.h."""
 
     count: int
     state: int
@@ -92,19 +94,19 @@ class ClassRule:
 
     @property
     def text(self) -> str:
-        """What makes a decision, for people."""
+        """The criterion of a decision, in words."""
         return f"a decision after {self.debounce} of the same class"
 
     def _score(self, stored: int) -> float:
-        """In single precision and to three digits, as the firmware prints it."""
+        """The value in single precision with three digits, as the firmware prints it."""
         return float(f"{np.float32(self.scale) * np.float32(stored - self.zero_point):.3f}")
 
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """The error between `rows` of the window, from `first_row` on, and the output's first elements.
+    """The difference between `rows` of the window, from `first_row`, and the first elements of the output.
 
-    `is_delayed`: the output is that of the inference before (a forecast), so the first inference has no error.
+    `is_delayed`: the output is that of the preceding inference (a forecast), so that the first inference has no error.
     """
 
     sum: ErrorSum
@@ -121,9 +123,9 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyRule:
-    """An alarm while the smoothed score is at least `on`, until it is below `off`, each for `debounce` inferences.
+    """An alarm from a smoothed score of `on` or more until a score below `off`, each present for `debounce` inferences.
 
-    The score is `error`, or without it the output itself: one element.
+    The score is `error` or, without it, the output itself, which has one element.
     """
 
     error: RowError | None
@@ -131,10 +133,10 @@ class AnomalyRule:
     off: int
     debounce: int
     weight: int
-    """Of the newest score, in units of 2^-15."""
+    """Weight of the newest score, in units of 2^-15."""
     decimal: DecimalScale
     unit: float
-    """The real score that one step of a score stands for; `offset` is the real score of 0."""
+    """The real score of one step of a score; `offset` is the real score of 0."""
     offset: float = 0.0
     kind: ClassVar[str] = "anomaly"
 
@@ -155,7 +157,7 @@ class AnomalyRule:
         return Result(tuple(decisions), np.array([NO_SCORE] * delay + smoothed, np.int32)[:, None])
 
     def smoothed(self, seen: Inferences) -> list[int]:
-        """The smoothed score of each inference that has one: of all, or of all but the first."""
+        """The smoothed score of each inference that has one: of all, or of all except the first."""
         scores = [int(n) << VALUE_BITS for n in seen.outputs[:, 0]] if self.error is None else self.error(seen)
         return averages(scores, self.weight)
 
@@ -169,10 +171,10 @@ class AnomalyRule:
 
 @dataclass(frozen=True, slots=True)
 class ValueRule:
-    """Every output, smoothed, in its unit; each with an alarm while it is beyond a limit.
+    """All outputs, smoothed, in their unit, each with an alarm while it is beyond a limit.
 
-    Limits are smoothed stored values with VALUE_BITS fraction bits: `high_on`, until below `high_off`; `low_on`, until
-    above `low_off`.
+    Limits are smoothed stored values with VALUE_BITS fraction bits: an alarm lasts from `high_on` until below
+    `high_off`, and from `low_on` until above `low_off`.
     """
 
     outputs: int
@@ -223,12 +225,12 @@ class ValueRule:
 
 @dataclass(frozen=True, slots=True)
 class ForecastRule:
-    """The next `rows` samples of all channels, and the error of the forecast before against what came."""
+    """The next `rows` samples of all channels, and the error of the preceding forecast."""
 
     rows: int
     error: RowError
     decimals: tuple[DecimalScale, ...]
-    """Of each channel."""
+    """Number format of each channel."""
     error_decimal: DecimalScale
     kind: ClassVar[str] = "forecast"
     files: ClassVar[tuple[str, ...]] = (

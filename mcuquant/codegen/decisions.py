@@ -1,4 +1,4 @@
-"""What a sensor node reports: one JSON object per line, and the value that each stands for."""
+"""The decisions of a sensor node: one JSON object per line, with a class for each kind."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A class that was the best for as many inferences as the debounce asks for, and differs from the last decision's.
+    """A class that was the best for the number of inferences of the debounce and differs from the last decision.
 
-    `sample` is the newest one that its last inference saw, from 0; `label` None means that no score reached the
-    threshold. `score` is the largest, to three digits; `stored` the same as the network stores it.
+    `sample` is the newest sample of its last inference, from 0. `label` None means that no score reached the threshold.
+    `score` is the largest score with three digits; `stored` is the same as a stored value.
     """
 
     number: int
@@ -23,7 +23,7 @@ class Decision:
     score: float
     stored: int
     columns: ClassVar[tuple[str, ...]] = (">class", ">score", ">stored")
-    """Of a table; > aligns to the right."""
+    """Format of the columns; > aligns to the right."""
 
     def __str__(self) -> str:
         label = "none" if self.label is None else str(self.label)
@@ -31,7 +31,7 @@ class Decision:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Under the columns; a dash where there is nothing."""
+        """The values of the columns, with a dash for missing values."""
         return "-" if self.label is None else str(self.label), f"{self.score:.3f}", str(self.stored)
 
     @property
@@ -42,7 +42,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyDecision:
-    """The alarm begins or ends. `score` is the smoothed error, in the unit of the training data or its square."""
+    """The begin or end of an alarm. `score` is the smoothed error, in the unit of the training data or its square."""
 
     number: int
     sample: int
@@ -91,7 +91,7 @@ class ValueDecision:
 
 @dataclass(frozen=True, slots=True)
 class ForecastDecision:
-    """The samples after `sample`, in the sensor's unit: a row for each, a number for each channel.
+    """The samples after `sample`, in the unit of the sensor: one row per sample, one number per channel.
 
     `error` is the mean squared or absolute difference, in the unit of the training data, between the last forecast and
     the samples since then; None at the first inference.
@@ -130,7 +130,7 @@ def _array(values: Sequence[Decimal]) -> str:
 
 
 def decision_of(line: str) -> AnyDecision:
-    """From the line that a node writes. ValueError, KeyError or TypeError for anything else."""
+    """A decision from a line of a node. Raises ValueError, KeyError or TypeError for any other line."""
     row = json.loads(line, parse_float=Decimal, parse_int=Decimal)
     number, sample = int(row["decision"]), int(row["sample"])
     if "class" in row:

@@ -33,13 +33,13 @@ LIBRARY_FILES = {
     "examples/{name}/{name}.ino": "example.ino.j2",
     "library.json": "library.json.j2",
 }
-"""What build systems want of a library, by the template of each."""
+"""Files for build systems, by the template of each."""
 
 
 def emit(program: Program, board: Board, app: Application) -> Sources:
-    """The whole project: model, the kernels it uses, application, port, linker script and Makefile.
+    """The whole project: model, its kernels, application, port, linker script and Makefile.
 
-    `board` is at the rate of the application (`Application.board`).
+    `board` has the baud rate of the application (`Application.board`).
     """
     files = {
         **model_files(program),
@@ -55,7 +55,7 @@ def emit(program: Program, board: Board, app: Application) -> Sources:
 
 
 def emit_library(program: Program, board: Board) -> Sources:
-    """Model and kernels alone, for a program of the user's own: by CMake, Zephyr, Arduino or PlatformIO."""
+    """Model and kernels alone, for the user's own program, with files for CMake, Zephyr, Arduino and PlatformIO."""
     files = {**model_files(program), **_kernel_files(program), **_copy("", ("mq.h", "mq.c"))}
     _check_names(program, files)
     name = program.prefix.removeprefix("mq_")
@@ -66,7 +66,7 @@ def emit_library(program: Program, board: Board) -> Sources:
 
 
 def render(template: str, **values: object) -> str:
-    """One template of templates/, every name it uses defined."""
+    """The text of one template of templates/. All names in it must be defined."""
     return _environment().get_template(template).render(version=__version__, **values)
 
 
@@ -81,7 +81,7 @@ def _environment() -> jinja2.Environment:
 
 
 def model_files(program: Program) -> dict[str, str]:
-    """The network's own files below src/, by path: its interface, its steps and its constants."""
+    """The files of the network below src/, by path: its interface, its steps and its constants."""
     return {path: render(template, program=program) for path, template in _model_templates(program).items()}
 
 
@@ -91,12 +91,12 @@ def _model_templates(program: Program) -> dict[str, str]:
 
 
 def kernel_headers() -> dict[str, Path]:
-    """Every kernel header by its name. A generated project keeps them in one folder, firmware/kernels/ in several."""
+    """Every kernel header by name. A generated project has one folder for them, firmware/kernels/ several."""
     return {path.name: path for path in sorted((_assets.folder("firmware") / "kernels").rglob("*.h"))}
 
 
 def _kernel_files(program: Program) -> dict[str, str]:
-    """The headers of the kernels in use, and those they include."""
+    """The headers of the used kernels, and the headers that they include."""
     headers = kernel_headers()
     files: dict[str, str] = {}
     pending = list(program.headers)
@@ -115,7 +115,7 @@ def _runtime_files(board: Board, wire: Wire) -> dict[str, str]:
 
 
 def _extra_files(program: Program, app: Application) -> dict[str, str]:
-    """What the firmware does beside answering."""
+    """The options of the firmware in addition to inference."""
     if app.node is None:
         return _copy_folder("plain")
     rule = app.node.rule
@@ -139,8 +139,8 @@ def _c_string(text: str) -> str:
 def port_files(board: Board) -> tuple[str, ...]:
     """Paths below firmware/ of the board's port.
 
-    They are its family's folder, the headers it shares with other families with the .c files beside them, and
-    port/cortexm but for what the family has a file of the same name for.
+    These are the folder of its family, the headers that it shares with other families together with their .c files, and
+    the files of port/cortexm that the family does not replace by a file of the same name.
     """
     root = _assets.folder("firmware")
     own = _names(f"port/{board.port}")
@@ -183,7 +183,9 @@ def _makefile(files: Mapping[str, str], board: Board, program: Program) -> dict[
 
 
 def _check_names(program: Program, files: Mapping[str, str]) -> None:
-    """The model's names must not meet one of ours (`--name input` would make a second mq_input)."""
+    """Raises ModelError for names that collide with names of the firmware (`--name input` would define a second
+    mq_input).
+    """
     own = {*_model_templates(program), "src/board.h"}
     reserved = re.compile(rf"\b{program.prefix}(_run|_step|_input|_output|_weights)?\b")
     clash = next((path for path, text in files.items() if path not in own and reserved.search(text)), None)

@@ -16,12 +16,12 @@ AVERAGE_BITS = 15
 """Fraction bits of the weight of the newest score."""
 _MOST_SHIFT = 62
 _PRODUCT_BITS = 30
-"""Of one scaled difference of an input and an output, in a 32-bit integer."""
+"""Bits of one scaled difference of an input and an output, in a 32-bit integer."""
 _ERROR_BITS = {1: 13, 2: 15}
-"""Bits of a difference, by the bytes of the wider type: squares of 13 bits leave room for 64 of them in 32 bits."""
+"""Bits of a difference, by the bytes of the wider type: with squares of 13-bit values, 64 of them fit 32 bits."""
 _DIGITS_MAX = 9
 _LEAST_MULTIPLIER = 8
-"""Of an error sum: below, a tensor's scale would be off by more than 6 %."""
+"""Smallest multiplier of an error sum: a smaller one would change a tensor's scale by more than 6 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class DecimalScale:
         return Decimal(f"{units}e-{self.digits}") if self.digits else Decimal(units)
 
     def real(self, values: Array) -> Array:
-        """The same without rounding, for values that need not be integers."""
+        """The same without rounding, for values that are not integers."""
         result: Array = ((values * self.multiplier + self.offset) / 2.0**self.shift - 0.5) / 10.0**self.digits
         return result
 
@@ -46,7 +46,7 @@ class DecimalScale:
 def decimal_scale(scale: float, offset: float, resolution: float, what: str) -> DecimalScale:
     """real = value * scale + offset, with the digits that `resolution`, a real value, needs: 0 to 9.
 
-    The value is below 2^31. ModelError where the numbers exceed 60 bits.
+    The value is below 2^31. Raises ModelError if the numbers exceed 60 bits.
     """
     digits = min(_DIGITS_MAX, max(0, math.ceil(-math.log10(resolution))))
     slope, rest = scale * 10.0**digits, offset * 10.0**digits + 0.5
@@ -57,7 +57,9 @@ def decimal_scale(scale: float, offset: float, resolution: float, what: str) -> 
 
 
 def averages(values: Iterable[int], weight: int) -> list[int]:
-    """Exponential moving averages, rounded down; the first is the first value. `weight` of 2^15. See mq_average.h."""
+    """Exponential moving averages, rounded down, starting with the first value. `weight` is in units of 2^-15. See
+    mq_average.h.
+    """
     state: int | None = None
     results = []
     for value in values:
@@ -88,7 +90,7 @@ class ErrorSum:
     shift: int
     is_squared: bool
     block: int
-    """Elements whose sum fits into 32 bits."""
+    """Number of elements whose sum fits 32 bits."""
     sum_shift: int
     elements: int
     unit: float
@@ -102,7 +104,7 @@ class ErrorSum:
 
 
 def error_sum(x: Tensor, y: Tensor, elements: int, is_squared: bool) -> ErrorSum:
-    """For tensors of any scales and zero points. ModelError where the scales are too far apart to be compared."""
+    """The parameters for tensors of any scales and zero points. Raises ModelError if the scales are too far apart."""
     x_range, y_range = (high - low for low, high in (x.dtype.range(), y.dtype.range()))
     real = 2 * (x_range * x.scale + y_range * y.scale)
     factor = 2.0**_PRODUCT_BITS / real

@@ -1,4 +1,4 @@
-"""Canonical Huffman codes of bytes, for constants that are unpacked on the device; firmware/kernels/plain/mq_huffman.h.
+"""Canonical Huffman codes of bytes, for constants that the device unpacks; firmware/kernels/plain/mq_huffman.h.
 
 D. A. Huffman, "A Method for the Construction of Minimum-Redundancy Codes" (1952); canonical as in RFC 1951, 3.2.2.
 """
@@ -15,11 +15,11 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 
 LONGEST = 15
-"""Bits of a code."""
+"""Maximum length of a code in bits."""
 
 
 def encode(data: bytes) -> Bytes:
-    """Counts of codes by length, symbols, codes: what mq_huffman reads. `data` is not empty."""
+    """Counts of codes by length, symbols, codes: the input of mq_huffman. `data` is not empty."""
     values = np.frombuffer(data, np.uint8)
     lengths = code_lengths(np.bincount(values, minlength=256))
     symbols = np.array(sorted(np.flatnonzero(lengths).tolist(), key=lambda s: (lengths[s], s)), np.uint8)
@@ -29,7 +29,9 @@ def encode(data: bytes) -> Bytes:
 
 
 def code_lengths(counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Bits of each value's code, 0 of those that do not occur, at most LONGEST: rare ones count more till they fit."""
+    """Bits of each value's code, 0 for absent values, at most LONGEST: the counts of rare values are raised until codes
+    fit.
+    """
     weights = np.asarray(counts, np.int64)
     while True:
         lengths = _unlimited(weights)
@@ -53,7 +55,7 @@ def _unlimited(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _codes(symbols: Bytes, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """By value; codes of a length follow one another."""
+    """The codes by value. Codes of one length are consecutive."""
     codes, code, last = np.zeros(256, np.int64), 0, 0
     for symbol in symbols.tolist():
         code <<= int(lengths[symbol]) - last
@@ -63,7 +65,7 @@ def _codes(symbols: Bytes, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int
 
 
 def _bits(values: Bytes, lengths: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> Bytes:
-    """Each value's code from its highest bit on, one bit an element."""
+    """Each value's code from its highest bit, one bit per element."""
     each = lengths[values]
     starts = np.cumsum(each) - each
     bits = np.zeros(int(each.sum()), np.uint8)

@@ -28,7 +28,7 @@ _ROW_WIDTH = 110
 
 
 def lower(plan: Plan, name: str = "model") -> Program:
-    """`name` is the C identifier part chosen by the user; ModelError when C would not take it."""
+    """Lower a plan to a program. `name` is a part of all C identifiers; raises ModelError if it is not valid in C."""
     graph, arrays = plan.graph, _Arrays()
     calls = tuple(_call(graph, plan, step, i, arrays) for i, step in enumerate(plan.steps))
     is_small = plan.goal.objective is Objective.SIZE
@@ -53,7 +53,7 @@ def lower(plan: Plan, name: str = "model") -> Program:
 
 
 def shared_kernels(calls: Sequence[Call]) -> tuple[SharedKernel, ...]:
-    """Kernels that several calls have in common, in the order of their first; those of strips are not shared."""
+    """Kernels that several calls share, in the order of their first call. Kernels of strips are not shared."""
     users: dict[tuple[str, tuple[str, ...]], list[Call]] = {}
     for call in (call for call in calls if call.strips is None):
         users.setdefault((call.function, call.parameters), []).append(call)
@@ -75,7 +75,7 @@ def _shared_kernel(calls: Sequence[Call]) -> SharedKernel:
 
 
 def identifier(name: str) -> str:
-    """`name` if it can follow `mq_` in C."""
+    """`name`, if it may follow `mq_` in C."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name):
         raise ModelError(
             f"name {name!r} cannot be used in C: expected a lower-case letter, then up to 31 of a-z, 0-9 and _"
@@ -84,14 +84,14 @@ def identifier(name: str) -> str:
 
 
 def printable(text: str, limit: int) -> str:
-    """Text from a model file made harmless inside C comments, strings, paths and Makefiles: [A-Za-z0-9_.:-] only."""
+    """Text of a model file, reduced to [A-Za-z0-9_.:-], which is safe in C comments, strings, paths and Makefiles."""
     clean = re.sub(r"[^A-Za-z0-9_.:-]+", "_", text).strip("_")
     return clean if len(clean) <= limit else clean[: limit - 8] + clean[-8:]
 
 
 @dataclass(slots=True)
 class _Arrays:
-    """Constant arrays so far; equal ones are stored once."""
+    """The constant arrays so far. Equal arrays are stored once."""
 
     all: list[CArray] = field(default_factory=list)
     _names: dict[tuple[str, bytes], str] = field(default_factory=dict)
@@ -119,7 +119,7 @@ def rows(flat: Array) -> tuple[str, ...]:
 
 
 _BYTE_TEXTS = {v: str(v) for v in range(-128, 256)}
-"""Weights are many: texts that are shared take a seventh of the memory."""
+"""There are many weights: sharing equal texts takes a seventh of the memory."""
 
 
 def _integers(flat: Array) -> list[str]:
@@ -198,12 +198,12 @@ def _value(value: Value) -> str:
 
 
 def c_float(value: float) -> str:
-    """The single-precision number nearest to `value`, exactly."""
+    """The exact decimal text of the single-precision number nearest to `value`."""
     return float(np.float32(value)).hex() + "f"
 
 
 def c_int(value: int) -> str:
-    """An integer literal that fits its type without a warning."""
+    """An integer literal that causes no compiler warning for its type."""
     return "INT32_MIN" if value == -(2**31) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""What a user decides about a sensor node."""
+"""The user's settings of a sensor node."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ class NodeSettings:
 
     @property
     def sensor_files(self) -> Mapping[str, str] | None:
-        """None for the sensor that replays what comes over the serial port."""
+        """The files of the driver; None for the sensor that replays samples from the serial port."""
         return {"node_sensor.c": self.sensor} if isinstance(self.sensor, str) else self.sensor

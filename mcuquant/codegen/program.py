@@ -1,4 +1,4 @@
-"""The program: calls in order, with every C name, array and offset decided. Templates print this and nothing else."""
+"""The program: calls in order, with every C name, array and offset. Templates print it and decide nothing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..ir import Array
 
 @dataclass(frozen=True, slots=True)
 class CTensor:
-    """A row of a descriptor table: a tensor in the arena or among the states.
+    """A row of a descriptor table: a tensor in the arena or in the states.
 
-    `type` is of mq_type_t; scale is a C float literal.
+    `type` is a value of mq_type_t; scale is a C float literal.
     """
 
     name: str
@@ -25,12 +25,12 @@ class CTensor:
     scale: str
     zero_point: int
     is_state: bool = False
-    """`offset` is that in the states, not in the arena."""
+    """`offset` is relative to the states, not to the arena."""
 
 
 @dataclass(frozen=True, slots=True)
 class CCoded:
-    """An array's bytes as mq_huffman reads them, `nbytes` in flash. `rows` are its lines of text."""
+    """An array in the format of mq_huffman, with `nbytes` in flash. `rows` are its lines of text."""
 
     name: str
     nbytes: int
@@ -39,9 +39,9 @@ class CCoded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CArray:
-    """A constant array in flash. `rows` are its lines of text; `comment` says what it holds and in which order.
+    """A constant array in flash. `rows` are its lines of text; `comment` describes its contents and their order.
 
-    Where it is `coded`, that is in flash, and the array in RAM.
+    With `coded`, the code is in flash and the array in RAM.
     """
 
     name: str
@@ -71,7 +71,7 @@ class CStruct:
 
 @dataclass(frozen=True, slots=True)
 class CParts:
-    """The array of structs of a call with any number of inputs, one initialiser each."""
+    """The array of structs of a call with any number of inputs, one initializer per input."""
 
     c_type: str
     rows: tuple[str, ...]
@@ -79,9 +79,9 @@ class CParts:
 
 @dataclass(frozen=True, slots=True)
 class CStrips:
-    """Makes a call one of several, of a strip of rows each, and says what follows each of them.
+    """The division of a call into strips of rows, with the function that follows each strip.
 
-    `function` pools strips; it gives `pooled_h` rows, `rows` at a time. `stride_h` is that of the call before it.
+    `function` pools strips and gives `pooled_h` rows, `rows` per call. `stride_h` is the stride of the call before it.
     """
 
     pooled_h: int
@@ -103,7 +103,7 @@ class Call:
     op: str
     macs: int
     function: str
-    """The C function that the step calls: a kernel, or one of `Program.shared`."""
+    """The C function that the step calls: a kernel, or an entry of `Program.shared`."""
     kernel: str
     header: str
     struct: CStruct | None
@@ -113,16 +113,16 @@ class Call:
     """C types of the arguments."""
     outputs: tuple[CTensor, ...]
     tensor_ids: tuple[int, ...]
-    """Graph tensors that `outputs` describes, for layer-by-layer comparison."""
+    """Graph tensors that `outputs` describes, for comparison by layer."""
     strips: CStrips | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SharedKernel:
-    """A kernel that is in flash once for all steps which call it, its parameters in variables.
+    """A kernel that is in flash once for all steps that call it, with its parameters in variables.
 
-    `parameters` are the C types of its arguments in their order; `struct` is the place among them of its parameter
-    struct, `constants` the fields of that which have one value in all steps: the compiler may rely on them.
+    `parameters` are the C types of its arguments in order. `struct` is the index of the parameter struct among them,
+    and `constants` are the fields of it with one value in all steps, which the compiler may rely on.
     """
 
     name: str
@@ -134,13 +134,13 @@ class SharedKernel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CState:
-    """What is kept between inferences: `nbytes` of RAM beside the arena, and how they begin and change."""
+    """The states between inferences: `nbytes` of RAM in addition to the arena, with their initial values and updates."""
 
     nbytes: int
     fills: tuple[tuple[int, int, int], ...] = ()
-    """(offset, value of all bytes, how many) before the first inference."""
+    """(offset, value of all bytes, number of bytes) before the first inference."""
     copies: tuple[tuple[int, str, int], ...] = ()
-    """(offset, array, bytes) likewise."""
+    """(offset, array, bytes) before the first inference."""
     moves: tuple[tuple[int, str, int], ...] = ()
     """(offset, C expression of the source, bytes) at the end of an inference."""
 
@@ -159,13 +159,13 @@ class Program:
     arena_alignment: int
     macs: int
     is_small: bool = False
-    """Made to take little flash: kernels are shared, not specialised for every step, and steps have no names in C."""
+    """Compiled for little flash: kernels are shared, not specialized for every step, and steps have no names in C."""
     shared: tuple[SharedKernel, ...] = ()
     state: CState | None = None
 
     @property
     def headers(self) -> tuple[str, ...]:
-        """Kernel headers in use, sorted."""
+        """Headers of the used kernels, sorted."""
         unpacks = ("mq_huffman.h",) if self.coded else ()
         strips = (header for call in self.calls if call.strips for header in (call.strips.header, "mq_strips.h"))
         state = ("mq_state.h",) if self.state else ()
@@ -178,21 +178,21 @@ class Program:
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Of all tensors in descriptors, by the names of their arrays."""
+        """Bytes of all tensors in descriptors, by the names of their arrays."""
         steps = (tensor for call in self.calls for tensor in call.outputs)
         return {t.shape_name: t.shape or (1,) for t in (*self.inputs, *self.outputs, *steps)}
 
     @property
     def constant_bytes(self) -> int:
-        """Weights, biases, multipliers and tables in flash."""
+        """Bytes of weights, biases, multipliers and tables in flash."""
         return sum(a.stored_bytes for a in self.arrays)
 
     @property
     def state_bytes(self) -> int:
-        """RAM of what is kept between inferences."""
+        """Bytes of RAM of the states between inferences."""
         return self.state.nbytes if self.state else 0
 
     @property
     def unpacked_bytes(self) -> int:
-        """RAM of the arrays that are unpacked, each from a word's beginning on."""
+        """Bytes of RAM of the unpacked arrays, each aligned to a word."""
         return sum(-(-a.nbytes // 4) * 4 for a in self.coded)

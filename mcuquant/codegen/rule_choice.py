@@ -1,4 +1,4 @@
-"""Settings and the network's tensors → the rule of a node's decisions, or an error."""
+"""Derives the rule of a node's decisions from the settings and the network's tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .node_settings import NodeSettings
 
 DEBOUNCE_MAX = 1000
 OUTPUTS_MAX = 64
-"""Elements of an output that a node reports; class scores may be more."""
+"""Maximum number of output elements that a node reports. Class scores may have more."""
 _UNLIMITED = (1 << 31) - 1
 _DEFAULTS = NodeSettings(0.0, 1.0)
 _BELONGS: Mapping[str, tuple[str, ...]] = {
@@ -37,9 +37,9 @@ _ERRORS = ("squared", "absolute")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What surrounds the network: its input and first output, the window, and the unit of the samples.
+    """The environment of the network: its input and first output, the window, and the unit of the samples.
 
-    `means` and `stds` are of each channel: value = stored real value * std + mean.
+    `means` and `stds` have one entry per channel: value = stored real value * std + mean.
     """
 
     x: Tensor
@@ -60,7 +60,9 @@ class Frame:
 
 
 def rule_of(settings: NodeSettings, frame: Frame) -> Rule:
-    """ModelError says what does not go together; an anomaly's threshold of `normal` is still to be fitted."""
+    """The rule for the settings. Raises ModelError for incompatible settings. A threshold from `normal` is fitted
+    later.
+    """
     kind = settings.decision or _guess(frame)
     if kind not in RULES:
         raise ModelError(f"decision {kind!r} is not known; there are {', '.join(RULES)}")
@@ -99,7 +101,7 @@ def _class_rule(settings: NodeSettings, frame: Frame) -> Rule:
 
 
 def _stored_threshold(real: float | None, y: Tensor) -> int:
-    """The least stored score that is at least `real`."""
+    """The smallest stored score that is at least `real`."""
     low, high = y.dtype.range()
     if real is None:
         return low
@@ -141,13 +143,13 @@ def _anomaly_rule(settings: NodeSettings, frame: Frame) -> Rule:
 
 
 def _step_error(settings: NodeSettings, frame: Frame) -> float:
-    """The score of a difference of one step of the coarser tensor in every element."""
+    """The score for a difference of one step of the coarser tensor in every element."""
     step = max(frame.x.scale, frame.y.scale)
     return step * step if settings.error == "squared" else step
 
 
 def with_threshold(rule: AnomalyRule, threshold: float, hysteresis: float) -> AnomalyRule:
-    """An alarm from the real score `threshold` on, until it is below the threshold by the share `hysteresis`."""
+    """An alarm from the real score `threshold`, until the score is below the threshold by the fraction `hysteresis`."""
     if not math.isfinite(threshold):
         raise ModelError(f"a threshold of {threshold:g} is not a number: expected a score")
     if not hysteresis < 1:
@@ -163,7 +165,7 @@ def with_threshold(rule: AnomalyRule, threshold: float, hysteresis: float) -> An
 
 
 def fitted(rule: AnomalyRule, smoothed: list[int], quantile: float, hysteresis: float) -> AnomalyRule:
-    """The threshold that the share `quantile` of the smoothed scores of normal operation stays below."""
+    """The threshold that the fraction `quantile` of the smoothed scores of normal operation stays below."""
     if not 0 < quantile <= 1:
         raise ModelError(f"a quantile of {quantile:g} is not valid: expected above 0, up to 1")
     if not smoothed:
@@ -173,7 +175,9 @@ def fitted(rule: AnomalyRule, smoothed: list[int], quantile: float, hysteresis: 
 
 
 def _row_error(settings: NodeSettings, frame: Frame, is_forecast: bool) -> RowError:
-    """A reconstruction is compared with its own window, a forecast with the samples until the next inference."""
+    """The error of a reconstruction against its own window, or of a forecast against the samples until the next
+    inference.
+    """
     size, is_squared = frame.window * frame.channels, settings.error == "squared"
     if frame.outputs == size and not is_forecast:
         return RowError(error_sum(frame.x, frame.y, size, is_squared), 0, frame.window, False)
@@ -218,7 +222,7 @@ def _value_rule(settings: NodeSettings, frame: Frame) -> Rule:
 
 
 def _value(real: float, step: float, offset: float) -> float:
-    """In smoothed stored values."""
+    """The limit in smoothed stored values."""
     smoothed = (real - offset) / step * (1 << VALUE_BITS)
     if not abs(smoothed) < _UNLIMITED:
         raise ModelError(f"a limit of {real:g} is never reached: one stored step of the output is {step:g}")

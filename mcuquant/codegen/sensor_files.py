@@ -14,10 +14,9 @@ _NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
 def sensor_files(sources: Sequence[Path], include_folders: Iterable[Path] = ()) -> Mapping[str, str]:
-    """Texts by their path below src/sensor/: `sources` (.c and .h) by name, every .h file below a folder by its path
-    there.
+    """Texts by path below src/sensor/: `sources` (.c and .h) by name, every .h file of a folder by its path there.
 
-    ModelError for another kind of file, no .c file, text that is not UTF-8, and two files of one path.
+    Raises ModelError for another kind of file, a missing .c file, text that is not UTF-8, and two files with one path.
     """
     if not any(path.suffix == ".c" for path in sources):
         names = ", ".join(map(str, sources)) or "no file"

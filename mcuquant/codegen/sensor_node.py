@@ -1,9 +1,9 @@
-"""A sensor node: raw samples in, decisions out. The same arithmetic as firmware/node, in numpy, bit for bit.
+"""A sensor node: raw samples in, decisions out. The arithmetic equals that of firmware/node, in numpy, bit for bit.
 
-    raw counts --normalise--> stored values --windows--> network --decide--> decisions
+raw counts --normalize--> stored values --windows--> network --decide--> decisions
 
-Normalisation is one multiplication of integers a value: floor((raw * multiplier + offset) / 2^shift), limited to the
-network's type. The constants hold all of real = (raw * lsb - mean) / std and stored = round(real / scale) + zero_point.
+Normalization is one integer multiplication per value: floor((raw * multiplier + offset) / 2^shift), limited to the
+network's type. The constants combine real = (raw * lsb - mean) / std and stored = round(real / scale) + zero_point.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .rule_choice import Frame, fitted, rule_of
 
 RAW = np.dtype(np.int16)
 MOST_SHIFT = 46
-"""So that a sum of a 16-bit count times a 31-bit multiplier and the offset stays in 63 bits."""
+"""Bits of the multiplier, so that the product with a 16-bit count plus the offset stays within 63 bits."""
 CHANNELS_MAX = 256
-"""What one request over the serial port can carry of a sample."""
+"""Bytes of a sample that one request over the serial port can carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class NodeRun:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Windows of `window` samples of `channels`, an inference every `stride` samples, decisions by `rule`."""
+    """Windows of `window` samples of `channels`, an inference every `stride` samples, and decisions by `rule`."""
 
     window: int
     channels: int
@@ -62,7 +62,7 @@ class Node:
     normals: tuple[Normal, ...]
     rule: Rule
     rate_hz: float | None = None
-    """Samples a second; None where it is not known."""
+    """Samples per second; None if unknown."""
 
     def to_json(self) -> dict[str, Any]:
         row = asdict(self)
@@ -76,11 +76,11 @@ class Node:
         return node
 
     def raw(self, values: Array) -> Array:
-        """(T, channels) real values as raw counts: nearest, limited to 16 bits."""
+        """(T, channels) real values as raw counts: rounded to nearest, limited to 16 bits."""
         return raw_counts(values, self.lsb)
 
     def limited(self, values: Array) -> int:
-        """Real values whose raw counts exceed 16 bits, and which `raw` limits."""
+        """Number of real values whose raw counts exceed 16 bits and are limited by `raw`."""
         counts, info = self._counts(values), np.iinfo(RAW)
         return int(((counts < info.min) | (counts > info.max)).sum())
 
@@ -90,11 +90,11 @@ class Node:
 
     @property
     def inferences_per_s(self) -> float | None:
-        """At the rate of the samples."""
+        """Time of a sample number at the sampling rate."""
         return None if self.rate_hz is None else self.rate_hz / self.stride
 
     def check(self, raw: Array, name: str = "raw samples") -> Array:
-        """CalibrationError unless it is (T, channels) int16, and a window at least."""
+        """Raises CalibrationError unless the recording is (T, channels) int16 with at least one window."""
         if raw.ndim != 2 or raw.shape[1] != self.channels or raw.dtype != RAW or not len(raw):
             raise CalibrationError(
                 f"{name}: found {raw.dtype} of shape {raw.shape}; expected int16 of shape (samples, {self.channels})"
@@ -108,11 +108,11 @@ class Node:
 
     @property
     def samples_per_request(self) -> int:
-        """So many fit into a request over the serial port, and lead to 8 inferences at most."""
+        """Number of samples per request over the serial port; it causes at most 8 inferences."""
         return min(512 // (self.channels * RAW.itemsize), 8 * self.stride)
 
     def normalise(self, raw: Array) -> Array:
-        """(T, channels) raw counts as the network stores them."""
+        """(T, channels) raw counts as stored values of the network."""
         multiplier, shift, offset = (
             np.array([getattr(n, name) for n in self.normals], np.int64) for name in ("multiplier", "shift", "offset")
         )
@@ -121,7 +121,9 @@ class Node:
         return limited
 
     def real_windows(self, raw: Array, scale: float, zero_point: int) -> Array:
-        """(N, window, channels) real inputs, neither rounded nor limited; `scale` and `zero_point` are the input's."""
+        """(N, window, channels) real inputs, neither rounded nor limited; `scale` and `zero_point` are those of the
+        input.
+        """
         multiplier, shift, offset = (
             np.array([getattr(n, name) for n in self.normals], np.float64) for name in ("multiplier", "shift", "offset")
         )
@@ -131,7 +133,7 @@ class Node:
         return real
 
     def windows(self, raw: Array) -> Array:
-        """(N, window, channels) stored values: what each inference sees, oldest sample first."""
+        """(N, window, channels) stored values: the input of each inference, oldest sample first."""
         stored = self.normalise(self.check(raw))
         views = np.lib.stride_tricks.sliding_window_view(stored, self.window, axis=0)[:: self.stride]
         return np.ascontiguousarray(views.transpose(0, 2, 1))
@@ -146,12 +148,12 @@ class Node:
         return NodeRun(len(raw), len(outputs), crc, result.decisions)
 
     def inferences(self, raw: Array, outputs: Array) -> Inferences:
-        """The windows of raw counts beside the outputs (N, ...) over them."""
+        """The windows of raw counts, with the outputs (N, ...) for them."""
         return Inferences(self.windows(raw), outputs.reshape(len(outputs), -1), self.stride)
 
 
 def raw_counts(values: Array, lsb: Sequence[float] | float) -> Array:
-    """(T, channels) real values as raw counts of `lsb` each: nearest, limited to 16 bits."""
+    """(T, channels) real values as raw counts of `lsb` each: rounded to nearest, limited to 16 bits."""
     info = np.iinfo(RAW)
     counts = np.rint(np.asarray(values, np.float64) / np.asarray(lsb, np.float64))
     limited: Array = np.clip(counts, info.min, info.max).astype(RAW)
@@ -159,7 +161,7 @@ def raw_counts(values: Array, lsb: Sequence[float] | float) -> Array:
 
 
 def _revive(kind: Any, value: Any) -> Any:
-    """A value of JSON as the dataclass, enumeration or tuple that a type hint names."""
+    """A JSON value converted to the dataclass, enumeration or tuple of a type hint."""
     if is_dataclass(kind) and isinstance(value, Mapping):
         hints = get_type_hints(kind)
         return kind(**{name: _revive(hints[name], item) for name, item in value.items()})  # type: ignore[operator]
@@ -172,7 +174,7 @@ def _revive(kind: Any, value: Any) -> Any:
 
 
 def difference(board: NodeRun, host: NodeRun) -> str:
-    """ "" when both are the same, else a sentence with the first difference."""
+    """ "" if both results are equal, else a sentence with the first difference."""
     for ours, theirs in zip(board.decisions, host.decisions, strict=False):
         if ours != theirs:
             return f"decision {theirs.number} is {ours} on the board, {theirs} on this machine"
@@ -190,7 +192,7 @@ def difference(board: NodeRun, host: NodeRun) -> str:
 
 
 def configure(settings: NodeSettings, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Node:
-    """The node around a network. ModelError or CalibrationError says what does not go together."""
+    """The node around a network. Raises ModelError or CalibrationError for settings that do not fit."""
     x, y = _sequence(inputs), _scores(outputs)
     window, channels = _axes(x)
     stride = max(1, window // 2) if settings.stride is None else settings.stride
@@ -214,9 +216,9 @@ def configure(settings: NodeSettings, inputs: Sequence[Tensor], outputs: Sequenc
 
 
 def fit(node: Node, settings: NodeSettings, infer: Callable[[Array], Array]) -> Node:
-    """A node whose alarm is at the quantile of the scores over recordings of normal operation.
+    """A node whose alarm threshold is the quantile of the scores over recordings of normal operation.
 
-    `infer` gives the first outputs (N, ...) of stored windows (N, window, channels).
+    `infer` returns the first outputs (N, ...) of stored windows (N, window, channels).
     """
     if not isinstance(node.rule, AnomalyRule) or not len(settings.normal):
         return node
@@ -235,7 +237,7 @@ def _sequence(inputs: Sequence[Tensor]) -> Tensor:
 
 
 def _axes(x: Tensor) -> tuple[int, int]:
-    """(samples, channels): whatever is longer than 1, time first. Both lie so in memory."""
+    """(samples, channels): the dimensions longer than 1, time first, in the order of memory."""
     match [n for n in x.shape if n > 1]:
         case [window]:
             return window, 1
@@ -280,7 +282,7 @@ def _per_channel(name: str, value: Sequence[float] | float, channels: int) -> tu
 
 
 def _normal(channel: int, mean: float, std: float, lsb: float, x: Tensor) -> Normal:
-    """The largest shift at which neither the multiplier nor the offset overflows."""
+    """The largest shift for which neither the multiplier nor the offset overflows."""
     slope, offset = lsb / (std * x.scale), x.zero_point - mean / (std * x.scale) + 0.5
     low, high = x.dtype.range()
     if slope * 65536 < 1.0 or slope > high - low:

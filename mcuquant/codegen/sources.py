@@ -1,4 +1,4 @@
-"""The text of a C project, whole, before anything touches the disk."""
+"""The text of a whole C project, before anything is written to disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """`files` maps a path relative to the project's folder, with /, to its text."""
+    """`files` maps a path relative to the folder of the project, with /, to its text."""
 
     files: Mapping[str, str]
 

@@ -1,4 +1,4 @@
-"""A program whose weights lie in flash as a Huffman code and are unpacked into RAM before the first inference."""
+"""A program whose weights are stored in flash as a Huffman code and unpacked into RAM before the first inference."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .lower import rows
 from .program import CArray, CCoded, Program
 
 WORTHWHILE = 0.95
-"""Of an array's bytes: a code that is longer is not used."""
+"""Maximum bytes of a code relative to those of the array: a longer code is not used."""
 
 
 def with_huffman(program: Program) -> Program:
-    """Every array of weights that gets smaller by it, coded. Its bytes count as RAM too."""
+    """The program with a code for every array of weights that it makes smaller. Unpacked arrays count as RAM."""
     return replace(program, arrays=tuple(map(_coded, program.arrays)))
 
 

@@ -59,7 +59,7 @@ class Stride:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prune:
-    """Removes whole channels until the targets are met on the recipe's board, or by a ratio, or down to given widths."""
+    """Removes whole channels until the targets are met on the recipe's board, by a ratio, or down to given widths."""
 
     target: Mapping[str, int | str] = field(default_factory=dict)
     """Metric (see `costs.UNITS`) -> upper limit, a number or a fraction of the unpruned network's value: "25 %"."""

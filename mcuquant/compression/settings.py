@@ -37,7 +37,7 @@ class Reader:
     path: Path
 
     def record(self, cls: type[T], table: Mapping[str, Any], prefix: str = "") -> T:
-        """A `cls` from a table. Fields may be strings, numbers, booleans, choices, lists, tables, and tables of them."""
+        """A `cls` from a table. Fields may be strings, numbers, booleans, choices, lists and tables."""
         hints, known = typing.get_type_hints(cls), {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         for key in table:
             if key not in known:

@@ -88,7 +88,7 @@ class Steps:
         return result
 
     def _keep(self, file: Path, label: str, before: nn.Module, result: nn.Module, records: Iterable[Record]) -> None:
-        """Remove stored results with this label: results of an earlier version of the recipe are not needed any more."""
+        """Remove stored results with this label, which belong to earlier versions of the recipe, and store this one."""
         assert self.probe is not None
         state = _state(result, self.probe)
         if _restored(before, state) is None:

@@ -1,4 +1,4 @@
-"""Sources → Firmware: a folder, the cross compiler, and what came out of it."""
+"""Sources → Firmware: writes a project folder and runs the cross compiler."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ _OVERFLOW = re.compile(r"region `?([A-Za-z]+)'? overflowed by (\d+) bytes")
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """What was built. Sizes come from the ELF; `ram_bytes` is all static RAM (arena, application, stack reserve)."""
+    """The built firmware. Sizes come from the ELF file; `ram_bytes` is all static RAM (arena, application, stack
+    reserve).
+    """
 
     elf: Path
     digest: str
@@ -48,9 +50,9 @@ class Firmware:
 
 @contextmanager
 def output_folder(directory: Path) -> Iterator[Path]:
-    """A folder to fill that takes the place of `directory` when all went well, and vanishes when not.
+    """A temporary folder that replaces `directory` after success and is deleted after failure.
 
-    OutputError when `directory` exists and holds something else than a project of ours.
+    Raises OutputError if `directory` exists and contains anything else than a project of mcuquant.
     """
     check_free(directory)
     try:
@@ -67,7 +69,7 @@ def output_folder(directory: Path) -> Iterator[Path]:
 
 
 def check_free(directory: Path) -> None:
-    """OutputError unless `directory` is absent, empty or ours."""
+    """Raises OutputError unless `directory` is absent, empty or a project of mcuquant."""
     if directory.is_dir() and (not any(directory.iterdir()) or (directory / MANIFEST).is_file()):
         return
     if directory.exists():
@@ -78,7 +80,7 @@ def check_free(directory: Path) -> None:
 
 
 def _swap(staging: Path, directory: Path) -> None:
-    """Put `staging` where `directory` is; the old one is deleted only after the new one stands."""
+    """Move `staging` to `directory`. The old folder is deleted only after the new one is in place."""
     if directory.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
         os.replace(directory, old)
@@ -89,7 +91,7 @@ def _swap(staging: Path, directory: Path) -> None:
 
 
 def write(files: Mapping[str, str | bytes], directory: Path) -> None:
-    """Write texts and binaries below `directory`; files whose content is the same already keep their time."""
+    """Write texts and binaries below `directory`. Files with equal content keep their time."""
     for name, content in files.items():
         data = content.encode() if isinstance(content, str) else content
         path = directory / name
@@ -104,7 +106,7 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
 
 
 def make(directory: Path, *targets: str, **variables: str) -> None:
-    """Run the project's own Makefile. ToolError with what the compiler printed."""
+    """Run the project's own Makefile. Raises ToolError with the compiler's output."""
     for tool in ("make", "cc" if "host" in targets else COMPILER):
         need(tool)
     command = ["make", "-s", "-j2", *targets, *(f"{k}={v}" for k, v in variables.items())]
@@ -117,7 +119,7 @@ def make(directory: Path, *targets: str, **variables: str) -> None:
 
 
 def need(tool: str) -> str:
-    """Path of a program, or ToolError with the command that installs it."""
+    """Path of a program. Raises ToolError with the command that installs it."""
     path = shutil.which(tool)
     if path is None:
         raise ToolError(f"{tool} is not installed; on Debian or Ubuntu: sudo {INSTALL[tool]}")
@@ -125,13 +127,13 @@ def need(tool: str) -> str:
 
 
 def need_firmware_tools() -> None:
-    """ToolError when firmware cannot be built here: better said before long work than after."""
+    """Raises ToolError if firmware cannot be built here, so that the error precedes long work."""
     for tool in ("make", COMPILER):
         need(tool)
 
 
 def _clean_environment() -> dict[str, str]:
-    """Make's own variables of an outer make would change ours."""
+    """Variables of an outer make that would change this one."""
     return {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CFLAGS", "CC")}
 
 
@@ -151,20 +153,20 @@ def build_host(directory: Path, steps: Steps, sanitize: bool = False) -> Path:
     """The program of the project in `directory` for this computer."""
     make(directory, "host", WERROR="-Werror", SANITIZE="1" if sanitize else "")
     runner = directory / "build" / ("host_sanitized" if sanitize else "host") / "mq_host"
-    if runner.read_bytes()[:4] == b"\x7fELF":  # not on macOS
+    if runner.read_bytes()[:4] == b"\x7fELF":  # does not exist on macOS
         check_calls(runner, steps, "objdump", _compiler(runner.parent))
     return runner
 
 
 def try_library(sources: Sources, board: Board, steps: Steps) -> None:
-    """Compile a library as its user's program would, to see that the cross compiler keeps all of it."""
+    """Compile a library as a user's program would, to verify that the cross compiler keeps all of it."""
     need(COMPILER)
     c_files = [name for name in sources.files if name.endswith(".c") and name.startswith("src/")]
     flags = ["-std=c11", *board.compiler_flags, "-O2", "-ffunction-sections", "-fdata-sections"]
     with tempfile.TemporaryDirectory() as folder:
         write(sources.files, Path(folder))
         elf = Path(folder, "library.elf")
-        # An executable that begins with the network: what it needs of the C library stays open.
+        # The executable starts at the network; references to the C library stay unresolved.
         ends = ["-nostdlib", f"-Wl,-e,{steps.prefix}_run,--unresolved-symbols=ignore-all", "-o", str(elf)]
         command = [COMPILER, *flags, "-Isrc", *c_files, *ends]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -175,10 +177,10 @@ def try_library(sources: Sources, board: Board, steps: Steps) -> None:
 
 
 def firmware(directory: Path, board: Board, steps: Steps) -> Firmware:
-    """The firmware built in `directory`.
+    """The firmware in `directory`.
 
-    BudgetError when it is larger than the board, OutputError when it was not built from the files that are there now,
-    BuildError when the compiler dropped a step.
+    Raises BudgetError if it is larger than the board, OutputError if it was built from other files than the present
+    ones, BuildError if the compiler dropped a step.
     """
     digest = _checked_digest(directory)
     check_calls(directory / "firmware.elf", steps, OBJDUMP, _compiler(directory / "build"))
@@ -191,13 +193,13 @@ def firmware(directory: Path, board: Board, steps: Steps) -> Firmware:
 
 
 def _compiler(directory: Path) -> str:
-    """Version and flags, as the Makefile wrote them down."""
+    """Version and flags of the compiler, as written by the Makefile."""
     version, _, flags = (directory / "compiler.txt").read_text().strip().partition("\n")
     return f"{version} with {flags}"
 
 
 def _checked_digest(directory: Path) -> str:
-    """The digest of the firmware, if the sources, the Makefile and the ELF file are those of that build."""
+    """The digest of the firmware, if the sources, the Makefile and the ELF file belong to one build; else None."""
     out, again = directory / "build", f"build it again: make -B -C {directory}"
     try:
         listed = [line.split(maxsplit=1) for line in (out / "sources.sha256").read_text().splitlines()]
@@ -230,7 +232,7 @@ def _sections(elf: Path) -> dict[str, tuple[int, int]]:
 
 
 def _usage(sections: Mapping[str, tuple[int, int]], board: Board) -> tuple[int, int]:
-    """(flash, RAM) in bytes. Initialised data counts in both: it is copied at boot."""
+    """(flash, RAM) in bytes. Initialized data counts in both, because it is copied at boot."""
     ram = [name for name, (_, address) in sections.items() if board.ram.origin <= address < board.ram.end]
     initialised = [name for name in ram if name == ".data"]
     flash = sum(size for name, (size, _) in sections.items() if name not in ram or name in initialised)

@@ -1,4 +1,4 @@
-"""What each object file brought into a firmware: the linker's map, as GNU ld writes it with -Map."""
+"""The bytes of each object file in a firmware, from the linker map that GNU ld writes with -Map."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..errors import ToolError
 _BEGIN = "\nLinker script and memory map\n"
 _PLACED = re.compile(r"^ \.(?P<section>\S+)\s+0x(?P<address>[0-9a-f]+)\s+0x(?P<size>[0-9a-f]+) (?P<file>\S.*)$", re.M)
 _NOT_LOADED = ("debug", "comment", "ARM.attributes", "stab")
-"""What sections that stay in the file begin with; their addresses count from 0, where flash may be."""
+"""Prefixes of sections that are not loaded; their addresses count from 0, where flash may be."""
 _NETWORK = re.compile(r"build/mq\w*\.o")
-"""Object files of the model, and of what models share. The application's, the port's and libraries' lie elsewhere."""
+"""Object files of the model and of code that models share. Those of application, port and libraries are elsewhere."""
 
 
 def sizes(path: Path, origin: int, end: int) -> Mapping[str, int]:
     """Bytes of each object file between the addresses `origin` and `end` (exclusive), in the linker's order.
 
-    What the linker left out counts nothing; padding between sections belongs to no file. ToolError when `path` is not
-    a linker's map.
+    Discarded sections do not count; padding between sections belongs to no file. Raises ToolError if `path` is not a
+    linker map.
     """
     sizes: dict[str, int] = {}
     for file, address, size in _placed(path):
@@ -30,7 +30,7 @@ def sizes(path: Path, origin: int, end: int) -> Mapping[str, int]:
 
 
 def network_bytes(path: Path, origin: int, end: int) -> int:
-    """Bytes of the network itself, code and constants; the application and the port are not in it."""
+    """Bytes of the network itself, code and constants, without the application and the port."""
     return sum(size for file, size in sizes(path, origin, end).items() if _NETWORK.fullmatch(file))
 
 

@@ -1,6 +1,7 @@
-"""Whether a compiled program calls every step of its network: optimizers have taken steps for functions without effect.
+"""Checks that a compiled program calls every step of its network, because optimizers have dropped steps as free of
+effects.
 
-What is looked at is the binary, after linking and link-time optimization, as `objdump` disassembles it.
+The check disassembles the binary with `objdump`, after linking and link-time optimization.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from elftools.elf.sections import Symbol, SymbolTableSection
 from ..errors import BuildError, ToolError
 
 _TABLE = "functions"
-"""The steps of a program made small: pointers in this array, and one call in a loop."""
+"""The table of steps of a program compiled for size: function pointers, called in one loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What a binary has to call: `<prefix>_step_0` to the last from `<prefix>_run`; `titles` are for people."""
+    """The calls that a binary must contain: `<prefix>_step_0` to the last step from `<prefix>_run`; `titles` name the
+    steps in messages.
+    """
 
     prefix: str
     titles: tuple[str, ...]
@@ -38,7 +41,7 @@ class Steps:
 
 
 def check_calls(binary: Path, steps: Steps, objdump: str, compiled_by: str) -> None:
-    """BuildError when a step is not called; `compiled_by` says with what and how the binary was made."""
+    """Raises BuildError if a step is not called; `compiled_by` names the compiler and its flags."""
     called = called_steps(binary, steps.prefix, objdump)
     missing = [i for i in range(len(steps.titles)) if i not in called]
     if missing:
@@ -46,7 +49,7 @@ def check_calls(binary: Path, steps: Steps, objdump: str, compiled_by: str) -> N
 
 
 def called_steps(binary: Path, prefix: str, objdump: str) -> frozenset[int]:
-    """Numbers of the steps that `<prefix>_run` calls: by name, or through the table of a program made small."""
+    """Numbers of the steps that `<prefix>_run` calls, by name or through the table of a program compiled for size."""
     return frozenset(_called_by_name(binary, prefix, objdump)) | frozenset(_in_table(binary, prefix))
 
 
@@ -64,7 +67,7 @@ def _called_by_name(binary: Path, prefix: str, objdump: str) -> Iterator[int]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ToolError(f"{objdump} cannot read {binary}: {done.stderr.strip()}")
-    # Linkers add to a name: a suffix where two files have it, a veneer where the call is far.
+    # Linkers change names: a suffix if two files have the same one, a veneer for distant calls.
     step = re.compile(rf"<(?:__)?{re.escape(prefix)}_step_(\d+)(?:\.[\w.]+)?(?:_veneer|_from_thumb)?>")
     return (int(number) for number in step.findall(done.stdout))
 
@@ -94,7 +97,7 @@ def _symbols(elf: ELFFile) -> Iterator[Symbol]:
 
 
 def _words(elf: ELFFile, table: Symbol) -> Iterator[int]:
-    """The pointers of an array: as they stand, or as the loader of a movable executable makes them."""
+    """The pointers of an array: as stored, or from relocations of a position-independent executable."""
     width = elf.elfclass // 8
     order: Literal["little", "big"] = "little" if elf.little_endian else "big"
     start, end = table["st_value"], table["st_value"] + table["st_size"]

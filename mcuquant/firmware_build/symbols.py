@@ -27,18 +27,18 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Where the core goes: addresses without the Thumb bit, the handlers' in ascending order and each once."""
+    """Entry points of the core: addresses without the Thumb bit; handlers in ascending order without duplicates."""
 
     reset: int
     handlers: tuple[int, ...]
 
 
 def functions(elf: Path, preferred: Collection[str] = ()) -> list[Function]:
-    """Functions in ascending order of address, one for each address.
+    """Functions in ascending order of address, one per address.
 
-    Where several names share an address (the compiler merges equal functions), one of `preferred` is taken, else a
-    global one, else the first in the alphabet. A symbol without a size, as hand-written assembly may have, reaches to
-    the next. Raises ToolError where the file is not an ELF.
+    If several names share an address (the compiler merges equal functions), one of `preferred` is used, else a global
+    one, else the first in alphabetical order. A symbol without a size, as in hand-written assembly, extends to the next
+    symbol. Raises ToolError if the file is not an ELF file.
     """
     best: dict[int, tuple[tuple[bool, bool, str], int]] = {}
     for symbol in _function_symbols(elf):
@@ -49,7 +49,7 @@ def functions(elf: Path, preferred: Collection[str] = ()) -> list[Function]:
 
 
 def vectors(elf: Path, symbols: Sequence[Function]) -> Vectors | None:
-    """The vector table at the lowest address loaded; None for firmware that does not begin with one.
+    """The vector table at the lowest loaded address; None for firmware that does not begin with one.
 
     It ends at the first word that is neither zero nor the address of a function.
     """

@@ -25,7 +25,7 @@ class Selection:
 
 @dataclass(slots=True)
 class Ledger:
-    """A mutable selection. It counts the steps that use each C function, which is in flash while the count is positive."""
+    """A mutable selection. It counts the steps that use each C function; a function in use is in flash."""
 
     is_shared: bool
     options: dict[int, Option]

@@ -1,4 +1,4 @@
-"""Rewrites convolutions with one output position as matrix-vector products, for the kernels of fully connected layers."""
+"""Rewrites convolutions with one output position as fully connected layers, whose kernels are faster."""
 
 from __future__ import annotations
 

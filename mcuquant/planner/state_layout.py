@@ -84,7 +84,7 @@ def state_layout(graph: Graph) -> StateLayout:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """`joined` is the tensor of the state and the new rows, `parts` are these two. The kept rows begin at `kept_bytes`."""
+    """`joined` is the tensor of the state and the new rows, `parts` are these two. Kept rows begin at `kept_bytes`."""
 
     update: Update
     joined: int

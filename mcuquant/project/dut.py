@@ -1,4 +1,4 @@
-"""A device under test: the board of a project, emulated or on the desk, running the project's firmware."""
+"""A device under test: an emulated or connected board that runs the firmware of a project."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from .seeded import BENCH_SEED
 class Dut:
     """Context manager: `with project.connect() as dut: y = dut.run(x); print(dut.bench())`.
 
-    Without a port the board is booted under emulation. DeviceError when the board does not answer, or runs other
-    firmware than the project's.
+    Without a port the board is emulated. Raises DeviceError if the board does not answer or runs other firmware than
+    the project's.
     """
 
     def __init__(
         self, project: ProjectFolder, port: str | None = None, baud: int | None = None, is_counting: bool = False
     ) -> None:
-        """`is_counting`: an emulated board at `port` runs under -icount shift=0, as those booted here do."""
+        """`is_counting`: the emulated board at `port` runs with -icount shift=0, as boards that this class starts do."""
         self.project = project
         self._is_counting = port is None or is_counting
         self._baud = baud or project.board.uart.baud
@@ -71,7 +71,7 @@ class Dut:
 
     @property
     def link(self) -> Link:
-        """The dialogue with the board."""
+        """The protocol link to the board."""
         assert self._link is not None, "not connected: use `with`"
         return self._link
 
@@ -84,18 +84,19 @@ class Dut:
         return self._port is None
 
     def reset_state(self) -> None:
-        """The next inference is the first; nothing, for a network without memory."""
+        """Set the states to their initial values. Without effect for a network without states."""
         self.link.reset_state()
 
     def run(
         self, *inputs: Array, progress: Callable[[int], None] | None = None, reset_each: bool = False
     ) -> Array | tuple[Array, ...]:
-        """Stored values in, (N, ...) for each input; stored values out, one array where there is one output.
+        """Stored values in, (N, ...) for each input; stored values out, one array if there is one output.
 
-        What a network keeps lives on from sample to sample, and from call to call until `reset_state`; it is new when
-        the board is connected. With `reset_each`, every sample is the first.
+        States continue from sample to sample, and from call to call until `reset_state`; they are initial after the
+        connection. With `reset_each`, every sample starts from initial states.
 
-        `progress` gets the number of completed samples. CalibrationError for inputs of another shape or type.
+        `progress` is called with the number of completed samples. Raises CalibrationError for inputs of another shape
+        or type.
         """
         samples = check_inputs(self.project.inputs, inputs)
         raw: list[bytes] = []
@@ -110,7 +111,7 @@ class Dut:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def run_node(self, raw: Array) -> NodeRun:
-        """What a node makes of raw counts (T, channels), int16: a stream of its own, from the first sample on."""
+        """The decisions of a node for raw counts (T, channels), int16, as a new stream."""
         node = self.project.node
         rows = [row.tobytes() for row in node.check(raw)]
         streamed = self.link.stream(rows, node.samples_per_request)
@@ -118,7 +119,9 @@ class Dut:
         return NodeRun(streamed.samples, streamed.inferences, streamed.outputs_crc, decisions)
 
     def steps(self, *inputs: Array) -> tuple[Array, ...]:
-        """Every step's first output for one sample (1, ...), flat and in order, as the board made them one by one."""
+        """Every step's first output for one sample (1, ...), flat and in order, as the board computes them step by
+        step.
+        """
         samples = check_inputs(self.project.inputs, inputs)
         self.link.load([x[0].tobytes() for x in samples])
         layers = self.project.manifest["layers"]
@@ -128,9 +131,9 @@ class Dut:
         )
 
     def bench(self, runs: int = 3) -> Measurement:
-        """Time the whole inference and each layer; the counter says what kind of number it is.
+        """Time the whole inference and each layer. The counter of the result names the unit.
 
-        DeviceError where the inference that is timed has another answer than the interpreter's.
+        Raises DeviceError if the outputs of the timed inference differ from the interpreter's.
         """
         self.link.seed(BENCH_SEED)
         manifest = self.project.manifest
@@ -142,7 +145,7 @@ class Dut:
         return replace(self._measured(runs), notes=notes, **network)
 
     def _counts(self) -> CycleCounts | None:
-        """Of one inference, by the emulator here or by the one that serves the port; None where nothing counts."""
+        """Counts of one inference, from the emulator here or the one behind the port; None if there are no counts."""
         self.link.reset_state()
         if self._counting.file is not None:
             self._check_answer(self.link.run(read=False))
@@ -227,7 +230,7 @@ class Dut:
 
 
 def _probe_notes(board: Board, is_qemu: bool) -> tuple[str, ...]:
-    """What the figures of a board behind a GDB server do not say."""
+    """A note about figures that a board behind a GDB server does not give."""
     clock = ("The clock of the board is not known: the times assume 1 MHz.",) if board.has_assumed_clock else ()
     return (*clock, "QEMU is behind the GDB server: its timer counts no cycles.") if is_qemu else clock
 

@@ -1,4 +1,4 @@
-"""A compiled project on disk: the C, the network it came from, and how to run it here or on a board."""
+"""A compiled project on disk: the C files, the network, and the ways to run it here or on a board."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Port:
 
     @property
     def sample(self) -> tuple[int, ...]:
-        """Shape of what one inference takes or gives: without a batch of 1, with any other first dimension."""
+        """Shape of one sample: without a batch dimension of 1, with any other first dimension."""
         return self.shape[1:] if self.shape[0] == 1 and len(self.shape) > 1 else self.shape
 
     @property
@@ -42,11 +42,11 @@ class Port:
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.bits // 8
 
     def quantize(self, real: Array) -> Array:
-        """Real values to stored ones: nearest, halves away from zero, limited to the type."""
+        """Real values as stored values: rounded to nearest, halves away from zero, limited to the type."""
         if self.scale is None:
             return np.asarray(real, self.dtype.numpy)
         scaled = np.asarray(real, np.float32) / np.float32(self.scale)
-        whole = np.trunc(scaled)  # exact, as the rest is: adding a half would round 0.49999997 up
+        whole = np.trunc(scaled)  # exact: adding a half would round 0.49999997 up
         rounded = whole + np.sign(scaled) * (np.abs(scaled - whole) >= np.float32(0.5))
         stored: Array = np.clip(rounded + self.zero_point, *self.dtype.range()).astype(self.dtype.numpy)
         return stored
@@ -59,7 +59,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class ProjectFolder:
-    """A folder that `compile` made. `manifest` is its manifest.json."""
+    """A folder that `compile` wrote. `manifest` is its manifest.json."""
 
     directory: Path
     manifest: Mapping[str, Any]
@@ -67,7 +67,7 @@ class ProjectFolder:
 
     @classmethod
     def open(cls, directory: Path | str) -> Self:
-        """OutputError when the folder is not a project of ours."""
+        """Raises OutputError if the folder is not a project of mcuquant."""
         path = Path(directory)
         try:
             manifest = json.loads((path / build.MANIFEST).read_text())
@@ -81,7 +81,7 @@ class ProjectFolder:
 
     @property
     def prefix(self) -> str:
-        """What the model's C names begin with."""
+        """The prefix of the model's C names."""
         return f"mq_{self.manifest['name']}"
 
     @property
@@ -94,7 +94,7 @@ class ProjectFolder:
 
     @property
     def steps(self) -> Steps:
-        """What a build of it has to call."""
+        """The calls that a build of the project must contain."""
         return Steps.of_manifest(self.manifest)
 
     @property
@@ -106,7 +106,7 @@ class ProjectFolder:
 
     @property
     def firmware(self) -> build.Firmware:
-        """The built firmware. OutputError when it was compiled with --no-build and `make` was not run since."""
+        """The built firmware. Raises OutputError if it was compiled with --no-build and `make` was not run since."""
         if self.manifest.get("app") == LIBRARY:
             raise OutputError(
                 f"{self.directory} is a library, and no board runs it alone; compile it with --app dut too"
@@ -117,13 +117,13 @@ class ProjectFolder:
 
     @property
     def state_bytes(self) -> int:
-        """What the network keeps between inferences."""
+        """The states of the network."""
         return int(self.manifest.get("state_bytes", 0))
 
     def run_host(self, *inputs: Array, sanitize: bool = False, reset_each: bool = False) -> tuple[Array, ...]:
-        """The C of the project on this computer: stored values in, (N, ...) for each input; the outputs, (N, ...).
+        """Run the C of the project on this computer: stored values in, (N, ...) for each input; the outputs, (N, ...).
 
-        A network with memory begins anew with each call, and with `reset_each` with each sample.
+        States are initial at each call and, with `reset_each`, at each sample.
         """
         samples = check_inputs(self.inputs, inputs)
         data = b"".join(b"".join(x[i].tobytes() for x in samples) for i in range(len(samples[0])))
@@ -132,13 +132,13 @@ class ProjectFolder:
 
     @property
     def node(self) -> Node:
-        """How it goes from samples to decisions. OutputError when it was not compiled as a node."""
+        """The sensor node of the project. Raises OutputError if it was not compiled as a node."""
         if "node" not in self.manifest:
             raise OutputError(f"{self.directory} is not a sensor node; compile it with --app node")
         return Node.from_json(self.manifest["node"])
 
     def run_node(self, raw: Array) -> NodeRun:
-        """What the node makes of raw counts (T, channels), int16, on this computer."""
+        """The decisions of the node for raw counts (T, channels), int16, on this computer."""
         windows = self.node.windows(raw)
         (port,) = self.inputs
         return self.node.run(raw, self.run_host(windows.reshape(-1, *port.sample))[0])
@@ -158,7 +158,7 @@ def _port(row: Mapping[str, Any]) -> Port:
 
 
 def check_inputs(ports: Sequence[Port], inputs: Sequence[Array]) -> tuple[Array, ...]:
-    """Inputs as contiguous arrays of the declared types. CalibrationError says what was expected."""
+    """Inputs as contiguous arrays of the declared types. Raises CalibrationError with the expected shape or type."""
     if len(inputs) != len(ports):
         raise CalibrationError(f"the network has {len(ports)} inputs, {len(inputs)} arrays were given")
     if not all(map(len, inputs)):

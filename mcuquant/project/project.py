@@ -12,5 +12,5 @@ class Project(ProjectFolder):
     __slots__ = ()
 
     def connect(self, port: str | None = None) -> Dut:
-        """The board, to be used in a `with`: booted under emulation, or at a serial port."""
+        """The board, for a `with` statement: emulated, or at a serial port."""
         return Dut(self, port)

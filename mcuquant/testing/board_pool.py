@@ -1,4 +1,4 @@
-"""The boards that a run of pytest is connected to, one for each firmware and place."""
+"""The boards that a run of pytest is connected to, one for each firmware and location."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .board_selection import Selected
 from .hil import TestDut, connected
 
 MAX_CONNECTIONS = 4
-"""Boards that stay connected; an emulated one is a process of QEMU."""
+"""Maximum number of connected boards; an emulated one is a process of QEMU."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What a connection is for: a build of a folder, on a board, at a place."""
+    """The key of a connection: a build of a folder, a board, and a location."""
 
     directory: Path
     digest: str
@@ -33,13 +33,13 @@ class _Connection:
 
 
 class BoardPool:
-    """Connections by firmware and place, the ones used last; a port has one connection at most."""
+    """Connections by key, the most recently used last. A port has one connection at most."""
 
     def __init__(self) -> None:
         self._connections: OrderedDict[_Key, _Connection] = OrderedDict()
 
     def device(self, project: Project, selected: Selected) -> TestDut:
-        """The board that runs the build which `project` holds now. DeviceError and others of `connected`."""
+        """The board that runs the present build of `project`. Raises DeviceError and the errors of `connected`."""
         directory = project.directory.resolve()
         key = _Key(directory, project.firmware.digest, project.board.name, selected.port, selected.probe)
         if key not in self._connections:
@@ -51,7 +51,7 @@ class BoardPool:
         return TestDut(shared.dut, shared.selected, shared.flashed)
 
     def drop(self, device: TestDut) -> None:
-        """Close the connection of `device`: after a failed test its state is not known."""
+        """Close the connection of `device`: after a failed test its state is unknown."""
         for key, connection in list(self._connections.items()):
             if connection.device.dut is device.dut:
                 self._close(key)
@@ -61,7 +61,7 @@ class BoardPool:
             self._close(key)
 
     def _make_way(self, key: _Key) -> None:
-        """A port is held alone, and a folder that was built again runs elsewhere no more."""
+        """Close connections to the same port, which is exclusive, and those to older builds of the same folder."""
         for other in list(self._connections):
             if (key.port is not None and other.port == key.port) or other.directory == key.directory:
                 self._close(other)

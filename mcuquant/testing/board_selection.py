@@ -1,4 +1,4 @@
-"""Which board: what the command line says, then the environment, then a lab's map, then the only one plugged in."""
+"""Board selection, in this order: command line, environment, hardware map, the only connected board."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PLATFORMS = {
     "rpi_pico2": "pico-2",
     "bbc_microbit": "microbit-v1",
 }
-"""Zephyr's names that are not ours with underscores."""
+"""Zephyr's board names that differ from ours in more than underscores."""
 
 
 class NoBoardError(Exception):
@@ -42,14 +42,14 @@ class Row:
 
     @property
     def board(self) -> str:
-        """Our name for the platform; qualifiers after a slash name a core or a revision."""
+        """The board name for the platform; qualifiers after a slash name a core or a revision."""
         name = self.platform.lower().partition("/")[0]
         return _PLATFORMS.get(name, name.replace("_", "-"))
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user said. `rows` are those of the map file named `map_name`."""
+    """The user's request. `rows` are those of the map file named `map_name`."""
 
     board: str | None = None
     port: str | None = None
@@ -61,7 +61,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """`port` is None for a board that is booted under emulation; `source` says what chose it."""
+    """`port` is None for an emulated board; `source` names the setting that selected it."""
 
     port: str | None
     probe: str | None
@@ -70,7 +70,7 @@ class Selected:
 
 
 def load_map(path: Path) -> tuple[Row, ...]:
-    """The rows of a hardware map (Zephyr, "Test Runner (Twister)"). BoardError says what is wrong in which row."""
+    """The rows of a hardware map (Zephyr, "Test Runner (Twister)"). Raises BoardError for an invalid row."""
     try:
         import yaml
     except ImportError as error:
@@ -104,7 +104,7 @@ def _row(path: Path, i: int, row: Any) -> Row:
 
 
 def board_name(wish: Wish, ports: Sequence[Plugged]) -> str:
-    """The board that is meant, before there is firmware for one; the emulated default where nothing says otherwise."""
+    """The requested board, before its firmware exists; by default the emulated default board."""
     if wish.board or wish.variable:
         return str(wish.board or wish.variable)
     connected = sorted({row.board for row in wish.rows if row.connected})
@@ -122,9 +122,9 @@ def _only(names: list[str], why: str) -> str:
 
 
 def select(board: Board, wish: Wish, ports: Sequence[Plugged]) -> Selected:
-    """How to reach `board`, for which the firmware is.
+    """The connection to `board`, which the firmware is for.
 
-    BoardError when the user meant another board or several would do, NoBoardError when it is not there.
+    Raises BoardError if the user requested another board or several match, NoBoardError if the board is absent.
     """
     for name, by in ((wish.board, "--mq-board"), (wish.variable if not wish.board else None, VARIABLE)):
         if name and _name(name) != board.name:
@@ -143,7 +143,7 @@ def select(board: Board, wish: Wish, ports: Sequence[Plugged]) -> Selected:
 
 
 def _check_no_desk_is_named(board: Board, wish: Wish) -> None:
-    """BoardError where the user named boards on a desk and the firmware is for an emulated one."""
+    """Raises BoardError if the user requested connected boards and the firmware is for an emulated one."""
     connected = sorted({row.board for row in wish.rows if row.connected})
     named = "--mq-probe" if wish.probe else wish.map_name if connected else ""
     if named:

@@ -1,4 +1,4 @@
-"""Where does it differ? The board's output of every step against the interpreter's, for the first that is not equal."""
+"""Compares the board's output of every step with the interpreter's and finds the first difference."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from ..project.project import Project
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first step whose output is not the interpreter's. `index` is the first such element's, without the batch."""
+    """The first step whose output differs from the interpreter's. `index` is that of the first such element, without
+    the batch.
+    """
 
     step: int
     name: str
@@ -43,7 +45,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """The network that a project was compiled from, and the tensor that each of the project's steps makes."""
+    """The network that a project was compiled from, and the tensor that each step of the project computes."""
 
     graph: Graph
     tensors: tuple[int, ...]
@@ -52,7 +54,7 @@ class Oracle:
 
     @classmethod
     def of(cls, project: Project) -> Oracle:
-        """OutputError when it and manifest.json tell of different networks."""
+        """Raises OutputError if model.tflite and manifest.json describe different networks."""
         graph = flow.network_of(project.directory)
         planned = prepared(graph)
         ops = [op for op in planned.ops if has_step(planned, op)]
@@ -75,7 +77,7 @@ class Oracle:
 
 
 def first_difference(project: Project, actual: Sequence[Array], expected: Sequence[Array]) -> Difference | None:
-    """The first of the board's steps (flat) that is not the interpreter's, or None when every byte is equal."""
+    """The first of the board's step outputs (flat) that differs from the interpreter's, or None if every byte is equal."""
     for i, (ours, theirs) in enumerate(zip(actual, expected, strict=True)):
         if ours.tobytes() != theirs.tobytes():
             return _difference(project.manifest["layers"][i], i, ours, theirs)
@@ -83,7 +85,7 @@ def first_difference(project: Project, actual: Sequence[Array], expected: Sequen
 
 
 def seeded_samples(project: Project, count: int) -> Iterator[tuple[Array, ...]]:
-    """Samples (1, ...) of every input, spread over all values, the same each time."""
+    """Samples (1, ...) of every input, spread over all values, equal in every call."""
     sizes = [TensorInfo(p.dtype.value, p.nbytes) for p in project.inputs]
     return (split_outputs(seeded_input(seed, sizes), project.inputs, 1) for seed in range(1, count + 1))
 
@@ -107,7 +109,7 @@ def _difference(layer: dict[str, Any], step: int, actual: Array, expected: Array
 
 
 def _bytes(flat: Array) -> Array:
-    """(elements, bytes of one): NaN and the sign of zero count too."""
+    """Elements that differ in any of their bytes; NaN and the sign of zero count too."""
     return np.ascontiguousarray(flat).view(np.uint8).reshape(flat.size, -1)
 
 
@@ -116,7 +118,7 @@ def _declared(layer: dict[str, Any]) -> str:
 
 
 def _step_text(graph: Graph, ops: Sequence[Op]) -> str:
-    """Operations that are one step: what is between them is not seen from outside."""
+    """A description of operations that form one step; tensors between them are not observable."""
     y = graph.out(ops[-1])
     return f"{'+'.join(op.kind for op in ops)} to {y.dtype.value} {'x'.join(map(str, y.shape))}"
 

@@ -1,4 +1,4 @@
-"""Hardware in the loop: a board as tests want it, expectations that show both sides, and a record of what ran."""
+"""Hardware-in-the-loop tests: a board with expectations that show both sides, and a record of each run."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ..version import __version__
 from .board_selection import Selected
 
 Flasher = Callable[[], str]
-"""Flashes the board, and says what it did."""
+"""Flashes the board and returns a report."""
 SHOWN = 5
-"""Differing elements that a message lists."""
+"""Number of differing elements that a message lists."""
 
 
 @dataclass(slots=True)
 class TestDut:
-    """A connected board for the length of a test; `measurements` are those it took."""
+    """A connected board for the duration of a test; `measurements` are those of the test."""
 
     dut: Dut
     selected: Selected
@@ -51,18 +51,18 @@ class TestDut:
         return self.dut.run(*inputs)
 
     def bench(self) -> Measurement:
-        """Time the network; it goes into the record of the test."""
+        """Time the network. The result is part of the record of the test."""
         measurement = self.dut.bench()
         self.measurements.append(measurement)
         return measurement
 
     def reset(self) -> None:
-        """Restart the board by software, and greet it again."""
+        """Reset the board by software and connect again."""
         self.dut.link.reboot()
 
     def expect_equal(self, inputs: Array | tuple[Array, ...], expected: Array | tuple[Array, ...]) -> None:
-        """AssertionError with the first differing elements of both sides unless every output is as expected."""
-        __tracebackhide__ = True  # pytest then shows the line of the test
+        """Raises AssertionError with the first differing elements of both sides unless all outputs are as expected."""
+        __tracebackhide__ = True  # pytest shows the line of the test
         samples = inputs if isinstance(inputs, tuple) else (inputs,)
         if not all(map(len, samples)):
             raise AssertionError("expect_equal was given 0 samples: nothing was compared")
@@ -77,7 +77,9 @@ class TestDut:
                 raise AssertionError(f"{self.project.board.name}, output {i}: {text}")
 
     def expect_node(self, raw: Array) -> NodeRun:
-        """AssertionError with the first difference unless a node decides as this computer does; else what it did."""
+        """Raises AssertionError with the first difference unless the node's decisions equal those of this computer;
+        else returns them.
+        """
         __tracebackhide__ = True
         node_run = self.dut.run_node(raw)
         text = node_difference(node_run, self.project.run_node(raw))
@@ -86,7 +88,7 @@ class TestDut:
         return node_run
 
     def expect_latency(self, max_us: float) -> Measurement:
-        """AssertionError with both sides when one inference takes longer; else the measurement."""
+        """Raises AssertionError with both sides if one inference takes longer; else returns the measurement."""
         __tracebackhide__ = True
         measurement = self.bench()
         if measurement.latency_us > max_us:
@@ -97,10 +99,10 @@ class TestDut:
         return measurement
 
     def expect_cycles(self, max_cycles: int) -> Measurement:
-        """AssertionError with both sides when one inference takes more; else the measurement.
+        """Raises AssertionError with both sides if one inference takes more; else returns the measurement.
 
-        The count has the unit of the board's counter, which the message names: cycles of a board, modelled cycles or
-        instructions of an emulated one.
+        The unit of the count is that of the board's counter, which the message names: cycles of a board, modelled
+        cycles or instructions of an emulated one.
         """
         __tracebackhide__ = True
         measurement = self.bench()
@@ -112,7 +114,7 @@ class TestDut:
         return measurement
 
     def expect_ram(self, max_bytes: int) -> int:
-        """AssertionError with both sides when the firmware's static RAM (arena, stack, application) is larger.
+        """Raises AssertionError with both sides if the firmware's static RAM (arena, stack, application) is larger.
 
         Returns its size in bytes.
         """
@@ -126,7 +128,7 @@ class TestDut:
         return ram_bytes
 
     def facts(self) -> dict[str, Any]:
-        """What ran where, as plain values."""
+        """The firmware and board of a test, as plain values."""
         info = self.dut.info
         return {
             "mcuquant": __version__,
@@ -144,7 +146,7 @@ class TestDut:
 
 
 def difference(actual: Array, expected: Array) -> str:
-    """ "" when both are the same to the byte, else a sentence with the first differing elements of both."""
+    """ "" if both are equal to the byte, else a sentence with the first differing elements of both."""
     if actual.shape != expected.shape or actual.dtype != expected.dtype:
         return f"the board gave {_kind(actual)}, expected {_kind(expected)}"
     where = np.argwhere(actual != expected)
@@ -164,10 +166,10 @@ def _kind(x: Array) -> str:
 def connected(
     project: Project, selected: Selected, is_counting: bool = False, flasher: Flasher | None = None
 ) -> Iterator[TestDut]:
-    """The board with the project's firmware on it: flashed first where it runs another one, or none that answers.
+    """The board with the firmware of the project. It is flashed first if it runs another one or does not answer.
 
-    `is_counting`: the port is that of an emulated board whose QEMU counts instructions (-icount shift=0).
-    `flasher` flashes in another way than the board's profile says.
+    `is_counting`: the port is that of an emulated board whose QEMU counts instructions (-icount shift=0). `flasher`
+    replaces the flash method of the board's profile.
     """
     dut = Dut(project, selected.port, selected.baud, is_counting=is_counting)
     with ExitStack() as stack:
@@ -182,7 +184,9 @@ def _flasher(project: Project, selected: Selected) -> Flasher | None:
 
 
 def _entered(dut: Dut, selected: Selected, stack: ExitStack, flasher: Flasher | None) -> str | None:
-    """The report of flashing, or None when nothing was flashed. A port that cannot be opened is no reason to flash."""
+    """The report of flashing, or None if nothing was flashed. A port that cannot be opened is an error, no reason to
+    flash.
+    """
     if selected.port is not None and not selected.port.startswith("probe:"):
         open_port(selected.port, dut.project.board.uart.baud).close()
     try:

@@ -34,9 +34,9 @@ from .hil import TestDut, connected
 @target_factory.reg_driver
 @attr.s(eq=False)
 class McuquantFlashDriver(Driver, BootstrapProtocol):
-    """Flashes the project's firmware with a probe of this machine, as `mcuquant flash` does.
+    """Flashes the firmware of the project with a probe of this machine, as `mcuquant flash` does.
 
-    `project` is the folder that mcuquant compile made, `probe` a part of the probe's serial number.
+    `project` is a folder of `mcuquant compile`, `probe` a part of the probe's serial number.
     """
 
     bindings: ClassVar[dict[str, Any]] = {}
@@ -46,7 +46,7 @@ class McuquantFlashDriver(Driver, BootstrapProtocol):
     @Driver.check_active
     @step(args=["filename"])
     def load(self, filename: str | None = None) -> str:
-        """Writes `filename`, or the project's firmware, and verifies it; what was done."""
+        """Writes and verifies `filename`, or the firmware of the project; returns a report."""
         project = _project(self)
         return str(flash(project.board, Path(filename) if filename else project.firmware.elf, self.probe))
 
@@ -54,10 +54,10 @@ class McuquantFlashDriver(Driver, BootstrapProtocol):
 @target_factory.reg_driver
 @attr.s(eq=False)
 class McuquantDriver(Driver):
-    """A board that runs `project`: `connection` is what tests know as mq_dut.
+    """A board that runs `project`; `connection` is the device that tests get as mq_dut.
 
-    Where a driver that flashes is bound (McuquantFlashDriver, labgrid's OpenOCDDriver), it is used when the board runs
-    other firmware. `counts_instructions`: the board is emulated and its QEMU runs with -icount shift=0.
+    If a flash driver is bound (McuquantFlashDriver, labgrid's OpenOCDDriver), it is used when the board runs other
+    firmware. `counts_instructions`: the board is emulated and its QEMU runs with -icount shift=0.
     """
 
     bindings: ClassVar[dict[str, Any]] = {
@@ -84,7 +84,7 @@ class McuquantDriver(Driver):
 
     @property
     def connection(self) -> TestDut:
-        """Runs, expectations and measurements; labgrid activates the driver before."""
+        """The device for runs, expectations and measurements. labgrid activates the driver first."""
         assert self._connection is not None, "not active"
         return self._connection
 
@@ -94,21 +94,21 @@ class McuquantDriver(Driver):
 
 
 def has_board(config: Any) -> bool:
-    """Whether labgrid's pytest plugin was given an environment whose target "main" is a board of ours."""
+    """Whether labgrid's pytest plugin has an environment whose target "main" has this driver."""
     env = config.stash.get(LABGRID_ENV_KEY, None)
     target = env.get_target() if env else None
     return target is not None and any(isinstance(driver, McuquantDriver) for driver in target.drivers)
 
 
 def target_directory(config: Any) -> Path:
-    """The folder of the project that the driver of target "main" names."""
+    """The folder of the project in the driver of target "main"."""
     return _project(_driver(config, activate=False)).directory
 
 
 def target_board(config: Any, directory: Path) -> TestDut:
-    """The board of target "main" in the environment that labgrid's pytest plugin was given.
+    """The board of target "main" in the environment of labgrid's pytest plugin.
 
-    BoardError when the test is of another project than the one that the environment names.
+    Raises BoardError if the test belongs to another project than the one that the environment names.
     """
     named = target_directory(config)
     if directory.resolve() != named.resolve():
@@ -126,13 +126,13 @@ def _driver(config: Any, activate: bool = True) -> McuquantDriver:
 
 
 def _project(driver: Any) -> Project:
-    """Of a driver's attribute `project`; paths are relative to the environment's file."""
+    """The project folder of a driver's attribute `project`; relative paths start at the environment's file."""
     env = driver.target.env
     return Project.open(env.config.resolve_path(driver.project) if env else driver.project)
 
 
 def _port(resource: Any) -> str:
-    """A serial port of labgrid's as mcuquant names it."""
+    """The name of a labgrid serial port as mcuquant writes it."""
     if isinstance(resource, SerialPort):
         return str(resource.port)
     host, port = proxymanager.get_host_and_port(resource)

@@ -1,6 +1,6 @@
 """pytest plugin: the fixture `mq_dut`, a board that runs the project under test. docs/hil.md shows a test.
 
-It is loaded in every run of pytest where mcuquant is installed: nothing heavy is imported before a test asks for it.
+Every run of pytest loads it if mcuquant is installed, so nothing heavy is imported before a test needs it.
 """
 
 from __future__ import annotations
@@ -52,20 +52,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _has_fixture(config: pytest.Config, name: str) -> bool:
-    """Whether another plugin (pytest-embedded, Twister's) brings a fixture of that name."""
+    """Whether another plugin (pytest-embedded, Twister's) provides a fixture of that name."""
     return any(inspect.getattr_static(plugin, name, None) is not None for plugin in config.pluginmanager.get_plugins())
 
 
 class _Alias:
     @pytest.fixture
     def dut(self, mq_dut: TestDut) -> TestDut:
-        """The same as mq_dut, under the name that users of other tools know."""
+        """The same as mq_dut, under the name in other tools."""
         return mq_dut
 
 
 @pytest.fixture(scope="session")
 def mq_board_name(pytestconfig: pytest.Config) -> str:
-    """The board to compile for: --mq-board, MCUQUANT_BOARD, the map, the one plugged in, or an emulated one."""
+    """The board to compile for: --mq-board, MCUQUANT_BOARD, the hardware map, the connected board, or the emulated
+    default.
+    """
     from ..device.plugged import plugged
     from .board_selection import board_name
 
@@ -77,7 +79,8 @@ def mq_board_name(pytestconfig: pytest.Config) -> str:
 def mq_firmware(pytestconfig: pytest.Config) -> Path:
     """The folder of the project under test: --mq-firmware, or that of labgrid's target.
 
-    A conftest.py, a test module or a class may override it with one that compiles, of any scope, parametrized too.
+    A conftest.py, a test module or a class may override it with a fixture that compiles, of any scope, also
+    parametrized.
     """
     directory = pytestconfig.getoption("--mq-firmware")
     if directory is not None:
@@ -92,7 +95,7 @@ def mq_firmware(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture
 def mq_dut(request: pytest.FixtureRequest, mq_firmware: Path) -> Iterator[TestDut]:
-    """A board that runs the project in `mq_firmware`, as this test sees it.
+    """A board that runs the project in `mq_firmware`, for one test.
 
     run(x), bench(), expect_equal(x, y), expect_latency(max_us=...), expect_cycles(max_cycles=...),
     expect_ram(max_bytes=...), expect_node(raw), reset().
@@ -109,7 +112,7 @@ def mq_dut(request: pytest.FixtureRequest, mq_firmware: Path) -> Iterator[TestDu
 
 
 def _device(config: pytest.Config, directory: Path) -> TestDut:
-    """The connected board that runs what `directory` holds."""
+    """The connected board that runs the firmware in `directory`."""
     if _has_labgrid(config):
         from .labgrid import target_board
 
@@ -136,14 +139,14 @@ def _pool(config: pytest.Config) -> BoardPool:
 
 
 def _absent(config: pytest.Config, reason: str) -> NoReturn:
-    """Without its board or its firmware a test is skipped; with --mq-require it fails."""
+    """Skips a test without its board or firmware; with --mq-require the test fails."""
     if config.getoption("--mq-require"):
         raise pytest.fail.Exception(f"{reason} (--mq-require)", pytrace=False) from None
     pytest.skip(reason)
 
 
 def _has_labgrid(config: pytest.Config) -> bool:
-    """Whether labgrid's plugin was given an environment whose main target is a board of ours."""
+    """Whether labgrid's plugin has an environment whose main target is an mcuquant board."""
     if not config.pluginmanager.hasplugin("labgrid"):
         return False
     from .labgrid import has_board
@@ -153,7 +156,7 @@ def _has_labgrid(config: pytest.Config) -> bool:
 
 @contextmanager
 def _errors_as_failures() -> Iterator[None]:
-    """Errors of ours become failures of one sentence."""
+    """Converts errors of mcuquant to failures of one sentence."""
     from ..errors import McuquantError
 
     try:
@@ -180,9 +183,9 @@ def _wish(config: pytest.Config) -> Wish:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With a test's last report goes what it ran on: to JUnit as properties, to the record as a whole.
+    """Adds the board and firmware of a test to its last report: as JUnit properties, and as an entry of the record.
 
-    A report of a failure names the board and the firmware.
+    The report of a failure names the board and the firmware.
     """
     report = yield
     if "mq_dut" not in getattr(item, "fixturenames", ()):
@@ -204,7 +207,7 @@ def _outcome(report: pytest.TestReport) -> str:
 
 
 def _reason(report: pytest.TestReport) -> str:
-    """Why a test did not run."""
+    """The reason why a test did not run."""
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
     return text.removeprefix("Skipped: ").strip()
 
@@ -230,7 +233,7 @@ def _add_record(item: pytest.Item, report: pytest.TestReport, facts: Mapping[str
 
 
 class _Recorder:
-    """Receives the report of every test, those of xdist's workers too, and writes the record at the end."""
+    """Collects the report of every test, including those of xdist's workers, and writes the record at the end."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path
