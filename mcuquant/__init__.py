@@ -73,7 +73,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Names of the interface are imported when first used: the command line stays quick."""
+    """Names of the public interface are imported on first use, so that the command line starts quickly."""
     from importlib import import_module
 
     if name not in _HOME:

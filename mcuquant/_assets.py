@@ -1,4 +1,4 @@
-"""Where templates/, firmware/ and boards/ are: inside the installed wheel, or at the top of a checkout."""
+"""The location of templates/, firmware/ and boards/: in the installed wheel, or at the top of a checkout."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def folder(name: str) -> Path:
-    """Folder of files that travel with mcuquant; `name` is templates, firmware or boards."""
+    """A folder of data files of mcuquant; `name` is templates, firmware or boards."""
     installed = _PACKAGE / "_assets" / name
     return installed if installed.is_dir() else _PACKAGE.parent / name

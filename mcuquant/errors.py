@@ -1,14 +1,14 @@
-"""Every error a user can meet.
+"""All errors of the package.
 
-A message names the object, what was found and what was expected, and says what to do next where that is known.
-The command line prints the message alone and exits with `exit_code`.
+A message names the object, what was found and what was expected, and the next step if it is known. The command line
+prints the message alone and exits with `exit_code`.
 """
 
 from __future__ import annotations
 
 
 class McuquantError(Exception):
-    """Base of all errors that are the input's or the machine's fault, not a defect of mcuquant."""
+    """Base of all errors that the input or the machine causes. Other exceptions are defects of mcuquant."""
 
     exit_code = 1
 
@@ -18,11 +18,11 @@ class ModelError(McuquantError):
 
 
 class UnsupportedOpError(ModelError):
-    """The model is valid but holds an operation, or a form of one, that mcuquant cannot translate."""
+    """The model is valid but contains an operation, or a form of one, that mcuquant does not support."""
 
 
 class GraphError(McuquantError):
-    """A graph breaks a rule of its level (see `verify`): a pass or a front end produced it wrongly."""
+    """A graph violates a rule of its level (see `verify`): a pass or an importer has a defect."""
 
 
 class CalibrationError(McuquantError):
@@ -30,36 +30,36 @@ class CalibrationError(McuquantError):
 
 
 class CalibrationWarning(UserWarning):
-    """Calibration data look wrong: too few, constant, with a corrupt sample, or at another scale than in training."""
+    """Suspicious calibration data: few or constant samples, a corrupt sample, or another scale than in training."""
 
 
 class BoardError(McuquantError):
-    """A board profile is missing, misspelt or not valid."""
+    """A board profile is missing, misspelled or invalid."""
 
 
 class BudgetError(McuquantError):
-    """The model does not fit the memory it was given."""
+    """The model does not fit its memory limits."""
 
 
 class ToolError(McuquantError):
-    """A program mcuquant calls (compiler, emulator, flash tool) is missing or failed."""
+    """A program that mcuquant calls (compiler, emulator, flash tool) is missing or failed."""
 
 
 class BuildError(McuquantError):
-    """A compiler made another program of the C than what it says."""
+    """A compiler translated the C incorrectly."""
 
 
 class OutputError(McuquantError):
-    """The output folder cannot be written, or holds something that is not ours."""
+    """The output folder cannot be written, or contains foreign files."""
 
 
 class DeviceError(McuquantError):
-    """The board does not answer, answers wrongly, or runs other firmware than expected."""
+    """The board does not answer, answers incorrectly, or runs other firmware than expected."""
 
 
 class AbsentPortError(DeviceError):
-    """The port does not exist, or nothing listens there: the board is not connected."""
+    """The port does not exist or nothing listens there: the board is not connected."""
 
 
 class ConfigError(McuquantError):
-    """A file of settings is misspelt, or says what cannot be."""
+    """A settings file has misspelled or invalid entries."""

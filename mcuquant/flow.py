@@ -47,15 +47,15 @@ MODEL_FILE, NETWORK_FILE = "model.tflite", "network.mq"
 
 
 def from_torch(module: Any, example: Any) -> Graph:
-    """A torch.nn.Module, exported on `example`, as a graph: float, or integer where PyTorch quantized it (PT2E).
+    """A torch.nn.Module, exported on `example`, as a graph: float, or integer if PyTorch quantized it (PT2E).
 
-    UnsupportedOpError lists what cannot be taken.
+    Raises UnsupportedOpError with the list of unsupported operations.
     """
     return _ready(torch_frontend.from_torch(module, example))
 
 
 def from_tflite(source: str | Path | bytes) -> Graph:
-    """A .tflite file, int8, int16 or float. ModelError when it cannot be read."""
+    """A .tflite file, int8, int16 or float. Raises ModelError if it cannot be read."""
     return _ready(tflite_frontend.load(source))
 
 
@@ -75,14 +75,14 @@ def load(path: str | Path) -> Graph:
 
 
 def save(graph: Graph, path: str | Path) -> None:
-    """A graph, compressed weights and all, as a file that `load` takes; its name ends in .mq."""
+    """Save a graph, including compressed weights, as a .mq file for `load`."""
     if Path(path).suffix.lower() != ".mq":
         raise ModelError(f"{path}: a saved graph ends in .mq")
     Path(path).write_bytes(serialize.to_bytes(graph))
 
 
 def network_of(directory: str | Path) -> Graph:
-    """The network that a project was compiled from. OutputError when the folder does not have it."""
+    """The network that a project was compiled from. Raises OutputError if the folder does not contain it."""
     for name in (NETWORK_FILE, MODEL_FILE):
         if (Path(directory) / name).is_file():
             return load(Path(directory) / name)
@@ -90,7 +90,7 @@ def network_of(directory: str | Path) -> Graph:
 
 
 def _ready(graph: Graph) -> Graph:
-    """What a front end read, simplified; in integers where it was trained for them."""
+    """Simplifies an imported graph; networks trained for integers become integer graphs."""
     graph = run_passes(graph)
     return run_passes(prescribed(graph)) if is_prescribed(graph) else graph
 
@@ -105,16 +105,16 @@ def quantize(
     scaling: Scaling | None = None,
     improve: bool = True,
 ) -> Graph:
-    """A float graph as integers, by samples in its layout or the model's own; see `quantization.quantize`."""
+    """Quantize a float graph with samples in its layout or the model's own; see `quantization.quantize`."""
     integers = quantize_graph(graph, calibration, method, activations, channels_first, weights, scaling, improve)
     return run_passes(integers)
 
 
 def stream(graph: Graph, axis: int, hop: int) -> Streamed:
-    """A network of windows as one of a stream that gives the same bytes: `compile` takes its `graph`.
+    """Convert a network of windows to a stream network with equal outputs; `compile` accepts its `graph`.
 
-    `axis` is that of the rows in the input's shape (1 for the rows of NHWC), `hop` the number of new rows at a time.
-    `layers` says what is reused of each. UnsupportedOpError where nothing can be.
+    `axis` is the axis of the rows in the input's shape (1 for the rows of NHWC), `hop` the number of new rows per
+    inference. `layers` lists what is reused per layer. Raises UnsupportedOpError if nothing can be reused.
     """
     done = streamed(shrink_graph(graph), axis, hop)
     return replace(done, graph=run_passes(done.graph))
@@ -138,19 +138,21 @@ def compile(
     huffman: bool = False,
     streaming: Streamed | None = None,
 ) -> Project:
-    """A quantised graph becomes a C project in `output` (default build/NAME) and, unless told not to, firmware.
+    """Compile a quantized graph to a C project in `output` (default build/NAME) and, unless `build` is false, firmware.
 
-    `shrink` takes out what no input can change; outputs stay the same to the bit. `app` "mlperf" speaks with MLPerf
-    Tiny's runner as the model `model_id` (ad01, ic01, kws01, vww01; told from the input's shape where it is not given).
-    `optimize` is "speed", "balanced" or "size"; `max_ram` the most bytes of arena, `max_flash` of constants and of the
-    network's code (docs/planner.md). With `huffman`, weights that get smaller by a Huffman code lie in flash so and are
-    unpacked into RAM before the first inference.
-    A network that .tflite cannot express gives a project without model.tflite, and a note that says why.
-    `source`, the float graph it came from, and `snr`, what `snr_report` says of both, are for `mcuquant report`.
-    "node" runs over the sliding windows of a sensor's samples, as `node` says, which it needs; "library" is the network
-    alone, for a program of the user's own. `streaming` is what `stream` made `graph` of, for manifest.json.
-    Nothing is left behind when a step fails. BudgetError when it does not fit the board or what it may take, ToolError
-    when the compiler is missing, OutputError when `output` holds something else.
+    `shrink` removes what no input can change; outputs stay equal to the bit. `app` "mlperf" speaks the protocol of
+    MLPerf Tiny's runner as the model `model_id` (ad01, ic01, kws01, vww01; by default derived from the input's shape).
+    `optimize` is "speed", "balanced" or "size"; `max_ram` limits the bytes of the arena, `max_flash` those of constants
+    and the network's code (docs/planner.md). With `huffman`, weights that a Huffman code makes smaller are stored so in
+    flash and unpacked into RAM before the first inference.
+
+    A network that .tflite cannot express gives a project without model.tflite, and a note with the reason. `source`,
+    the original float graph, and `snr`, the result of `snr_report`, are for `mcuquant report`. "node" processes sliding
+    windows of sensor samples with the settings `node`, which it requires; "library" is the network alone, for the
+    user's own program. `streaming` is the result of `stream` that contains `graph`, for manifest.json.
+
+    Nothing is left behind if a stage fails. Raises BudgetError if the network exceeds the board or the limits,
+    ToolError if the compiler is missing, OutputError if `output` contains foreign files.
     """
     target = board if isinstance(board, Board) else load_board(board)
     settings = _Settings(
@@ -203,7 +205,7 @@ class _Work:
     program: Program = field(init=False)
     application: Application = field(init=False)
     board: Board = field(init=False)
-    """At the rate of the application."""
+    """The board with the rate of the application."""
     sources: Sources = field(init=False)
     documents: Mapping[str, str | bytes] = field(init=False)
     """The model's own file and the details for the report."""
@@ -278,13 +280,13 @@ _STAGES: tuple[Callable[[_Work], None], ...] = (
     _describe,
     _build_project,
 )
-"""From a quantised graph to a project, in this order; docs/architecture.md has the picture."""
+"""The stages from a quantized graph to a project, in order; docs/architecture.md has the picture."""
 
 
 def _as_tflite(graph: Graph) -> tuple[Graph, Mapping[str, bytes]]:
-    """The project's model.tflite; none, and a note why, for a network that the format cannot express.
+    """The project's model.tflite; without one, a note with the reason, for a network that the format cannot express.
 
-    Where a .tflite says less than the graph, the graph's own file is beside it.
+    If a .tflite file contains less than the graph, the graph's own file is beside it.
     """
     own = {NETWORK_FILE: serialize.to_bytes(graph)}
     try:
@@ -295,8 +297,8 @@ def _as_tflite(graph: Graph) -> tuple[Graph, Mapping[str, bytes]]:
 
 
 def _is_more(graph: Graph, exported: bytes) -> bool:
-    """Whether a .tflite says less: of palettes, two bits, zero points and multipliers of weights; or whether it has
-    other operations, as for a function without an operator of its own.
+    """Whether a .tflite file contains less than the graph: it has no palettes, no two-bit weights, no zero points and
+    multipliers of weights; or its operations differ, as for a function without its own operator.
     """
     weights = [graph[op.inputs[1]] for op in graph.ops if isinstance(op, WEIGHTED)]
     q = [w.q for w in weights if w.q is not None]
@@ -324,7 +326,7 @@ def _with_node(app: Application, graph: Graph, settings: NodeSettings | None) ->
 
 
 def to_program(graph: Graph, board: Board, name: str = "model", goal: Goal | None = None) -> tuple[Plan, Program]:
-    """Plan and lower a quantised graph for a board; without a goal, for speed."""
+    """Plan and lower a quantized graph for a board; by default for speed."""
     if graph.is_float:
         raise GraphError(
             f"{graph.name}: the network is float; quantize it first with calibration data (--calibration X.npz)"

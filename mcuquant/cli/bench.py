@@ -1,4 +1,4 @@
-"""`mcuquant bench` and `run`: what needs a board, emulated or on the desk."""
+"""`mcuquant bench` and `run`: commands that need an emulated or connected board."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _PROBE = _way("probe", "UID", "Debug probe of such a board, by serial number; au
 
 
 def PORT(command: Callable[..., None]) -> Callable[..., None]:  # noqa: N802 used like the options beside it
-    """The three ways to a board; all end in the argument `port`."""
+    """The three options for a board; all set the argument `port`."""
     return _ONE_PORT(_GDB(_PROBE(command)))
 
 
@@ -106,7 +106,7 @@ def bench(directory: Path, port: str | None, onto: str | None, json_path: Path |
 
 
 def _target(project: Project, onto: str | None, port: str | None) -> Board | None:
-    """The board to project onto, when it can be: better said before the measurement than after."""
+    """The board of the projection. The check precedes the measurement, so that errors are early."""
     if onto is None:
         return None
     if port is not None:
@@ -155,7 +155,7 @@ def run(directory: Path, inputs: Path, outputs: Path, host: bool, reset_each: bo
 def on_board(
     project: Project, arrays: tuple[Array, ...], port: str | None, reset_each: bool = False
 ) -> tuple[Array, ...]:
-    """Stored inputs (N, ...) through the board; its stored outputs, (N, ...)."""
+    """Run stored inputs (N, ...) on the board; returns its stored outputs, (N, ...)."""
     with project.connect(port) as dut, progress(f"running on {project.board.name}", len(arrays[0])) as done:
         answers = dut.run(*arrays, progress=done, reset_each=reset_each)
     return answers if isinstance(answers, tuple) else (answers,)

@@ -1,4 +1,4 @@
-"""`mcuquant compare`: a gate between two measurements."""
+"""`mcuquant compare`: a check for regressions between two measurements."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_netwo
 
 
 def _markdown(changes: Iterable[Change], limit: float) -> str:
-    """A table that GitHub and GitLab render; what is worse is bold."""
+    """A table for GitHub and GitLab; regressions are bold."""
     lines = ["", "| value | old | new | change |", "|---|---:|---:|---:|"]
     for change in changes:
         mark = "**" if change.is_worse(limit) else ""

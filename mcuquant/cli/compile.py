@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..quantization import LayerSnr
 
 SNR_SAMPLES = 16
-"""Enough for a ratio to settle within a fraction of a dB."""
+"""Number of samples for the report's SNR; the ratio then settles within a fraction of a dB."""
 OUTPUT = "Output"
 STREAM = "Stream"
 MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -144,7 +144,7 @@ def _samples(model: Path, calibration: Path | None, graph: Graph) -> dict[str, A
 
 
 def _streamed(graph: Graph, axis: int | None, hop: int | None) -> Streamed | None:
-    """What becomes of a network of windows, and what it takes less."""
+    """The stream form of a network of windows, with its savings."""
     from ..flow import stream
 
     if axis is None:
@@ -163,7 +163,7 @@ def _streamed(graph: Graph, axis: int | None, hop: int | None) -> Streamed | Non
 def _quantized(
     graph: Graph, model: Path, x: dict[str, Array], recipe: Recipe, snr: bool
 ) -> tuple[Graph, Graph, tuple[LayerSnr, ...]]:
-    """The float graph as it was quantized, the integer one, and what each layer loses where that was asked for."""
+    """The float graph as quantized, the integer graph, and the SNR by layer if requested."""
     from ..quantization import snr_report
 
     channels_first = model.suffix.lower() == ".pt2"
@@ -204,7 +204,7 @@ def _report(project: Project) -> None:
 
 
 def _node_line(node: Mapping[str, Any]) -> str:
-    """What the node reads and how often it infers; stride and channels may follow from the network alone."""
+    """The settings of the node. Stride and channels may follow from the network alone."""
     rate = "" if node["rate_hz"] is None else f" at {node['rate_hz']:g} Hz"
     return (
         f"Node: windows of {node['window']:,} samples of {node['channels']} channels{rate}, an inference every "
@@ -213,14 +213,14 @@ def _node_line(node: Mapping[str, Any]) -> str:
 
 
 def _in_the_loop(manifest: Mapping[str, Any], where: Path) -> tuple[str, ...]:
-    """The command that checks answers; a node that reads a sensor of its own takes no recording."""
+    """The command that checks the result. A node that reads its own sensor cannot replay a recording."""
     if "node" not in manifest:
         return (f"mcuquant validate {where} --data X.npz",)
     return (f"mcuquant node {where} --data X.npz",) if manifest["sensor"] == "replay" else ()
 
 
 def _networks(project: Project) -> str:
-    """The files of the network that there are."""
+    """The files of the network that exist."""
     from ..flow import MODEL_FILE, NETWORK_FILE
 
     return ", ".join(name for name in (MODEL_FILE, NETWORK_FILE) if (project.directory / name).is_file())

@@ -1,4 +1,4 @@
-"""`mcuquant compress`: a network made smaller by a recipe, quantized and compiled."""
+"""`mcuquant compress`: compress a network by a recipe, quantize and compile it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _of_trial(recipe: Path, trial: int) -> Recipe:
 
 @contextmanager
 def needed() -> Iterator[None]:
-    """ToolError with the command that installs it, for a missing package that only compression needs."""
+    """Raises ToolError with the install command for a missing package that only compression needs."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -111,7 +111,7 @@ def needed() -> Iterator[None]:
 
 
 def sources(records: tuple[Record, ...]) -> list[str]:
-    """Lines about the origin of the numbers in a table of records."""
+    """Lines about the source of the numbers in a table of records."""
     accuracy = sorted({r.accuracy_source for r in records if r.accuracy_source})
     cycles = sorted({r.cycles_source for r in records if r.cycles_source})
     lines = [f"Accuracy: {'; '.join(accuracy)}."] if accuracy else []

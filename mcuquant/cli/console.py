@@ -1,4 +1,4 @@
-"""How commands talk: tables and lines on stdout, what they are doing on stderr, files written whole."""
+"""Output of commands: tables and lines on stdout, progress on stderr, files written atomically."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ..errors import OutputError
 
 WIDTH = 100
-"""Columns no table exceeds."""
+"""Maximum width of a table in columns."""
 
 INTERRUPTED = 130
 """Exit code of a program that Ctrl-C ended: 128 + SIGINT."""
@@ -37,7 +37,7 @@ def say(text: str) -> None:
 
 
 def next_step(*commands: str) -> None:
-    """The last lines of a command: what to type now."""
+    """The last lines of a command: the next command to type."""
     say("\nNext: " + "\n      ".join(commands))
 
 
@@ -47,7 +47,7 @@ def _stderr() -> Console:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """A spinner on stderr while the block runs; nothing when stderr is not a terminal."""
+    """A spinner on stderr while the block runs; nothing if stderr is not a terminal."""
     err = _stderr()
     if not err.is_terminal:
         yield
@@ -58,7 +58,9 @@ def working(what: str) -> Iterator[None]:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr; the value is a function of the number done. Nothing when stderr is not a terminal."""
+    """A progress bar on stderr; the value is a function of the completed number. Nothing if stderr
+    is not a terminal.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     err = _stderr()
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -68,7 +70,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def stages() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress of work whose parts are not known before: each new name gets a bar of its own, on stderr."""
+    """Progress of work whose parts are not known in advance: each new name gets its own bar, on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     err = _stderr()
     with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
@@ -83,7 +85,7 @@ def stages() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a file that takes the place of `path` only when complete. OutputError where that fails."""
+    """Let `write` create a file that replaces `path` only when complete. Raises OutputError after a failure."""
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

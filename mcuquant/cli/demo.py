@@ -1,4 +1,4 @@
-"""`mcuquant demo`: the whole path once, on recordings of real movements."""
+"""`mcuquant demo`: the whole path, on recordings of real movements."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FLOAT_FILE = "float.mq"
 EVERY = 4
-"""Of the test windows, those that go through the serial port."""
+"""Number of test windows that are sent through the serial port."""
 
 
 @click.command()
@@ -129,7 +129,7 @@ def _compile(int8: Graph, source: Graph, board: Board, output: Path) -> Project:
 
 
 def _compare(project: Project, stored: Array, device: Array, host: Array) -> None:
-    """DeviceError unless board, interpreter, and TensorFlow Lite Micro where it is installed, agree in every byte."""
+    """Raises DeviceError unless board, interpreter and, if installed, TensorFlow Lite Micro agree in every byte."""
     from ..demo import reference
 
     theirs = reference.outputs((project.directory / "model.tflite").read_bytes(), stored)

@@ -1,4 +1,4 @@
-"""`mcuquant flash`: firmware onto a board, verified."""
+"""`mcuquant flash`: write firmware to a board and verify it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mcuquant inspect`: what a model or a compiled project is and takes."""
+"""`mcuquant inspect`: properties and costs of a model or a compiled project."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _of_model(path: Path, board: str, limits: Mapping[str, Any]) -> Mapping[str,
 
 
 def _of_project(directory: Path) -> Mapping[str, Any]:
-    """The network that the folder was compiled from; sizes from the firmware once that is built."""
+    """The network that the folder was compiled from; sizes come from the firmware if it is built."""
     from .. import flow
     from ..project.project import Project
     from ..reporting import describe
@@ -95,7 +95,7 @@ def _of_project(directory: Path) -> Mapping[str, Any]:
 
 
 def _goal_of(project: Project, graph: Graph) -> Goal:
-    """What its kernels were chosen for: stricter than asked for, where the first ones were too large as built."""
+    """The limits that selected the kernels: stricter than the requested ones if the first build was too large."""
     from ..codegen.budget import goal
 
     manifest = project.manifest

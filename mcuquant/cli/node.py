@@ -1,4 +1,4 @@
-"""`mcuquant node`: test a sensor node in the loop; and the options of `compile --app node`."""
+"""`mcuquant node`: test a sensor node in the loop. Also the options of `compile --app node`."""
 
 from __future__ import annotations
 
@@ -138,7 +138,9 @@ def node_(directory: Path, data: Path, float_model: Path | None, json_path: Path
 
 
 def _qualities(project: Project, data: Path, raw: Array, float_model: Path | None) -> dict[str, dict[str, Any]]:
-    """The measures of the decisions by network, the float one first; none without labels that the decisions need."""
+    """The quality of the decisions by network, the float one first; empty without the labels that
+    the decisions need.
+    """
     node, (x,), y = project.node, project.inputs, project.outputs[0]
     with working("measuring the decisions"):
         stored = project.run_host(node.windows(raw).reshape(-1, *x.sample))[0]
@@ -183,7 +185,7 @@ def _show_quality(columns: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def duty_cycle(node: Node, measurement: Measurement) -> str:
-    """The share of time that the core computes, and where the time of an inference comes from."""
+    """The duty cycle of the core, and the source of the time of an inference."""
     rate = node.inferences_per_s
     assert rate is not None
     share = measurement.latency_us * rate / 1e6

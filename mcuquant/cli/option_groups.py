@@ -1,4 +1,4 @@
-"""Options of a command in groups of its help, each under a heading."""
+"""Groups the options of a command in its help, each group under a heading."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Decorator = Callable[[Any], Any]
 
 
 class GroupedOption(click.Option):
-    """An option that stands under the heading `group` in the help."""
+    """An option under the heading `group` in the help."""
 
     def __init__(self, *args: Any, group: str = "", **more: Any) -> None:
         super().__init__(*args, **more)
@@ -40,7 +40,7 @@ def option(group: str, *names: str, **more: Any) -> Decorator:
 
 
 def add_options(command: _Command, options: Sequence[Decorator]) -> _Command:
-    """The command with `options`, listed in their order."""
+    """The command with `options`, in their order."""
     for decorate in reversed(options):
         command = decorate(command)
     return command

@@ -1,4 +1,4 @@
-"""The options that say how a float network becomes integers."""
+"""The options for the quantization of a float network."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What the options said."""
+    """The values of the options."""
 
     method: str
     activations: str
@@ -88,23 +88,23 @@ class Recipe:
     weights: Mapping[str, Any]
     """Fields of `quantization.Weights`."""
     scaling: tuple[float, float] | None = None
-    """(factor, offset) that make real inputs of the arrays."""
+    """(factor, offset) that convert the arrays to real inputs."""
 
     def apply(self, graph: Graph, x: Mapping[str, Array], channels_first: bool | None) -> tuple[Graph, Graph]:
-        """(The float graph as it was quantized, the integer one)."""
+        """(the float graph as quantized, the integer graph)."""
         from .. import flow
         from ..quantization import Weights, as_quantized
 
         graph = flow.equalize(graph) if self.equalize else graph
         weights = Weights(**self.weights)
-        with warnings.catch_warnings():  # the notes say it too
+        with warnings.catch_warnings():  # the notes contain it too
             warnings.simplefilter("ignore", CalibrationWarning)
             integers = flow.quantize(graph, x, self.method, channels_first, self.activations, weights, self.scaling)
         return as_quantized(graph, integers), integers
 
 
 def read_calibration(path: Path, graph: Graph) -> dict[str, Array]:
-    """The array of each input by its name: `x` where there is but one input, else named after the inputs."""
+    """The array of each input by name: `x` for a single input, else arrays named after the inputs."""
     names = [graph[i].name for i in graph.inputs]
     arrays = load_arrays(path)
     if len(names) == 1:
@@ -114,12 +114,12 @@ def read_calibration(path: Path, graph: Graph) -> dict[str, Array]:
 
 
 def recipe_options(command: _Command) -> _Command:
-    """Gives a command the options, which it hands to `read_recipe`."""
+    """Adds the options to a command, which passes them to `read_recipe`."""
     return add_options(command, _OPTIONS)
 
 
 def read_recipe(options: Mapping[str, Any]) -> Recipe:
-    """UsageError where two of them contradict each other."""
+    """Raises UsageError if two options contradict each other."""
     if options["weight_bytes"] is not None and options["weight_bits"] != "8":
         raise click.UsageError("--weight-bytes chooses the bits itself: leave --weight-bits out")
     weights = {

@@ -50,7 +50,7 @@ def report_(directory: Path, others: tuple[Path, ...], output: Path | None) -> N
 
 
 def _measured(project: Project, name: str) -> Build:
-    """What was measured before, or is now on an emulated board."""
+    """An earlier measurement, or a new one of an emulated board."""
     from ..reporting.html import page
 
     measurement = page.measured_before(project)

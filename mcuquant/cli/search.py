@@ -1,4 +1,4 @@
-"""`mcuquant search`: a recipe's settings tried out, and the best of them drawn."""
+"""`mcuquant search`: search settings of a recipe, and draw the best ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine has of all that mcuquant calls, and how to get the rest."""
+"""The tools and packages that mcuquant calls, with the commands that install them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def checks() -> tuple[Check, ...]:
 
 
 def missing(results: Iterable[Check]) -> tuple[Check, ...]:
-    """The required things that are not there: without them no model reaches an emulated board."""
+    """The required items that are missing. Without them no model runs on an emulated board."""
     return tuple(check for check in results if check.required and not check.ok)
 
 
@@ -67,11 +67,11 @@ EXTRAS: Mapping[str, str] = {
     "docs": "the documents as a site",
     "dev": "the test suite",
 }
-"""Groups of optional packages of pyproject.toml, and what each is for."""
+"""Groups of optional packages of pyproject.toml, with their purposes."""
 
 
 def _requirements() -> list[str]:
-    """Those of mcuquant's metadata; none where it runs from sources that are not installed."""
+    """The groups in mcuquant's metadata; empty if it runs from sources without installation."""
     try:
         return importlib.metadata.requires("mcuquant") or []
     except importlib.metadata.PackageNotFoundError:
@@ -79,7 +79,7 @@ def _requirements() -> list[str]:
 
 
 def _dependencies() -> list[str]:
-    """mcuquant and what its metadata requires of every user."""
+    """mcuquant and the packages that it requires."""
     return ["mcuquant", *(_project_name(r) for r in _requirements() if "extra ==" not in r)]
 
 
@@ -88,7 +88,7 @@ def _project_name(requirement: str) -> str:
 
 
 def _extra(extra: str, purpose: str) -> Check:
-    """Whether all packages of an extra are installed; those pinned to a version, in that version."""
+    """Whether all packages of an extra are installed, with the version that the extra pins, if any."""
     requirements = [r for r in _requirements() if re.search(rf"extra == ['\"]{extra}['\"]", r)]
     problems = [text for r in requirements if (text := _lacking(r))]
     names = ", ".join(map(_project_name, requirements)) if requirements and not problems else None
@@ -97,7 +97,7 @@ def _extra(extra: str, purpose: str) -> Check:
 
 
 def _lacking(requirement: str) -> str:
-    """ "" where the package is installed as required."""
+    """The reason why a package does not satisfy a requirement; "" if it does."""
     name, pin = _project_name(requirement), re.match(r"[\w.-]+ *==([\w.]+)", requirement)
     try:
         version = importlib.metadata.version(name)
@@ -137,14 +137,14 @@ def _tool(name: str, purpose: str, packages: tuple[str, ...], version: str | Non
 
 
 def install_command(packages: tuple[str, ...]) -> str:
-    """What to type for Debian packages; elsewhere their names, as what to look for."""
+    """The install command for Debian packages; on other systems their names."""
     if shutil.which("apt-get"):
         return ("" if os.geteuid() == 0 else "sudo ") + "apt-get install " + " ".join(packages)
     return f"install what Debian calls {' '.join(packages)}"
 
 
 def _output(*command: str) -> str | None:
-    """What a command prints, or None when it is not there or fails."""
+    """The output of a command, or None if it does not exist or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):
@@ -153,7 +153,7 @@ def _output(*command: str) -> str | None:
 
 
 def _version(*command: str) -> str | None:
-    """The first number with a dot in what the command prints, or all of it."""
+    """The first number with a dot in the output of a command, or the whole output."""
     text = _output(*command)
     if text is None:
         return None
@@ -162,9 +162,9 @@ def _version(*command: str) -> str | None:
 
 
 def _newlib() -> str | None:
-    """Its version as its own header says it, when the library the firmware is linked with is there too."""
+    """The version of newlib from its header, if the library that firmware links is there too."""
     library = _output("arm-none-eabi-gcc", "-print-file-name=libc_nano.a")
-    if not library or not os.path.isabs(library):  # gcc answers with the bare name when it has no such file
+    if not library or not os.path.isabs(library):  # gcc answers with the bare name if the file does not exist
         return None
     macros = _output("arm-none-eabi-gcc", "-dM", "-E", "-include", "newlib.h", "-x", "c", os.devnull) or ""
     version = re.search(r'#define _NEWLIB_VERSION "(.*)"', macros)
@@ -172,7 +172,7 @@ def _newlib() -> str | None:
 
 
 def _machines() -> Check:
-    """Which of our emulated boards this QEMU can run."""
+    """The emulated boards that this QEMU supports."""
     known = {line.split()[0] for line in (_output("qemu-system-arm", "-machine", "help") or "").splitlines() if line}
     boards = [load_board(name) for name in board_names()]
     emulated = {b.name: b.qemu.machine for b in boards if b.qemu}
@@ -184,7 +184,7 @@ def _machines() -> Check:
 
 
 def _cycle_model() -> Check:
-    """Whether this QEMU takes the plugin that models cycles; it is compiled when asked for the first time."""
+    """Whether this QEMU supports the plugin that models cycles, which is compiled on first use."""
     version, remedy = None, ""
     try:
         version = cycle_model.plugin().name
@@ -194,7 +194,7 @@ def _cycle_model() -> Check:
 
 
 def _port_checks() -> list[Check]:
-    """Serial ports of boards on the desk (USB only: a PC's own ttyS ports say nothing)."""
+    """Serial ports of connected boards (USB only; a PC's ttyS ports are not boards)."""
     ports = [port for port in list_ports.comports() if port.vid is not None]
     if not ports:
         return [

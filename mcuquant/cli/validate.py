@@ -80,7 +80,7 @@ RANDOM_SAMPLES = 3
 
 
 def _layers(project: Project, data: Path | None, port: str | None) -> None:
-    """DeviceError with the first difference, if there is one."""
+    """Raises DeviceError with the first difference, if there is one."""
     from ..testing.differ import Oracle, first_difference, seeded_samples
 
     oracle = Oracle.of(project)
@@ -107,7 +107,7 @@ def _layers(project: Project, data: Path | None, port: str | None) -> None:
 
 
 def _stored(project: Project, path: Path) -> tuple[Array, ...]:
-    """Inputs as the network stores them. CalibrationError when they are neither real numbers nor that."""
+    """Inputs as the network stores them. Raises CalibrationError for values that are neither real nor stored."""
     names = ["x"] if len(project.inputs) == 1 else [port.name for port in project.inputs]
     arrays = zip(project.inputs, names, named(path, *names), strict=True)
     return check_inputs(project.inputs, [_stored_input(port, path, name, x) for port, name, x in arrays])
@@ -122,11 +122,11 @@ def _stored_input(port: Port, path: Path, name: str, x: Array) -> Array:
 
 
 MOST_CLIPPED = 0.01
-"""Part of the values beyond the input's range that goes without a word."""
+"""Fraction of values beyond the input's range that causes no warning."""
 
 
 def _warn_of_clipping(port: Port, x: Array, name: str) -> None:
-    """Calibration with other data than these, or another preprocessing, shows in values beyond the range."""
+    """Warns of values beyond the range, which other calibration data or another preprocessing cause."""
     if port.scale is None or port.zero_point is None:
         return
     limits = np.iinfo(port.dtype.numpy)
@@ -141,7 +141,7 @@ def _warn_of_clipping(port: Port, x: Array, name: str) -> None:
 
 
 def ordered(port: Port, path: Path, x: Array, name: str = "x") -> Array:
-    """Real inputs in the graph's layout: already so, or in that of a PyTorch network."""
+    """Real inputs in the layout of the graph, from that layout or from the layout of a PyTorch network."""
     as_stored = x.shape[1:] == port.sample
     if as_stored and x.ndim == 4 and len(set(x.shape[1:])) == 1 and x.shape[1] > 1:
         raise CalibrationError(
@@ -152,14 +152,14 @@ def ordered(port: Port, path: Path, x: Array, name: str = "x") -> Array:
 
 
 def _classes(path: Path, y: Array, count: int, outputs: int) -> Array:
-    """`y`, if it has a class of the network for each sample. CalibrationError otherwise."""
+    """`y`, if it has one class of the network per sample. Raises CalibrationError otherwise."""
     check_class_numbers(path, y, count)
     check_labels(f"array 'y' of {path}", int(y.min()), int(y.max()), outputs)
     return y
 
 
 def _facts(project: Project, right: int, count: int) -> Mapping[str, Any]:
-    """What `mcuquant report` reads; the digest says of which firmware."""
+    """The file for `mcuquant report`, with the digest of the firmware."""
     return {
         "accuracy": right / count if count else 0.0,
         "source": f"{count:,} samples on {project.board.name}",
@@ -171,7 +171,7 @@ def _facts(project: Project, right: int, count: int) -> Mapping[str, Any]:
 
 
 def _compare(project: Project, answers: Sequence[Array], expected: Sequence[Array]) -> str:
-    """A sentence about how many bytes; DeviceError unless the board's answers are the host's."""
+    """A sentence with the number of equal bytes. Raises DeviceError if outputs of board and host differ."""
     differing = np.flatnonzero((_rows(answers) != _rows(expected)).any(axis=1))
     if differing.size:
         raise DeviceError(
@@ -183,6 +183,6 @@ def _compare(project: Project, answers: Sequence[Array], expected: Sequence[Arra
 
 
 def _rows(outputs: Sequence[Array]) -> Array:
-    """The bytes of all outputs, one row a sample: floats that are no numbers compare too."""
+    """The bytes of all outputs, one row per sample, so that NaN compares too."""
     parts = [np.ascontiguousarray(y).reshape(len(y), -1).view(np.uint8) for y in outputs]
     return np.concatenate(parts, axis=1)

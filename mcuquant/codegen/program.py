@@ -134,7 +134,7 @@ class SharedKernel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CState:
-    """The states between inferences: `nbytes` of RAM in addition to the arena, with their initial values and updates."""
+    """The states between inferences: `nbytes` of RAM outside the arena, with their initial values and updates."""
 
     nbytes: int
     fills: tuple[tuple[int, int, int], ...] = ()

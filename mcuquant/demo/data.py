@@ -32,7 +32,9 @@ SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"
 WINDOW = 128
 STEP = 64
 TRAIN, VALIDATION, TEST = (1, 2, 3, 4, 5, 6, 7), (7,), (8, 9, 10)
-"""Subjects. The validation one is left out of training while choices are made, and trained on in the end."""
+"""Subjects. The validation subject is excluded from training while choices are made, and included in the final
+training.
+"""
 _DOWNLOAD_TIMEOUT_S = 120
 
 
@@ -57,7 +59,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DemoData:
-    """Both parts, scaled, and what the application on the wrist has to do to its readings."""
+    """Both parts, scaled, with the scaling of raw sensor readings."""
 
     train: Windows
     test: Windows
@@ -65,16 +67,18 @@ class DemoData:
     units: tuple[float, float]
     """(g, rad/s) that count as 1: the root mean square of acceleration and of rotation over the training part.
 
-    One divisor for three axes, and no offset, so that a turned sensor is a turned input.
+    One divisor for three axes, without offset, so that a turned sensor gives a turned input.
     """
     recording: Array
-    """(T, 6) in g and rad/s, float32: each exercise once, one after the other, as the first test person does them."""
+    """(T, 6) in g and rad/s, float32: each exercise once, one after the other, by the first test person."""
     recording_labels: Array
     """(T,) int64: the exercise of each sample."""
 
 
 def load(recordings: dict[str, Any] | None = None) -> DemoData:
-    """Find, read, cut, split and scale. ModelError or ToolError when the file cannot be had or is not the one."""
+    """Find, read, cut, split and scale the recordings. Raises ModelError or ToolError if the file is missing or
+    different.
+    """
     read = recordings if recordings is not None else read_recordings(find_file(), MEMBER)
     windows = cut(read)
     units = _units(windows.of(TRAIN))
@@ -83,7 +87,7 @@ def load(recordings: dict[str, Any] | None = None) -> DemoData:
 
 
 def cut(recordings: dict[str, Any], window: int = WINDOW, step: int = STEP) -> Windows:
-    """All windows that lie within one recording, in order; channels first, as PyTorch's Conv1d takes them."""
+    """All windows within one recording, in order; channels first, as for PyTorch's Conv1d."""
     x, y, subject = [], [], []
     for signal, exercise, person in zip(recordings["X"], recordings["y"], recordings["subject"], strict=True):
         starts = range(0, len(signal) - window + 1, step)
@@ -103,12 +107,12 @@ def _recording(recordings: dict[str, Any]) -> tuple[Array, Array]:
 
 
 LSB = (16 / 32768, 35 / 32768)
-"""(g, rad/s) of one count of a sensor that takes up to 16 g and 2,000 degrees a second, with 16 bits."""
+"""(g, rad/s) of one count of a 16-bit sensor with ranges of 16 g and 2,000 degrees per second."""
 
 
 def save(data: DemoData, directory: Path) -> None:
-    """What the command line takes: test.npz (windows `x`, classes `y`) for `validate`; for a node, recording.npz
-    (samples `x`, their classes `y`) and stats.json.
+    """Writes the input files of commands: test.npz (windows `x`, classes `y`) for `validate`; recording.npz (samples
+    `x`, classes `y`) and stats.json for a node.
     """
     directory.mkdir(parents=True, exist_ok=True)
     np.savez(directory / "test.npz", x=data.test.x, y=data.test.y)
@@ -148,7 +152,7 @@ def _is_genuine(data: bytes) -> bool:
 
 
 def _installed() -> Path | None:
-    """Where the package has it; the package is not imported, as it would want scikit-learn and more."""
+    """The file in the installed package, which is not imported, because it would need scikit-learn and more."""
     try:
         return Path(str(metadata.distribution("seglearn").locate_file(MEMBER)))
     except metadata.PackageNotFoundError:
@@ -161,7 +165,7 @@ def _cache() -> Path:
 
 
 def _keep(data: bytes, path: Path) -> None:
-    """Best effort, whole or not at all: the next run then needs no network."""
+    """Stores the file if possible, atomically, so that the next run needs no network."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}")

@@ -1,4 +1,4 @@
-"""The trained network as integers, and how often they are right on this computer."""
+"""The demo's network as integers, and its accuracy on this computer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..quantization.snr import quantized_inputs
 from .data import DemoData, Windows
 
 CALIBRATE_EVERY = 8
-"""Of the training windows; some 300 remain."""
+"""Step of the calibration samples in the training windows; about 300 remain."""
 
 
 def to_graph(net: nn.Module) -> Graph:
@@ -23,7 +23,7 @@ def to_graph(net: nn.Module) -> Graph:
 
 
 def to_integers(graph: Graph, data: DemoData) -> Graph:
-    """The same in int8, calibrated on a part of the training windows."""
+    """The int8 form, calibrated on a part of the training windows."""
     return flow.quantize(graph, data.train.x[::CALIBRATE_EVERY])
 
 
@@ -34,10 +34,10 @@ def stored_windows(graph: Graph, windows: Windows) -> Array:
 
 
 def host_outputs(graph: Graph, stored: Array) -> Array:
-    """(N, 7) int8: what the interpreter makes of stored inputs."""
+    """(N, 7) int8: the interpreter's outputs for stored inputs."""
     return np.concatenate([interpreter.run(graph, [stored[i : i + 1]])[0] for i in range(len(stored))])
 
 
 def accuracy(outputs: Array, windows: Windows) -> float:
-    """Part of the windows, 0 to 1, whose first largest output is the right one."""
+    """Accuracy, 0 to 1, where the first largest output counts."""
     return float((outputs.argmax(axis=1) == windows.y[: len(outputs)]).mean())

@@ -1,8 +1,8 @@
-"""Reads the smartwatch recordings out of their file without letting the pickle inside run any code.
+"""Reads the smartwatch recordings from their file without executing code of the pickle in it.
 
 The file is numpy's .npy format around a pickled dict of arrays, lists and texts, written by Python 2. A pickle is a
-program; this one may only build those four kinds of value, and every name it asks for is answered by a class here
-that checks what it is given. numpy itself sees nothing but plain bytes of a known size and type.
+program. This one may only build these four kinds of value, and every name in it refers to a class here that checks its
+arguments. numpy itself gets plain bytes of a known size and type.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import ModelError
 from ..ir import Array
 
 _TYPES = {"f8": "<f8", "i8": "<i8", "O8": "O"}
-"""numpy type codes the file may use, and what they are read as (it was written on a little-endian machine)."""
+"""Permitted numpy type codes, and the types to read them as (the file was written on a little-endian machine)."""
 _MAX_ELEMENTS = 1 << 24
 
 
@@ -36,7 +36,7 @@ class _RawType:
 
 
 class _RawArray:
-    """Stands for numpy.ndarray while unpickling: checks the state, then holds the value as `array`."""
+    """Stands for numpy.ndarray during unpickling: checks the state, then holds the value as `array`."""
 
     __slots__ = ("array",)
     array: Array
@@ -70,7 +70,7 @@ def _raw_type(code: str, *_: Any) -> _RawType:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """What Python 2's byte strings come out as."""
+    """The texts of Python 2's byte strings."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"encoding {encoding!r}")
     return text.encode("latin1")
@@ -95,7 +95,7 @@ class _Unpickler(pickle.Unpickler):
 def read_recordings(data: bytes, source: str = "watch_dataset.npy") -> dict[str, Any]:
     """The dict in the file: `X` a list of (samples, 6) arrays, `y`, `subject` and `side` arrays, two lists of names.
 
-    Raises ModelError, naming `source`, when the bytes are no such file or its pickle asks for anything but arrays.
+    Raises ModelError, with `source`, if the bytes are no such file or its pickle contains anything but arrays.
     """
     try:
         stream = io.BytesIO(data)
@@ -104,7 +104,7 @@ def read_recordings(data: bytes, source: str = "watch_dataset.npy") -> dict[str,
         outer = _Unpickler(stream, encoding="ASCII").load()
         recordings = outer.array.item()
         return {key: _plain(value) for key, value in recordings.items()}
-    except Exception as error:  # a hostile pickle can raise anything; none of it may reach the user as a traceback
+    except Exception as error:  # a hostile pickle can raise anything, which must not become a traceback
         raise ModelError(
             f"{source} is not the recordings file it should be ({error}); nothing in it was run. "
             "Delete it and install seglearn 1.2.5 again: pip install --no-deps seglearn==1.2.5"

@@ -1,4 +1,4 @@
-"""TensorFlow Lite Micro's own answers, where its interpreter is installed (it has no wheel for every computer)."""
+"""TensorFlow Lite Micro's own outputs, if its interpreter is installed (there are wheels for some platforms only)."""
 
 from __future__ import annotations
 

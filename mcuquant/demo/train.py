@@ -22,11 +22,11 @@ _WEIGHT_DECAY = 1e-2
 _SMOOTHING = 0.05
 _DROPOUT = 0.2
 _AVERAGE = 0.98
-"""Weight of the past in the moving average of all weights, which is what is kept."""
+"""Decay of the moving average of all weights, which is the result."""
 _TURN = torch.pi / 6
-"""Augmentation: a watch sits up to 30 degrees differently on another wrist."""
+"""Augmentation: a watch is turned by up to 30 degrees on another wrist."""
 _GAIN = 0.2
-"""Augmentation: movements up to this much larger or smaller."""
+"""Augmentation: movements are larger or smaller by up to this factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ class Epoch:
     loss: float
     """Mean over the training windows, augmented."""
     validation: float
-    """Accuracy, 0 to 1, on the validation subject; 0 in the second pass, where it would mean nothing."""
+    """Accuracy, 0 to 1, on the validation subject; 0 in the second pass, which trains on it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
     net: nn.Sequential
-    """In evaluation mode; takes (N, 6, 128) scaled windows, gives (N, 7) logits."""
+    """The network in evaluation mode: (N, 6, 128) scaled windows to (N, 7) logits."""
     epochs: int
-    """Number of the epoch that the validation subject chose, whose weights these are."""
+    """Number of the epoch that the validation subject selected."""
     history: tuple[Epoch, ...]
     parameters: int
     seconds: float
@@ -55,10 +55,10 @@ class Trained:
 def train(
     data: DemoData, seed: int = 0, epochs: int = EPOCHS, progress: Callable[[Epoch], None] | None = None
 ) -> Trained:
-    """Train twice on one thread: without the validation subject, who chooses the epoch to stop at, then with.
+    """Train twice on one thread: without the validation subject, which selects the number of epochs, then with it.
 
-    The same seed gives the same network. `progress` is called after each of up to 2 * `epochs` epochs. The caller's
-    random state and number of threads are as before afterwards.
+    The same seed gives the same network. `progress` is called after each of up to 2 * `epochs` epochs. The random state
+    and thread count of the caller are restored.
     """
     start = time.monotonic()
     history: list[Epoch] = []
@@ -81,7 +81,7 @@ def _noted(
 
 
 def build() -> nn.Sequential:
-    """Untrained: Conv-BN-ReLU four times, mean over time, linear."""
+    """The untrained network: Conv-BN-ReLU four times, mean over time, linear."""
     layers: list[nn.Module] = []
     inputs = 6
     for outputs, kernel, stride in zip(CHANNELS, KERNELS, STRIDES, strict=True):
@@ -92,12 +92,12 @@ def build() -> nn.Sequential:
 
 
 def count(net: nn.Module) -> int:
-    """Trainable parameters."""
+    """Number of trainable parameters."""
     return sum(p.numel() for p in net.parameters())
 
 
 def accuracy(net: nn.Module, windows: Windows) -> float:
-    """Part of the windows, 0 to 1, whose largest logit is the right one."""
+    """Accuracy on the windows, 0 to 1."""
     with torch.no_grad():
         guess = net(torch.from_numpy(windows.x)).argmax(dim=1)
     return float((guess == torch.from_numpy(windows.y)).double().mean())
@@ -105,7 +105,7 @@ def accuracy(net: nn.Module, windows: Windows) -> float:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One thread, which is faster for networks this small and gives the same sums everywhere."""
+    """One thread, which is faster for small networks and gives the same sums on every machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -118,7 +118,7 @@ def _alone() -> Iterator[None]:
 def _epochs(
     windows: Windows, seed: int, epochs: int, validation: Windows | None = None
 ) -> Iterator[tuple[Epoch, nn.Sequential]]:
-    """The averaged network after each epoch, from the same start for the same seed."""
+    """The averaged network after each epoch; the same seed gives the same start."""
     torch.manual_seed(seed)
     net = build()
     average = copy.deepcopy(net).eval()
@@ -155,7 +155,7 @@ def _follow(average: nn.Module, net: nn.Module) -> None:
 
 
 def augmented(x: Tensor, random: torch.Generator) -> Tensor:
-    """Windows (N, 6, L) as another wrist would give them: each turned about a random axis, each with its own gain."""
+    """Windows (N, 6, L) as on another wrist: each turned about a random axis, each with its own gain."""
     turn = rotations(len(x), random)
     gain = 1 + _GAIN * (2 * torch.rand(len(x), 1, 1, generator=random) - 1)
     return gain * torch.cat([turn @ x[:, :3], turn @ x[:, 3:]], dim=1)

@@ -1,8 +1,7 @@
 """One request and its reply, over a line that may lose, change or repeat bytes.
 
-Every request may be sent again: doing it twice leaves the board as doing it once does. A reply counts only under the
-number of its request and with a right CRC; noise, stale and doubled replies are passed over, and what is lost is asked
-for again.
+Requests are idempotent and may be repeated. A reply counts only with the number of its request and a correct CRC.
+Noise, old and duplicate replies are ignored, and a lost reply is requested again.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long to wait, in seconds, and how often to ask."""
+    """Waiting times in seconds, and the number of attempts."""
 
     reply_s: float = 1.0
     run_s: float = 60.0
-    """For requests that compute an inference."""
+    """Timeout of requests that compute an inference."""
     tries: int = 5
     ping_s: float = 0.25
-    """A line silent for so long is asked whether anybody is waiting at its other end."""
+    """After this time of silence the other end of the line is pinged."""
     silence_s: float = 0.05
     ready_s: float = 0.1
 
 
 class LostError(Exception):
-    """The board has reset itself, or has not the input or result that it should have."""
+    """The board has reset itself, or lacks an input or result that it should have."""
 
 
 class _NoReplyError(Exception):
-    """Nothing came, or nothing valid."""
+    """No bytes, or no valid bytes, arrived."""
 
 
 _HEARD_BYTES = 200
@@ -67,10 +66,10 @@ class Conversation:
     def ask(
         self, *words: object, payload: bytes | None = None, timeout_s: float | None = None, greeting: bool = False
     ) -> Reply:
-        """The reply to a request. `payload` are raw bytes that follow it; a `greeting` is not surprised by a reset.
+        """The reply to a request. `payload` are raw bytes that follow it; a `greeting` accepts a reset of the board.
 
-        LostError when the board says or shows that it has lost what it was told, DeviceError when it refuses or nothing
-        valid comes back in all tries.
+        Raises LostError if the board has lost earlier requests, DeviceError if it refuses or no attempt gives a valid
+        reply.
         """
         wait_s = timeout_s or self.timing.reply_s
         return self._attempts(words, wait_s, greeting, lambda: self._reply(words, payload, wait_s, greeting))
@@ -81,7 +80,7 @@ class Conversation:
         return self._attempts(words, wait_s, False, lambda: self._raw(self._reply(words, None, wait_s, False), count))
 
     def ask_with_lines(self, *words: object, payload: bytes, timeout_s: float) -> tuple[Reply, tuple[str, ...]]:
-        """The reply, and the lines of JSON before it, whose CRC-32 it has in `lines`. Errors as in `ask`."""
+        """The reply, and the lines of JSON before it, whose CRC-32 the reply has in `lines`. Errors as in `ask`."""
         return self._attempts(
             words, timeout_s, False, lambda: self._telling(self._reply(words, payload, timeout_s, False))
         )
@@ -92,8 +91,8 @@ class Conversation:
         return reply, tuple(line.decode("ascii") for line in self._told)
 
     def ask_line(self, text: bytes, start: bytes) -> bytes | None:
-        """The rest of the reply's line that begins with `start`, to a request that is not the firmware's own; None from
-        a board that does not know it.
+        """The rest of the line that begins with `start`, for a request that firmware does not know; None if the other
+        end does not know it either.
         """
         self.drain()
         self._transport.write(text)
@@ -107,11 +106,11 @@ class Conversation:
         return line.removeprefix(start)
 
     def await_boot(self) -> None:
-        """Until the board says that it has started, or for as long as a reply takes."""
+        """Waits for the start message of the board, at most as long as for a reply."""
         self._await_line(BOOTED, self.timing.reply_s)
 
     def drain(self) -> bytes:
-        """Throw away what comes until the line is silent; what that was."""
+        """Discards and returns received bytes until the line is silent."""
         limit_s = max(2.0, self.timing.reply_s)
         drained = self._buffer + read_until_silent(self._transport, self.timing.silence_s, limit_s)
         self._note(drained)
@@ -146,10 +145,10 @@ class Conversation:
             self._look_for_trouble(line, pinged, greeting)
 
     def _line_or_ping(self, end: float, pinged: bool) -> bytes | None:
-        """The next line; None when the line was silent and has been pinged.
+        """The next line; None if the line was silent and a ping was sent.
 
-        A board at rest answers an empty command with READY alone. One at work answers later; one that waits for the
-        rest of a request takes it for a part of it, and finds it damaged.
+        An idle board answers an empty command with READY alone. A busy board answers later; one that waits for the rest
+        of a request takes the ping for a part of it and detects the damage.
         """
         if pinged:
             return self._line(end)
@@ -196,7 +195,7 @@ class Conversation:
         return data
 
     def _await_line(self, line: bytes, timeout_s: float) -> None:
-        """Where that line was lost, the board is past it by the time the wait ends."""
+        """Waits for a line. If it was lost, the board has passed it when the wait ends."""
         end = time.monotonic() + timeout_s
         try:
             while line not in self._line(end):
@@ -223,7 +222,7 @@ class Conversation:
         self._heard = (self._heard + data)[-_HEARD_BYTES:]
 
     def _resync(self, greeting: bool) -> None:
-        """End whatever command the board believes to be in, and let the line go silent."""
+        """Abort the present command of the board, and wait until the line is silent."""
         self._transport.write(b"%")
         if BOOTED in self.drain() and not greeting:
             raise LostError

@@ -1,4 +1,4 @@
-"""How an emulated board counts an inference: the arguments of QEMU's plugin, and the file that it writes."""
+"""Counts of inferences on an emulated board: the arguments of QEMU's plugin, and the file that it writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import cycle_model
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """`file` receives the counts of each inference; it is None, with the reason, where QEMU takes no plugin."""
+    """`file` receives the counts of each inference; it is None, with the reason, if QEMU supports no plugin."""
 
     arguments: tuple[str, ...] = ()
     file: Path | None = None
@@ -20,7 +20,7 @@ class Counting:
 
     @classmethod
     def of(cls, board: Board, elf: Path, function: str, folder: Path) -> Counting:
-        """Of the calls of one C function of the firmware; `folder` is for the plugin's files."""
+        """Counts of the calls of one C function of the firmware; `folder` is for the files of the plugin."""
         counts = folder / "counts"
         flash = [(board.flash.origin, board.flash.bytes)]
         try:

@@ -1,7 +1,7 @@
-"""Modelled cycles of firmware under QEMU: builds the plugin that counts, asks it for counts, reads them.
+"""Modelled cycles of firmware under QEMU: builds the plugin that counts, configures it, and reads its counts.
 
-`docs/cycle-model.md` says what is modelled and from which tables. The plugin's C source is `firmware/emulator/`; it is
-built with this machine's C compiler on first use and kept in the user's cache folder.
+`docs/cycle-model.md` describes the model and the sources of its tables. The C source of the plugin is in
+`firmware/emulator/`; this machine's C compiler builds it on first use, and the user's cache folder stores it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .._assets import folder
 from ..errors import ToolError
 from ..firmware_build.symbols import Function, functions, vectors
 
-# Cores whose cycles are modelled, as the plugin names them. Of others only the other counts are known.
+# Cores with a cycle model, as the plugin names them. Other cores have only the other counts.
 _TABLES = {"cortex-m3": "m3", "cortex-m4": "m4"}
 
-# The plugin interface to declare to QEMU from a version on. Not always its newest, but one that it takes.
+# The plugin interface to declare to QEMU from a version on; not always the newest that it supports.
 _INTERFACES = {(0, 0): 1, (9, 0): 2, (9, 1): 3, (11, 0): 6, (11, 1): 7}
 
 _SOURCES = ("mq_cycles.c", "mq_qemu.h", "mq_setup.h", "mq_blocks.h", "mq_frames.h", "mq_thumb.h")
@@ -36,9 +36,10 @@ _TIMEOUT_S = 120
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What ran. A load or store is one transfer of up to 4 bytes, so that LDRD and a 64-bit VLDR are two.
+    """Counts of executed code. A load or store is one transfer of up to 4 bytes, so that LDRD and a 64-bit VLDR are
+    two.
 
-    `cycles` is None on a core that is not modelled. `flash_bytes_read` are the data loads' only, not the instructions'.
+    `cycles` is None on a core without a model. `flash_bytes_read` counts data loads only, not instructions.
     """
 
     cycles: int | None
@@ -50,7 +51,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCounts:
-    """One function in a window: how often it was entered, its own counts, and those with all it called."""
+    """One function in a window: number of calls, its own counts, and counts including its callees."""
 
     name: str
     calls: int
@@ -60,7 +61,7 @@ class FunctionCounts:
 
 @dataclass(frozen=True, slots=True)
 class CycleCounts:
-    """One window: from a call of `function` to its return, interrupt handlers left out.
+    """One window: from a call of `function` to its return, without interrupt handlers.
 
     The functions' own counts add up to `total`.
     """
@@ -70,20 +71,20 @@ class CycleCounts:
     functions: tuple[FunctionCounts, ...]
 
     def of(self, name: str) -> FunctionCounts | None:
-        """Counts of the function `name`, or None where it did not run."""
+        """Counts of the function `name`, or None if it did not run."""
         return next((f for f in self.functions if f.name == name), None)
 
 
 def is_modelled(cpu: str) -> bool:
-    """Whether the model knows the cycles of a core named as in a board profile, "cortex-m4"."""
+    """Whether there is a model for the core, named as in a board profile: "cortex-m4"."""
     return cpu in _TABLES
 
 
 def plugin(qemu: str = "qemu-system-arm") -> Path:
     """The plugin for this QEMU, built if it is not in the cache.
 
-    Raises ToolError, whose message says why, where there is none: QEMU or a C compiler is missing, or this QEMU takes
-    no plugins. The caller then falls back to instruction counts.
+    Raises ToolError with the reason if there is none: QEMU or a C compiler is missing, or this QEMU supports no
+    plugins. The caller then uses instruction counts.
     """
     version = _qemu_version(qemu)
     source = folder("firmware") / "emulator"
@@ -102,11 +103,11 @@ def qemu_args(
     flash: Iterable[tuple[int, int]],
     windows: Sequence[str] = ("mq_model_run",),
 ) -> list[str]:
-    """Arguments that make QEMU count while it runs `elf`, and write a line to `counts` whenever a window closes.
+    """Arguments that make QEMU count while it runs `elf`, and write a line to `counts` at the end of each window.
 
-    A window is the time from a call of one of the functions `windows` to its return. `flash` are (origin, bytes) of
-    the regions whose reads are counted. Writes the request into a file beside `counts`. Raises ToolError where the
-    firmware has no such function.
+    A window is the time from a call of one of the functions `windows` to its return. `flash` are (origin, bytes) of the
+    regions whose reads are counted. Writes the request into a file beside `counts`. Raises ToolError if the firmware
+    has no such function.
     """
     symbols = functions(elf, windows)
     missing = sorted(set(windows) - {f.name for f in symbols})
@@ -119,7 +120,7 @@ def qemu_args(
 
 
 def read(counts: Path) -> tuple[CycleCounts, ...]:
-    """Every window closed so far, in order; QEMU may still be running. A line that is not yet whole is left out."""
+    """Every completed window so far, in order; QEMU may still be running. An incomplete line is left out."""
     try:
         lines = counts.read_text().split("\n")[:-1]
     except FileNotFoundError:
@@ -145,17 +146,17 @@ def _request(
 
 
 def _plain(name: str) -> str:
-    """A symbol's name with nothing in it that the request or JSON would read otherwise."""
+    """A symbol's name without characters that have a meaning in the request or in JSON."""
     return re.sub(r"[^\w.$@]", "?", name)
 
 
 def _escaped(path: Path) -> str:
-    """A path as QEMU's option parser takes it, which splits at single commas."""
+    """A path for QEMU's option parser, which splits at single commas."""
     return str(path).replace(",", ",,")
 
 
 def window_of(text: str) -> CycleCounts:
-    """The counts of one line that the plugin wrote."""
+    """The counts of one line of the plugin."""
     line = json.loads(text)
     entries = line["functions"]
     assert isinstance(entries, list)
@@ -172,7 +173,7 @@ def _qemu_version(qemu: str) -> str:
 
 
 def _api(version: str) -> int:
-    """The plugin interface to declare to a QEMU."""
+    """The plugin interface to declare to a QEMU version."""
     match = re.search(r"version (\d+)\.(\d+)", version)
     if match is None:
         raise ToolError(f"cannot tell which QEMU this is, whose plugin is to count cycles: it calls itself {version!r}")
@@ -191,7 +192,9 @@ def _digest(source: Path, version: str) -> str:
 
 
 def _build(source: Path, version: str, qemu: str, target: Path) -> None:
-    """Compiles in a folder of its own and moves the result into place at once, so that no half of it is ever found."""
+    """Compiles in a separate folder and moves the result into place atomically, so that no reader
+    sees a partial file.
+    """
     compiler = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
     if compiler is None:
         raise ToolError("counting cycles needs a C compiler for this machine; found none of cc, gcc, clang")
@@ -212,7 +215,7 @@ def _compile(compiler: str, source: Path, api: int, built: Path) -> None:
 
 
 def _probe(qemu: str, version: str, built: Path) -> None:
-    """Loads the plugin without a request, which it refuses in words of its own; other words are QEMU's."""
+    """Loads the plugin without a request, which the plugin refuses with a known message; other messages are QEMU's."""
     command = [qemu, "-M", "none", "-display", "none", "-plugin", _escaped(built)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if _LOADED not in result.stderr:

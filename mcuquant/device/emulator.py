@@ -1,4 +1,4 @@
-"""A board under QEMU: booted with its serial port at our end of a socket, ended with its context."""
+"""A board under QEMU, with its serial port at the other end of a socket. It ends with its context."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ _END_TIMEOUT_S = 2.0
 class Emulator:
     """Context manager: `with Emulator(board, elf) as emulator: Link(emulator.transport)`.
 
-    With `is_counting`, QEMU advances its clock by 1 ns an instruction (-icount shift=0), so that the firmware's timer
-    counts instructions; without, it runs a little faster and its timer means nothing. `arguments` are further ones of
-    QEMU's.
+    With `is_counting`, QEMU advances its clock by 1 ns per instruction (-icount shift=0), so that the firmware's timer
+    counts instructions. Without, it runs a little faster and its timer has no meaning. `arguments` are additional
+    arguments of QEMU.
 
-    ToolError when QEMU or the firmware is missing, or QEMU does not start; BoardError for a board it does not know.
+    Raises ToolError if QEMU or the firmware is missing, or QEMU does not start; BoardError for a board without
+    emulation.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Emulator:
         self.stop()
 
     def stop(self) -> None:
-        """End QEMU, gently at first. Does nothing when it is not running."""
+        """End QEMU, first by a signal that it can handle. Without effect if it is not running."""
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:
@@ -87,7 +88,7 @@ class Emulator:
         self._transport = self._process = self._folder = None
 
     def command(self, port: Path) -> list[str]:
-        """The command line; the serial port is the socket `port`, on which somebody listens."""
+        """The command line. The serial port is the TCP port `port`, on which mcuquant listens."""
         counting = ["-icount", "shift=0"] if self.is_counting else []
         chardev = f"socket,id=serial,path={str(port).replace(',', ',,')}"
         return [
@@ -120,7 +121,7 @@ class Emulator:
         raise ToolError(f"{self._program} opened no serial port within {_BOOT_TIMEOUT_S:g} s")
 
     def _why_closed(self) -> str:
-        """What QEMU said when it ended."""
+        """QEMU's last message."""
         if self._process is None or self._folder is None:
             return "the emulator was stopped"
         try:
@@ -132,7 +133,7 @@ class Emulator:
 
 
 def _gist(text: str) -> str:
-    """QEMU's own words, without the registers that it may print after them."""
+    """QEMU's own message, without the registers that it may print after it."""
     lines = text.strip().splitlines()
     own = [line for line in lines if line.startswith("qemu")]
     return " / ".join((own or lines)[-3:])

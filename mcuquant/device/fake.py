@@ -1,4 +1,4 @@
-"""A board without hardware: the firmware's side of the dialogue in Python, for tests of all that talks to boards."""
+"""A board without hardware: the firmware's side of the protocol in Python, for tests of code that talks to boards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .wire import CHUNK_BYTES, PROTOCOL, TensorInfo, seeded_input
 
 Tensors = tuple[bytes, ...]
 Network = Callable[[Tensors], Sequence[Tensors]]
-"""All inputs → the outputs of every step; the last entry are the network's outputs."""
+"""All inputs → the outputs of every step; the last entry contains the network's outputs."""
 
 _BOOT = b"m-timestamp-mode-performance\r\nm-lap-us-1\r\nm-init-done\r\nm-ready\r\n"
 _MARK = b"mq #"
@@ -19,7 +19,7 @@ _MARK = b"mq #"
 
 @dataclass(frozen=True, slots=True)
 class FakeFirmware:
-    """What the board has been flashed with. Every step takes `ticks` of its counter."""
+    """The firmware of the fake board. Every step takes `ticks` of its counter."""
 
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
@@ -32,7 +32,7 @@ class FakeFirmware:
     counter: str = "cyccnt"
     ticks: int = 1000
     state_bytes: int = 0
-    """With any, `network` is given one more tensor: the number of inferences since the reset, little endian."""
+    """With states, `network` gets one more tensor: the number of inferences since the reset, little endian."""
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class _Payload:
-    """An `in` whose raw bytes are being awaited."""
+    """An `in` request that waits for its raw bytes."""
 
     number: str
     offset: int
@@ -53,7 +53,7 @@ class _Payload:
 
 @dataclass(slots=True)
 class FakeBoard:
-    """A `Transport` with a board in it. Silence costs no time: a read that finds nothing has waited already."""
+    """A `Transport` with a board in it. Silence takes no time: a read without data returns at once."""
 
     firmware: FakeFirmware
     name: str = "fake"
@@ -76,7 +76,7 @@ class FakeBoard:
         return sum(t.nbytes for t in self.firmware.inputs)
 
     def reset(self, crash: dict[str, int] | None = None) -> None:
-        """The board resets itself; with `crash`, because of a fault of these registers."""
+        """Resets the board; with `crash`, after a fault with these registers."""
         self._crashed = crash is not None
         self.fault = crash or self.fault
         self._incoming, self._payload, self._result, self._turn = b"", None, None, 0
@@ -101,7 +101,7 @@ class FakeBoard:
         return
 
     def _silence(self) -> None:
-        """What was begun and not ended is given up."""
+        """Discards an incomplete request."""
         if self._payload is not None:
             number, self._payload, self._incoming = self._payload.number, None, b""
             self._reply(number, "error silence")
@@ -110,7 +110,7 @@ class FakeBoard:
             self._outgoing += b"e-[Incomplete request]\r\nm-ready\r\n"
 
     def _take(self) -> bool:
-        """One command, or the raw bytes of one, off what has come in. False when there is not enough."""
+        """Processes one command, or the raw bytes of one. False if more bytes are needed."""
         if self._payload is not None:
             return self._take_payload(self._payload)
         command, percent, rest = self._incoming.partition(b"%")

@@ -1,4 +1,4 @@
-"""Firmware onto a board: written, verified, and when that fails, what state the board is in."""
+"""Writes and verifies firmware on a board. An error names the state in which the board is left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .plugged import Plugged, choose, plugged
 
 @dataclass(frozen=True, slots=True)
 class Flashed:
-    """What was done: `method` of board.FLASH_METHODS, how much, and how it is known to be right."""
+    """Report of flashing: `method` of board.FLASH_METHODS, the number of bytes, and the kind of verification."""
 
     method: str
     nbytes: int
@@ -37,19 +37,18 @@ _METHODS: Mapping[str, Callable[[Job], str]] = {
 
 
 def flash(board: Board, elf: Path, probe: str | None = None, ports: Sequence[Plugged] | None = None) -> Flashed:
-    """Write `elf` to the board by the first of its methods that this machine has.
+    """Write `elf` to the board with the first of its methods that is installed on this machine.
 
     `probe` is (a part of) the serial number of its probe, or the folder of its UF2 drive; `ports` are the serial ports
-    of connected boards.
-    BoardError when the profile names no method, ToolError when none is installed, DeviceError when the board is not
-    there, there are several, or writing fails: the message says what state the board is in.
+    of connected boards. Raises BoardError if the profile names no method, ToolError if none is installed, DeviceError
+    if the board is absent, several are connected, or writing fails; the message names the state of the board.
     """
     if board.flashing is None or not board.flashing.methods:
         raise BoardError(f"board {board.name} does not say how it is flashed; add [flashing] to its profile")
     method = _available(board)
     parts = segments(elf)
     board_port = None
-    if method not in ("pyocd", "uf2"):  # these find and choose for themselves
+    if method not in ("pyocd", "uf2"):  # these methods select the board themselves
         board_port = choose(board, probe, plugged() if ports is None else ports)
     with tempfile.TemporaryDirectory(prefix="mq-") as folder:
         job = Job(board, elf, parts, probe, board_port, Path(folder))

@@ -1,4 +1,4 @@
-"""What of an ELF file goes into flash, and in which forms flash tools and boot loaders take it."""
+"""The part of an ELF file that goes into flash, in the formats of flash tools and boot loaders."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def segments(elf: Path) -> tuple[Segment, ...]:
 
 
 def flat(parts: tuple[Segment, ...]) -> Segment:
-    """All of it as one piece; gaps are as erased flash."""
+    """The whole image as one piece, with gaps filled as erased flash."""
     start, end = parts[0].address, max(s.end for s in parts)
     data = bytearray(ERASED * (end - start))
     for part in parts:

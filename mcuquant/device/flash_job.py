@@ -1,4 +1,4 @@
-"""What every way of flashing is given, and the states it may leave a board in."""
+"""The parameters of every flash method, and the states in which it may leave a board."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .plugged import Plugged
 
 
 class State(enum.StrEnum):
-    """Of a board that was not flashed as it should be."""
+    """States of a board after an incomplete flash."""
 
     UNTOUCHED = "nothing was written: the board has the firmware that it had"
     PARTIAL = "its flash is partly written: flash it again before using it"
@@ -22,7 +22,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`probe` as the user said it; `port` its serial port, where that is known; `folder` is for scratch."""
+    """`probe` as given by the user; `port` its serial port, if known; `folder` is for temporary files."""
 
     board: Board
     elf: Path
@@ -38,7 +38,7 @@ class Job:
 
     @property
     def serial(self) -> str | None:
-        """The whole serial number where it is known."""
+        """The whole serial number, if known."""
         return self.port.serial if self.port and self.port.serial else self.probe
 
     def binary(self) -> tuple[Path, int]:

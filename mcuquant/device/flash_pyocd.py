@@ -1,4 +1,4 @@
-"""pyOCD's Python interface: one of its probes, the ELF file, and every byte read back."""
+"""Flashing with pyOCD's Python interface: writes the ELF file and reads every byte back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .flash_job import Job, State
 
 
 def run(job: Job) -> str:
-    """Writes the firmware, reads it back, resets the board. DeviceError with the board's state."""
+    """Writes the firmware, reads it back, and resets the board. Raises DeviceError with the state of the board."""
     from pyocd.core.helpers import ConnectHelper
 
     probe = _probe(job, ConnectHelper.get_all_connected_probes(blocking=False))
@@ -27,7 +27,7 @@ def run(job: Job) -> str:
                 session.target.reset()
     except KeyboardInterrupt:
         raise job.error("pyOCD was interrupted", state) from None
-    except Exception as error:  # of any kind: USB libraries have their own
+    except Exception as error:  # USB libraries have exceptions of their own
         raise job.error(f"pyOCD failed: {error}{_help(job, state)}", state) from error
     if wrong is not None:
         raise job.error(f"what was read back differs from address {wrong:#010x} on", State.UNVERIFIED)
@@ -35,7 +35,7 @@ def run(job: Job) -> str:
 
 
 def _probe(job: Job, probes: list[Any]) -> str:
-    """The unique id of the one to use; pyOCD would ask at the terminal."""
+    """The unique id of the probe to use. pyOCD would otherwise ask in the terminal."""
     ids = sorted(str(probe.unique_id) for probe in probes)
     candidates = [i for i in ids if job.probe is None or job.probe.casefold() in i.casefold()]
     listed = ", ".join(ids)
@@ -61,7 +61,7 @@ def _program(session: Any, job: Job) -> None:
 
 
 def _first_wrong(target: Any, job: Job) -> int | None:
-    """The first address whose byte is not the file's."""
+    """The first address whose byte differs from the file."""
     target.reset_and_halt()
     for part in job.parts:
         data = bytes(target.read_memory_block8(part.address, len(part.data)))

@@ -1,4 +1,4 @@
-"""Flash tools that are programs: OpenOCD, st-flash, J-Link Commander, bossac."""
+"""Flashing with external programs: OpenOCD, st-flash, J-Link Commander, bossac."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _END_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`begun` and `verified` are patterns of what it prints once it writes, and when what it wrote was read back."""
+    """`begun` and `verified` are patterns of its output at the start of writing, and after verification."""
 
     programs: tuple[str, ...]
     install: str
@@ -29,7 +29,9 @@ class Tool:
     verified: str
 
     def run(self, job: Job) -> str:
-        """Runs it to its end; how the result is known to be right. DeviceError with the board's state."""
+        """Runs the program to its end and returns the kind of verification. Raises DeviceError with the state of the
+        board.
+        """
         program = next(path for name in self.programs if (path := shutil.which(name)))
         log = job.folder / "output"
         try:
@@ -51,7 +53,7 @@ class Tool:
 
 
 def _run(command: list[str], folder: Path, log: Path) -> int | None:
-    """Its exit status; None when it had to be ended. It is never left running."""
+    """The exit status; None if the program had to be stopped. It is never left running."""
     process: subprocess.Popen[bytes] | None = None
     with log.open("wb") as out:
         try:
@@ -67,7 +69,7 @@ def _run(command: list[str], folder: Path, log: Path) -> int | None:
 
 @contextmanager
 def _interrupt_held() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block: one that hit the start of a program would lose the program's number."""
+    """Delays Ctrl-C to the end of the block. At the start of a program, Ctrl-C would lose its process id."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -97,7 +99,7 @@ def _log_text(log: Path) -> str:
 
 
 def _gist(text: str) -> str:
-    """Lines that speak of an error, else the last one."""
+    """Lines that mention an error, else the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"error|fail|cannot|couldn't|no device", line, re.IGNORECASE)]
     return " / ".join((errors or lines)[-2:]) or "it printed nothing"

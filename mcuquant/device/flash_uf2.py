@@ -1,4 +1,4 @@
-"""Boot loaders that show a drive: a UF2 file is copied onto it, and the board takes it."""
+"""Boot loaders with a USB drive: a UF2 file is copied onto it, and the boot loader writes it to flash."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .flash_image import uf2
 from .flash_job import Job, State
 
 DRIVES = ("/media/*/*", "/media/*", "/run/media/*/*", "/mnt/*", "/Volumes/*")
-"""Where systems mount them."""
+"""Folders in which systems mount such drives."""
 REBOOT_TIMEOUT_S = 15.0
 _INFO = "INFO_UF2.TXT"
 _POLL_S = 0.05
 
 
 def run(job: Job) -> str:
-    """Copies the file; the boot loader restarts the board when it has taken the last of all its blocks."""
+    """Copies the file. The boot loader restarts the board after the last block."""
     drive = _drive(job)
     data = uf2(job.parts, job.names.uf2_family)
     written = 0
@@ -29,7 +29,9 @@ def run(job: Job) -> str:
     except KeyboardInterrupt:
         raise job.error(f"copying to {drive} was interrupted", _state(written)) from None
     except OSError as error:
-        if written < len(data) or (drive / _INFO).exists():  # else it has restarted before the system was done
+        if (
+            written < len(data) or (drive / _INFO).exists()
+        ):  # else the board has restarted before the system finished writing
             raise job.error(f"copying to {drive} failed: {error.strerror}", _state(written)) from error
     _await_restart(job, drive)
     return f"all {len(data) // 512} blocks taken by its boot loader"

@@ -1,6 +1,6 @@
-"""The GDB remote serial protocol, as far as loading, starting and stopping a core needs it (GDB manual, appendix E).
+"""The GDB remote serial protocol, as needed to load, start and stop a core (GDB manual, appendix E).
 
-QEMU, OpenOCD, pyOCD, J-Link's and probe-rs's servers and the Black Magic Probe speak it.
+Servers of QEMU, OpenOCD, pyOCD, J-Link and probe-rs, and the Black Magic Probe, use it.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from .transport import Transport
 
 _PACKET = re.compile(rb"\$((?:[^#$])*)#([0-9a-fA-F]{2})")
 _ELEMENT = re.compile(r"<(?:xi:)?(include|reg)\b([^>]*)>")
-"""Servers use the prefix xi without declaring it, so that XML parsers refuse their documents."""
+"""Servers use the prefix xi without declaring it, so that XML parsers reject their documents."""
 _ATTRIBUTE = re.compile(r"""(\w+)\s*=\s*["']([^"']*)["']""")
 _REPLY_TIMEOUT_S = 10.0
 _LEAST_PACKET_BYTES = 256
 SP, LR, PC = 13, 14, 15
 _XPSR = 25
-"""Of servers that describe no registers, as GDB numbers them."""
+"""Register numbers of servers that describe no registers, as in GDB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why the core stopped: the signal (5: breakpoint or step, 2: interrupted, 11: fault)."""
+    """Reason of a stop as a signal number (5: breakpoint or step, 2: interrupted, 11: fault)."""
 
     signal: int
 
 
 class GdbRemote:
-    """A core behind a server. What the server refuses, or a lost connection, is a DeviceError."""
+    """A core behind a server. An error reply and a lost connection are DeviceErrors."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport: Final = transport
         self._received = b""
         self._is_quiet = False
-        """Acknowledgements are off."""
+        """Whether acknowledgements are off."""
         features = self._supported()
         size = re.search(r"PacketSize=([0-9a-fA-F]+)", features)
         self._packet_bytes = max(_LEAST_PACKET_BYTES, int(size[1], 16)) if size else _LEAST_PACKET_BYTES
@@ -53,7 +53,7 @@ class GdbRemote:
         return self.ask("qqemu.sstepbits") != ""
 
     def halt(self) -> None:
-        """Stop the core, if it runs."""
+        """Stop the core if it runs."""
         if self.ask("?").startswith(("T", "S")):
             return
         self.interrupt()
@@ -103,21 +103,21 @@ class GdbRemote:
         self._expect_ok("vFlashDone", "flash cannot be finished")
 
     def set_breakpoint(self, address: int) -> None:
-        """By software in RAM, else by the core's comparators."""
+        """Set a breakpoint: by software in RAM, else by the core's comparators."""
         if "OK" not in (self.ask(f"Z0,{address:x},2"), self.ask(f"Z1,{address:x},2")):
             raise self.error(f"no breakpoint can be set at {address:#010x}")
 
     def reset_and_halt(self) -> None:
-        """The core's reset state, with memory as it is; the words are those of OpenOCD and pyOCD, then QEMU's."""
+        """Reset the core and keep the memory, with the command of OpenOCD and pyOCD, else with that of QEMU."""
         if "unknown" in self._monitor("reset halt").lower():
             self._monitor("system_reset")
 
     def go(self) -> None:
-        """Let the core run; `wait` tells when it stops."""
+        """Resume the core; `wait` returns when it stops."""
         self._send(b"c")
 
     def wait(self, timeout_s: float) -> Stop | None:
-        """The next stop, or None when there is none in time."""
+        """The next stop, or None after the timeout."""
         reply = self._packet(timeout_s)
         while reply is not None and reply[:1] == "O":  # text that the core prints over semihosting
             reply = self._packet(timeout_s)
@@ -134,7 +134,7 @@ class GdbRemote:
         return DeviceError(f"{self.name}: {text}")
 
     def ask(self, command: str) -> str:
-        """The reply to a command; "" where the server does not know it."""
+        """The reply to a command; "" if the server does not support it."""
         return self._ask(command.encode("ascii"))
 
     def _ask(self, command: bytes) -> str:
@@ -150,7 +150,7 @@ class GdbRemote:
             raise self.error(f"{failure} (reply {reply!r})")
 
     def _monitor(self, command: str) -> str:
-        """What the server prints."""
+        """The text in the reply to a monitor command."""
         self._send(f"qRcmd,{command.encode().hex()}".encode())
         text = ""
         while True:
@@ -168,13 +168,15 @@ class GdbRemote:
         return features
 
     def _xpsr_number(self) -> int:
-        """Its number in the server's description; registers count on from one with a number of its own."""
+        """The number of a register in the server's description. Registers without a number continue from the previous
+        one.
+        """
         numbers: dict[str, int] = {}
         self._number("target.xml", numbers, 0)
         return numbers.get("xpsr", numbers.get("cpsr", _XPSR))
 
     def _number(self, document: str, numbers: dict[str, int], following: int) -> int:
-        """Adds the registers of a document and those it includes; the number after the last one."""
+        """Adds the registers of a document and of documents that it includes; returns the next register number."""
         for kind, text in _ELEMENT.findall(self._document(document)):
             attributes = dict(_ATTRIBUTE.findall(text))
             if kind == "reg":
@@ -197,7 +199,7 @@ class GdbRemote:
         self._transport.write(b"$" + command + b"#%02x" % (sum(command) % 256))
 
     def _packet(self, timeout_s: float) -> str | None:
-        """The next packet that is whole; damaged ones are asked for again."""
+        """The next valid packet. Damaged packets are requested again."""
         end = time.monotonic() + timeout_s
         while True:
             match = _PACKET.search(self._received)
@@ -216,7 +218,7 @@ class GdbRemote:
 
 
 def _plain(data: bytes) -> str:
-    """Escapes (}) and repetitions (*) undone."""
+    """Decodes escapes (}) and repetitions (*)."""
     out = bytearray()
     it = iter(data)
     for byte in it:

@@ -1,7 +1,7 @@
-"""A board without a serial port: firmware loaded, started and talked to through a debug probe's GDB server.
+"""A board without a serial port: firmware is loaded, started and controlled through a debug probe's GDB server.
 
-The firmware's console is a mailbox in RAM (firmware/port/probe/mq_probe.h). It calls `mq_probe_exchange` when it has
-something to say or waits for something. A breakpoint stops the core there; memory is read and written only then.
+The console of the firmware is a mailbox in RAM (firmware/port/probe/mq_probe.h). The firmware calls `mq_probe_exchange`
+to send bytes or to wait for bytes. A breakpoint stops the core in this function; memory is read and written only then.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ProbeImage:
-    """An ELF file as a probe loads it. `stack` and `entry` are what the core begins with."""
+    """An ELF file as a probe loads it. `stack` and `entry` are the initial values of the core."""
 
     segments: tuple[tuple[int, bytes], ...]
     stack: int
@@ -42,7 +42,7 @@ class ProbeImage:
 
     @classmethod
     def of(cls, elf: Path) -> ProbeImage:
-        """ToolError for a file that is not firmware for a probe."""
+        """Raises ToolError for a file that is not firmware for a probe."""
         try:
             with elf.open("rb") as file:
                 return cls._read(ELFFile(file), elf)
@@ -74,7 +74,9 @@ def _segments(elf: ELFFile) -> Iterator[tuple[int, bytes]]:
 
 
 class GdbTransport:
-    """Bytes to and from the firmware's mailbox. `flash` is programmed, other memory written; None: all is RAM."""
+    """Bytes to and from the firmware's mailbox. `flash` is programmed, other memory written; None:
+    the image is in RAM.
+    """
 
     def __init__(self, remote: GdbRemote, image: ProbeImage, flash: Region | None = None) -> None:
         self._remote: Final = remote
@@ -83,7 +85,7 @@ class GdbTransport:
         self._to_send = b""
         self._received = b""
         self._deadline: float | None = None
-        """Of the firmware's wait, where it is limited."""
+        """Timeout in ms of the firmware's wait, if it has one."""
         self._is_running = False
         remote.halt()
         remote.reset_and_halt()
@@ -139,7 +141,7 @@ class GdbTransport:
         self._deadline = None
 
     def _serve(self, timeout_s: float) -> None:
-        """Wait for the core where it runs, or answer its wait where there is something to answer with."""
+        """Wait for a running core, or answer its request if there are bytes for it."""
         if self._is_running:
             self._await_stop(timeout_s)
         if not self._is_running:
@@ -157,7 +159,7 @@ class GdbTransport:
         self._take()
 
     def _take(self) -> None:
-        """What the firmware has sent, and what it asks for."""
+        """The bytes that the firmware has sent, and the request that it waits for."""
         box = self._image.mailbox
         request, timeout_us, sent, _ = (
             int.from_bytes(word, "little") for word in _words(self._remote.read(box, _SENT_OFFSET))
@@ -188,7 +190,7 @@ class GdbTransport:
             time.sleep(min(timeout_s, limit, _POLL_S))
 
     def _return(self) -> None:
-        """Let the firmware's call of the exchange return."""
+        """Let the firmware return from its call of the exchange."""
         self._remote.set_register(PC, self._remote.register(LR) & ~1)
         self._resume()
 

@@ -1,4 +1,4 @@
-"""A board that runs mcuquant's firmware: inputs in, inference, outputs, times, crashes. No wait is without a limit."""
+"""A board that runs mcuquant's firmware: inputs, inferences, outputs, times, crashes. Every wait has a timeout."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ T = TypeVar("T")
 
 _RESTARTS = 3
 _TRIAL_S = 1.2
-"""A board gives a new rate up after 1 s without a valid request."""
+"""After 1 s without a valid request, a board returns to its default rate."""
 
 
 class Link:
-    """The board at the other end of `transport`; greet it with `hello` first. `default_baud` is its rate after a reset.
+    """The board at the other end of `transport`; call `hello` first. `default_baud` is its rate after a reset.
 
-    What goes wrong is a DeviceError of one sentence that begins with the port. A board that resets itself in between is
-    greeted again and told again what it was told; one that crashes is reported with the record of the crash.
+    Errors are DeviceErrors with one sentence that begins with the port. If the board resets in between, the link greets
+    it again and repeats the requests; a crash is reported with its record.
     """
 
     def __init__(self, transport: Transport, *, default_baud: int = 115_200, timing: Timing | None = None) -> None:
@@ -69,11 +69,13 @@ class Link:
 
     @property
     def info(self) -> DeviceInfo:
-        """What the board said of itself in the last `hello`."""
+        """The board's description from the last `hello`."""
         return self._info or self.hello()
 
     def hello(self, digest: str | None = None) -> DeviceInfo:
-        """Who is there. With `digest` (64 hexadecimal digits), any other build than that one is refused."""
+        """Greet the board and return its description. With `digest` (64 hexadecimal digits), any other build is
+        refused.
+        """
         self._talk.drain()
         reply = self._talk.ask("info", greeting=True)
         protocol = reply.fields.get("protocol")
@@ -89,28 +91,28 @@ class Link:
         return info
 
     def load(self, inputs: Sequence[bytes]) -> None:
-        """The stored values of every input."""
+        """Send the stored values of every input."""
         sizes, expected = [len(x) for x in inputs], [t.nbytes for t in self.info.inputs]
         if sizes != expected:
             raise self._error(f"takes inputs of {expected} bytes, found {sizes}")
         self._put(b"".join(inputs), None)
 
     def seed(self, seed: int) -> bytes:
-        """Inputs made on the board from `seed` (0 to 2^32 - 1); returns them, one after the other."""
+        """Let the board generate its inputs from `seed` (0 to 2^32 - 1); returns them, one after the other."""
         self._put(seeded_input(seed, self.info.inputs), seed)
         return self._input
 
     def run(self, read: bool = True) -> Run:
-        """One whole inference over the input put last, timed, and its outputs.
+        """Run and time one inference with the last inputs; returns its outputs.
 
-        A network with memory goes on from the inference before; begin with `reset_state`.
+        A network with states continues from the preceding inference; start with `reset_state`.
         """
         result = self._recovering(lambda: self._run(("run",), read))
         self._count_turn()
         return result
 
     def step(self, i: int, read: bool = True) -> Run:
-        """Step `i` of it alone, timed, and its outputs; those before it are run where they have not just been.
+        """Run and time step `i` alone; returns its outputs. Earlier steps are run first unless they have just been run.
 
         The last step ends the inference.
         """
@@ -120,7 +122,7 @@ class Link:
         return result
 
     def reset_state(self) -> None:
-        """The next inference is the first; nothing, for a network without memory."""
+        """Set the states to their initial values. Without effect for a network without states."""
         if self.info.state_bytes:
             self._turn = None
             self._recovering(lambda: self._talk.ask("reset"))
@@ -131,20 +133,20 @@ class Link:
             self._turn += 1
 
     def stream(self, samples: Sequence[bytes], per_request: int) -> Streamed:
-        """Raw samples, at least one, through a node that knows nothing yet; `per_request` of them at a time."""
+        """Send raw samples, at least one, to a node with initial state; `per_request` of them at a time."""
         return self._recovering(lambda: self._stream(samples, per_request))
 
     def memory(self) -> Memory:
-        """What one inference takes of stack and arena."""
+        """Peak stack and arena of one inference in bytes."""
         return self._recovering(self._memory)
 
     def served_counts(self) -> CycleCounts | None:
-        """Counts of the last inference, by `device.serving`; None from any other board."""
+        """Counts of the last inference, from `device.serving`; None from any other board."""
         line = self._talk.ask_line(COUNTS_REQUEST, COUNTS_REPLY)
         return cycle_model.window_of(line.decode("ascii")) if line else None
 
     def fault(self) -> FaultRecord | None:
-        """The record of the last crash. It outlives resets, until it is cleared or the power fails."""
+        """The record of the last crash. It survives resets, until it is cleared or power fails."""
         return fault_record(self._talk.ask("fault", greeting=True))
 
     def clear_fault(self) -> None:
@@ -159,7 +161,7 @@ class Link:
         return self.hello(self._digest)
 
     def set_baud(self, baud: int) -> bool:
-        """Agree on another rate. False when nothing is heard at it: both sides are then at the default rate."""
+        """Change the baud rate. False if nothing is received at the new rate; both sides then use the default rate."""
         if baud == self._baud:
             return True
         self._talk.ask("baud", baud, greeting=True)
@@ -202,7 +204,7 @@ class Link:
         return Run(reply.integer("ticks"), reply.integer("crc", 16), self._read(reply) if read else ())
 
     def _read(self, result: Reply) -> tuple[bytes, ...]:
-        """The tensors of a result, in chunks, checked as a whole."""
+        """The tensors of a result, in chunks, with a check of the whole."""
         sizes = [int(n) for n in result.fields["bytes"].split(",")]
         total = sum(sizes)
         data = b"".join(self._chunk(result, at, min(CHUNK_BYTES, total - at)) for at in range(0, total, CHUNK_BYTES))
@@ -234,7 +236,7 @@ class Link:
         return Memory(*(reply.integer(name) for name in names))
 
     def _recovering(self, action: Callable[[], T]) -> T:
-        """Do it; when the board has lost what it was told, greet it and do it again from the start."""
+        """Execute requests. If the board has lost earlier ones, greet it and start again."""
         for _ in range(_RESTARTS):
             try:
                 return action()
@@ -246,7 +248,7 @@ class Link:
         )
 
     def _check_state(self) -> None:
-        """After a board has lost what it was told: whether the network's state can be lost with it."""
+        """After lost requests: whether the states of the network may be lost too."""
         if self._turn:
             turn, self._turn = self._turn, None
             raise self._error(

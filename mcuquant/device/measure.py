@@ -1,4 +1,4 @@
-"""Measuring an inference on a board: through the firmware's timer, or from what QEMU's plugin counted."""
+"""Measures an inference on a board: with the firmware's timer, or from counts of QEMU's plugin."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .wire import DeviceInfo, Run
 
 
 def counter_of(board: Board, info: DeviceInfo, is_counting: bool) -> Counter:
-    """What the board's ticks are. `is_counting`: it runs under our emulator with -icount shift=0.
+    """The counter of the board. `is_counting`: it runs under our emulator with -icount shift=0.
 
-    DeviceError for an emulated board that does not: its ticks are of this computer's clock.
+    Raises DeviceError for an emulated board without it, whose ticks are host time.
     """
     if board.is_emulated and is_counting:
         return Counter.QEMU_INSTRUCTIONS
@@ -30,10 +30,10 @@ def counter_of(board: Board, info: DeviceInfo, is_counting: bool) -> Counter:
 
 
 def counts(ticks: int, counter: Counter, info: DeviceInfo) -> int:
-    """Ticks of the board's counter in the counter's unit, without what reading it takes.
+    """Ticks of the board's counter converted to the counter's unit, without the overhead of reading it.
 
-    Under QEMU's -icount shift=0 an instruction takes 1 ns of the timer's time, a tick 10^9 / counter_hz instructions
-    (40 at 25 MHz): no count is finer than that.
+    Under QEMU's -icount shift=0 an instruction takes 1 ns of the timer's time, and a tick 10^9 / counter_hz
+    instructions (40 at 25 MHz), which is the resolution.
     """
     net = max(0, ticks - info.counter_overhead)
     per_second = 1_000_000_000 if counter is Counter.QEMU_INSTRUCTIONS else info.clock_hz
@@ -51,10 +51,10 @@ def measure(
     runs: int = 3,
     check: Callable[[Run], None] | None = None,
 ) -> Measurement:
-    """Time the network over the input put last: `runs` times whole and step by step; medians.
+    """Time the network with the last inputs: `runs` times as a whole and step by step; the results are medians.
 
-    `check` gets every whole run and raises when its outputs are wrong.
-    DeviceError when the board has other steps than `layers`, or ticks that mean nothing.
+    `check` is called with every whole run and raises if its outputs are wrong. Raises DeviceError if the steps of the
+    board differ from `layers`, or if its ticks have no meaning.
     """
     info = link.info
     counter = counter_of(board, info, is_counting)
@@ -83,7 +83,7 @@ def measure(
 
 
 def _first_run(link: Link) -> Run:
-    """A whole inference, the first of a stream where the network has memory."""
+    """A whole inference, the first of a stream if the network has states."""
     link.reset_state()
     return link.run(read=False)
 
@@ -98,9 +98,9 @@ def modelled(
     flash_bytes: int,
     ram_bytes: int,
 ) -> Measurement:
-    """One inference as QEMU's plugin saw it; `steps` are the C functions of the layers, in their order.
+    """One inference from the counts of QEMU's plugin; `steps` are the C functions of the layers, in order.
 
-    Cycles where the core's are modelled, else instructions, both exact for the instructions that ran.
+    Cycles if the core has a model, else instructions; both exact for the executed instructions.
     """
     counter = Counter.COUNTED_INSTRUCTIONS if window.total.cycles is None else Counter.MODELLED_CYCLES
     windows = [window.of(step) for step in steps]

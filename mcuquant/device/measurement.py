@@ -1,4 +1,4 @@
-"""What an inference costs, layer by layer, what kind of number that is, and the table of it in 100 columns."""
+"""The cost of an inference, layer by layer, with the kind of its counter, and its table in 100 columns."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .cycle_model import Counts
 WIDTH = 100
 _GAP = "  "
 _LEFT = (1, 2, 3)
-"""Columns of text; the others are numbers, aligned to the right."""
+"""Indices of text columns; the others are numbers, aligned to the right."""
 
 
 class Counter(enum.StrEnum):
-    """Where a count comes from. Numbers of different counters are never added, compared or shown as one."""
+    """The source of a count. Numbers of different counters are never added or compared."""
 
     MODELLED_CYCLES = "cycles (modelled from Arm's instruction timings, no wait states)"
     COUNTED_INSTRUCTIONS = "instructions (counted in QEMU)"
@@ -36,7 +36,7 @@ class Counter(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One step of the network, as its manifest names it; `shape` is that of its output."""
+    """One step of the network, named as in the manifest; `shape` is that of its output."""
 
     name: str
     op: str
@@ -48,35 +48,37 @@ class Layer:
 class LayerMeasurement:
     layer: Layer
     count: int
-    """In the unit of the measurement's counter."""
+    """Count in the unit of the measurement's counter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One network on one board. `count` is of the whole inference, measured by itself: not the sum of the layers'."""
+    """One network on one board. `count` is measured over the whole inference; it is not the sum of
+    the layers' counts.
+    """
 
     board: str
     core: str
     digest: str
     counter: Counter
     clock_hz: int
-    """The core clock actually running, or, under emulation, the board's."""
+    """The core clock that actually runs or, under emulation, the clock of the profile."""
     count: int
     layers: tuple[LayerMeasurement, ...]
     flash_bytes: int
     ram_bytes: int
     arena_bytes: int
     stack_bytes: int
-    """The most that was ever in use, the application's own included."""
+    """Peak stack in bytes, including that of the application."""
     state_bytes: int = 0
-    """Kept between inferences, beside the arena."""
+    """Bytes of the states between inferences, outside the arena."""
     counts: Counts | None = None
-    """Of the whole inference: instructions, loads, stores and bytes read from flash, where QEMU's plugin counted."""
+    """Instructions, loads, stores and bytes read from flash of the whole inference, if QEMU's plugin counted them."""
     notes: tuple[str, ...] = ()
     network: str = ""
     """The network's title."""
     structure_digest: str = ""
-    """Of the network without weights and widths, see `ir.metrics.structure_digest`."""
+    """Digest of the network without weights and widths, see `ir.metrics.structure_digest`."""
 
     def __str__(self) -> str:
         return measurement_text(self)
@@ -91,7 +93,7 @@ class Measurement:
 
     @property
     def latency_source(self) -> str:
-        """What `latency_us` is."""
+        """The kind of `latency_us`."""
         if self.counter is Counter.MODELLED_CYCLES:
             return f"modelled cycles at {self.clock_hz / 1e6:g} MHz; not a board's time"
         if self.counter.is_emulated:
@@ -102,7 +104,7 @@ class Measurement:
         return count * 1e6 / self.clock_hz
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for a JSON file; counts are under the name of their unit."""
+        """Plain values for a JSON file. The key of a count is the name of its unit."""
         return {
             "board": self.board,
             "core": self.core,
@@ -128,7 +130,7 @@ class Measurement:
     def to_trace(self) -> dict[str, Any]:
         """The layers of one inference as a timeline in Chrome's trace event format, which Perfetto opens.
 
-        Times are microseconds (`latency_source` says which), one event of phase X a layer. Source: "Trace Event
+        Times are microseconds (`latency_source` names their kind), one event of phase X per layer. Source: "Trace Event
         Format", section "Complete Events".
         """
         events, start_us = [], 0.0
@@ -161,7 +163,7 @@ def _known(counts: Counts | None) -> dict[str, int]:
 
 
 def measurement_text(m: Measurement) -> str:
-    """The layers, the whole inference, memory, and where the numbers come from."""
+    """The layers, the whole inference, memory, and the source of the numbers."""
     head = ("#", "layer", "op", "output", "MACs", m.counter.unit, "µs", "share")
     rows = [_row(m, i, row) for i, row in enumerate(m.layers)]
     return "\n".join([*_columns([head, *rows]), *_lines(m)])
@@ -178,7 +180,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    """Rows as aligned lines, the first underlined; layer names give way where a line would be too long."""
+    """Rows as aligned lines, the first underlined. Long names of layers are shortened to fit."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     too_long = sum(widths) + len(_GAP) * (len(widths) - 1) - WIDTH
     widths[1] = max(len("layer"), widths[1] - max(0, too_long))
@@ -192,7 +194,7 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
 
 
 def _cell(text: str, width: int, is_left: bool) -> str:
-    """Names of one network begin alike and end differently, so what is too long loses its middle."""
+    """Shortens the middle of a name, because names of one network begin alike and differ at the end."""
     tail = (width - 2) // 2
     short = text if len(text) <= width else text[: width - 2 - tail] + ".." + text[len(text) - tail :]
     return short.ljust(width) if is_left else short.rjust(width)

@@ -1,4 +1,4 @@
-"""What is plugged in: USB serial ports, and the profiles whose ids they have."""
+"""Connected USB serial ports, and the board profiles with their ids."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import DeviceError
 
 @dataclass(frozen=True, slots=True)
 class Plugged:
-    """A USB serial port. `serial` is the number that debug probes are known by ("": it has none)."""
+    """A USB serial port. `serial` is the serial number of the debug probe ("": none)."""
 
     port: str
     usb: Usb
@@ -35,14 +35,14 @@ def plugged() -> tuple[Plugged, ...]:
 
 
 def profiles(one: Plugged, boards: Iterable[Board]) -> tuple[str, ...]:
-    """Names of the boards that show these ids. Probes of one maker share theirs, so that there may be several."""
+    """Names of the boards with these ids. Probes of one vendor share ids, so that there may be several."""
     return tuple(board.name for board in boards if board.usb == one.usb)
 
 
 def choose(board: Board, probe: str | None, ports: Sequence[Plugged]) -> Plugged | None:
-    """The one of `found` that is `board`: that with `probe` in its serial number, or the only one there.
+    """The connected port of `board`: the one with `probe` in its serial number, or the only one.
 
-    None when none is plugged in; DeviceError when there are several to choose from, or none of that number.
+    None if none is connected; raises DeviceError if several match, or none has that number.
     """
     if board.usb is None:
         return None

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from ..errors import ToolError
 
 AUTO = "auto"
-"""Instead of a probe's serial number: the only one that is connected."""
+"""A value for `probe` that selects the only connected probe."""
 _START_TIMEOUT_S = 20.0
 _END_TIMEOUT_S = 3.0
 _COMMAND = (sys.executable, "-m", "pyocd")
@@ -23,7 +23,7 @@ _COMMAND = (sys.executable, "-m", "pyocd")
 class ProbeServer:
     """Context manager whose value is the server's address, HOST:PORT.
 
-    `probe` is a probe's serial number, or AUTO. ToolError when pyOCD is missing, or ends before it listens.
+    `probe` is the serial number of a probe, or AUTO. Raises ToolError if pyOCD is missing, or ends before it listens.
     """
 
     def __init__(self, probe: str = AUTO, command: Sequence[str] = _COMMAND) -> None:
@@ -67,7 +67,7 @@ class ProbeServer:
         self.stop()
 
     def stop(self) -> None:
-        """End the server; nothing, when none runs."""
+        """End the server. Without effect if none runs."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -80,7 +80,7 @@ class ProbeServer:
         self._process = self._log = None
 
     def _await(self, port: int) -> None:
-        """Until the server listens. Its log names the port then; a connection on trial would count as a client."""
+        """Waits until the server listens, which its log reports. A trial connection would count as a client."""
         assert self._process is not None
         end = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < end:

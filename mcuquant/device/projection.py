@@ -1,4 +1,4 @@
-"""Modelled cycles → the time on a board that was not measured: a projection, and always called that."""
+"""Modelled cycles → the time on a board that was not measured. It is a projection and always called so."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """One inference on `board`, had its core the cycles of the model and its memory that factor."""
+    """One inference on `board`, projected from the cycles of the model and the memory factor of the board."""
 
     board: Board
     cycles: int
-    """Modelled, at zero wait states."""
+    """Modelled cycles at zero wait states."""
     complaints: tuple[str, ...] = ()
-    """Why the firmware would not fit the board."""
+    """The reason why the firmware does not fit the board; "" if it fits."""
 
     @property
     def latency_us(self) -> float:
-        """Cycles x memory factor / clock; of zero wait states where the factor is not known."""
+        """Cycles x memory factor / clock; with zero wait states if the factor is unknown."""
         return self.cycles * (self.board.memory_factor or 1.0) * 1e6 / self.board.clock_hz
 
     @property
     def source(self) -> str:
-        """What `latency_us` is."""
+        """The kind of `latency_us`."""
         clock = f"{self.cycles:,} modelled cycles at {self.board.clock_hz / 1e6:g} MHz"
         if self.board.memory_factor is None:
             return f"Projected for zero wait states, not measured: {clock}; what this board's memory adds is unknown"
@@ -59,7 +59,7 @@ class Projection:
 
 
 def check_projects(board: Board, core: str) -> None:
-    """BoardError where cycles modelled for `core` say nothing of `board`."""
+    """Raises BoardError if cycles modelled for `core` do not apply to `board`."""
     if not is_modelled(board.cpu):
         raise BoardError(
             f"{board.name} has a {board.cpu}, whose cycles are not modelled: nothing can be projected onto it; "
@@ -72,7 +72,7 @@ def check_projects(board: Board, core: str) -> None:
 
 
 def project_onto(board: Board, measurement: Measurement) -> Projection:
-    """BoardError as above; DeviceError where the measurement is not of modelled cycles."""
+    """Raises BoardError as above, and DeviceError if the measurement has no modelled cycles."""
     check_projects(board, measurement.core)
     if measurement.counter is not Counter.MODELLED_CYCLES:
         why = " ".join(measurement.notes)

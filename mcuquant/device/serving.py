@@ -20,10 +20,10 @@ _POLL_S = 0.05
 
 
 def serve(board: Board, elf: Path, function: str, host: str, port: int, started: Callable[[int], None]) -> None:
-    """Boot the board and pass bytes between its serial port and clients, until KeyboardInterrupt.
+    """Run the emulated board and pass bytes between its serial port and clients, until KeyboardInterrupt.
 
-    `started` is called with the port: a free one where `port` is 0. COUNTS_REQUEST is answered here, with the counts of
-    the last call of `function`. DeviceError when the port cannot be opened.
+    `started` is called with the port: a free one if `port` is 0. COUNTS_REQUEST is answered here, with the counts of
+    the last call of `function`. Raises DeviceError if the port cannot be opened.
     """
     with TemporaryDirectory(prefix="mq-") as folder, _listening(host, port) as listener:
         counting = Counting.of(board, elf, function, Path(folder))
@@ -73,7 +73,7 @@ class _Client:
             return b""
 
     def _last_counts(self) -> bytes:
-        """The line that the plugin wrote last; empty where nothing was counted."""
+        """The last line of the plugin; empty without counts."""
         if self._counts is None or not self._counts.is_file():
             return b""
         return (b"", *self._counts.read_bytes().split(b"\n")[:-1])[-1]

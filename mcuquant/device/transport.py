@@ -14,7 +14,7 @@ import serial
 from ..errors import AbsentPortError, DeviceError
 
 _PORT_ERRORS: tuple[type[Exception], ...] = (serial.SerialException, OSError)
-"""pyserial's own, and what it lets through of the system's."""
+"""Exceptions of pyserial, and system errors that it does not convert."""
 
 if os.name == "posix":
     import termios
@@ -25,19 +25,21 @@ _SETTING_ERRORS: tuple[type[Exception], ...] = (ValueError, *_PORT_ERRORS)
 
 
 class Transport(Protocol):
-    """What `Link` needs. `name` is what a person knows the connection by."""
+    """The interface that `Link` needs. `name` identifies the connection in messages."""
 
     @property
     def name(self) -> str: ...
 
     def write(self, data: bytes) -> None:
-        """All of `data`. DeviceError when the connection is gone."""
+        """Send all of `data`. Raises DeviceError if the connection is lost."""
 
     def read(self, timeout_s: float) -> bytes:
-        """What has arrived, at once when there is some; b"" when nothing came in time. DeviceError as above."""
+        """The bytes received so far, without waiting if there are any; b"" after the timeout. Raises DeviceError as
+        above.
+        """
 
     def set_baud(self, baud: int) -> None:
-        """The host's side alone; without meaning where there is no wire."""
+        """Change the rate of the host's side alone. Without effect for sockets."""
 
     def close(self) -> None: ...
 
@@ -47,7 +49,7 @@ _WRITE_TIMEOUT_S = 10.0
 
 
 class SocketTransport:
-    """A stream socket. `why_closed` may say more than that the other side closed it."""
+    """A stream socket. `why_closed` may add the reason why the other side closed it."""
 
     def __init__(self, connection: socket.socket, name: str, why_closed: Callable[[], str] | None = None) -> None:
         self.name = name
@@ -87,7 +89,7 @@ class SocketTransport:
 
 
 class SerialTransport:
-    """A serial port of the operating system, held alone. A pseudo-terminal is one too."""
+    """A serial port of the operating system, opened exclusively. A pseudo-terminal is one too."""
 
     def __init__(self, port: str, baud: int) -> None:
         self.name = port
@@ -129,7 +131,7 @@ class SerialTransport:
 
 
 def _opened(port: str, baud: int) -> serial.SerialBase:
-    """rfc2217://HOST:PORT and pyserial's other URLs too; what serves those decides who else may have the port."""
+    """rfc2217://HOST:PORT and pyserial's other URLs too; their servers control exclusive access."""
     if "://" in port:
         return serial.serial_for_url(port, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S)
     return serial.Serial(port, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, exclusive=True)
@@ -143,7 +145,7 @@ def _errno(error: Exception) -> int | None:
 
 
 def _reason(error: Exception) -> str:
-    """The system's word for it, and what helps."""
+    """The system's error message, with advice."""
     number = _errno(error)
     if number is None:
         return str(error)
@@ -164,9 +166,8 @@ _HELP = {
 
 
 def open_port(port: str, baud: int) -> Transport:
-    """A port by name: /dev/ttyACM0, COM3; unix:PATH and tcp:HOST:PORT are sockets, of an emulator or a port server;
-    gdb:HOST:PORT is a GDB server; rfc2217://HOST:PORT is a port that another machine serves with its settings (ser2net,
-    labgrid).
+    """Open a port by name: /dev/ttyACM0 or COM3; unix:PATH and tcp:HOST:PORT are sockets of an emulator or a port
+    server; gdb:HOST:PORT is a GDB server; rfc2217://HOST:PORT is a serial port of another machine (ser2net, labgrid).
     """
     kind, _, rest = port.partition(":")
     if kind == "unix":
@@ -194,7 +195,7 @@ def _connected(name: str, connect: Callable[[socket.socket], None], family: sock
 
 
 def read_until_silent(transport: Transport, silence_s: float, limit_s: float) -> bytes:
-    """What comes until nothing did for `silence_s`, at most for `limit_s`."""
+    """The received bytes until `silence_s` without any, at most for `limit_s`."""
     end, received = time.monotonic() + limit_s, b""
     while time.monotonic() < end:
         data = transport.read(silence_s)

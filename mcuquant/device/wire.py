@@ -1,11 +1,11 @@
-"""What travels between host and board: checked requests and replies, and the values they carry.
+"""The format of requests and replies between host and board, with checksums, and of the values in them.
 
-    mq #SSSSSSSS VERB ARGUMENTS *CCCCCCCC%        request: its number and the CRC-32 of all before " *", in hexadecimal
-    mq #SSSSSSSS ok NAME=VALUE ... *CCCCCCCC      reply, under the request's number and a CRC of its own
+    mq #SSSSSSSS VERB ARGUMENTS *CCCCCCCC%        request: its number, and the hexadecimal CRC-32 of the text before " *"
+    mq #SSSSSSSS ok NAME=VALUE ... *CCCCCCCC      reply, with the request's number and its own CRC
     mq #SSSSSSSS error CODE *CCCCCCCC
 
-Raw bytes follow a request `in` and a reply to `out`, and after them, little endian, their CRC-32 continued from that of
-the text, so that they too belong to one request.
+Raw bytes follow a request `in` and a reply to `out`. After them follows, little endian, their CRC-32 continued from
+that of the text, so that bytes and text belong to one request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROTOCOL = "1"
 READY = b"m-ready"
 BOOTED = b"m-init-done"
 COUNTS_REQUEST = b"mq counts%"
-"""Answered by `device.serving`, not by firmware."""
+"""A request that `device.serving` answers, not the firmware."""
 COUNTS_REPLY = b"mq counts "
 CRASHED = b"e-[Crash"
 CORRUPTED = b"e-[Corrupted flash: "
@@ -33,7 +33,7 @@ _REPLY = re.compile(rb"mq #([0-9a-f]{8}) (ok|error [a-z]+)((?: [a-z0-9_]+=[^ =*]
 
 
 def request(number: int, *words: object, payload: bytes | None = None) -> bytes:
-    """The bytes of a request; `payload` are the raw ones that follow `in`."""
+    """The bytes of a request; `payload` are the raw bytes that follow `in`."""
     text = " ".join([f"mq #{number:08x}", *map(str, words)]).encode("ascii")
     crc = zlib.crc32(text)
     sent = text + b" *%08x%%" % crc
@@ -42,7 +42,7 @@ def request(number: int, *words: object, payload: bytes | None = None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A line that arrived whole. `error` is the code, "" when it is none; `crc` that of the text, to go on from."""
+    """A valid line. `error` is the error code, or ""; `crc` is that of the text, for continuation."""
 
     number: int
     error: str
@@ -54,7 +54,7 @@ class Reply:
 
 
 def parse_reply(line: bytes) -> Reply | None:
-    """The reply that ends `line` (without its end), or None. What stands before it in the line is not looked at."""
+    """The reply at the end of `line` (without line end), or None. Text before it is ignored."""
     start = line.rfind(b"mq #")
     match = _REPLY.fullmatch(line, start) if start >= 0 else None
     if match is None or zlib.crc32(line[start : match.start(4) - 2]) != int(match[4], 16):
@@ -74,27 +74,27 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """What the firmware says it is. `core` is what it was compiled for, `cpuid` what it runs on."""
+    """The firmware's description. `core` is the core that it was compiled for, `cpuid` the one that it runs on."""
 
     digest: str
     board: str
     core: str
     cpuid: int
     clock_hz: int
-    """The core clock actually running."""
+    """The core clock that actually runs."""
     counter: str
     """"cyccnt", "systick" or "timer"."""
     counter_hz: int
     counter_overhead: int
-    """Ticks that an empty measurement takes."""
+    """Ticks of an empty measurement."""
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     steps: int
     arena_bytes: int
     crashed: bool
-    """Whether the board's last reset followed a crash."""
+    """Whether the last reset of the board followed a crash."""
     state_bytes: int = 0
-    """Kept between inferences."""
+    """Bytes of the states between inferences."""
 
     @property
     def input_bytes(self) -> int:
@@ -128,7 +128,7 @@ def _tensors(text: str) -> tuple[TensorInfo, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One inference or step: ticks of the board's counter, and the bytes of each output (none where not read)."""
+    """One inference or step: ticks of the board's counter, and the bytes of each output (none if not read)."""
 
     ticks: int
     crc: int
@@ -138,7 +138,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes that one inference took of painted memory. `stack_peak` is the most since boot, all callers included."""
+    """Bytes of painted memory that one inference changed. `stack_peak` is the maximum since boot, including all
+    callers.
+    """
 
     stack: int
     stack_peak: int
@@ -149,7 +151,9 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """What a node made of a stream: `lines` of JSON, a decision each; CRC-32 of the first output of all inferences."""
+    """The result of a stream in a node: `lines` of JSON, one per decision; CRC-32 of the first output of all
+    inferences.
+    """
 
     samples: int
     inferences: int
@@ -159,18 +163,20 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class FaultRecord:
-    """The core at a crash. `registers` by the architecture's names; `frame` is 0 when the stacked ones are lost."""
+    """The core at a crash. `registers` have the names of the architecture; `frame` is 0 if the
+    stacked ones are lost.
+    """
 
     registers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def pc(self) -> int | None:
-        """Where it happened; None when the stacked registers are lost."""
+        """The address of the crash; None if the stacked registers are lost."""
         return self.registers["pc"] if self.registers["frame"] else None
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """Bits of CFSR and HFSR in words (Armv8-M ARM, D1.2.12 and D1.2.118)."""
+        """Bits of CFSR and HFSR as text (Armv8-M ARM, D1.2.12 and D1.2.118)."""
         cfsr, hfsr = self.registers["cfsr"], self.registers["hfsr"]
         if (cause := self.registers.get("cause", 0)) in _CAUSES:
             return (_CAUSES[cause],)
@@ -205,7 +211,7 @@ class FaultRecord:
 _WHOLE_NETWORK = 1_000_000
 _CAUSES = {1: "no sign of life from the main loop (watchdog)", 2: "stack overflow"}
 _STACK_OVERFLOW = 1 << 4 | 1 << 12 | 1 << 20
-"""MSTKERR, STKERR and STKOF: the core could not save its registers, or met the stack limit."""
+"""MSTKERR, STKERR and STKOF: the core could not save its registers, or reached the stack limit."""
 _CFSR = {
     0: "instruction fetch refused",
     1: "access refused",
@@ -232,10 +238,10 @@ def fault_record(reply: Reply) -> FaultRecord | None:
 
 
 def seeded_input(seed: int, tensors: Sequence[TensorInfo]) -> bytes:
-    """All inputs, one after the other, as the board makes them from `seed` (0 to 2^32 - 1).
+    """All inputs, one after the other, as the board generates them from `seed` (0 to 2^32 - 1).
 
-    Word i of tensor t is mix(mix(mix(seed) + t) + i * 0x9E3779B9): for integers its bytes, little endian; for float32 a
-    real in [-1, 1), a multiple of 2^-23, from its lower 24 bits.
+    Word i of tensor t is mix(mix(mix(seed) + t) + i * 0x9E3779B9). For integers these are the bytes, little endian; for
+    float32, a real number in [-1, 1), a multiple of 2^-23, from the lower 24 bits.
     """
     words = np.array([seed], np.uint32)
     return b"".join(_seeded(_mix(_mix(words) + np.uint32(t)), tensor) for t, tensor in enumerate(tensors))

@@ -42,7 +42,7 @@ class Dut:
     def __init__(
         self, project: ProjectFolder, port: str | None = None, baud: int | None = None, is_counting: bool = False
     ) -> None:
-        """`is_counting`: the emulated board at `port` runs with -icount shift=0, as boards that this class starts do."""
+        """`is_counting`: the emulated board at `port` runs with -icount shift=0, as the ones started here do."""
         self.project = project
         self._is_counting = port is None or is_counting
         self._baud = baud or project.board.uart.baud

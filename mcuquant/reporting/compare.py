@@ -1,4 +1,4 @@
-"""Two measurements of one network on one board: what got worse, and by how much."""
+"""Compares two measurements of one network on one board."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COUNTS = ("cycles", "instructions")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One number before and after; for all of them less is better."""
+    """One number before and after; smaller is better for all of them."""
 
     name: str
     old: float
@@ -26,7 +26,7 @@ class Change:
 
     @property
     def growth(self) -> float:
-        """Relative: 0.02 is 2 % more than before. Infinite where something came out of nothing."""
+        """The relative change: 0.02 is an increase of 2 %. Infinite for an increase from 0."""
         if self.old == 0:
             return float("inf") if self.new > 0 else 0.0
         return (self.new - self.old) / self.old
@@ -36,7 +36,7 @@ class Change:
 
 
 def tolerance_of(text: str) -> float:
-    """ "2%" or "2.5 %" → 0.02, 0.025. OutputError for anything else: a bare 2 could be either."""
+    """ "2%" or "2.5 %" → 0.02, 0.025. Raises OutputError for other text: a bare 2 is ambiguous."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text.strip())
     if match is None:
         raise OutputError(f"tolerance {text!r} is not a percentage; write it like 2% or 0.5%")
@@ -44,7 +44,7 @@ def tolerance_of(text: str) -> float:
 
 
 def load_measurement(path: Path) -> Mapping[str, Any]:
-    """What `mcuquant bench DIR --json FILE` wrote. OutputError for anything else."""
+    """The content of a file of `mcuquant bench DIR --json FILE`. Raises OutputError for other files."""
     try:
         measurement = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -63,7 +63,7 @@ def load_measurement(path: Path) -> Mapping[str, Any]:
 
 
 def _check_values(measurement: Mapping[str, Any], path: Path) -> None:
-    """OutputError for a value that is not of its type, as in a file that was edited."""
+    """Raises OutputError for a value of another type, as in an edited file."""
     unit = str(measurement["counter"]).partition(" ")[0]
     numbers = [*_SIZES, "latency_us", *(name for name in _COUNTS if name in measurement)]
     _check_types(measurement, dict.fromkeys(_SAME, str) | dict.fromkeys(numbers, (int, float)), str(path))
@@ -83,8 +83,8 @@ def _check_types(row: Mapping[str, Any], types: Mapping[str, type | tuple[type, 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], any_network: bool = False) -> tuple[Change, ...]:
     """Every number that both have: flash, RAM, cycles or instructions, latency; then the layers' counts.
 
-    OutputError when they are of different boards, cores or counters, or, unless `any_network`, of different networks
-    (see `ir.metrics.structure_digest`).
+    Raises OutputError for different boards, cores or counters, or, unless `any_network`, different networks (see
+    `ir.metrics.structure_digest`).
     """
     for key in _SAME:
         if old[key] != new[key]:
@@ -103,7 +103,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], any_network: bool = 
 
 
 def layer_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Counts by layer, where both networks have the same layers in the same order; else none."""
+    """Counts by layer, if both networks have the same layers in the same order; else none."""
     if [row["name"] for row in old["layers"]] != [row["name"] for row in new["layers"]]:
         return ()
     unit = str(old["counter"]).partition(" ")[0]

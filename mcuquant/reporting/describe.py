@@ -1,4 +1,4 @@
-"""What a network is and takes, as plain values: for `inspect`, for scripts, for JSON."""
+"""Properties and costs of a network as plain values, for `inspect`, scripts and JSON."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ CONSTANTS = "planned, without code"
 
 
 def describe(graph: Graph, board: Board, plan_goal: Goal | None = None) -> Mapping[str, Any]:
-    """Layers and sizes of a network as it would be on a board.
+    """Layers and sizes of a network on a board.
 
-    A float network is planned as the int8 network it will become: sizes do not depend on the values of a calibration.
-    Without a goal, it is planned as `compile` does where it is not told.
-    Keys: title, float, board, parameters, macs, arena_bytes and constant_bytes (each with a `_source` that says what it
-    counts), arena_peak (step, op: where most is alive, were no two to overlap; tensors: what is, the largest first),
-    layers (name, op, dtype, shape, macs, weights: elements of constants), quantization (of inputs and layers: layer,
-    name, op, scale, zero_point, weight_bits, weight_scales as [least, largest], weight_channels: their scales),
-    optimize, estimate (cycles and network_flash_bytes of all layers, by which the kernels are selected), kernels
-    (layer, name, op, and options, the fastest first: kernel, note, is_chosen, cycles, constant_bytes, code_bytes,
-    scratch_bytes), graph (its text).
+    A float network is planned as its int8 form: sizes do not depend on the calibration. Without a goal, the plan is
+    that of `compile` with default options.
+
+    Keys: title, float, board, parameters, macs, arena_bytes and constant_bytes (each with a `_source` that names what
+    it counts), arena_peak (step, op: the step with the most bytes alive, ignoring overlaps; tensors: the tensors alive,
+    the largest first), layers (name, op, dtype, shape, macs, weights: elements of constants), quantization (of inputs
+    and layers: layer, name, op, scale, zero_point, weight_bits, weight_scales as [least, largest], weight_channels:
+    number of scales), optimize, estimate (cycles and network_flash_bytes of all layers, which select the kernels),
+    kernels (layer, name, op, and options, the fastest first: kernel, note, is_chosen, cycles, constant_bytes,
+    code_bytes, scratch_bytes), graph (its text).
     """
     integers = as_integers(graph)
     steps = plan(integers, board.core, plan_goal or goal(integers, board))
@@ -59,7 +60,7 @@ def describe(graph: Graph, board: Board, plan_goal: Goal | None = None) -> Mappi
 
 
 def as_integers(graph: Graph) -> Graph:
-    """A float network as an int8 one of the same sizes, calibrated with noise; an integer network as it is."""
+    """A float network as an int8 network of equal sizes, calibrated with noise; an integer network unchanged."""
     if not graph.is_float:
         return graph
     with warnings.catch_warnings():
@@ -91,7 +92,7 @@ def _kernels(graph: Graph, steps: Plan, step: Step) -> Mapping[str, Any]:
 
 
 def _layer_index(graph: Graph, op: Op) -> int:
-    """Of the operation in the network that makes what `op` makes: the last of those that a plan has joined."""
+    """The operation of the network that computes the output of `op`: the last one of a joined operation."""
     return next(i for i, layer in enumerate(graph.ops) if layer.output == op.output)
 
 
@@ -110,7 +111,7 @@ def _inputs(graph: Graph) -> Iterator[Mapping[str, Any]]:
 
 
 def _quantization(graph: Graph, index: int) -> Mapping[str, Any]:
-    """The first constant operand stands for the weights: biases follow from it, and from the input."""
+    """The first constant operand is the weights; biases follow from it and from the input."""
     op = graph.ops[index]
     y, constants = graph.out(op), [t for t in graph.ins(op) if t.is_constant and t.q is not None]
     weights = _weights(constants[0]) if constants else _no_weights()
@@ -132,7 +133,7 @@ def _no_weights() -> Mapping[str, Any]:
 
 
 def _peak(graph: Graph, steps: Plan) -> Mapping[str, Any]:
-    """Before the first operation the inputs alone are alive: it then stands for them."""
+    """Before the first operation only the inputs are alive, and it stands for them."""
     index = max(steps.peak_step, 0)
     op, alive = steps.graph.ops[index], [graph[t] for t in live_at(steps.graph, index)]
     return {
@@ -143,7 +144,7 @@ def _peak(graph: Graph, steps: Plan) -> Mapping[str, Any]:
 
 
 def _stand_in(graph: Graph) -> list[np.ndarray[Any, Any]]:
-    """Two samples of noise for each input: some calibration, where only sizes are asked for."""
+    """Two samples of noise per input: a calibration for sizes only."""
     rng = np.random.default_rng(0)
     shapes = [graph[i].shape[1:] for i in graph.inputs]
     return [rng.standard_normal((2, *shape)).astype(DType.FLOAT32.numpy) for shape in shapes]

@@ -1,7 +1,7 @@
-"""What is known of a network when it is compiled, for people to look at later: details.json in a project's folder.
+"""Details of a network that are known at compilation: details.json in the folder of a project.
 
-Where everything lies in the arena and when, how the weights are distributed before and after quantization, and what
-each layer's rounding does to the outputs. `mcuquant report` draws it.
+They are the places and lifetimes in the arena, the distribution of weights before and after quantization, and the
+effect of each layer's rounding on the outputs. `mcuquant report` draws them.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from ..quantization import LayerSnr, as_quantized
 
 DETAILS = "details.json"
 BINS = 41
-"""Of a histogram; odd, so that zero is in the middle of one."""
+"""Number of bins of a histogram; odd, so that zero is in the middle of a bin."""
 LEAST_DB = -300.0
-"""Stands for minus infinity, which JSON has no number for."""
+"""Stands for minus infinity, which JSON cannot express."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A tensor or a kernel's scratch in the arena, from `first_step` to `last_step`, both included.
 
-    Step -1 is before the first: inputs are put there. The step after the last is when outputs are taken.
+    Step -1 is before the first step, when inputs are written. The step after the last is when outputs are read.
     """
 
     name: str
     kind: str
-    """input, activation, output, scratch."""
+    """One of "input", "activation", "output", "scratch"."""
     shape: tuple[int, ...]
     """() for scratch."""
     offset_bytes: int
@@ -53,25 +53,25 @@ class WeightHistogram:
     name: str
     op: str
     bits: int
-    """Of one weight in flash: of its index where weights share a codebook."""
+    """Bits of one weight in flash; of its index if weights share a codebook."""
     elements: int
     zeros: int
-    """Elements that are exactly zero."""
+    """Number of elements that are exactly zero."""
     distinct: int
-    """Different stored values."""
+    """Number of different stored values."""
     limit: float
     stored: tuple[int, ...]
-    """Elements in each of BINS bins: what the device computes with."""
+    """Number of elements in each of BINS bins, for the weights that the device uses."""
     source: tuple[int, ...] | None
-    """The same of the float network it came from, where that was given and its layer has as many weights."""
+    """The same for the original float network, if it is given and its layer has the same number of weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
-    """`quantization.LayerSnr` in JSON's numbers: decibels, None where nothing is lost."""
+    """`quantization.LayerSnr` as JSON numbers: decibels, None without loss."""
 
     step: int
-    """-1 is an input of the network."""
+    """Number of the step; -1 is an input of the network."""
     name: str
     op: str
     own_db: float | None
@@ -84,20 +84,20 @@ class Details:
     places: tuple[Place, ...]
     weights: tuple[WeightHistogram, ...]
     sensitivity: tuple[Sensitivity, ...]
-    """Empty where it was not measured."""
+    """SNR by layer; empty if it was not measured."""
 
     def to_text(self) -> str:
         return json.dumps(asdict(self)) + "\n"
 
 
 def details_of(graph: Graph, plan: Plan, source: Graph | None = None, snr: Sequence[LayerSnr] = ()) -> Details:
-    """`graph` as compiled; `source` is the float graph it was quantized from, `snr` what that lost by layer."""
+    """Details of `graph` as compiled; `source` is the original float graph, `snr` the loss by layer."""
     source = None if source is None else as_quantized(source, graph)
     return Details(tuple(_places(plan)), tuple(_weights(plan, source)), tuple(_sensitivity(graph, plan, snr)))
 
 
 def load_details(path: Path) -> Details:
-    """What `compile` wrote. OutputError for anything else."""
+    """The details that `compile` wrote. Raises OutputError for other files."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         return Details(
@@ -134,7 +134,7 @@ def _places(plan: Plan) -> Iterator[Place]:
 
 
 def _lifetimes(plan: Plan) -> dict[int, tuple[int, int]]:
-    """First and last step of every tensor in the arena, by the operations it is alive at."""
+    """First and last step of every tensor in the arena, from the operations during which it is alive."""
     graph = plan.graph
     alive = {i: set(live_at(graph, i)) for i in range(-1, len(graph.ops) + 1)}
     steps = {-1: -1, len(graph.ops): len(plan.steps), **{s.op_index: i for i, s in enumerate(plan.steps)}}
@@ -147,7 +147,7 @@ def _lifetimes(plan: Plan) -> dict[int, tuple[int, int]]:
 
 
 def _weights(plan: Plan, source: Graph | None) -> Iterator[WeightHistogram]:
-    """An operation of `source` is the counterpart of the one with its output, or of the convolution inside."""
+    """The counterpart in `source`: the operation with the same output, or that of the convolution inside."""
     graph, counterparts = plan.graph, {} if source is None else {op.output: op for op in source.ops}
     for i, step in enumerate(plan.steps):
         op = graph.ops[step.op_index]
@@ -160,7 +160,7 @@ def _weights(plan: Plan, source: Graph | None) -> Iterator[WeightHistogram]:
 
 
 def _constant(graph: Graph, op: Op) -> Tensor | None:
-    """The first constant operand: biases follow from it."""
+    """The first constant operand; biases follow from it."""
     return next((t for t in graph.ins(op) if t.data is not None and t.elements), None)
 
 
@@ -183,7 +183,7 @@ def _histograms(step: int, name: str, op: str, w: Tensor, before: Tensor | None)
 
 
 def real_values(t: Tensor) -> Array:
-    """A constant's values as the network means them, flat, float64."""
+    """A constant's real values, flat, float64."""
     assert t.data is not None
     if t.q is None:
         return t.data.astype(np.float64).reshape(-1)
@@ -201,7 +201,9 @@ def _counts(values: Array, limit: float) -> tuple[int, ...]:
 
 
 def _sensitivity(graph: Graph, plan: Plan, snr: Sequence[LayerSnr]) -> Iterator[Sensitivity]:
-    """Of inputs and steps. What is no step (a Reshape) loses nothing; for operations joined in one the last stands."""
+    """SNR of inputs and steps. An operation that is no step (a Reshape) loses nothing; for joined operations the last
+    counts.
+    """
     step_of = {plan.graph.ops[step.op_index].output: i for i, step in enumerate(plan.steps)}
     steps = {-1: -1, **{index: step_of[op.output] for index, op in enumerate(graph.ops) if op.output in step_of}}
     for row in snr:

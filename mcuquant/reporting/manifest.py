@@ -1,4 +1,4 @@
-"""manifest.json of a compiled project: what the network is, and what it takes."""
+"""manifest.json of a compiled project: properties and costs of the network."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def _layer(graph: Graph, step: Step, call: Call) -> dict[str, Any]:
 
 
 def built_facts(firmware: build.Firmware, program: Program, board: Board) -> Mapping[str, Any]:
-    """`network_flash_bytes` is of the network alone, constants and code; `network_code_bytes` without the constants."""
+    """`network_flash_bytes` is that of the network alone, constants and code; `network_code_bytes` excludes the
+    constants.
+    """
     network = network_bytes(firmware.elf.parent / "build" / "firmware.map", board.flash.origin, board.flash.end)
     return {
         "digest": firmware.digest,

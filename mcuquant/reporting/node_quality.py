@@ -1,7 +1,7 @@
-"""How good the decisions of a sensor node are: a labeled recording, scored for the float network and for the device.
+"""Quality of a sensor node's decisions on a labeled recording, for the float network and for the device.
 
 The figure of an inference is its class (-1: none), its smoothed score, its values, or the error of its forecast. The
-label of an inference is that of its newest sample. scikit-learn counts, from the extra `evaluate`.
+label of an inference is that of its newest sample. The extra `evaluate` (scikit-learn) computes the measures.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from ..ir import Array
 
 @dataclass(frozen=True, slots=True)
 class Real:
-    """What a float network sees and says: windows (N, samples, channels) and outputs (N, elements), real numbers."""
+    """Windows (N, samples, channels) to outputs (N, elements) of a float network, real numbers."""
 
     windows: Array
     outputs: Array
 
 
 def integer_figures(node: Node, seen: Inferences) -> Array:
-    """The figure of each inference on the device, (N,) or (N, outputs); NaN where it has none."""
+    """The figure of each inference on the device, (N,) or (N, outputs); NaN without one."""
     rule = node.rule
     if isinstance(rule, ClassRule):
         best = seen.outputs.argmax(axis=1)
@@ -46,7 +46,7 @@ def integer_figures(node: Node, seen: Inferences) -> Array:
 
 
 def float_figures(node: Node, real: Real, scale: float, zero_point: int) -> Array:
-    """The same of the float network; `scale` and `zero_point` are those of the device's output."""
+    """The same for the float network; `scale` and `zero_point` are those of the device's output."""
     rule, outputs = node.rule, real.outputs
     if isinstance(rule, ClassRule):
         least = -np.inf if rule.threshold == node.score_dtype.range()[0] else (rule.threshold - zero_point) * scale
@@ -67,7 +67,7 @@ def _without_first(figures: Array, error: RowError | None) -> Array:
 
 
 def _errors(error: RowError, real: Real) -> Array:
-    """The first is NaN where there is none."""
+    """Errors of forecasts. The first is NaN."""
     delay = int(error.is_delayed)
     count = len(real.windows) - delay
     x = real.windows[delay:, error.first_row : error.first_row + error.rows].reshape(count, -1)
@@ -77,7 +77,7 @@ def _errors(error: RowError, real: Real) -> Array:
 
 
 def _averages(values: Array, weight: int) -> Array:
-    """Exponential averages along the first axis; a NaN at the start stays one."""
+    """Exponential averages along the first axis; NaN at the start stays NaN."""
     results = np.array(values, np.float64)
     w = weight / (1 << AVERAGE_BITS)
     for i in range(1, len(results)):
@@ -87,7 +87,9 @@ def _averages(values: Array, weight: int) -> Array:
 
 
 def labels_of(node: Node, y: Array, samples: int, seen: Inferences, name: str) -> Array:
-    """The labels of the inferences, from those of the samples. CalibrationError where they do not fit the decisions."""
+    """The labels of the inferences, from those of the samples. Raises CalibrationError if they do not fit the
+    decisions.
+    """
     outputs = node.rule.outputs if isinstance(node.rule, ValueRule) else 1
     kinds, what = ("iu", "class numbers") if isinstance(node.rule, ClassRule) else ("iub", "0 or 1")
     if isinstance(node.rule, ValueRule):
@@ -135,7 +137,7 @@ def _classes(figures: Array, labels: Array) -> dict[str, Any]:
 
 
 def _events(labels: Array) -> list[tuple[int, int, int]]:
-    """(first, one after the last, class) of each run of one class."""
+    """(first index, end index, class) of each run of one class."""
     edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
     runs = [(a, b, int(labels[a])) for a, b in pairwise(edges)]
     return [run for run in runs if run[2] != NO_CLASS]
@@ -188,7 +190,7 @@ def _sklearn() -> Any:
 
 
 def measures(columns: Mapping[str, Mapping[str, Any]]) -> Sequence[tuple[str, tuple[str, ...]]]:
-    """Rows of a table: the name of a measure, and its text in each column."""
+    """Rows of a table: the name of a measure, and its text per column."""
     names = [name for name, value in next(iter(columns.values())).items() if not isinstance(value, list)]
     return [(name, tuple(_text(name, column[name]) for column in columns.values())) for name in names]
 
@@ -200,13 +202,13 @@ def _text(name: str, value: float | None) -> str:
 
 
 def confusion_rows(column: Mapping[str, Any]) -> Sequence[tuple[str, tuple[str, ...]]]:
-    """Rows of true classes: the number of inferences of each reported class, none last."""
+    """Rows of true classes: the number of inferences per reported class, "none" last."""
     rows = zip([*map(str, column["classes"]), "none"], column["confusion"], strict=True)
     return [(name, tuple(map(str, counts))) for name, counts in rows if name != "none" or any(counts)]
 
 
 def load_quality(path: Path) -> Mapping[str, Any]:
-    """A file of `quality_text`. OutputError for anything else."""
+    """A file of `quality_text`. Raises OutputError for other files."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         networks: Mapping[str, Mapping[str, Any]] = table["networks"]
@@ -217,5 +219,5 @@ def load_quality(path: Path) -> Mapping[str, Any]:
 
 
 def quality_text(columns: Mapping[str, Mapping[str, Any]], digest: str) -> str:
-    """The file that `mcuquant report` reads."""
+    """The file for `mcuquant report`."""
     return json.dumps({"digest": digest, "networks": columns}, indent=1) + "\n"

@@ -20,34 +20,34 @@ RECORDS = "records.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One network on one board. None is "not known"; for all but accuracy less is better."""
+    """One network on one board. None is "unknown"; for all fields but accuracy, smaller is better."""
 
     label: str
-    """Its name for people: "float", "pruned to 50 %", "trial 17"."""
+    """A name for readers: "float", "pruned to 50 %", "trial 17"."""
     weight_bytes: int
-    """Weights and biases at their own widths in bits, whatever kernels read them."""
+    """Bytes of weights and biases at their own bit widths, independent of kernels."""
     macs: int | None = None
     """Multiply-accumulates of one inference."""
     accuracy: float | None = None
     """The fraction of correct classifications, 0 to 1."""
     accuracy_source: str = ""
-    """The data and the program: "1,000 test samples, interpreter"."""
+    """The data and the program, such as "1,000 test samples, interpreter"."""
     constant_bytes: int | None = None
-    """Constants of the network in flash, as the kernels read them."""
+    """Bytes of constants in flash, as the kernels read them."""
     arena_bytes: int | None = None
-    """Activations and scratch in RAM."""
+    """Bytes of activations and scratch in RAM."""
     flash_bytes: int | None = None
-    """Of the whole firmware."""
+    """Flash bytes of the whole firmware."""
     ram_bytes: int | None = None
-    """Of the whole firmware, stack included."""
+    """RAM bytes of the whole firmware, including the stack."""
     cycles: int | None = None
-    """Of one inference."""
+    """Count of one inference."""
     cycles_source: str = ""
-    """Where the count comes from: the words of `device.measure.Counter`, or "estimated by the cost model"."""
+    """The source of the count: a text of `device.measure.Counter`, or "estimated by the cost model"."""
     board: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; what is not known is left out."""
+        """Plain values without unknown ones."""
         return {key: value for key, value in asdict(self).items() if value not in (None, "")}
 
 

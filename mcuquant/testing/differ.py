@@ -77,7 +77,7 @@ class Oracle:
 
 
 def first_difference(project: Project, actual: Sequence[Array], expected: Sequence[Array]) -> Difference | None:
-    """The first of the board's step outputs (flat) that differs from the interpreter's, or None if every byte is equal."""
+    """The first of the board's step outputs (flat) that differs from the interpreter's, or None."""
     for i, (ours, theirs) in enumerate(zip(actual, expected, strict=True)):
         if ours.tobytes() != theirs.tobytes():
             return _difference(project.manifest["layers"][i], i, ours, theirs)

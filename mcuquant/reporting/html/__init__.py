@@ -1,1 +1,1 @@
-"""One self-contained HTML page about a build: what it costs, where it lies in memory, what quantization did to it."""
+"""One self-contained HTML page about a build: costs, memory layout, and effects of quantization."""

@@ -1,4 +1,4 @@
-"""The arena over time: steps from left to right, offsets from bottom to top, a rectangle for everything alive."""
+"""The arena over time: steps from left to right, offsets from bottom to top, a rectangle for every buffer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .marks import Line, Picture, Rect, Text, polyline, short, ticks
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 10.0, 18.0, 40.0
 _HEIGHT = 320.0
 _NARROW, _WIDE = 22.0, 120.0
-"""Of a column, at least and at most."""
+"""Minimum and maximum width of a column."""
 _PLOT = 888.0
 _CHARACTER = 6.6
-"""Width of one in a rectangle's label."""
+"""Width of one character in the label of a rectangle."""
 
 LEGEND = (
     ("arena-input", "input"),
@@ -48,7 +48,7 @@ def memory_map(places: Sequence[Place], arena_bytes: int, steps: Sequence[str]) 
 
 
 class _Frame:
-    """From steps and bytes to the picture's units. Column 0 is before the first step."""
+    """Converts steps and bytes to the units of the picture. Column 0 is before the first step."""
 
     def __init__(self, column: float, unit: float) -> None:
         self.column, self.unit = column, unit
@@ -76,7 +76,7 @@ class _Frame:
 
 
 def overlaps(places: Sequence[Place]) -> Iterator[tuple[Place, Place]]:
-    """Pairs that share bytes at one step at least."""
+    """Pairs of buffers that share bytes in at least one step."""
     for i, a in enumerate(places):
         for b in places[i + 1 :]:
             in_time = a.first_step <= b.last_step and b.first_step <= a.last_step
@@ -130,7 +130,7 @@ def _step_numbers(frame: _Frame, columns: int) -> Iterator[Text]:
 
 
 def _labels(frame: _Frame, places: Sequence[Place]) -> Iterator[Text]:
-    """Inside those rectangles that have room for them and share nothing."""
+    """Labels inside the rectangles that have room for them and share no bytes."""
     busy = {id(p) for pair in overlaps(places) for p in pair}
     for p in places:
         box = frame.rect(p)

@@ -10,10 +10,10 @@ from .marks import Picture, Rect, Text
 
 WIDTH = 960.0
 _NUMBER, _LABEL, _VALUE = 26.0, 284.0, 130.0
-"""Where numbers end and bars begin, and the width left behind them."""
+"""Positions of numbers and bars, and the width after the bars."""
 _ROW, _BAR = 24.0, 16.0
 _NAME = 32
-"""Characters of a name that fit the label."""
+"""Number of characters of a name that fit the label."""
 
 KINDS = {"Conv2D": "kind-conv", "DepthwiseConv2D": "kind-depthwise", "FullyConnected": "kind-dense"}
 OTHER = "kind-other"
@@ -24,17 +24,17 @@ class Bar:
     """One row. `value` None is a row without a bar."""
 
     number: str
-    """The step's; "" for what is none."""
+    """The name of the step; "" for a row that is no step."""
     label: str
     value: float | None
     text: str
-    """What stands behind the bar."""
+    """The text after the bar."""
     style: str
     title: str
 
 
 def bars(title: str, summary: str, rows: Sequence[Bar], legend: tuple[tuple[str, str], ...] = ()) -> Picture:
-    """Lengths are in proportion to the values; negative ones reach to the left of zero."""
+    """Lengths are proportional to the values; negative ones extend to the left of zero."""
     values = [row.value for row in rows if row.value is not None]
     low, high = min([0.0, *values]), max([0.0, *values])
     width = WIDTH - _LABEL - _VALUE
@@ -58,6 +58,6 @@ def style_of(op: str) -> str:
 
 
 def kinds_legend(ops: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """The colours in use and what they are of."""
+    """The used colors and their meanings."""
     styles = [(style, op) for op, style in KINDS.items() if op in ops]
     return (*styles, (OTHER, "other")) if any(op not in KINDS for op in ops) else tuple(styles)

@@ -1,4 +1,6 @@
-"""The decisions of a sensor node: ROC curve, distribution of errors, confusion matrix, beside the float network's."""
+"""The decisions of a sensor node: ROC curve, distribution of errors, confusion matrix, with those
+of the float network.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,11 @@ from .sections import Section, Table
 _SIZE, _LEFT, _TOP, _BOTTOM, _RIGHT = 300.0, 44.0, 10.0, 34.0, 10.0
 _BINS = 41
 _STYLES = ("weights-before", "front")
-"""Of the curves: the float network's, the device's."""
+"""Colors of the curves: the float network's, the device's."""
 
 
 def decisions(columns: Mapping[str, Mapping[str, Any]]) -> Section:
-    """`columns` are the measures of each network, as `mcuquant node --json` writes them; the device's are the last."""
+    """`columns` are the measures of each network, from `mcuquant node --json`; the device's are the last."""
     (device, last), names = list(columns.items())[-1], list(columns)
     styles = dict(zip(names, _STYLES[-len(names) :], strict=True))
     pictures: list[Picture] = []

@@ -1,4 +1,4 @@
-"""Weights of one layer: filled, what the device computes with; the outline, what the float network had."""
+"""Weights of one layer: filled bars for the device's weights, an outline for those of the float network."""
 
 from __future__ import annotations
 

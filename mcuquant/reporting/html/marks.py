@@ -1,4 +1,4 @@
-"""What a picture is made of, in the units of its SVG's viewBox: Python decides, the template prints."""
+"""Elements of a picture, in the units of its SVG's viewBox. Python computes them, the template prints them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Rect:
     style: str
     """Its CSS class."""
     title: str = ""
-    """Shown when the pointer is on it, and read aloud."""
+    """A tooltip, which screen readers read too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Text:
     y: float
     text: str
     anchor: str = "start"
-    """start, middle, end."""
+    """Alignment: start, middle, end."""
     style: str = ""
     title: str = ""
 
@@ -49,7 +49,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One SVG. `title` names it, `summary` says in words what is to be seen."""
+    """One SVG. `title` names it, `summary` describes it in words."""
 
     title: str
     summary: str
@@ -60,7 +60,7 @@ class Picture:
     dots: tuple[Dot, ...] = ()
     texts: tuple[Text, ...] = ()
     legend: tuple[tuple[str, str], ...] = ()
-    """(CSS class, what it means)."""
+    """(CSS class, meaning)."""
 
 
 def polyline(points: Sequence[tuple[float, float]], style: str) -> Line:
@@ -68,7 +68,9 @@ def polyline(points: Sequence[tuple[float, float]], style: str) -> Line:
 
 
 def ticks(low: float, high: float, most: int = 6) -> tuple[float, ...]:
-    """Round numbers (1, 2 or 5 x 10^n apart) from the last at or below `low` to the first at or above `high`."""
+    """Round numbers (1, 2 or 5 x 10^n apart) from the last one at or below `low` to the first one
+    at or above `high`.
+    """
     span = high - low
     if span <= 0 or not math.isfinite(span):
         return (low,)

@@ -1,4 +1,4 @@
-"""A project's folder → one HTML file that needs nothing else: no network, no script, light and dark."""
+"""Creates one HTML file from a project folder. It needs no network and no script, and has light and dark colors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NODE_QUALITY = "node.json"
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A number of the head; `note` says what it is."""
+    """A number at the top of the page; `note` explains it."""
 
     label: str
     value: str
@@ -39,12 +39,12 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A project and what was measured of it, in the form of `Measurement.to_json`."""
+    """A project with its measurement, in the form of `Measurement.to_json`."""
 
     project: Project
     measured: Mapping[str, Any] | None
     name: str = ""
-    """That distinguishes it from other builds of one report; without one, the folder's name."""
+    """A label that distinguishes it from other builds of one report; by default the name of the folder."""
 
     @property
     def label(self) -> str:
@@ -52,7 +52,7 @@ class Build:
 
     @property
     def record(self) -> Record:
-        """The build as one network among others: as its folder's records have it, with its measurements and label."""
+        """The record of the build for comparison with others: from its folder, with its measurements and label."""
         manifest = self.project.manifest
         built = manifest.get("firmware", {})
         validation = validation_of(self.project)
@@ -75,18 +75,18 @@ class Build:
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """Those of the folder: of the build itself, perhaps, and of the networks that it was made from."""
+        """The records in the folder: of the build itself, if present, and of the networks that it was derived from."""
         path = self.project.directory / RECORDS
         return load_records(path) if path.is_file() else ()
 
 
 def is_of(build: Record, record: Record) -> bool:
-    """Whether `record` is of that build: no two have the same flash on the same board, but by chance."""
+    """Whether `record` is of that build: the flash sizes on the same board are equal."""
     return build.flash_bytes is not None and (record.flash_bytes, record.board) == (build.flash_bytes, build.board)
 
 
 def measured_before(project: Project) -> Mapping[str, Any] | None:
-    """The measurement kept in the project's folder, if it is of the firmware that stands there."""
+    """The measurement in the project's folder, if it is of the present firmware."""
     path = project.directory / BENCH
     if not path.is_file():
         return None
@@ -96,7 +96,7 @@ def measured_before(project: Project) -> Mapping[str, Any] | None:
 
 
 def validation_of(project: Project) -> Mapping[str, Any] | None:
-    """What `mcuquant validate --json` left in the folder, if it is of the firmware that stands there."""
+    """The result of `mcuquant validate --json` in the folder, if it is of the present firmware."""
     path = project.directory / VALIDATION
     if not path.is_file():
         return None
@@ -112,7 +112,7 @@ def validation_of(project: Project) -> Mapping[str, Any] | None:
 
 
 def decisions_of(project: Project) -> Mapping[str, Any] | None:
-    """What `mcuquant node --json` left in the folder, if it is of the firmware that stands there."""
+    """The result of `mcuquant node --json` in the folder, if it is of the present firmware."""
     path = project.directory / NODE_QUALITY
     if not path.is_file():
         return None
@@ -122,9 +122,9 @@ def decisions_of(project: Project) -> Mapping[str, Any] | None:
 
 
 def records_of(builds: Sequence[Build], files: Sequence[Path]) -> tuple[Record, ...]:
-    """The builds themselves, the records in their folders, and those of `files`; the same one is listed once.
+    """The builds, the records in their folders, and those of `files`, without duplicates.
 
-    Labels that several networks have are followed by the folder or file they come from.
+    Equal labels of several networks are followed by the folder or file of the network.
     """
     own = [build.record for build in builds]
     others: dict[Record, str] = {}
@@ -137,13 +137,13 @@ def records_of(builds: Sequence[Build], files: Sequence[Path]) -> tuple[Record, 
 
 
 def distinct_names(directories: Sequence[Path]) -> tuple[str, ...]:
-    """The names of folders, or their paths where two have the same name."""
+    """The names of folders, or their paths if two have the same name."""
     count = Counter(directory.name for directory in directories)
     return tuple(str(d) if count[d.name] > 1 else d.name for d in directories)
 
 
 def page(builds: Sequence[Build], files: Sequence[Path] = ()) -> str:
-    """The HTML about the first of `builds`; the others, and the records in `files`, are set beside it."""
+    """The HTML about the first of `builds`, in comparison with the others and the records in `files`."""
     first = builds[0]
     project, manifest = first.project, first.project.manifest
     where = project.directory
@@ -206,7 +206,7 @@ def _time(us: float) -> str:
 
 
 def render(title: str, subtitle: str, tiles: Sequence[Tile], sections: Sequence[Section], notes: Sequence[str]) -> str:
-    """Every text is escaped: names come out of model files, and may be anything."""
+    """Escapes every text: names come from model files and may contain anything."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_assets.folder("templates")),
         undefined=jinja2.StrictUndefined,

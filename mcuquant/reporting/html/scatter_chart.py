@@ -15,7 +15,7 @@ _SMALL = 4.0
 
 
 def scatter(title: str, axis: str, cost: str, records: Mapping[int, Record]) -> Picture:
-    """`records` by the number they have in the table; `cost` is a field of Record, `axis` what is written under it."""
+    """`records` by their numbers in the table; `cost` is a field of Record, `axis` the title of its axis."""
     known = {n: r for n, r in records.items() if r.accuracy is not None and getattr(r, cost) is not None}
     across = ticks(*_span([float(getattr(r, cost)) for r in known.values()], math.inf))
     up = ticks(*_span([100 * (r.accuracy or 0) for r in known.values()], 100.0))
@@ -41,7 +41,7 @@ def scatter(title: str, axis: str, cost: str, records: Mapping[int, Record]) -> 
 
 
 def _with_room(places: Mapping[int, tuple[float, float]]) -> set[int]:
-    """Those whose number can be read: not on one that comes before."""
+    """Points whose number does not overlap an earlier one."""
     numbered: set[int] = set()
     for n, (x, y) in places.items():
         if all(math.hypot(x - places[m][0], y - places[m][1]) >= 2 * _RADIUS for m in numbered):
@@ -50,7 +50,7 @@ def _with_room(places: Mapping[int, tuple[float, float]]) -> set[int]:
 
 
 def _span(values: Sequence[float], most: float) -> tuple[float, float]:
-    """From the least to the largest value, and a bit more within 0 and `most`; never of no width."""
+    """From the least to the largest value, extended a bit within 0 and `most`; never of zero width."""
     low, high = min(values), max(values)
     room = (high - low) * 0.1 or high * 0.1 or 1.0
     return max(0.0, low - room), min(most, high + room)

@@ -1,4 +1,4 @@
-"""The parts of the page: each says what it shows, in a picture and in a table, or what to run to have it."""
+"""The sections of the page. Each has a picture and a table, or the command that provides the missing data."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Section:
     legend: tuple[tuple[str, str], ...] = ()
     table: Table | None = None
     advice: tuple[str, str] | None = None
-    """What is missing, and the command that brings it."""
+    """The missing data, and the command that provides it."""
 
 
 def networks(records: Sequence[Record], where: str) -> Section:
-    """Accuracy against size and latency of all networks at hand."""
+    """Accuracy against size and latency of all networks."""
     numbered = dict(enumerate(records, start=1))
     measured = {n: r for n, r in numbered.items() if r.accuracy is not None}
     pictures = [scatter("Accuracy and weights", "bytes of weights", "weight_bytes", measured)] if measured else []
@@ -91,7 +91,7 @@ def _network_row(number: int, r: Record) -> tuple[str, ...]:
 
 
 def layers(measured: Mapping[str, Any] | None, kernels: Sequence[str], advice: tuple[str, str]) -> Section:
-    """What each step costs. `measured` is what `Measurement.to_json` gives, or None where there is none."""
+    """Costs of each step. `measured` is a result of `Measurement.to_json`, or None."""
     if measured is None:
         return Section("layers", "Layers", advice=advice)
     unit = str(measured["counter"]).partition(" ")[0]
@@ -202,7 +202,7 @@ def weights(details: Details) -> Section:
 
 
 def sensitivity(rows: Sequence[Sensitivity], advice: tuple[str, str]) -> Section:
-    """What each layer's rounding alone does to the outputs: the lowest bar is the layer with the largest effect."""
+    """Effect of each layer's rounding on the outputs: the lowest bar is the layer with the largest effect."""
     if not rows:
         return Section("sensitivity", "Sensitivity", advice=advice)
     chart = [

@@ -1,4 +1,4 @@
-"""Pictures as one SVG file that stands alone: light, and dark where the viewer is."""
+"""Pictures in one self-contained SVG file, with light and dark colors."""
 
 from __future__ import annotations
 
