@@ -1,1 +1,1 @@
-"""What every operation computes: fixed-point primitives, integer parameters and the reference interpreter."""
+"""The arithmetic of every operation: fixed-point primitives, integer parameters and the reference interpreter."""

@@ -1,11 +1,11 @@
 """Fixed-point arithmetic of the TensorFlow Lite Micro reference kernels, over numpy arrays.
 
-Every function works on int64 arrays (or ints) that hold 32-bit values and gives the same; where the C code would wrap
-around, these wrap too. The one rounding rule of the project lives here: a real factor is a 31-bit mantissa and a power
-of two, products are rounded to nearest with ties up, right shifts to nearest with ties away from zero.
+Every function accepts and returns int64 arrays (or ints) that hold 32-bit values; where the C code wraps around, these
+functions wrap too. This module defines the rounding of the whole project: a real factor is a 31-bit mantissa and a
+power of two, products are rounded to nearest with ties up, right shifts to nearest with ties away from zero.
 
-Sources: B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-Inference" (CVPR 2018), section 2.2, and gemmlowp's and TFLite's definitions of the functions named below.
+Sources: B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference"
+(CVPR 2018), section 2.2, and the definitions in gemmlowp and TFLite of the functions named below.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def round_half_away(x: float) -> int:
 
 
 def wrap32(x: Ints) -> IntArray:
-    """The low 32 bits as a signed number: what a conversion to int32_t keeps."""
+    """The low 32 bits as a signed number, as a conversion to int32_t."""
     return as_int64(x).astype(np.int32).astype(np.int64)
 
 
@@ -204,7 +204,7 @@ def inverse_sqrt(x: int) -> tuple[int, int]:
 
 
 def leading_zeros32(x: Ints) -> IntArray:
-    """Leading zeros of a number in [1, 2^32) as 32 bits."""
+    """Number of leading zeros of a number in [1, 2^32) as 32 bits."""
     _, bits = np.frexp(np.asarray(x, np.float64))
     return 32 - np.asarray(bits, np.int64)
 
@@ -238,7 +238,7 @@ def log_from_one(x: Ints, integer_bits: int) -> IntArray:
 
 
 def leading_sign_bits32(x: Ints) -> IntArray:
-    """How far a 32-bit number can be shifted left and keep its value; TFLite's CountLeadingSignBits."""
+    """The largest left shift that keeps the value of a 32-bit number; TFLite's CountLeadingSignBits."""
     x = as_int64(x)
     return leading_zeros32(np.where(x < 0, -2 * x - 1, 2 * x + 1))
 

@@ -1,6 +1,6 @@
 """The format of requests and replies between host and board, with checksums, and of the values in them.
 
-    mq #SSSSSSSS VERB ARGUMENTS *CCCCCCCC%        request: its number, and the hexadecimal CRC-32 of the text before " *"
+    mq #SSSSSSSS VERB ARGUMENTS *CCCCCCCC%        request: its number, the hexadecimal CRC-32 of the text before " *"
     mq #SSSSSSSS ok NAME=VALUE ... *CCCCCCCC      reply, with the request's number and its own CRC
     mq #SSSSSSSS error CODE *CCCCCCCC
 

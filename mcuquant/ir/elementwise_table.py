@@ -1,4 +1,4 @@
-"""What the project says of each element-wise operation, once: one row of `ELEMENTWISE` for each.
+"""The definition of each element-wise operation: one row of `ELEMENTWISE`.
 
 The reader and the writer of .tflite, the PyTorch importer, `verify`, the quantizer, the interpreter, the integer
 parameters, the kernels, the table of docs/ops.md and the random graphs of the tests derive from these rows. A new
@@ -26,18 +26,18 @@ FLOAT_ONLY = frozenset((_F32,))
 
 
 class Rule(enum.Enum):
-    """How the integer results follow from the real function."""
+    """The rule that derives integer results from the real function."""
 
     INTEGER = "integer"
-    """By an integer arithmetic of its own, see `arithmetic.parameters`."""
+    """Its own integer arithmetic, see `arithmetic.parameters`."""
     CONVERTED = "converted"
     """int8: DEQUANTIZE, the function in single precision, QUANTIZE, for each of the 256 values."""
     TABLE = "table"
-    """int8: as CONVERTED, but times the reciprocal of the output scale: TFLite's LUTPopulate. int16: 513 samples of
-    the function with linear interpolation between them, which is LUTPopulate too.
+    """int8: as CONVERTED, but multiplied by the reciprocal of the output scale: TFLite's LUTPopulate. int16: 513
+    samples of the function with linear interpolation, also LUTPopulate.
     """
     NONE = "none"
-    """This type has no form."""
+    """This type is not supported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,29 +48,29 @@ class Row:
     real: Callable[..., Array] | None = None
     """(operation, float32 arrays) -> float32 array; None for the conversions between types."""
     tflite: str = ""
-    """TFLite's operator; empty where it has none, and where one operation is several operators (Relu)."""
+    """TFLite's operator; empty if it has none, or if one operation is several operators (Relu)."""
     options: str = ""
-    """Table of the operator's options in the schema; empty for none."""
+    """Table of the operator's options in the schema; empty without options."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Attribute of the operation -> field of the operator's options."""
     versions: tuple[int, int, int] = (1, 1, 1)
     """Version of the operator with float32, int8 and int16 inputs."""
     torch: tuple[str, ...] = ()
-    """PyTorch's operators of the same meaning; those that translate by a rule of their own are not among them."""
+    """PyTorch's operators with the same definition. Operators with their own translation rule are not listed."""
     torch_attributes: Mapping[str, str] = field(default_factory=dict)
     """Attribute of the operation -> argument of PyTorch's operator."""
     int8: Rule = Rule.INTEGER
     int16: Rule = Rule.INTEGER
     tflm: frozenset[DType] = ALL_TYPES
-    """Types that TensorFlow Lite Micro's kernel takes. Int8 forms of rule CONVERTED are exported through float32."""
+    """Types that TensorFlow Lite Micro's kernel supports. Int8 forms of rule CONVERTED are exported through float32."""
     int16_is_symmetric: bool = False
-    """The int16 form takes both zero points to be 0."""
+    """The int16 form requires both zero points to be 0."""
     output: Mapping[DType, QParams] = field(default_factory=dict)
-    """Output scales that TFLite's specification prescribes; every other output may have any."""
+    """Output scales that TFLite's specification prescribes. All other outputs may have any scale."""
     shares_scale: bool = False
-    """The output has the input's scale and zero point."""
+    """Whether the output has the input's scale and zero point."""
     least: float | None = None
-    """The function is defined from here on."""
+    """Lower end of the domain of the function."""
 
     @property
     def arity(self) -> int:
@@ -83,7 +83,7 @@ class Row:
 def _curve(
     op: type[Op], function: Callable[..., Array], tflite: str = "", torch: tuple[str, ...] = (), **changes: Any
 ) -> Row:
-    """A function that TensorFlow Lite Micro computes in float32 alone."""
+    """The row of a function that TensorFlow Lite Micro computes only in float32."""
     row: dict[str, Any] = {"tflm": FLOAT_ONLY, "int8": Rule.CONVERTED, "int16": Rule.TABLE}
     return Row(op=op, real=function, tflite=tflite, torch=torch, int16_is_symmetric=True, **row | changes)
 

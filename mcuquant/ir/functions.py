@@ -9,7 +9,7 @@ from .operation import Activation, Op
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binary(Op):
-    """inputs: a, b, broadcast against each other as numpy does."""
+    """inputs: a, b, broadcast as in numpy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Unary(Op):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relu(Unary):
-    """A clamp that stands alone: RELU, RELU6 or RELU_N1_TO_1 by `activation`."""
+    """A stand-alone clamp: RELU, RELU6 or RELU_N1_TO_1 by `activation`."""
 
     activation: Activation
 
@@ -96,7 +96,7 @@ class Dequantize(Unary):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup(Unary):
-    """Any function from int8 to int8: operators of float32 between DEQUANTIZE and QUANTIZE are read as one of these."""
+    """Any function from int8 to int8. Float32 operators between DEQUANTIZE and QUANTIZE are read as one Lookup."""
 
     table: tuple[int, ...]
     """Results for -128 to 127."""
@@ -114,31 +114,31 @@ class HardSigmoid(Unary):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elu(Unary):
-    """x above 0, alpha * (exp(x) - 1) below.
+    """x for positive x, alpha * (exp(x) - 1) for negative x.
 
-    TFLite's has the alpha 1; PyTorch's SELU and CELU have a factor for all, and one for the exponent.
+    TFLite's ELU has alpha 1. PyTorch's SELU has a factor for the result, and CELU one for the exponent.
     """
 
     alpha: float = 1.0
     factor: float = 1.0
-    """Of the result, on both sides."""
+    """Factor of the result, on both sides."""
     exponent_factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gelu(Unary):
-    """x * (1 + erf(x / sqrt(2))) / 2; `approximate` takes tanh(sqrt(2 / pi) * (x + 0.044715 x^3)) for erf(...)."""
+    """x * (1 + erf(x / sqrt(2))) / 2; `approximate` replaces erf(...) by tanh(sqrt(2 / pi) * (x + 0.044715 x^3))."""
 
     approximate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function(Unary):
-    """A function without a class of its own, by its name in `named_functions.NAMED`."""
+    """A function without its own class, by its name in `named_functions.NAMED`."""
 
     function: str = "erf"
     parameters: tuple[float, ...] = ()
-    """Numbers that the function takes besides x, in its order."""
+    """Further arguments of the function after x, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

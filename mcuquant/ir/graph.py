@@ -69,7 +69,7 @@ class Role(enum.StrEnum):
     CONSTANT = "constant"
     ACTIVATION = "activation"
     STATE = "state"
-    """Kept between inferences; `data` is its initial value. `Graph.updates` says what it is next."""
+    """A value that persists between inferences; `data` is its initial value. `Graph.updates` defines its next value."""
 
 
 class Level(enum.IntEnum):
@@ -107,7 +107,7 @@ class QParams:
         zero_points: Iterable[int] = (),
         multipliers: Iterable[int] = (),
     ) -> QParams:
-        """Round the scale(s) to float32 and build. `axis` is needed when anything has more than one entry."""
+        """Round the scale(s) to float32 and construct. `axis` is required if anything has more than one entry."""
         values = np.atleast_1d(np.asarray(scale if np.isscalar(scale) else list(scale), dtype=np.float32))  # type: ignore[arg-type]
         by_channel = (tuple(int(v) for v in integers) for integers in (zero_points, multipliers))
         return cls(tuple(float(v) for v in values), int(zero_point), axis, *by_channel)
@@ -117,7 +117,7 @@ class QParams:
         return self.axis is not None
 
     def masked(self, mask: Array, axis: int) -> QParams:
-        """Of the tensor at the indices along `axis` that `mask` keeps."""
+        """The parameters of the tensor at the indices along `axis` that `mask` selects."""
         if self.axis != axis:
             return self
         scale = tuple(compress(self.scale, mask)) if len(self.scale) > 1 else self.scale
@@ -176,14 +176,14 @@ class Tensor:
 
     @property
     def qparams(self) -> QParams:
-        """`q`; GraphError where the tensor has none."""
+        """`q`; raises GraphError if the tensor has none."""
         if self.q is None:
             raise GraphError(f"tensor {self.id} ({self.name!r}) is {self.dtype} without a scale, expected a scale")
         return self.q
 
     @property
     def value(self) -> Array:
-        """`data`; GraphError where the tensor has none."""
+        """`data`; raises GraphError if the tensor has none."""
         if self.data is None:
             raise GraphError(f"tensor {self.id} ({self.name!r}) is {self.role}, expected a constant")
         return self.data
@@ -204,7 +204,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """At the end of an inference tensor `state` takes the value that tensor `value` has then."""
+    """At the end of an inference, state `state` gets the value of tensor `value`."""
 
     state: int
     value: int
@@ -214,7 +214,7 @@ class Update:
 class Graph:
     """A network for one sample (batch 1). `ops` are in execution order.
 
-    What operations read of a state is its value before the inference; all updates are at its end, at once.
+    Operations read the value of a state before the inference. All updates happen together at its end.
     """
 
     name: str
@@ -223,11 +223,11 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     notes: tuple[str, ...] = field(default=())
-    """What passes want a person to know, in the order it happened."""
+    """Messages of passes for the user, in the order of events."""
     updates: tuple[Update, ...] = field(default=())
-    """One for each state."""
+    """One update per state."""
     channels_first: bool | None = None
-    """Order of axes in which the model itself takes images, None where nothing says it."""
+    """Order of axes of the model's own images; None if unknown."""
     spreads: Mapping[int, Array] = field(default_factory=dict)
     """Standard deviation of each channel in training, by batch normalization: of inputs, and of tensors before their
     clamp. Calibration data are compared with it; no arithmetic depends on it."""
@@ -263,7 +263,7 @@ class Graph:
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """What an inference is for: the outputs, and the next values of states."""
+        """The tensors that an inference computes: the outputs, and the next values of states."""
         return (*self.outputs, *(u.value for u in self.updates))
 
     @property

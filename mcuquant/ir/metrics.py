@@ -1,4 +1,4 @@
-"""Sizes of a network that do not depend on how it is run."""
+"""Sizes of a network that do not depend on its implementation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import Graph, Tensor
 from .ops import BatchMatMul, Conv2D, ConvPool, DepthwiseConv2D, FullyConnected, Lstm, Op, Pool, TransposeConv
 
 _CALL = 3000
-"""Elements that numpy goes through in the time of one call."""
+"""Number of elements that numpy processes in the time of one call."""
 
 
 def macs(graph: Graph, op: Op) -> int:
@@ -40,9 +40,10 @@ def macs(graph: Graph, op: Op) -> int:
 
 
 def effort(graph: Graph, op: Op) -> int:
-    """Elements that the interpreter goes through for one inference: a bound on its time, and roughly on its memory.
+    """Number of elements that the interpreter processes for one inference: a bound on its time, and roughly on its
+    memory.
 
-    A file can ask for any number by a large window, stride or dilation: look before you interpret.
+    A file can request any number with a large window, stride or dilation, so check this bound before interpretation.
     """
     if isinstance(op, ConvPool):
         return effort(graph, op.conv) + effort(graph, op.pool)
@@ -80,12 +81,14 @@ def parameters(graph: Graph) -> int:
 
 
 def state_bytes(graph: Graph) -> int:
-    """Bytes of all that is kept between inferences."""
+    """Bytes of all states."""
     return sum(t.nbytes for t in graph.states)
 
 
 def weight_bytes(graph: Graph) -> int:
-    """Bytes of all constants at their own width, packed: 2-bit ones four a byte, of a palette indices and centroids."""
+    """Bytes of all constants at their own width, packed: four 2-bit values per byte; indices and centroids of a
+    palette.
+    """
     return sum(_constant_bytes(t) for t in graph.tensors.values() if t.is_constant)
 
 
@@ -96,8 +99,8 @@ def _constant_bytes(t: Tensor) -> int:
 
 
 def structure_digest(graph: Graph) -> str:
-    """SHA-256 of what a network is without its weights and widths: the types and shapes of inputs and outputs, and the
-    kinds of its operations in order.
+    """SHA-256 of the structure of a network without its weights and widths: the types and shapes of inputs and outputs,
+    and the kinds of its operations in order.
     """
     ends = [f"{graph[i].dtype} {graph[i].shape}" for i in (*graph.inputs, *graph.outputs)]
     ends += [f"state {t.dtype} {t.shape}" for t in graph.states]

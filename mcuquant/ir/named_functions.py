@@ -1,6 +1,6 @@
 """Functions of one variable that `Function` names: on float32 arrays, each result rounded to single precision once.
 
-A comparison gives 1 where it holds and 0 elsewhere. Parameters follow x.
+A comparison gives 1 if it is true and 0 otherwise. Parameters follow x.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _threshold(x: Array, limit: float, value: float) -> Array:
 
 
 def _remainder(x: Array, divisor: float) -> Array:
-    """With the divisor's sign, as Python's %."""
+    """Remainder with the divisor's sign, as Python's %."""
     return np.asarray(np.mod(x, divisor))
 
 
@@ -90,7 +90,7 @@ def named_function(op: Any, x: Array) -> Array:
 
 
 def function_problem(name: str, parameters: tuple[float, ...]) -> str | None:
-    """What is wrong with a name and its parameters; None where they are right."""
+    """The error in a name and its parameters; None if they are valid."""
     if name not in NAMED:
         return f"its function is {name!r}, expected one of {', '.join(sorted(NAMED))}"
     count = NAMED[name][0]

@@ -1,4 +1,4 @@
-"""The base of all operations, and the values that their attributes have."""
+"""The base class of all operations, and the types of their attributes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _BOUNDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Padding:
-    """Rows and columns added around the image; they count as real zero (average pooling leaves them out)."""
+    """Rows and columns around the image. They count as real zero (average pooling ignores them)."""
 
     top: int = 0
     bottom: int = 0
@@ -67,9 +67,9 @@ class Op:
 
     @property
     def inner(self) -> tuple[int, ...]:
-        """Tensors of the table that exist inside of it alone."""
+        """Tensors of the table that exist only inside the operation."""
         return ()
 
     def attributes(self) -> dict[str, Any]:
-        """What distinguishes two operations of a kind, in declaration order."""
+        """The attributes, in declaration order."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("inputs", "outputs")}

@@ -1,6 +1,6 @@
-"""The operations of a graph: inputs, outputs and attributes of each. `arithmetic.interpreter` says what each computes.
+"""The operations of a graph: inputs, outputs and attributes of each. `arithmetic.interpreter` defines their results.
 
-Names and meanings are TFLite's. Attributes are plain values, so that two operations are equal when they look equal.
+Names and definitions are TFLite's. Attributes are plain values, so that operations with equal attributes are equal.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Conv2D(Op):
     padding: Padding = NO_PADDING
     activation: Activation = Activation.NONE
     single_factor: bool = False
-    """The rescale factor is a product and a quotient in single precision, as SVDF has it."""
+    """The rescale factor is a product and a quotient in single precision, as for SVDF."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +174,9 @@ class BatchMatMul(Op):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool(Op):
-    """inputs: x (N,H,W,C). Windows reach into the padding, which holds no value: maximum or mean of what is inside."""
+    """inputs: x (N,H,W,C). Windows may extend into the padding, which has no values: maximum or mean of the values
+    inside.
+    """
 
     window: Pair
     stride: Pair
@@ -194,10 +196,11 @@ class MaxPool2D(Pool):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvPool(Op):
-    """A convolution and the pooling of its output as one step: of the image between them a few rows exist at a time.
+    """A convolution and the pooling of its output as one step, with a few rows of the image between them in memory at a
+    time.
 
-    inputs: those of `conv`; output: that of `pool`. Only plans have it (`passes.fuse_pool`), no network: `__all__` and
-    files leave it out.
+    inputs: those of `conv`; output: that of `pool`. Only plans contain it (`passes.fuse_pool`); `__all__` and files
+    exclude it.
     """
 
     conv: Conv2D | DepthwiseConv2D
@@ -238,7 +241,7 @@ class Pad(Op):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduce(Op):
-    """inputs: x; over `axes` (non-negative, ascending). The output's shape says whether they are kept as 1."""
+    """inputs: x; over `axes` (non-negative, ascending). The output's shape shows whether they are kept as 1."""
 
     axes: tuple[int, ...]
 
@@ -265,23 +268,23 @@ class Sum(Reduce):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgMax(Op):
-    """inputs: x; index of the first largest along `axis`, as int32 or int64; the axis is dropped."""
+    """inputs: x; index of the first largest value along `axis`, as int32 or int64; the axis is removed."""
 
     axis: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concat(Op):
-    """inputs: one or more tensors alike but for `axis`."""
+    """inputs: one or more tensors with equal shapes except along `axis`."""
 
     axis: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enter(Op):
-    """A `Concat` whose first input, a state, lies where its output does: only the other inputs are moved.
+    """A `Concat` whose first input, a state, has the place of its output: only the other inputs are moved.
 
-    Only plans have it (`planner.state_layout`), no network: `__all__` and files leave it out.
+    Only plans contain it (`planner.state_layout`); `__all__` and files exclude it.
     """
 
     axis: int
@@ -293,7 +296,7 @@ class Enter(Op):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice(Op):
-    """inputs: x; element i along an axis is x[begin + i*step]; as many as the output's shape says. step may be < 0."""
+    """inputs: x; element i along an axis is x[begin + i*step]; the output's shape gives the count. step may be < 0."""
 
     begin: tuple[int, ...]
     step: tuple[int, ...]
@@ -301,7 +304,7 @@ class Slice(Op):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reshape(Op):
-    """inputs: x; the same bytes under another shape. Costs nothing: the plan gives both the same place."""
+    """inputs: x; the same bytes with another shape. It costs nothing: the plan gives both the same place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,7 +316,7 @@ class Transpose(Op):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResizeNearest(Op):
-    """inputs: x (N,H,W,C); nearest neighbour, TFLite's two coordinate options."""
+    """inputs: x (N,H,W,C); nearest neighbor, with TFLite's two coordinate options."""
 
     align_corners: bool = False
     half_pixel_centers: bool = False
@@ -321,7 +324,9 @@ class ResizeNearest(Op):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResizeBilinear(Op):
-    """inputs: x (N,H,W,C); each output pixel is interpolated between four, TFLite's two coordinate options."""
+    """inputs: x (N,H,W,C); each output pixel is interpolated between four pixels, with TFLite's two
+    coordinate options.
+    """
 
     align_corners: bool = False
     half_pixel_centers: bool = False
@@ -329,4 +334,4 @@ class ResizeBilinear(Op):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchNorm(Op):
-    """inputs: x (..., C), scale (C), offset (C): x*scale + offset. Float graphs only; passes fold it away."""
+    """inputs: x (..., C), scale (C), offset (C): x*scale + offset. Only in float graphs; passes remove it."""

@@ -1,4 +1,4 @@
-"""Weight sharing: a constant whose values are few is a codebook and an index for each element.
+"""Weight sharing: a constant with few different values is a codebook and an index per element.
 
 Source of the scheme: S. Han, H. Mao, W. Dally, "Deep Compression" (ICLR 2016), section 3.
 """
@@ -37,9 +37,9 @@ class Palette:
 
     @classmethod
     def of(cls, data: Array, groups: Sequence[int] = (), axis: int = 0) -> Palette:
-        """The distinct values of `data`, ascending, group by group; the last one fills up where a group has fewer.
+        """The distinct values of `data`, ascending, group by group; the last value fills up groups that have fewer.
 
-        ValueError where a group has more than 256.
+        Raises ValueError if a group has more than 256.
         """
         members = [np.asarray(groups) == g for g in range(max(groups) + 1)] if groups else [np.ones(1, bool)]
         parts = [np.compress(m, data, axis=axis) if groups else data for m in members]
@@ -61,18 +61,18 @@ class Palette:
 
     @property
     def bits(self) -> int:
-        """Of an index in flash."""
+        """Bits of an index in flash."""
         return max(1, (self.entries - 1).bit_length())
 
     def values(self) -> Array:
-        """What the constant's data must be."""
+        """The data of the constant."""
         if not self.groups:
             return np.asarray(self.centroids[0][self.indices])
         shape = [-1 if i == self.axis else 1 for i in range(self.indices.ndim)]
         return np.asarray(self.centroids[np.array(self.groups).reshape(shape), self.indices])
 
     def masked(self, mask: Array, axis: int) -> Palette:
-        """Of the constant at the indices along `axis` that `mask` keeps; the codebook stays."""
+        """The palette of the constant at the indices along `axis` that `mask` selects; the codebook stays."""
         groups = self.groups
         if groups and axis == self.axis:
             groups = tuple(g for g, keep in zip(groups, mask, strict=True) if keep)

@@ -1,6 +1,6 @@
 """Element-wise operations on real numbers, in single precision: each takes the operation and float32 arrays.
 
-A function that is a chain of simpler ones rounds after each, as its chain of float32 operators in a .tflite does.
+A function that is a chain of simpler ones rounds after each of them, as its chain of float32 operators in a .tflite.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from .graph import Array
 from .operation import Activation
 
 _MOST_NEGATIVE_EXPONENT = -87
-"""exp of less is no normal number in single precision."""
+"""The exponential of smaller values is no normal number in single precision."""
 _ONE = np.float32(1)
 
 
 def _single(function: Callable[[Any], Any]) -> Callable[[Array], Array]:
-    """`function` computed in double precision and rounded once: what a good float32 library gives."""
+    """`function` computed in double precision and rounded once, as by a good float32 library."""
 
     def rounded(x: Array) -> Array:
         with np.errstate(all="ignore"):

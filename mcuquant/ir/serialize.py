@@ -1,7 +1,7 @@
-"""A graph as a file of its own (.mq): all that a .tflite cannot say, palettes, two-level and asymmetric weights.
+"""The file format of a graph (.mq), including what .tflite cannot express: palettes, two-level and asymmetric weights.
 
-A zip of numpy arrays (np.savez, no pickles): `graph` is JSON text, the others are the values of constants, `t3` of
-tensor 3, and of its palette `c3` the centroids and `i3` the indices. The same graph gives the same bytes.
+A zip of numpy arrays (np.savez, no pickles): `graph` is JSON text, the others are the values of constants, such as `t3`
+of tensor 3, and of its palette, `c3` the centroids and `i3` the indices. The same graph gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from . import Array, DType, Graph, Level, Op, Padding, Palette, QParams, Role, T
 from .verify import verify
 
 FORMAT, STATE_FORMAT = 1, 2
-"""Of networks without and with state: a reader that knows nothing of state must not take one with it."""
+"""Version of networks without and with states: a reader that does not support states must reject those with states."""
 MOST_BYTES = 1 << 28
-"""Of a file, and of what it holds."""
+"""Size limits of a file and of its contents."""
 _DAMAGES = (
     *(ValueError, TypeError, AttributeError, LookupError, OSError, EOFError, RuntimeError, MemoryError, SyntaxError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What zip, numpy, JSON and the graph's own types raise over bytes that mean nothing."""
+"""Exceptions of zip, numpy, JSON and the graph's types for invalid bytes."""
 
 
 def to_bytes(graph: Graph) -> bytes:
@@ -53,7 +53,7 @@ def to_bytes(graph: Graph) -> bytes:
 
 
 def from_bytes(data: bytes, where: str) -> Graph:
-    """`where` opens every message. ModelError for what is no such file, or holds a graph that breaks a rule."""
+    """`where` begins every message. Raises ModelError for another kind of file and for a graph that violates a rule."""
     try:
         arrays = _arrays(data)
         text = json.loads(arrays["graph"].tobytes())

@@ -1,4 +1,4 @@
-"""Rewrites of a graph, each Graph to Graph and verified; `PASSES` is all of them in the order they run."""
+"""Rewrites of a graph, each from Graph to Graph and verified. `PASSES` contains all of them in execution order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PASSES: tuple[Pass, ...] = (
 
 
 def run_passes(graph: Graph, passes: Sequence[Pass] = PASSES) -> Graph:
-    """The graph after every pass, in order, at the level it has. GraphError when a pass breaks a rule of that level."""
+    """The graph after every pass, in order, at its level. Raises GraphError if a pass violates a rule of that level."""
     level = Level.QUANTISED if is_quantised(graph) else Level.FLOAT
     verified = None
     for run in passes:

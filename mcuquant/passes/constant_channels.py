@@ -1,9 +1,9 @@
-"""Which channels of a graph's tensors stand or fall together, and which are needed.
+"""Determines which channels of a graph's tensors can only be removed together, and which are needed.
 
 A channel is an index along a tensor's last axis. Element-wise and spatial operations tie channel c of their output to
 channel c of their inputs; a depthwise convolution ties it to its `multiplier` outputs; flattening ties the channels of
-all pixels. Weighted operations tie nothing: they need an input channel when a needed output has a weight for it that is
-not zero, unless the channel's value is always the same and can go into the bias.
+all pixels. Weighted operations tie nothing: they need an input channel if a needed output has a nonzero weight for it,
+unless the channel is constant and can go into the bias.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Channels:
 
 
 def _ties(graph: Graph, op: Op, channels: Channels) -> Iterator[tuple[Array, Array]]:
-    """Pairs of equally long slot lists, tied element by element."""
+    """Pairs of equally long slot lists that are tied element by element."""
     if not tied(graph, op):
         return
     y = channels.slots[op.output]
@@ -72,7 +72,9 @@ def _ties(graph: Graph, op: Op, channels: Channels) -> Iterator[tuple[Array, Arr
 
 
 def tied(graph: Graph, op: Op) -> bool:
-    """The operation's outputs follow its inputs channel by channel, and it can be made for fewer of them."""
+    """Whether the outputs follow the inputs channel by channel, so that the operation can be computed for fewer
+    channels.
+    """
     x, y = graph[op.inputs[0]], graph.out(op)
     last = len(x.shape) - 1
     match op:
@@ -98,12 +100,12 @@ def tied(graph: Graph, op: Op) -> bool:
 
 
 def _channel_operand(t: Tensor, y: Tensor) -> bool:
-    """One value a channel, or (constants only) one for all."""
+    """One value per channel or (constants only) one for all."""
     return t.shape[-1:] == y.shape[-1:] or (t.is_constant and t.shape[-1:] in ((), (1,)))
 
 
 def mixes(graph: Graph, op: Op) -> bool:
-    """Every output is a weighted sum over input channels that can be dropped one by one."""
+    """Whether every output is a weighted sum over input channels that can be removed one by one."""
     if isinstance(op, ops.FullyConnected):
         x, w = graph.ins(op)[:2]
         return w.is_constant and x.shape[-1:] == w.shape[-1:]
@@ -111,13 +113,13 @@ def mixes(graph: Graph, op: Op) -> bool:
 
 
 def always(interval: Interval) -> tuple[Array, Array]:
-    """(is it always one value, which) for each channel."""
+    """(whether it is constant, its value) for each channel."""
     low, high = (a.reshape(-1, a.shape[-1] if a.shape else 1) for a in interval)
     return low.min(axis=0) == high.max(axis=0), low[0]
 
 
 def needed(graph: Graph, known: dict[int, Interval]) -> dict[int, Array]:
-    """For every activation, which of its channels have to be computed; at least one of each tensor."""
+    """For every activation, its needed channels; at least one of each tensor."""
     channels = Channels.of(graph)
     keep = np.zeros(len(channels.parent), bool)
     for tensor in _whole(graph):
@@ -137,7 +139,7 @@ def needed(graph: Graph, known: dict[int, Interval]) -> dict[int, Array]:
 
 
 def _whole(graph: Graph) -> set[int]:
-    """Tensors of which nothing can be dropped: the graph's own ends, and what other operations read or write."""
+    """Tensors that keep all channels: inputs and outputs of the graph, and tensors of other operations."""
     others = [op for op in graph.ops if not tied(graph, op) and not mixes(graph, op)]
     touched = {i for op in others for i in (*op.inputs, *op.outputs)}
     states = (t.id for t in graph.states)
@@ -145,7 +147,7 @@ def _whole(graph: Graph) -> set[int]:
 
 
 def _used_inputs(graph: Graph, op: Op, x: Interval, kept_outputs: Array) -> Array:
-    """Input channels with a weight for a kept output, but for those that go into the bias."""
+    """Input channels with a weight for a kept output, except those that go into the bias."""
     w = graph[op.inputs[1]].integer_values
     used = (w[kept_outputs].reshape(-1, w.shape[-1]) != 0).any(axis=0)
     fixed, value = always(x)
@@ -153,6 +155,8 @@ def _used_inputs(graph: Graph, op: Op, x: Interval, kept_outputs: Array) -> Arra
 
 
 def foldable(graph: Graph, op: Op, value: Array) -> Array:
-    """Where a constant channel adds the same to every output pixel: no padding reaches it, or it is real zero."""
+    """Whether a constant channel adds the same to every output pixel: no padding reaches it, or its
+    value is real zero.
+    """
     padded = isinstance(op, ops.Conv2D) and op.padding.any
     return np.asarray(value == graph[op.inputs[0]].zero_point) if padded else np.ones(len(value), bool)

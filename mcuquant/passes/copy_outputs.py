@@ -1,4 +1,4 @@
-"""An output that is a state under another shape becomes a copy: the state changes before the output is read."""
+"""An output that is a state with another shape becomes a copy, because the state changes before the output is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..ir.verify.states import shows_state
 
 
 def copy_outputs(graph: Graph) -> Graph:
-    """The last Reshape on the way to such an output reads a copy."""
+    """The last Reshape before such an output reads a copy."""
     tensors, operations = dict(graph.tensors), list[Op]()
     for op in graph.ops:
         if op.output in graph.outputs and shows_state(graph, op.output):

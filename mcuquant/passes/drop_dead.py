@@ -1,4 +1,4 @@
-"""Operations whose result nothing reads leave the graph."""
+"""Removes operations whose results are unused."""
 
 from __future__ import annotations
 

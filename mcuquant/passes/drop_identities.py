@@ -1,4 +1,4 @@
-"""Operations that change nothing leave the graph; chains of views become one view."""
+"""Removes operations that change nothing, and combines chains of views into one view."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .rewrite import Draft, renamed, same_type
 
 
 def drop_identities(graph: Graph) -> Graph:
-    """Reshape, Transpose, Pad, Slice, Concat and Quantize that give what they take; exact at every level."""
+    """Reshape, Transpose, Pad, Slice, Concat and Quantize with outputs equal to their inputs; exact at every level."""
     draft = Draft.of(graph)
     names: dict[int, int] = {}
     for op in graph.ops:
@@ -22,7 +22,7 @@ def drop_identities(graph: Graph) -> Graph:
 
 
 def _shorter(draft: Draft, op: Op) -> Op:
-    """The operation with a view before it taken in, and a Transpose that moves only axes of size 1 as a Reshape."""
+    """Combines the operation with a view before it; a Transpose that moves only axes of size 1 becomes a Reshape."""
     before = draft.producer(op.inputs[0])
     if isinstance(op, ops.Reshape) and isinstance(before, ops.Reshape):
         return replace(op, inputs=before.inputs)
@@ -56,7 +56,7 @@ def _is_identity(draft: Draft, op: Op) -> bool:
 
 
 def _without_identity_outputs(graph: Graph) -> Graph:
-    """An output that an identity makes from another operation's result becomes that operation's own output."""
+    """An output that an identity computes from another operation's result becomes that operation's own output."""
     draft, names = Draft.of(graph), dict[int, int]()
     inner_tensors = {op.output for op in graph.ops} - set(graph.ends)
     for op in graph.ops:

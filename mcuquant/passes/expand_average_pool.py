@@ -1,7 +1,7 @@
-"""Average pooling over borders that TFLite has no word for becomes zeros around the image, a plain pool, and factors.
+"""Average pooling with borders that TFLite cannot express becomes zeros around the image, a plain pool, and factors.
 
-Where a window reaches past the image, the mean of the pixels inside is that of the whole window, zeros counted, times
-(window size / pixels inside), a constant for each place. TFLite's own borders (SAME) stay as they are.
+If a window extends past the image, the mean of the pixels inside is the mean of the whole window, zeros included, times
+(window size / pixels inside), which is a constant per position. TFLite's own borders (SAME) are unchanged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .rewrite import Draft, is_quantised
 
 
 def expand_average_pool(graph: Graph) -> Graph:
-    """Float graphs only: the factors are real numbers, which quantisation then rounds like any others."""
+    """Float graphs only: the factors are real numbers, which quantization rounds later."""
     if is_quantised(graph):
         return graph
     draft = Draft.of(graph)
@@ -28,7 +28,7 @@ def expand_average_pool(graph: Graph) -> Graph:
 
 
 def _has_tflite_borders(graph: Graph, pool: ops.AvgPool2D) -> bool:
-    """None, or as SAME has them: ceil(size / stride) windows, the odd row or column last."""
+    """Whether padding is none or that of SAME: ceil(size / stride) windows, an odd row or column last."""
     x, y, p = graph[pool.inputs[0]], graph.out(pool), pool.padding
     sides = ((p.top, p.bottom), (p.left, p.right))
     axes = zip(x.shape[1:3], y.shape[1:3], pool.window, pool.stride, sides, strict=True)
@@ -60,6 +60,6 @@ def _factors(pool: ops.AvgPool2D, x: Shape, y: Shape) -> Array:
 
 
 def _inside(size: int, count: int, window: int, stride: int, before: int) -> Array:
-    """Pixels of the image in each window along an axis."""
+    """Number of pixels of the image in each window along an axis."""
     starts = np.arange(count) * stride - before
     return np.minimum(starts + window, size) - np.maximum(starts, 0)

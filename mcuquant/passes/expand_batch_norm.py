@@ -1,4 +1,4 @@
-"""Batch normalisation that nothing took in becomes a depthwise convolution with a window of one pixel."""
+"""Batch normalization that no layer absorbs becomes a depthwise convolution with a window of one pixel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def expand_batch_norm(graph: Graph) -> Graph:
 
 
 def _append_depthwise(draft: Draft, norm: ops.BatchNorm) -> None:
-    """Over an image; another rank is viewed as a row of pixels and back."""
+    """Over an image; a tensor of another rank is viewed as a row of pixels and back."""
     x, scale, offset = (draft.tensors[i] for i in norm.inputs)
     weights = draft.constant(np.reshape(scale.data, (1, 1, 1, -1)), scale.name)  # type: ignore[arg-type]
     if len(x.shape) == 4:

@@ -1,8 +1,8 @@
-"""Batch normalisation goes into the weights before it or, without padding, after it.
+"""Folds batch normalization into the weights before it or, without padding, after it.
 
 With y = s*x + o for each channel: after a weighted layer, w' = s*w and b' = s*b + o (Jacob et al. 2018, section 3.2);
-before one, w' = w*s and b' = b + sum(w*o), which padding would break: its zeros are added after the normalisation.
-Folding is real arithmetic, done in double precision and rounded once.
+before one, w' = w*s and b' = b + sum(w*o), which padding would invalidate, because its zeros are added after the
+normalization. Folding is real arithmetic in double precision, rounded once.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _inputs(draft: Draft, layer: Op, norm: Op, w: Array, b: Array) -> tuple[int,
 
 
 def _with_previous(draft: Draft, layer: Op) -> Op:
-    """The layer with the normalisation before it folded in, if there is one that can be."""
+    """The layer with the normalization before it folded in, if possible."""
     norm, reshape = _norm_before(draft, layer)
     values, weights = (_values(draft, norm), _weights(draft, layer)) if norm else (None, None)
     if norm is None or values is None or weights is None:
@@ -81,7 +81,7 @@ def _with_previous(draft: Draft, layer: Op) -> Op:
 
 
 def _norm_before(draft: Draft, layer: Op) -> tuple[Op | None, Op | None]:
-    """(normalisation, reshape between it and a fully connected layer), each read by nothing else."""
+    """(normalization, reshape between it and a fully connected layer), each with a single reader."""
     x, reshape = layer.inputs[0], None
     if not draft.only_reader(x) or (isinstance(layer, ops.Conv2D | ops.DepthwiseConv2D) and layer.padding.any):
         return None, None
@@ -94,13 +94,13 @@ def _norm_before(draft: Draft, layer: Op) -> tuple[Op | None, Op | None]:
 
 
 def _channels_repeat(draft: Draft, layer: Op, norm: Op) -> bool:
-    """Whether every row of a fully connected layer meets the channels in turn, beginning with the first."""
+    """Whether every row of a fully connected layer reads the channels in turn, starting with the first."""
     channels = draft.tensors[norm.inputs[1]].elements
     return not isinstance(layer, ops.FullyConnected) or draft.tensors[layer.inputs[1]].shape[1] % channels == 0
 
 
 def _by_weight(draft: Draft, layer: Op, value: Array) -> Array:
-    """One number for each input channel, in a shape that broadcasts to the layer's weights."""
+    """One number per input channel, in a shape that broadcasts to the layer's weights."""
     shape = draft.tensors[layer.inputs[1]].shape
     if isinstance(layer, ops.FullyConnected):
         return np.tile(value, shape[1] // value.size)
@@ -111,7 +111,7 @@ def _by_weight(draft: Draft, layer: Op, value: Array) -> Array:
 
 
 def _summed(layer: Op, products: Array) -> Array:
-    """Over everything but the output channel."""
+    """Sum over everything except the output channel."""
     if isinstance(layer, ops.DepthwiseConv2D):
         return np.asarray(products.sum(axis=(0, 1, 2)))
     return np.asarray(products.reshape(products.shape[0], -1).sum(axis=1))

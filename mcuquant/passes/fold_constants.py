@@ -1,4 +1,4 @@
-"""Operations on constants alone become their result, as long as that is little work; an output becomes a copy of it."""
+"""Replaces operations on constants by their results, within a limit of work. An output becomes a copy of its result."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from ..ir import DType, Graph, Op, Role, Tensor, ops
 from ..ir.metrics import effort
 
 MOST_EFFORT = 1 << 26
-"""Effort for one graph. Real networks fold a few thousand elements; a file made to keep us busy may ask for any number,
-and keeps its operations beyond this one."""
+"""Limit of the work for one graph. Real networks fold a few thousand elements; a file that is meant to waste time may
+request any number and keeps its operations beyond the limit.
+"""
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """The interpreter computes them, so a quantised result has the device's bytes. An output stays an operation's."""
+    """The interpreter computes the results, so a quantized result has the device's bytes. An output stays an
+    operation's.
+    """
     next_id = max(graph.tensors) + 1
     tensors = dict(graph.tensors)
     operations: list[Op] = []

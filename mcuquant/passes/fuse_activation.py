@@ -1,4 +1,4 @@
-"""A clamp that stands alone goes into the operation before it."""
+"""Fuses a stand-alone clamp into the operation before it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from .rewrite import Draft, same_type
 
 
 def fuse_activation(graph: Graph) -> Graph:
-    """Quantised, only where it is exact: the clamp's input and output have the same type, scale and zero point."""
+    """In quantized graphs only if it is exact: input and output of the clamp have the same type,
+    scale and zero point.
+    """
     draft = Draft.of(graph)
     for op in graph.ops:
         if not (isinstance(op, ops.Relu) and _fused(draft, op)):
@@ -23,7 +25,7 @@ def _fused(draft: Draft, relu: ops.Relu) -> bool:
     if producer is None or not draft.only_reader(x.id) or not same_type(x, y):
         return False
     if isinstance(producer, ops.Relu) and not same_type(draft.tensors[producer.inputs[0]], x):
-        return False  # the clamps that stand alone do not all rescale
+        return False  # not all stand-alone clamps rescale
     both = _both(producer, relu.activation)
     if both is None:
         return False
@@ -35,7 +37,7 @@ def _fused(draft: Draft, relu: ops.Relu) -> bool:
 
 
 def _both(producer: Op, second: Activation) -> Activation | None:
-    """The one clamp that does what the producer's own and then `second` do; None when there is none."""
+    """One clamp with the effect of the producer's own followed by `second`; None if there is none."""
     first = getattr(producer, "activation", None)
     if first is None:
         return None

@@ -1,4 +1,4 @@
-"""Zeros that a Pad puts around an image become the padding of the convolution after it."""
+"""Zeros that a Pad adds around an image become the padding of the convolution after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Convolution = ops.Conv2D | ops.DepthwiseConv2D
 
 
 def fuse_pad(graph: Graph) -> Graph:
-    """Exact at every level, since padding counts as real zero. A Pad that others read too stays for them."""
+    """Exact at every level, because padding counts as real zero. A Pad with other readers stays for them."""
     draft = Draft.of(graph)
     for op in graph.ops:
         draft.append(_padded(draft, op) if isinstance(op, Convolution) else op)
@@ -38,7 +38,7 @@ def _is_border_of_zeros(draft: Draft, pad: ops.Pad) -> bool:
 
 
 def _every_window_sees_the_image(draft: Draft, conv: Convolution, padding: Padding) -> bool:
-    """Kernels are told of no padding as wide as the window."""
+    """Kernels require padding smaller than the window."""
     window = draft.tensors[conv.inputs[1]].shape[1:3]
     reach = [d * (k - 1) + 1 for d, k in zip(conv.dilation, window, strict=True)]
     return max(padding.top, padding.bottom) < reach[0] and max(padding.left, padding.right) < reach[1]

@@ -1,6 +1,6 @@
-"""A convolution and the pooling of its output become one operation, so that the image between them need not exist.
+"""Joins a convolution and the pooling of its output in one operation, so that the image between them need not exist.
 
-Not one of PASSES: it takes time, not much, and saves memory. The planner asks for it where that is what is wanted.
+It is not one of PASSES, because it costs a little time and saves memory. The planner applies it where that helps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from .rewrite import Draft
 
 
 def fuse_pool(graph: Graph, where: Callable[[ConvPool], bool]) -> Graph:
-    """`where` is asked of each pair: a pooling right behind the convolution whose output nothing else reads."""
+    """`where` is called for each pair: a pooling right after the convolution, which is the only
+    reader of its output.
+    """
     draft = Draft.of(graph)
     for op in graph.ops:
         pair = _pair(draft, op)

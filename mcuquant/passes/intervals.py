@@ -1,8 +1,8 @@
-"""The least and the greatest value that every element of a quantised graph can take, whatever the input.
+"""The smallest and largest value of every element of a quantized graph, over all inputs.
 
 Interval arithmetic on stored integers, with the rounding of the device: a product takes each weight with the end of the
-interval that its sign asks for; every step after it (requantization, clamp, tables apart) does not fall when its input
-does not, so the ends are computed by the interpreter itself. Sound, not tight: elements are taken to be independent.
+interval that its sign selects; every later step (requantization, clamp, except tables) is monotone, so the interpreter
+computes the ends. The intervals are sound but not tight, because elements are assumed to be independent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..ir import Array, Graph, Op, Role, Tensor, ops
 
 
 class Interval(NamedTuple):
-    """Both of the tensor's shape and type."""
+    """Lower and upper limits, both with the tensor's shape and type."""
 
     low: Array
     high: Array
@@ -48,9 +48,9 @@ _BILINEAR = (ops.Sub, ops.Mul)
 
 
 def intervals(graph: Graph, bounds: bool = True) -> dict[int, Interval]:
-    """By tensor id, for every tensor of a quantised graph.
+    """Intervals by tensor id, for every tensor of a quantized graph.
 
-    With `bounds` off, only constants are followed: a weighted sum over anything that varies is taken to vary.
+    With `bounds` off, only constants are followed: a weighted sum over any varying input is assumed to vary.
     """
     spans = {t.id: _initial(t) for t in graph.tensors.values() if t.role is not Role.ACTIVATION}
     for op in graph.ops:
@@ -63,7 +63,7 @@ def intervals(graph: Graph, bounds: bool = True) -> dict[int, Interval]:
 
 
 def _widened(graph: Graph, op: Weighted, x: Interval, y: Interval) -> Interval:
-    """`y`, but anything where a weight that is not zero meets an input that varies."""
+    """`y`, with the full range where a nonzero weight meets a varying input."""
     w = graph[op.inputs[1]]
     moves = (x.low != x.high).astype(np.float64)
     varies = products(graph, op, moves, (w.integer_values != 0).astype(np.float64)).reshape(y.low.shape) > 0
@@ -108,7 +108,7 @@ def _weighted(graph: Graph, op: Weighted, ins: Sequence[Interval]) -> Interval:
 
 
 def _table(graph: Graph, op: ops.Unary, x: Interval) -> Interval:
-    """The least and greatest entry of the table between the two ends, for each pair of ends that occurs."""
+    """The smallest and largest entry of the table between the two ends, for each pair of ends that occurs."""
     every = _results(graph, op)
     pairs, index = np.unique(np.stack([x.low.ravel(), x.high.ravel()]), axis=1, return_inverse=True)
     spans = [every[low + 128 : high + 129] for low, high in pairs.T.astype(int)]

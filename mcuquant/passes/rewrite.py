@@ -1,4 +1,4 @@
-"""What passes share: counting readers, adding constants, renaming tensors."""
+"""Functions that passes share: counting readers, adding constants, renaming tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..ir import Array, Dequantize, DType, Graph, Op, Role, Shape, Tensor
 
 @dataclass(slots=True)
 class Draft:
-    """The operations and tensors of the graph to be. A pass appends in order, and may replace what it appended."""
+    """The operations and tensors of the new graph. A pass appends in order, and may replace what it appended."""
 
     graph: Graph
     ops: list[Op | None] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Draft:
         self.ops.append(op)
 
     def producer(self, tensor: int) -> Op | None:
-        """The operation so far that writes `tensor`."""
+        """The operation that writes `tensor`, among those appended so far."""
         position = self._position.get(tensor)
         return None if position is None else self.ops[position]
 
@@ -42,7 +42,7 @@ class Draft:
         return self._readers[tensor] == 1
 
     def replace(self, old: Op, new: Op) -> None:
-        """Put `new` where `old` is; it may write another tensor."""
+        """Replace `old` by `new`, which may write another tensor."""
         position = self._position.pop(old.output)
         self.ops[position] = new
         self._position[new.output] = position
@@ -56,7 +56,7 @@ class Draft:
         return self._add(Tensor(0, array.shape, DType.FLOAT32, Role.CONSTANT, data=array, name=name))
 
     def activation(self, like: Tensor, shape: Shape) -> int:
-        """A new activation of another tensor's type and name."""
+        """A new activation with another tensor's type and name."""
         return self._add(replace(like, shape=shape, role=Role.ACTIVATION))
 
     def _add(self, tensor: Tensor) -> int:
@@ -71,7 +71,7 @@ class Draft:
 
 
 def renamed(op: Op, names: Mapping[int, int]) -> Op:
-    """`op` with tensor ids replaced by those that `names` gives."""
+    """`op` with tensor ids replaced by their entries in `names`."""
     inputs, outputs = (tuple(names.get(i, i) for i in ids) for ids in (op.inputs, op.outputs))
     return op if (inputs, outputs) == (op.inputs, op.outputs) else replace(op, inputs=inputs, outputs=outputs)
 

@@ -1,8 +1,8 @@
-"""Lossless shrinking: channels whose value is the same for every input leave the network, into the next bias.
+"""Lossless shrinking: channels with a constant value are removed from the network and added to the next bias.
 
-Channels whose weights are all zero, and those that the interval analysis proves constant, are dropped with their
-weights from the layer that makes them and from all that read them; so are channels that nothing reads.
-Every output byte stays.
+Channels whose weights are all zero, and those that the interval analysis proves constant, are removed with their
+weights from the layer that computes them and from all readers; so are channels without readers. Every output byte stays
+the same.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from .constant_channels import always, foldable, mixes, needed
 from .intervals import Interval, intervals
 
 MOST_EFFORT = 1 << 29
-"""Elements of one inference. The analysis goes through the network several times; this is a few seconds, and twenty
+"""Limit in elements of one inference. The analysis runs the network several times; this is a few seconds, and twenty
 times the largest network of MLPerf Tiny.
 """
 
 
 def shrink(graph: Graph, bounds: bool = True) -> Graph:
-    """Drop constant and unread channels of a quantised graph; `notes` says what it saved.
+    """Remove constant and unread channels of a quantized graph; `notes` reports the savings.
 
-    With `bounds` off, channels are constant only through weights that are zero, not through limits on sums.
+    With `bounds` off, channels are constant only through zero weights, not through limits on sums.
     """
     if graph.is_float or not graph.ops:
         return graph
@@ -79,7 +79,7 @@ def _mixed(graph: Graph, op: Op, x: Interval, ins: Array, outs: Array) -> dict[i
 
 
 def _folded_bias(graph: Graph, op: Op, x: Interval, dropped: Array, outs: Array) -> dict[int, Tensor]:
-    """bias + what the dropped constant inputs add to every output; a bias is made where there was none."""
+    """bias + the constant contribution of the removed inputs to every output; a bias is created if there was none."""
     w, old = graph[op.inputs[1]], graph.ins(op)[2] if len(op.inputs) > 2 else None
     added = _contribution(graph, op, x, dropped)
     if old is None and not added.any():
@@ -106,7 +106,7 @@ def _zero_bias(graph: Graph, op: Op) -> Tensor:
 
 
 def _masked(t: Tensor, mask: Array, axis: int) -> Tensor:
-    """The constant at the kept indices of one axis, its scales and indices with it."""
+    """The constant at the selected indices of one axis, with its scales and palette indices."""
     data = np.compress(mask, t.value, axis=axis)
     q = None if t.q is None else t.q.masked(mask, axis)
     palette = None if t.palette is None else t.palette.masked(mask, axis)

@@ -1,8 +1,8 @@
-"""A network of windows becomes one of a stream: it takes the new rows and gives what the window network would give.
+"""Converts a network of windows to a stream network: new rows in, the outputs of the window network out.
 
-The rows of a tensor that only moved since the last window are kept as a state, as many as are read; new rows and the
-rows at the edges are computed (`timeline` says which are which). Every byte is the window network's: the states begin
-with what it computes for a window of zeros.
+The rows of a tensor that only moved since the last window are stored as a state, as far as they are read; new rows and
+rows at the edges are computed (`timeline` determines which). Every byte is that of the window network: the states begin
+with its values for a window of zeros.
 """
 
 from __future__ import annotations
@@ -22,30 +22,32 @@ from .timeline import Motion, Rows, Timeline, Whole, motions, reach
 
 @dataclass(frozen=True, slots=True)
 class StreamedLayer:
-    """One operation of the window network, and what is left to do of it when new rows have come."""
+    """One operation of the window network, and its remaining work for new rows."""
 
     name: str
     op: str
     rows: int
-    """Of its output, in the window; 0 where it has none: what it gives is computed anew."""
+    """Number of reused rows of its output in the window; 0 if the whole output is computed again."""
     reused: int
     computed: int
-    """New rows and edges."""
+    """Number of computed rows: new rows and edges."""
     macs_before: int
     macs_after: int
     reason: str
-    """Why nothing is reused from here on; empty elsewhere."""
+    """The reason why nothing is reused from here on; else empty."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Streamed:
-    """The stream network, and how it relates to the window network."""
+    """The stream network, and its relation to the window network."""
 
     graph: Graph
     axis: int
     hop: int
     warm_up_rows: int
-    """Rows after which the outputs are those of windows of the stream alone; before, zeros precede it."""
+    """Number of rows after which the outputs are those of windows of the stream alone; earlier windows begin with
+    zeros.
+    """
     layers: tuple[StreamedLayer, ...]
 
     @property
@@ -58,9 +60,9 @@ class Streamed:
 
 
 def streamed(graph: Graph, axis: int, hop: int) -> Streamed:
-    """`graph` over a stream of rows along `axis` of its input, `hop` of them at a time.
+    """`graph` over a stream of rows along `axis` of its input, `hop` rows at a time.
 
-    UnsupportedOpError where no row can be reused, or the network is not of that kind.
+    Raises UnsupportedOpError if no row can be reused, or the network does not qualify.
     """
     _check(graph, axis, hop)
     moving = motions(graph, axis, hop)
@@ -98,7 +100,7 @@ def _check(graph: Graph, axis: int, hop: int) -> None:
 
 @dataclass(slots=True)
 class _Need:
-    """Rows of a tensor that are read, and with that what is kept and what is computed."""
+    """The rows of a tensor that are read, and hence those that are stored and computed."""
 
     time: Timeline
     rows: list[Rows] = field(default_factory=list)
@@ -111,7 +113,7 @@ class _Need:
 
     @property
     def joined(self) -> Rows:
-        """Clean rows and the edge behind them, from the first that is read."""
+        """Clean rows and the edge after them, from the first that is read."""
         clean = self.time.clean
         starts = [max(r.start, clean.start) for r in self.rows if r.stop > clean.start]
         stop = max([clean.stop, *(r.stop for r in self.rows)])
@@ -119,7 +121,7 @@ class _Need:
 
     @property
     def kept(self) -> Rows:
-        """Those of them that were there before."""
+        """Clean rows that existed in the previous window."""
         return range(self.joined.start, max(self.joined.start, self.time.clean.stop - self.time.step))
 
     @property
@@ -211,7 +213,7 @@ class _Builder:
             self.work[source.output] = self.work.get(source.output, 0) + macs(graph, op)
 
     def _compute(self, op: Op, rows: Rows) -> int:
-        """These rows of the operation's output."""
+        """The given rows of the operation's output."""
         time, y = self.needs[op.output].time, self.graph.out(op)
         changes: dict[str, Any] = {}
         inputs = list(op.inputs)
@@ -227,7 +229,7 @@ class _Builder:
         return output
 
     def _join(self, tensor: int, tensor_id: int, rows: Rows) -> None:
-        """Put `rows`, which tensor `made` of the stream network has, behind those that are kept."""
+        """Append `rows`, which tensor `tensor_id` of the stream network contains, to the stored rows."""
         need, t = self.needs[tensor], self.graph[tensor]
         axis = need.time.axis
         if not need.rows or not need.kept:
@@ -246,11 +248,11 @@ class _Builder:
         self.parts[tensor].append((need.joined, joined))
 
     def _all_rows(self, tensor: int) -> int:
-        """A tensor of the stream network with all that one of the window network has."""
+        """A tensor of the stream network with the whole content of a tensor of the window network."""
         return self._rows(tensor, range(self.needs[tensor].time.length)) if tensor in self.needs else tensor
 
     def _rows(self, tensor: int, rows: Rows) -> int:
-        """A tensor of these rows of the window."""
+        """A tensor of the given rows of the window."""
         if (tensor, rows) not in self.cut:
             parts = [(p, i) for p, i in self.parts[tensor] if p.start < rows.stop and rows.start < p.stop]
             pieces = [self._piece(tensor, p, i, rows) for p, i in parts]
@@ -274,7 +276,7 @@ class _Builder:
         return output
 
     def _new(self, t: Tensor) -> int:
-        """`t` under an id of its own, no input any more."""
+        """`t` with a new id, as an activation."""
         i = max(*self.graph.tensors, *self.tensors) + 1
         role = t.role if t.role is Role.STATE else Role.ACTIVATION
         self.tensors[i] = replace(t, id=i, role=role)
@@ -286,7 +288,9 @@ def _with(shape: tuple[int, ...], axis: int, n: int) -> tuple[int, ...]:
 
 
 def _attributes(op: Op, axis: int, around: tuple[int, int]) -> dict[str, Any]:
-    """What changes where only some rows are computed: `around` is the padding before and behind those that are read."""
+    """Changed attributes if only some rows are computed: `around` is the padding before and after the rows that are
+    read.
+    """
     match op:
         case ops.Conv2D() | ops.DepthwiseConv2D() | ops.Pool():
             names = ("top", "bottom") if axis == 1 else ("left", "right")

@@ -1,9 +1,9 @@
-"""How the rows of every tensor move when a network's window moves on along a stream.
+"""The movement of the rows of every tensor when a network's window moves along a stream.
 
-A network reads the last rows of a stream. When `hop` new rows have come, row j of a tensor is often what row j + step
-was before: integer arithmetic does not depend on the place. Where padding reaches, it is not: such rows, at either end,
-are edges, and are computed anew for every window. Where an operation mixes rows (a flattening, a mean over time), there
-is nothing that moves, and everything behind it is computed anew.
+A network reads the last rows of a stream. After `hop` new rows, row j of a tensor is often the earlier row j + step,
+because integer arithmetic does not depend on the position. Padding breaks this: affected rows, at either end, are edges
+and computed again for every window. If an operation mixes rows (a flattening, a mean over time), no row moves, and
+everything after it is computed again.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Timeline:
 
     @property
     def fresh(self) -> Rows:
-        """The clean rows that no window before had."""
+        """The clean rows that no earlier window contained."""
         return range(max(self.clean.start, self.clean.stop - self.step), self.clean.stop)
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A tensor that is computed anew for every window, and why."""
+    """A tensor that is computed again for every window, with the reason."""
 
     reason: str
 
@@ -47,7 +47,7 @@ Motion = Timeline | Whole
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which rows of its inputs an operation reads for some rows of its output: window after window, or row by row.
+    """The rows of its inputs that an operation reads for some rows of its output, window by window or row by row.
 
     Output row j reads input rows j * stride - before to that + length - 1, where they exist.
     """
@@ -57,7 +57,7 @@ class Reach:
     before: int = 0
 
     def of(self, rows: Rows, length: int) -> Rows:
-        """What `rows` of the output read of an input of `length` rows."""
+        """The rows of an input with `length` rows that `rows` of the output read."""
         start, stop = self.unlimited(rows)
         return range(max(0, start), min(length, stop))
 
@@ -66,7 +66,7 @@ class Reach:
 
 
 def motions(graph: Graph, axis: int, hop: int) -> dict[int, Motion]:
-    """Of every tensor that depends on the input, whose rows are along `axis`."""
+    """Timelines of every tensor that depends on the input, whose rows are along `axis`."""
     (x,) = graph.inputs
     length = graph[x].shape[axis]
     moving: dict[int, Motion] = {x: Timeline(axis, length, hop, range(length))}
@@ -93,7 +93,7 @@ def _motion(graph: Graph, op: Op, moving: Mapping[int, Motion]) -> Motion:
 
 
 def reach(graph: Graph, op: Op, x_axis: int) -> Reach:
-    """Of an operation whose output has a timeline."""
+    """Timeline of the output of an operation whose input has one."""
     match op:
         case ops.Conv2D() | ops.DepthwiseConv2D():
             k = x_axis - 1
@@ -130,7 +130,7 @@ def _windowed(graph: Graph, op: Any, times: Times) -> Motion:
 
 
 def _moved(op: Op, time: Timeline, r: Reach, length: int) -> Motion:
-    """The clean rows of the output are those that read nothing but clean rows."""
+    """The clean rows of the output are those that read only clean rows."""
     if r.stride < 1:
         return Whole(f"{op.kind} takes rows backwards")
     if length == 1:
@@ -149,7 +149,7 @@ def _moved(op: Op, time: Timeline, r: Reach, length: int) -> Motion:
 
 
 def _first(op: Op, time: Timeline, r: Reach) -> int:
-    """One row more than a Pad fills counts as edge: then the edge reads a row."""
+    """A Pad counts one row more than it fills as edge, because the edge must read a row."""
     start = max(time.clean.start, 1) if isinstance(op, ops.Pad) and r.before else time.clean.start
     return -(-(start + r.before) // r.stride)
 
@@ -159,7 +159,7 @@ def _last(time: Timeline, r: Reach) -> int:
 
 
 def _elementwise(graph: Graph, op: Op, times: Times) -> Motion:
-    """Operands of one length along time; constants that are the same for all rows."""
+    """Operands of equal length along time, or constants that are equal for all rows."""
     y, first = graph.out(op).shape, next(iter(times.values()))
     from_last = len(y) - first.axis
     if any(len(graph[i].shape) - t.axis != from_last for i, t in times.items()):
@@ -189,7 +189,7 @@ def _concat(graph: Graph, op: ops.Concat, times: Times) -> Motion:
 
 
 def _same_axis(graph: Graph, op: Op, times: Times) -> Motion:
-    """Over the last axis, which is not that of the rows."""
+    """Over the last axis, which is not the axis of rows."""
     ((x, time),) = times.items()
     if time.axis == len(graph[x].shape) - 1:
         return Whole(f"{op.kind} goes over all rows")
@@ -210,7 +210,7 @@ def _reshape(graph: Graph, op: Op, times: Times) -> Motion:
 
 
 def same_place(before: Shape, axis: int, after: Shape) -> int | None:
-    """The axis that has the same elements before and behind it."""
+    """The axis with the same number of elements before and after it."""
     outer = math.prod(before[:axis])
     places = (i for i, n in enumerate(after) if n == before[axis] and math.prod(after[:i]) == outer)
     return next(places, None)

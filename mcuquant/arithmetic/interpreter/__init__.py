@@ -1,7 +1,7 @@
-"""The meaning of every operation, in numpy: the oracle that all other forms of a network are compared with.
+"""Defines every operation, in numpy. All other forms of a network are compared with it.
 
-Float tensors are computed in float32. Integer tensors are computed exactly as the TensorFlow Lite Micro reference
-kernels do, to the byte; the numbers they compute with are those of `integer.params`.
+Float tensors are computed in float32. Integer tensors are computed exactly as by the TensorFlow Lite Micro reference
+kernels, with the numbers of `integer.params`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .unary_ops import unary
 from .weighted_sums import batch_matmul, weighted
 
 Kernel = Callable[[Graph, Any, Sequence[Array]], Array | tuple[Array, ...]]
-"""Of several outputs, a tuple."""
+"""A kernel's result: one array, or a tuple for several outputs."""
 
 
 def _both(graph: Graph, op: ops.ConvPool, inputs: Sequence[Array]) -> Array:
@@ -68,22 +68,26 @@ State = dict[int, Array]
 
 
 def run(graph: Graph, inputs: Sequence[Array], state: State | None = None) -> list[Array]:
-    """Outputs of one inference. `inputs` have the graph inputs' shapes and types; CalibrationError where not.
+    """Outputs of one inference. Raises CalibrationError unless `inputs` have the shapes and types of the graph inputs.
 
-    `state` is what a network with memory starts from (`reset_state`) and is updated; without it, each call starts anew.
+    `state` contains the initial values of the states (`reset_state`) and is updated. Without it, each call starts from
+    initial states.
     """
     values = trace(graph, inputs, state)
     return [values[i] for i in graph.outputs]
 
 
 def first_outputs(graph: Graph, samples: Array) -> Array:
-    """The first outputs (N, ...) of a network of one input over (N, ...) samples; a state lives on between them."""
+    """The first outputs (N, ...) of a network with one input over (N, ...) samples. States continue from sample to
+    sample.
+    """
     shape, state = graph[graph.inputs[0]].shape, reset_state(graph)
     return np.concatenate([run(graph, [x.reshape(shape)], state)[0] for x in samples])
 
 
 def trace(graph: Graph, inputs: Sequence[Array], state: State | None = None) -> dict[int, Array]:
-    """The value of every tensor in one inference, by id; constants too. Of a state it is the value before.
+    """The value of every tensor in one inference, by id, including constants. For a state it is the value before the
+    inference.
 
     `state` is as for `run`.
     """
@@ -97,7 +101,7 @@ def trace(graph: Graph, inputs: Sequence[Array], state: State | None = None) -> 
 
 
 def reset_state(graph: Graph) -> State:
-    """The state of a network before its first inference."""
+    """The initial states of a network."""
     return {t.id: t.value for t in graph.states}
 
 
@@ -109,7 +113,8 @@ def evaluate(graph: Graph, op: Op, inputs: Sequence[Array]) -> Array:
 def evaluate_all(graph: Graph, op: Op, inputs: Sequence[Array]) -> tuple[Array, ...]:
     """All outputs of one operation for values of its inputs, with the shapes and types of their tensors.
 
-    Float values may overflow to infinity and infinities become NaN, as on any machine: who cares looks at the result.
+    Float values may overflow to infinity, and infinities may become NaN, as in hardware; callers check results if they
+    need to.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         result = KERNELS[type(op)](graph, op, inputs)

@@ -1,4 +1,4 @@
-"""Operations on two tensors element by element, broadcast as numpy does, and the float graph's batch normalisation."""
+"""Element-wise operations on two tensors, broadcast as in numpy, and batch normalization of float graphs."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ INTEGER: Mapping[type[Op], Callable[[Graph, Any, Array, Array], Array]] = {
     Maximum: lambda graph, op, a, b: np.maximum(a, b),
     Minimum: lambda graph, op, a, b: np.minimum(a, b),
 }
-"""Integer forms. Maximum and minimum compare stored values as they are."""
+"""Integer forms. Maximum and minimum compare stored values."""
 
 
 def batch_norm(graph: Graph, op: BatchNorm, inputs: Sequence[Array]) -> Array:

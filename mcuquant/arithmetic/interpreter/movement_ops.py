@@ -1,4 +1,4 @@
-"""Operations that move stored values and leave them as they are (but for a concatenation that rescales)."""
+"""Operations that move stored values without changing them (except a concatenation that rescales)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def resize_nearest(graph: Graph, op: ResizeNearest, inputs: Sequence[Array]) -> 
 
 
 def nearest_indices(op: ResizeNearest, source: int, target: int) -> fx.IntArray:
-    """The input row (or column) that each of `target` output rows copies; TFLite's GetNearestNeighbor."""
+    """The input row (or column) of each of `target` output rows; TFLite's GetNearestNeighbor."""
     spread = op.align_corners and target > 1
     scale = np.float32(source - 1) / np.float32(target - 1) if spread else np.float32(source) / np.float32(target)
     place = (np.arange(target, dtype=np.float32) + np.float32(0.5 if op.half_pixel_centers else 0)) * scale

@@ -1,4 +1,4 @@
-"""What each output of a layer with weights multiplies its weights with: windows laid side by side."""
+"""The input values that each output of a layer multiplies with weights: windows side by side."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .windows import framed, reach, taps
 
 
 def patches(op: Conv2D | DepthwiseConv2D | FullyConnected, x: Array, w_shape: Shape, y_shape: Shape) -> Array:
-    """(G, P, K) of an input `x` whose padding is 0: for each group of the layer, each output place, its K inputs.
+    """(G, P, K) of an input `x` whose padding is 0: for each group of the layer and each output position, its K inputs.
 
-    The sums of the layer are patches @ W, W (G, K, M) the weights of each group's M output channels, in the order of
-    the weights' own axes.
+    The sums of the layer are patches @ W, where W (G, K, M) are the weights of each group's M output channels, in the
+    order of the weights' own axes.
     """
     if isinstance(op, FullyConnected):
         return x.reshape(1, -1, w_shape[1])

@@ -33,7 +33,7 @@ def average_pool(graph: Graph, op: AvgPool2D, inputs: Sequence[Array]) -> Array:
 
 
 def finish(p: PoolParams, pooled: fx.IntArray) -> fx.IntArray:
-    """Into the output's units, and clamped."""
+    """Values in the output's units, clamped."""
     return clamp(pooled if p.rescale is None else rescaled(pooled, p.rescale), p.act_min, p.act_max)
 
 

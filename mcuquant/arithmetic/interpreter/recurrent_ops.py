@@ -1,4 +1,4 @@
-"""Recurrent operations, step after step."""
+"""Recurrent operations, step by step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GATE = SigmoidParams(3, 0)
 
 
 def lstm(graph: Graph, op: Lstm, inputs: Sequence[Array]) -> tuple[Array, Array, Array]:
-    """Every step's h, the last h and the last c."""
+    """The h of every step, the last h and the last c."""
     x, w, r, b, h, c = inputs
     rows = x.reshape(-1, w.shape[1])
     if is_float(graph.out(op)):

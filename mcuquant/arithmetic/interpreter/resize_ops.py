@@ -32,9 +32,9 @@ def _between(x: Array, low: Array, high: Array, part: Array, axis: int, one: int
 
 
 def places(op: ResizeBilinear, source: int, target: int) -> tuple[fx.IntArray, fx.IntArray, fx.IntArray]:
-    """(lower input, upper input, share of the upper in 1/1024) of each of `target` rows or columns.
+    """(lower input, upper input, weight of the upper in 1/1024) of each of `target` rows or columns.
 
-    The positions are TFLite's ComputeInterpolationValuesInteger, limited to the image.
+    The positions are those of TFLite's ComputeInterpolationValuesInteger, limited to the image.
     """
     spread = op.align_corners and target > 1
     inputs, outputs = (source - 1, target - 1) if spread else (source, target)
@@ -48,7 +48,7 @@ def places(op: ResizeBilinear, source: int, target: int) -> tuple[fx.IntArray, f
 
 
 def float_places(op: ResizeBilinear, source: int, target: int) -> tuple[fx.IntArray, fx.IntArray, Floats]:
-    """The same with shares in single precision."""
+    """The same with weights in single precision."""
     spread = op.align_corners and target > 1
     scale = np.float32(source - 1) / np.float32(target - 1) if spread else np.float32(source) / np.float32(target)
     position = np.arange(target, dtype=np.float32) * scale

@@ -12,7 +12,7 @@ from ..parameters import LogSoftmaxParams, SoftmaxParams, curves, params
 from ..parameters.reduce_parameters import DIFFERENCE_INTEGER_BITS, SUM_INTEGER_BITS
 from .values import clamp, is_float
 
-_LOG_SHIFT = 31 - DIFFERENCE_INTEGER_BITS - 4  # from Q5.26 to Q4.4: log_softmax reaches from -16 to 0
+_LOG_SHIFT = 31 - DIFFERENCE_INTEGER_BITS - 4  # from Q5.26 to Q4.4: log_softmax has values from -16 to 0
 
 
 def softmax(graph: Graph, op: Softmax, inputs: Sequence[Array]) -> Array:
@@ -74,7 +74,7 @@ def _int16(difference: fx.IntArray, p: SoftmaxParams) -> fx.IntArray:
 
 
 def _lookup(table: Sequence[int], position: fx.IntArray) -> fx.IntArray:
-    """A 513-entry curve at a position limited to int16: 9 bits choose the step, 7 interpolate."""
+    """A 513-entry curve at a position limited to int16: 9 bits select the sample, 7 bits interpolate."""
     limited = clamp(position, -32768, 32767)
     index, samples = 256 + (limited >> 7), fx.as_int64(table)
     slope = samples[index + 1] - samples[index]

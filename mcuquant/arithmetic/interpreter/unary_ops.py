@@ -45,7 +45,7 @@ def _look_up(p: LutParams, x: Array) -> Array:
 
 
 def _interpolated(p: InterpolationParams, x: Array) -> Array:
-    """TFLite's LUTLookup: nine bits choose a sample, seven the place between it and the next."""
+    """TFLite's LUTLookup: nine bits select a sample, seven the position between it and the next."""
     table, wide = np.array(p.table, np.int64), fx.as_int64(x)
     index = 256 + (wide >> 7)
     slope = table[index + 1] - table[index]

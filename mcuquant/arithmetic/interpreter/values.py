@@ -1,4 +1,4 @@
-"""What several families of operations share."""
+"""Functions that several families of operations share."""
 
 from __future__ import annotations
 

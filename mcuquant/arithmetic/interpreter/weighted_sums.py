@@ -1,7 +1,7 @@
 """Convolutions, fully connected layers and matrix products.
 
-Sums are made by floating-point matrix products: in float32 for float graphs, in float64 for integers, where they are
-exact, as no partial sum reaches 2^53 (int16 times int8: more than 2^30 terms; int16 squared: more than 2^22).
+Sums are floating-point matrix products: in float32 for float graphs, in float64 for integers, where they are exact
+because no partial sum reaches 2^53 (int16 times int8: more than 2^30 terms; int16 squared: more than 2^22).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .values import activate, clamp, is_float
 from .windows import framed, reach, taps
 
 _BLOCK = 1 << 22
-"""Elements of windows that are laid out side by side at once: 32 MB."""
+"""Limit of the elements of windows in memory at the same time: 32 MB."""
 
 Weighted = Conv2D | DepthwiseConv2D | TransposeConv | FullyConnected
 
@@ -30,7 +30,7 @@ def weighted(graph: Graph, op: Weighted, inputs: Sequence[Array]) -> Array:
 
 
 def products(graph: Graph, op: Weighted, x: Array, w: Array) -> Array:
-    """Sums of products before bias, of the output's shape, for operands less their zero points."""
+    """Sums of products before bias, in the output's shape, for operands minus their zero points."""
     return _PRODUCTS[type(op)](op, x, w, graph.out(op).shape)
 
 
@@ -82,7 +82,7 @@ def _transpose_conv(op: TransposeConv, x: Array, w: Array, y_shape: Shape) -> Ar
 
 
 def _scatter_shape(op: TransposeConv, x: Shape, w: Shape, y: Shape) -> Shape:
-    """All that the input reaches, and all that the output shows."""
+    """The products of the whole input, cut to the output."""
     height = max(x[1] * op.stride[0] + w[1], op.padding.top + y[1])
     width = max(x[2] * op.stride[1] + w[2], op.padding.left + y[2])
     return (x[0], height, width, w[0])
@@ -113,7 +113,7 @@ def _product(op: BatchMatMul, a: Array, b: Array) -> Array:
 
 
 def operands(graph: Graph, op: Weighted, inputs: Sequence[Array]) -> tuple[Array, Array]:
-    """Input and weights less their zero points, in the type that sums them."""
+    """Input and weights minus their zero points, in the type of the sums."""
     if is_float(graph.out(op)):
         return inputs[0], inputs[1]
     p: ConvParams = params(graph, op)

@@ -8,9 +8,9 @@ from ...ir import Array, Padding, Pair, Shape
 
 
 def framed(x: Array, y_shape: Shape, reach: Pair, stride: Pair, padding: Padding, fill: float) -> Array:
-    """x (N,H,W,C) with `fill` around, just large enough for every window that the output asks for.
+    """x (N,H,W,C) with a border of `fill`, just large enough for every window of the output.
 
-    `reach` is a window's extent along both axes, dilation included.
+    `reach` is the extent of a window along both axes, including dilation.
     """
     needed = [(y_shape[axis + 1] - 1) * stride[axis] + reach[axis] for axis in (0, 1)]
     before = (padding.top, padding.left)
@@ -22,7 +22,7 @@ def framed(x: Array, y_shape: Shape, reach: Pair, stride: Pair, padding: Padding
 
 
 def taps(x: Array, y_shape: Shape, window: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Array:
-    """A view (N,OH,OW,KH,KW,C) of a framed image: what every output pixel sees."""
+    """A view (N,OH,OW,KH,KW,C) of a framed image: the window of every output pixel."""
     n, row, column, channel = x.strides
     shape = (x.shape[0], y_shape[1], y_shape[2], *window, x.shape[3])
     steps = (row * stride[0], column * stride[1], row * dilation[0], column * dilation[1])
@@ -30,5 +30,5 @@ def taps(x: Array, y_shape: Shape, window: Pair, stride: Pair, dilation: Pair = 
 
 
 def reach(window: Pair, dilation: Pair) -> Pair:
-    """Pixels from a window's first tap to its last, both included."""
+    """Number of pixels from a window's first tap to its last, both included."""
     return (window[0] - 1) * dilation[0] + 1, (window[1] - 1) * dilation[1] + 1

@@ -1,10 +1,10 @@
-"""Everything integer that an operation's kernel needs, derived from the scales and zero points of its tensors.
+"""All integers that the kernel of an operation needs, derived from the scales and zero points of its tensors.
 
-The interpreter and the C both read these, so that each arithmetic fact is stated once. `requantize`, `requantize64`
-and the other functions named are those of `fixedpoint`. Whatever TensorFlow Lite Micro accepts means here what its
-reference kernels make of it, to the byte, even where they leave something out (a stand-alone RELU6, MAXIMUM, MINIMUM,
-int16 CONCATENATION and all data movement ignore a difference of scales); where it refuses, the docstring says what
-ours means.
+The interpreter and the C both use them, so that each arithmetic fact has one definition. `requantize`, `requantize64`
+and the other functions named here are those of `fixedpoint`. Everything that TensorFlow Lite Micro accepts has the
+result of its reference kernels here, to the byte, also where these ignore something (a stand-alone RELU6, MAXIMUM,
+MINIMUM, int16 CONCATENATION and all data movement ignore a difference of scales). For what it rejects, the docstring
+defines the result.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
 
 
 def params(graph: Graph, op: Op) -> Any:
-    """The frozen dataclass of integers for `op` of a quantised graph. GraphError where the op has none."""
+    """The frozen dataclass of integers for `op` of a quantized graph. Raises GraphError if the operation has none."""
     derive = DERIVATIONS.get(type(op))
     if derive is None:
         raise GraphError(f"{op.kind} has no integer parameters: it only moves or compares stored values")

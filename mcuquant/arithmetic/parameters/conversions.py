@@ -30,13 +30,13 @@ class DequantizeParams:
 
 
 def quantized(x: Array, p: QuantizeParams) -> fx.IntArray:
-    """What `p` means. NaN gives the lowest value."""
+    """Stored value of a real number by the parameters `p`. NaN gives the lowest value."""
     with np.errstate(over="ignore", invalid="ignore"):
         return _stored(x / np.float32(p.scale), p)
 
 
 def quantized_by_reciprocal(x: Array, p: QuantizeParams) -> fx.IntArray:
-    """The same with x * (1 / scale) for x / scale, as TFLite's tables of results have it."""
+    """The same with x * (1 / scale) in place of x / scale, as in TFLite's tables of results."""
     with np.errstate(over="ignore", invalid="ignore"):
         return _stored(x * (np.float32(1) / np.float32(p.scale)), p)
 
@@ -47,7 +47,7 @@ def _stored(units: Array, p: QuantizeParams) -> fx.IntArray:
 
 
 def dequantized(x: Array, p: DequantizeParams) -> Array:
-    """What `p` means."""
+    """Real value of a stored number by the parameters `p`."""
     with np.errstate(over="ignore"):
         return (p.scale * (fx.as_int64(x) - p.x_zero)).astype(np.float32)
 

@@ -1,7 +1,7 @@
-"""Curves sampled in tables: the int16 kernels' sigmoid, exponential and reciprocal, the same for every network.
+"""Curves sampled in tables: the int16 kernels' sigmoid, exponential and reciprocal, equal for all networks.
 
-Between two samples the kernels interpolate linearly. Each sample is shifted by half the error that leaves in the middle
-of its interval, so that the error is spread over both signs; TFLite's LUTPopulate and its sigmoid table.
+Between two samples the kernels interpolate linearly. Each sample is shifted by half the interpolation error in the
+middle of its interval, so that the error has both signs; see TFLite's LUTPopulate and its sigmoid table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIGMOID_STEPS_PER_UNIT = 24
 
 
 def sigmoid_table() -> tuple[int, ...]:
-    """256 samples of 2^16 / (1 + exp(-x)) at x = i / 24; the last stands for everything beyond."""
+    """256 samples of 2^16 / (1 + exp(-x)) at x = i / 24. The last sample stands for all larger x."""
     samples = [_sigmoid_sample(i) for i in range(255)]
     return (*(fx.round_half_away(s) for s in samples), 0xFFFF)
 
@@ -41,7 +41,7 @@ def reciprocal_table() -> tuple[int, ...]:
 
 
 _UNIT = np.float32(2) / np.float32(65535)
-"""Scale of Q0.15 as TFLite's tables have it: -1 to 1 over all 65536 values."""
+"""Scale of Q0.15 in TFLite's tables: -1 to 1 over all 65536 values."""
 
 
 def interpolated(

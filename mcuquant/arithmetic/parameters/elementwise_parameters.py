@@ -1,4 +1,4 @@
-"""Integers of the operations that rescale element by element: addition, product, requantization, pooling, joining."""
+"""Integers of operations that rescale element by element: addition, product, requantization, pooling, concatenation."""
 
 from __future__ import annotations
 
@@ -45,10 +45,11 @@ class RescaleParams:
 
 @dataclass(frozen=True, slots=True)
 class AddParams:
-    """Sum or difference: both inputs go to a common finer scale (half the larger input's, 2^left_shift times finer).
+    """Sum or difference. Both inputs are converted to a common finer scale (half the larger input's, divided by
+    2^left_shift).
 
-    a' = requantize((a - a_zero) << left_shift, a_multiplier), b' alike;
-    y = clamp(requantize(a' + b' or a' - b', y_multiplier) + y_zero, act_min, act_max). All shifts are <= 0.
+    a' = requantize((a - a_zero) << left_shift, a_multiplier), b' alike; y = clamp(requantize(a' + b' or a' - b',
+    y_multiplier) + y_zero, act_min, act_max). All shifts are <= 0.
     """
 
     a_zero: int
@@ -94,23 +95,23 @@ class LeakyReluParams:
 
 @dataclass(frozen=True, slots=True)
 class PoolParams:
-    """y = clamp(rescale(pooled), act_min, act_max); an average is rounded to nearest, ties away from zero, before."""
+    """y = clamp(rescale(pooled), act_min, act_max). An average is first rounded to nearest, ties away from zero."""
 
     rescale: RescaleParams | None
-    """None where input and output hold values alike (TFLM's only case)."""
+    """None if input and output have equal scales and zero points (TFLM's only case)."""
     act_min: int
     act_max: int
 
 
 @dataclass(frozen=True, slots=True)
 class ConcatParams:
-    """Each input is copied, or rescaled where its values are held in another way than the output's."""
+    """Each input is copied, or rescaled if its scale or zero point differs from the output's."""
 
     rescales: tuple[RescaleParams | None, ...]
 
 
 def rescale_params(graph: Graph, op: Quantize | Relu) -> RescaleParams:
-    """Integer to integer. A stand-alone RELU6 copies, as TFLM's does: it clamps in the input's units."""
+    """Integer to integer. A stand-alone RELU6 copies, as TFLM's: it clamps in the input's units."""
     x, y = graph[op.inputs[0]], graph.out(op)
     if isinstance(op, Quantize):
         return rescale(op.kind, x, y)

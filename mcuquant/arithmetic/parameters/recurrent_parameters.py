@@ -12,7 +12,7 @@ from .. import fixedpoint as fx
 _GATE_UNIT = 2.0**-12
 _CELL_FRACTION_BITS = 15
 _FACTOR = 3
-"""Steps of the sigmoid's table in 2^-12: see `SigmoidParams`."""
+"""Position steps of the sigmoid's table in 2^-12: see `SigmoidParams`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class LstmParams:
     forget: fx.Multiplier
     cell: fx.Multiplier
     clip: int
-    """0: no limit."""
+    """Limit of the cell; 0: no limit."""
     tanh_multiplier: int
     tanh_shift: int
-    """Of the cell's tanh, as in `SigmoidParams`."""
+    """Multiplier of the cell's tanh, as in `SigmoidParams`."""
     output: fx.Multiplier
     act_min: int
     act_max: int

@@ -35,7 +35,7 @@ class MeanParams:
     x_zero: int
     y_zero: int
     count: int
-    """Elements that one output is the mean or the sum of."""
+    """Number of elements of one mean or sum."""
     multiplier: fx.Multiplier
     """x scale / y scale, of a mean by count; its mantissa is then cut, not rounded, and may be below 2^30."""
     act_min: int
@@ -53,7 +53,7 @@ def softmax_params(graph: Graph, op: Softmax) -> SoftmaxParams:
 
 
 def _difference_multiplier(x: Tensor, beta: float) -> fx.Multiplier:
-    """TFLite's PreprocessSoftmaxScaling: beyond 2^31 all but the maximum is zero anyway."""
+    """TFLite's PreprocessSoftmaxScaling. Beyond 2^31 everything but the maximum is zero anyway."""
     factor = min(beta * x.scale * (1 << (31 - DIFFERENCE_INTEGER_BITS)), 2.0**31 - 1)
     if factor <= 1:
         raise GraphError(
@@ -72,7 +72,7 @@ class LogSoftmaxParams:
     diff_min: int
     """Differences below this add nothing to the sum."""
     inverse: fx.Multiplier
-    """From Q5.26 to differences: where the result is the lowest."""
+    """From Q5.26 to differences: the threshold of the lowest result."""
 
 
 def log_softmax_params(graph: Graph, op: LogSoftmax) -> LogSoftmaxParams:
@@ -92,6 +92,6 @@ def mean_params(graph: Graph, op: Mean | Sum) -> MeanParams:
 
 
 def _divided(factor: fx.Multiplier, count: int) -> fx.Multiplier:
-    """factor / count, the mantissa kept as long as the shift allows."""
+    """factor / count; the mantissa is kept as long as the shift permits."""
     shift = min(count.bit_length() - 1, 32, 31 + factor.shift)
     return fx.Multiplier((factor.m << shift) // count, factor.shift - shift)

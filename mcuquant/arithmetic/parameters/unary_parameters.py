@@ -1,4 +1,4 @@
-"""Integers of the functions of one variable: a table of all results for int8, a recipe for int16."""
+"""Integers of the functions of one variable: a table of all results for int8, parameters of an algorithm for int16."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Form = Callable[[Graph, Any], Any]
 _INT8 = np.arange(-128, 128, dtype=np.int64)
 _CURVE_INTEGER_BITS = 4  # int8 Logistic and Tanh compute in Q4.27
 _RSQRT_SHIFT = 20  # int8 Rsqrt: fraction bits of the root
-LARGEST_CURVE16_SCALE = 5  # int16 Logistic and Tanh: the scaled input keeps within 32 bits
+LARGEST_CURVE16_SCALE = 5  # int16 Logistic and Tanh: the scaled input stays within 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,9 @@ class LutParams:
 
 @dataclass(frozen=True, slots=True)
 class SigmoidParams:
-    """int16 Logistic and Tanh: t = (x * multiplier + half) >> shift is x in 1/12288; `curves.sigmoid16` goes on."""
+    """int16 Logistic and Tanh: t = (x * multiplier + half) >> shift is x in 1/12288, the input of
+    `curves.sigmoid16`.
+    """
 
     multiplier: int
     """At most 2^16: the product fits 32 bits."""
@@ -72,7 +74,7 @@ class SigmoidParams:
 
 @dataclass(frozen=True, slots=True)
 class HardSwish16Params:
-    """int16 HARD_SWISH, ours as TFLM has none: x * relu6(x + 3) / 6 with the second factor in 1/256 of x's units.
+    """int16 HARD_SWISH, which TFLM lacks: x * relu6(x + 3) / 6 with the second factor in 1/256 of x's units.
 
     y = requantize64(x * clamp(256 * x + three, 0, six), multiplier), limited to the type; the product is below 2^47.
     """
@@ -86,7 +88,7 @@ class HardSwish16Params:
 
 @dataclass(frozen=True, slots=True)
 class InterpolationParams:
-    """int16 to int16: 513 samples of the function over the range of the input, linear between them."""
+    """int16 to int16: 513 samples of the function over the input's range, with linear interpolation."""
 
     table: tuple[int, ...]
 
@@ -104,7 +106,7 @@ UnaryParams = (
 
 
 def unary_params(graph: Graph, op: Unary) -> UnaryParams:
-    """int8 to int8: the table. Other types: the numbers that the kernel computes with."""
+    """int8 to int8: the table. Other types: the parameters of the kernel."""
     x, y = graph[op.inputs[0]], graph.out(op)
     if x.dtype is DType.FLOAT32:
         return _to_stored(y)
@@ -140,7 +142,7 @@ def _form(forms: Mapping[type[Op], Form], dtype: str, op: Unary) -> Form:
 
 
 def _all_results(graph: Graph, op: Unary) -> fx.IntArray:
-    """For -128 to 127."""
+    """Results for -128 to 127."""
     rule = ELEMENTWISE[type(op)].int8
     if rule not in (Rule.CONVERTED, Rule.TABLE):
         return fx.as_int64(_form(INTEGER8, "int8", op)(graph, op))
@@ -150,7 +152,7 @@ def _all_results(graph: Graph, op: Unary) -> fx.IntArray:
 
 
 def input_radius(integer_bits: int, left_shift: int) -> int:
-    """Largest input difference that keeps within `integer_bits` after a left shift; TFLite's CalculateInputRadius."""
+    """Largest input difference that stays within `integer_bits` after a left shift; TFLite's CalculateInputRadius."""
     return math.floor(math.ldexp((1 << integer_bits) - 1, 31 - integer_bits - left_shift))
 
 
@@ -218,7 +220,7 @@ def _hard_swish16_params(graph: Graph, op: HardSwish) -> HardSwish16Params:
 
 def _sigmoid_params(graph: Graph, op: Logistic | Tanh) -> SigmoidParams:
     scale = graph[op.inputs[0]].scale
-    shifts = 1 if isinstance(op, Logistic) else 2  # so many powers of two from 2^-12 up need no product but by 3
+    shifts = 1 if isinstance(op, Logistic) else 2  # this many powers of two from 2^-12 need no product except by 3
     if scale >= LARGEST_CURVE16_SCALE:
         raise GraphError(
             f"an int16 Logistic or Tanh has input scale {scale:.6g}, expected below {LARGEST_CURVE16_SCALE}; "
@@ -245,7 +247,7 @@ def _abs8(graph: Graph, op: Abs) -> fx.IntArray:
 
 
 def _rsqrt8(graph: Graph, op: Rsqrt) -> fx.IntArray:
-    """int8 RSQRT by Newton's method in fixed point; zero, and what is below, gives the highest value."""
+    """int8 RSQRT by Newton's method in fixed point. Zero and negative inputs give the highest value."""
     x, y = graph[op.inputs[0]], graph.out(op)
     product = float(np.sqrt(np.float32(x.scale)) * np.float32(y.scale))
     factor = fx.quantize_multiplier(1 / product)
@@ -275,7 +277,7 @@ INTEGER8: Mapping[type[Op], Form] = {
     Rsqrt: _rsqrt8,
     Tanh: _curve8,
 }
-"""All results of the functions whose int8 form is an integer arithmetic of its own."""
+"""All results of the functions whose int8 form has its own integer arithmetic."""
 
 INTEGER16: Mapping[type[Op], Form] = {
     Abs: abs_params,
@@ -286,4 +288,4 @@ INTEGER16: Mapping[type[Op], Form] = {
     Relu: rescale_params,
     Tanh: _sigmoid_params,
 }
-"""Parameters of the functions whose int16 form is an integer arithmetic of its own, and of changes of type."""
+"""Parameters of the functions whose int16 form has its own integer arithmetic, and of type conversions."""

@@ -22,11 +22,11 @@ class ConvParams:
     x_zero: int
     """Zero point of the input; 0 for int16."""
     w_zero: int
-    """Zero point of the weights; 0 where each channel has its own."""
+    """Zero point of the weights; 0 if each channel has its own."""
     y_zero: int
     """Zero point of the output; 0 for int16."""
     multipliers: tuple[fx.Multiplier, ...]
-    """x scale * w scale / y scale; one for each output channel, also where the weights have a single scale."""
+    """x scale * w scale / y scale, one per output channel, also if the weights have a single scale."""
     act_min: int
     act_max: int
     """Clamp of the stored output, activation included."""

@@ -1,6 +1,6 @@
-"""The rules of a graph at each level, checked after every front end and pass.
+"""The rules of a graph at each level, checked after every importer and pass.
 
-Each rule is a generator of sentences that say what is wrong; `verify` raises the first as a GraphError that names the
+Each rule is a generator of messages about violations. `verify` raises the first one as a GraphError that names the
 graph and the tensor or operation.
 """
 
@@ -21,14 +21,14 @@ from .types import attribute_problems, type_problems
 
 
 def verify(graph: Graph, level: Level = Level.FLOAT) -> Graph:
-    """The graph itself, if it keeps every rule of `level`; else GraphError with the first that it breaks."""
+    """The graph itself, if it satisfies every rule of `level`. Raises GraphError with the first violation."""
     for problem in _problems(graph, level):
         raise GraphError(f"graph {graph.name!r}: {problem}")
     return graph
 
 
 def _problems(graph: Graph, level: Level) -> Iterator[str]:
-    """What is wrong, most basic first: a rule may rely on all before it."""
+    """Violations, most basic first: a rule may rely on all earlier ones."""
     for key, t in graph.tensors.items():
         yield from (f"{_named(t)} {problem}" for problem in tensor_problems(key, t))
     yield from _interface_problems(graph)
@@ -56,7 +56,7 @@ def _interface_problems(graph: Graph) -> Iterator[str]:
 
 
 def _order_problems(graph: Graph) -> Iterator[str]:
-    """Every tensor is written once, by an operation before its readers, or is given."""
+    """Every tensor is written once, by an operation before its readers, or is an input, constant or state."""
     available = {t.id for t in graph.tensors.values() if t.role is not Role.ACTIVATION}
     for i, op in enumerate(graph.ops):
         where = f"operation {i} ({op.kind})"
@@ -101,4 +101,4 @@ _INPUT_COUNTS = {
     "Concat": (1, _MANY),
     "Lstm": (6, 6),
 }
-"""Fewest and most inputs of the operations that do not take just one."""
+"""Minimum and maximum number of inputs of operations, except those with one input."""

@@ -26,7 +26,7 @@ def lstm_shapes(op: Lstm, ins: Shapes, y: Shape) -> Iterator[str]:
 
 
 def lstm_problems(graph: Graph, op: Lstm, level: Level) -> Iterator[str]:
-    """What is wrong with types and scales; shapes fit."""
+    """Violations in types and scales; shapes are already valid."""
     (x, w, r, b, h, c), (y, last_h, last_c) = graph.ins(op), (graph[i] for i in op.outputs)
     if not (op.cell_clip >= 0 and math.isfinite(op.cell_clip)):
         yield f"its cell_clip is {op.cell_clip}, expected 0 or a positive number"

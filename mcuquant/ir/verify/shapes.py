@@ -1,4 +1,4 @@
-"""Rules of shapes: what the output of each operation must look like."""
+"""Rules of shapes: the output shape of each operation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _expect(y: Shape, expected: Shape) -> Iterator[str]:
 
 
 def windowed_size(shape: Shape, window: Pair, stride: Pair, dilation: Pair, padding: Padding) -> Pair:
-    """Rows and columns of windows that fit; not positive where none does."""
+    """Number of rows and columns of windows that fit; not positive if none fits."""
     rows, columns = (
         (size + before + after - (k - 1) * d - 1) // s + 1
         for size, before, after, k, s, d in zip(

@@ -1,4 +1,4 @@
-"""Rules of what is kept between inferences."""
+"""Rules of states."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def state_problems(graph: Graph, level: Level) -> Iterator[str]:
 
 
 def shows_state(graph: Graph, tensor: int) -> bool:
-    """Whether a tensor is a state under another shape."""
+    """Whether a tensor is a state with another shape."""
     maker = graph.producer(tensor)
     while isinstance(maker, Reshape):
         tensor = maker.inputs[0]

@@ -1,4 +1,4 @@
-"""Rules of one tensor by itself."""
+"""Rules of single tensors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from .. import Array, DType, Palette, QParams, Role, Tensor
 from ..palette import MOST_ENTRIES
 
-LARGEST_RANK = 6  # of any .tflite kernel
+LARGEST_RANK = 6  # limit of all .tflite kernels
 MOST_ELEMENTS = 1 << 31
 
 

@@ -15,10 +15,12 @@ _SYMMETRIC_INT16 = (
     *(*_WEIGHTED, ops.BatchMatMul, ops.Concat),
     *(op for op, row in ELEMENTWISE.items() if row.int16_is_symmetric),
 )
-"""Operations whose int16 kernels take every zero point to be 0."""
+"""Operations whose int16 kernels assume that every zero point is 0."""
 
 _BIAS_TOLERANCE = 1e-3
-"""Relative; the kernels never read a bias's scale, but one far from input times weights means another bias."""
+"""Relative tolerance. Kernels never read the scale of a bias, but one far from input times weights
+means another bias.
+"""
 
 
 def type_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
@@ -41,7 +43,7 @@ def type_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
 
 
 def attribute_problems(graph: Graph, op: Op) -> Iterator[str]:
-    """Rules of the numbers an operation carries, whatever the types."""
+    """Rules of an operation's attributes, for all types."""
     if isinstance(op, ops.Softmax) and not 0 < op.beta < math.inf:
         yield f"its beta is {op.beta}, expected a positive number"
     if type(op) in ELEMENTWISE:
@@ -83,7 +85,9 @@ def _float_problems(graph: Graph, op: Op) -> Iterator[str]:
 
 
 def _is_between(graph: Graph, op: Op, t: Tensor) -> bool:
-    """Whether `t` is what Quantize gives or Dequantize takes: a float graph may round to the device's integers."""
+    """Whether `t` is the output of a Quantize or the input of a Dequantize: a float graph may round to the device's
+    integers.
+    """
     quantized = isinstance(op, ops.Quantize) and t is graph.out(op)
     return t.q is not None and (quantized or (isinstance(op, ops.Dequantize) and t is not graph.out(op)))
 
@@ -95,7 +99,7 @@ def _index_problems(graph: Graph, op: Op) -> Iterator[str]:
 
 
 def _activation_problems(graph: Graph, op: Op) -> Iterator[str]:
-    """Integers with a scale all round, but where Quantize takes and Dequantize gives real numbers."""
+    """All tensors are integers with a scale, except inputs of Quantize and outputs of Dequantize."""
     if isinstance(op, ops.Reshape):
         return
     x, y = graph[op.inputs[0]], graph.out(op)
@@ -115,7 +119,7 @@ def _activation_problems(graph: Graph, op: Op) -> Iterator[str]:
 
 
 def _conversion_problems(graph: Graph, op: Op) -> Iterator[str]:
-    """All operations but the conversions give the type they take."""
+    """All operations except conversions have outputs of the input's type."""
     x, y = graph[op.inputs[0]], graph.out(op)
     widened = isinstance(op, ops.Softmax) and (x.dtype, y.dtype) == (DType.INT8, DType.INT16)
     if not (isinstance(op, ops.Quantize | ops.Dequantize | ops.ArgMax) or widened or x.dtype is y.dtype):
@@ -147,7 +151,7 @@ def _weight_problems(graph: Graph, op: Op) -> Iterator[str]:
 
 
 def _compressed_problems(graph: Graph, op: Op) -> Iterator[str]:
-    """What only weights may have."""
+    """Properties that only weights may have."""
     for position, t in enumerate(graph.ins(op)):
         more = t.palette is not None or (t.q is not None and (t.q.zero_points or t.q.multipliers))
         if more and not (position == 1 and isinstance(op, _WEIGHTED)):
@@ -184,7 +188,7 @@ def _bias_scale_problems(bias: Tensor, scales: tuple[float, ...], products: tupl
 
 
 def _fixed_output_problems(graph: Graph, op: Op) -> Iterator[str]:
-    """Kernels that give their results in units of their own; as strict as TFLM, which lets int8 Tanh pass."""
+    """Kernels whose results have prescribed units; as strict as TFLM, which accepts int8 Tanh."""
     x, y = graph[op.inputs[0]], graph.out(op)
     unit = _fixed_unit(op, x, y)
     if unit is None:
