@@ -37,14 +37,16 @@ ACTIVATIONS = {"int8": DType.INT8, "int16": DType.INT16, MIXED: DType.INT8}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """How weights become integers; `quantizers` and docs/quantization.md say what each choice does."""
+    """How weights are quantized; see `quantizers` and docs/quantization.md."""
 
     quantizer: str = quantizers.DEFAULT
     """A key of `quantizers.QUANTIZERS`."""
     bits: int | Mapping[str, int] = 8
-    """8, 4 or 2, for all layers or by the name of a layer's output; those not named have 8."""
+    """8, 4 or 2 bits, for all layers or by the name of a layer's output; layers without an entry have 8."""
     most_bytes: int | None = None
-    """Each layer gets the 8, 4 or 2 bits that cost the outputs least while all weights together take no more."""
+    """Upper limit of the bytes of all weights. Each layer gets the 8, 4 or 2 bits that change the outputs least within
+    it.
+    """
     adaptive_rounding: bool = False
     correct_bias: bool = False
 
@@ -109,7 +111,7 @@ def quantize(
 
 
 def _best(conversion: Conversion, samples: tuple[Array, ...], improve: bool) -> tuple[Conversion, list[str]]:
-    """By the method whose outputs have the best SNR on samples it was not calibrated with, and notes of why."""
+    """Scales by the method with the best output SNR on samples that did not calibrate it, with notes of the reason."""
     db = method_figures(conversion)
     best = max(db, key=lambda method: db[method])
     figures = ", ".join(f"{method} {value:.1f} dB" for method, value in db.items())
@@ -123,7 +125,7 @@ def _best(conversion: Conversion, samples: tuple[Array, ...], improve: bool) -> 
 
 
 def _fitted(graph: Graph, samples: tuple[Array, ...], options: Weights) -> tuple[FittedLayers, list[str]]:
-    """The grid of every layer with weights, and what a person should know about it."""
+    """The grid of every layer with weights, and notes for the user."""
     quantizer = quantizers.quantizer(options.quantizer)
     bits, notes = layer_bits(graph, options.bits), list[str]()
     if options.most_bytes is not None:
@@ -153,8 +155,8 @@ def _activation_type(name: str) -> DType:
 
 
 def check_float(graph: Graph) -> None:
-    """GraphError unless every activation is float32 (indices apart), depends on an input, and batch normalization is
-    folded.
+    """Raises GraphError unless every activation is float32 (except indices), depends on an input, and batch
+    normalization is folded.
     """
     for op in graph.ops:
         if isinstance(op, ops.Quantize | ops.Dequantize) or any(t.q for t in graph.activations(op)):

@@ -1,4 +1,4 @@
-"""Arrays that a user hands over in files. Pickles are never read."""
+"""Loads arrays from a user's files. Pickles are never read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from ..ir import Array
 
 
 def load_arrays(path: Path) -> dict[str, Array]:
-    """Arrays of an .npz file by name; the one of an .npy file under the name "". CalibrationError for anything else."""
+    """Arrays of an .npz file by name; the array of an .npy file under the name "". Raises CalibrationError for other
+    files.
+    """
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
@@ -26,7 +28,7 @@ def load_arrays(path: Path) -> dict[str, Array]:
 
 
 def named(path: Path, *names: str) -> tuple[Array, ...]:
-    """The arrays of those names. CalibrationError lists what the file holds instead."""
+    """The arrays with these names. Raises CalibrationError with the names in the file."""
     arrays = load_arrays(path)
     missing = [name for name in names if name not in arrays]
     if missing:

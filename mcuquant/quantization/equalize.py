@@ -1,9 +1,9 @@
-"""Cross-layer equalization: channels of consecutive layers scaled against each other, the network's function kept.
+"""Cross-layer equalization: scales channels of consecutive layers against each other without changing the function.
 
-Where one layer's channel i feeds only the next layer's input i through operations f with f(a x) = a f(x) for a > 0, the
-first layer's row i may be divided by s and the second's column i multiplied by it. With s = sqrt(r1 / r2), r1 and r2
+If one layer's channel i is the next layer's input i after operations f with f(a x) = a f(x) for a > 0, the first
+layer's row i may be divided by s and the second's column i multiplied by s. With s = sqrt(r1 / r2), where r1 and r2 are
 the largest weights of row and column, both become equally large: M. Nagel et al., "Data-Free Quantization Through
-Weight Equalization and Bias Correction" (ICCV 2019), equation 11. It helps quantizers with one scale for a layer, or
+Weight Equalization and Bias Correction" (ICCV 2019), equation 11. It helps quantizers with one scale per layer, or
 coarse channel scales, and activations whose channels differ much.
 """
 
@@ -18,16 +18,18 @@ from .weight_scales import channel_axis, data_of
 
 _LAYER = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected)
 _HOMOGENEOUS_OPS = (ops.MaxPool2D, ops.AvgPool2D, ops.Relu, ops.LeakyRelu, ops.Reshape, ops.Mean, ops.Pad)
-"""Operations that scale with their input, where their attributes leave them to."""
+"""Operations that scale with their input, depending on their attributes."""
 _HOMOGENEOUS = (ops.Activation.NONE, ops.Activation.RELU)
 _ROUNDS = 20
-"""Times through all pairs; scales settle geometrically."""
+"""Maximum number of rounds over all pairs; scales converge geometrically."""
 _TOLERANCE = 1e-3
-"""Largest change of a scale by which a round counts as the last."""
+"""Largest change of a scale in the last round."""
 
 
 def equalize(graph: Graph) -> Graph:
-    """A float graph, batch normalization folded, whose layers share their range; the same function up to rounding."""
+    """A float graph with folded batch normalization whose layers have equal ranges; the function is the same up to
+    rounding.
+    """
     pairs = [pair for op in graph.ops if (pair := _pair(graph, op)) is not None]
     data = {i: data_of(graph[i]) for pair in pairs for op in pair for i in op.inputs[1:]}
     for _ in range(_ROUNDS):
@@ -38,7 +40,7 @@ def equalize(graph: Graph) -> Graph:
 
 
 def _pair(graph: Graph, first: Op) -> tuple[Op, Op] | None:
-    """`first` and the layer that alone reads its channels, each input of it one channel; None where there is none."""
+    """`first` and the layer that is the only reader of its channels, one channel per input; None if there is none."""
     if not _own_constants(graph, first) or getattr(first, "activation", None) not in _HOMOGENEOUS:
         return None
     op = first
@@ -62,7 +64,7 @@ def _own_constants(graph: Graph, op: Op) -> bool:
 
 
 def _passes(graph: Graph, op: Op) -> bool:
-    """Whether f(a x) = a f(x) for a scale of each channel, the last axis, which stays what varies fastest."""
+    """Whether f(a x) = a f(x) for a scale per channel, where channels are the last axis."""
     match op:
         case ops.Reshape():
             x, y = graph[op.inputs[0]].shape, graph.out(op).shape
@@ -79,14 +81,16 @@ def _channels(graph: Graph, op: Op) -> int:
 
 
 def _reads_channels(graph: Graph, op: Op, channels: int) -> bool:
-    """Whether the inputs of a place of the layer are those channels; a fully connected one may read them many times."""
+    """Whether the inputs of each position of the layer are these channels; a fully connected layer may read them
+    repeatedly.
+    """
     if isinstance(op, ops.FullyConnected):
         return graph[op.inputs[1]].shape[1] % channels == 0
     return graph[op.inputs[0]].shape[3] == channels
 
 
 def _balance(graph: Graph, data: dict[int, Array], first: Op, second: Op) -> float:
-    """Scale one pair; the largest |log s|."""
+    """Scales one pair and returns the largest |log s|."""
     w1, w2 = data[first.inputs[1]], data[second.inputs[1]]
     channels = _channels(graph, first)
     columns = _by_input(second, w2, channels)
@@ -103,7 +107,7 @@ def _balance(graph: Graph, data: dict[int, Array], first: Op, second: Op) -> flo
 
 
 def _by_input(op: Op, w: Array, channels: int) -> Array:
-    """Weights (channels, rest): what multiplies each channel of the layer before."""
+    """Weights (channels, rest): the factors of each channel of the preceding layer."""
     match op:
         case ops.FullyConnected():
             return w.reshape(len(w), -1, channels).transpose(2, 0, 1)
@@ -114,7 +118,7 @@ def _by_input(op: Op, w: Array, channels: int) -> Array:
 
 
 def _from_input(op: Op, columns: Array, like: Array) -> Array:
-    """The opposite of `_by_input`."""
+    """The inverse of `_by_input`."""
     match op:
         case ops.FullyConnected():
             return columns.transpose(1, 2, 0).reshape(like.shape)

@@ -1,6 +1,7 @@
-"""What `auto` tries when a network's outputs stay under `ENOUGH_DB`: equalization, bias correction, adaptive rounding.
+"""Improvements that `auto` tries while the output SNR is below `ENOUGH_DB`.
 
-Each is judged on samples that it has not seen, and stays where it gains.
+They are equalization, bias correction and adaptive rounding. Each is evaluated on held-out samples and kept if it
+improves the SNR.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from .value_histogram import Histogram
 from .weight_scales import FittedLayers, fit_weights
 
 ENOUGH_DB = 20.0
-"""Signal to noise of the outputs: noise of a tenth of their amplitude."""
+"""Sufficient output SNR in dB: noise of a tenth of the amplitude."""
 _WORTH_DB = 0.5
 _TRIAL_SAMPLES = 64
-"""That a trial of adaptive rounding looks at."""
+"""Number of samples in a trial of adaptive rounding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conversion:
-    """A float graph, what it does with the samples, and how it becomes integers."""
+    """A float graph, its observations on the samples, and its settings of quantization."""
 
     graph: Graph
     observed: Observed
@@ -43,12 +44,12 @@ class Conversion:
     adaptive: bool = False
 
     def trial_db(self) -> float:
-        """Output SNR on held-out samples, by what the rest says."""
+        """Output SNR in dB on held-out samples, calibrated with the other samples."""
         few = spread_evenly(self.observed.rest_samples, _TRIAL_SAMPLES)
         return output_snr(self._integers(self.observed.rest, few), self.observed.inputs, self.observed.outputs)
 
     def whole(self, samples: tuple[Array, ...]) -> Graph:
-        """The integer graph by all samples."""
+        """The integer graph calibrated with all samples."""
         return self._integers(self.observed.everywhere, samples)
 
     def _integers(self, histograms: Mapping[int, Histogram], samples: tuple[Array, ...]) -> Graph:
@@ -66,12 +67,14 @@ def by_method(
 
 
 def method_figures(conversion: Conversion) -> dict[str, float]:
-    """Output SNR of every method on held-out samples."""
+    """Output SNR in dB of every method on held-out samples."""
     return {method: replace(conversion, method=method).trial_db() for method in METHODS}
 
 
 def improved(conversion: Conversion, samples: tuple[Array, ...], db: float) -> tuple[Conversion, list[str]]:
-    """The conversion with what gains, and notes of how much; itself where `db`, its output SNR, is enough."""
+    """The conversion with its successful improvements, and notes about them; unchanged if `db`, its output SNR, is
+    sufficient.
+    """
     if db >= ENOUGH_DB:
         return conversion, []
     gains, start, notes = list[str](), db, list[str]()

@@ -1,4 +1,4 @@
-"""The float graph with its scales decided becomes the quantised one: same tensor ids, same operations."""
+"""Converts a float graph with known scales to the quantized graph, with equal tensor ids and operations."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class _Builder:
         return twin.id
 
     def _keep(self, t: Tensor) -> int:
-        """A constant keeps its id at its first use; others, where its integers may differ, get a copy of their own."""
+        """A constant keeps its id at its first use. Other uses get a copy if its integers may differ."""
         if t.id in self.tensors:
             t = replace(t, id=self._new_id())
         self.tensors[t.id] = t

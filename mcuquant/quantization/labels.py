@@ -1,4 +1,4 @@
-"""Class numbers of labeled samples, and the errors for those that cannot be."""
+"""Checks of class numbers of labeled samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..ir import Array
 
 
 def check_class_numbers(path: Path, y: Array, count: int) -> None:
-    """CalibrationError unless array `y` of a file has an integer for each of `count` samples."""
+    """Raises CalibrationError unless array `y` of a file has an integer for each of `count` samples."""
     if y.shape != (count,) or y.dtype.kind not in "iu":
         raise CalibrationError(
             f"array 'y' of {path} is {y.dtype} of shape {y.shape}; expected {count} class numbers, one for each sample"
@@ -17,7 +17,7 @@ def check_class_numbers(path: Path, y: Array, count: int) -> None:
 
 
 def check_labels(origin: str, low: int, high: int, classes: int) -> None:
-    """CalibrationError unless labels from `low` to `high` are classes of a network with that many outputs."""
+    """Raises CalibrationError unless labels from `low` to `high` are classes of a network with that many outputs."""
     if low >= 0 and high < classes:
         return
     hint = "; labels that begin at 1 need 1 subtracted" if (low, high) == (1, classes) else ""

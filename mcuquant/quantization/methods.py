@@ -1,6 +1,6 @@
-"""Which part of what was seen in a tensor the integers should cover: three methods, each (histogram, steps) -> range.
+"""The range that integers represent, from the observed values: three methods, each (histogram, steps) -> range.
 
-`steps` is the number of intervals between integers, 255 for int8 and 65534 for int16. A range always holds zero.
+`steps` is the number of intervals between integers, 255 for int8 and 65534 for int16. A range always contains zero.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ Range = tuple[float, float]
 """(lowest, highest) real value represented."""
 
 PERCENTILE = 99.99
-"""Percentage of all values that the percentile method covers, the rest cut at both ends alike."""
+"""Percentage of all values that the percentile method covers; the rest is cut equally at both ends."""
 _CANDIDATES = 64
-"""Cuts tried by the MSE method on each side of zero, evenly spaced from nothing to the extreme."""
+"""Number of cuts that the MSE method tries on each side of zero, evenly spaced up to the extreme."""
 
 
 def minmax(histogram: Histogram, steps: int) -> Range:
-    """Everything that was seen: nothing is clipped."""
+    """All observed values: nothing is clipped."""
     return histogram.low, histogram.high
 
 
@@ -37,9 +37,9 @@ def percentile(histogram: Histogram, steps: int) -> Range:
 
 
 def mse(histogram: Histogram, steps: int) -> Range:
-    """The range with the least expected squared error, by exhaustive search over pairs of cuts.
+    """The range with the smallest expected squared error, by exhaustive search over pairs of cuts.
 
-    A value inside costs step^2 / 12 (the variance of rounding to a uniform grid: B. Widrow and I. Kollar,
+    A value inside contributes step^2 / 12 (the variance of rounding to a uniform grid: B. Widrow and I. Kollar,
     "Quantization Noise", 2008, chapter 5), one outside the square of its distance to the cut, an exact zero nothing.
     """
     lows, highs = (np.linspace(0, bound, _CANDIDATES + 1) for bound in (histogram.low, histogram.high))
@@ -53,7 +53,9 @@ def mse(histogram: Histogram, steps: int) -> Range:
 
 
 def _clipped(histogram: Histogram, cuts: Array, reverse: bool) -> tuple[Array, Array]:
-    """For each cut >= 0 on one side of zero: values beyond it, and the sum of their squared distances to it."""
+    """For each cut >= 0 on one side of zero: the number of values beyond it, and the sum of their squared distances to
+    it.
+    """
     half = histogram.counts.size // 2
     counts = histogram.counts[half - 1 :: -1] if reverse else histogram.counts[half:]
     centres = (histogram.edges[half:-1] + histogram.edges[half + 1 :]) / 2

@@ -1,7 +1,7 @@
-"""int8 where it is good enough, int16 where it is not: two integer forms of a network become one, layer by layer.
+"""Combines the int8 and the int16 form of a network, with int16 only for layers that need it.
 
-A layer in int16 has int16 inputs and outputs; where it meets one in int8, a Quantize goes in between. Inputs and
-outputs of the network stay int8.
+A layer in int16 has int16 inputs and outputs, with a Quantize at each border to an int8 layer. Inputs and outputs of
+the network stay int8.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from ..ir import Array, Graph, Op, Quantize, Role, Tensor
 from .snr import layer_effects, output_snr
 
 ENOUGH_DB = 30.0
-"""Signal to noise of the outputs that is aimed at: an error of 3 % of their root mean square."""
+"""Target of the output SNR in dB: an error of 3 % of the root mean square."""
 
 
 def mixed(
     real: Graph, narrow: Graph, wide: Graph, inputs: Sequence[Sequence[Array]], exact: Sequence[Sequence[Array]]
 ) -> tuple[Graph, str]:
-    """The int8 form `narrow` of the float graph `real` with the layers that need it from the int16 form `wide`.
+    """The int8 form `narrow` of the float graph `real`, with some layers of the int16 form `wide`.
 
-    The layer whose own noise disturbs the outputs most goes to int16 first, then the next, until the outputs have
-    `ENOUGH_DB` on the samples `inputs`, whose float outputs are `exact`. Also gives a note of what came of it.
+    The layer whose noise affects the outputs most becomes int16 first, then the next, until the output SNR is at least
+    `ENOUGH_DB` on the samples `inputs`, whose float outputs are `exact`. Also returns a note about the result.
     """
     worst_first = sorted(layer_effects(real, narrow, inputs).items(), key=lambda pair: pair[1])
     best, best_db, count = narrow, output_snr(narrow, inputs, exact), 0
@@ -38,19 +38,19 @@ def mixed(
 
 
 def merged(real: Graph, narrow: Graph, wide: Graph, wide_ops: Collection[int]) -> Graph:
-    """`narrow`, but operations whose outputs are in `chosen` (ids of the float graph `real`) as in `wide`."""
+    """`narrow`, with the operations of `wide` for outputs in `chosen` (ids of the float graph `real`)."""
     return _Merge(real, (narrow, wide)).run(wide_ops)
 
 
 _Place = tuple[int, bool]
-"""(tensor of the float graph, in int16)."""
+"""(tensor of the float graph, whether it is int16)."""
 
 
 @dataclass(slots=True)
 class _Merge:
     real: Graph
     forms: tuple[Graph, Graph]
-    """int8, int16; indexed by whether int16 is meant."""
+    """The int8 and the int16 form, indexed by whether int16 is requested."""
     tensors: dict[int, Tensor] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
     made: dict[_Place, int] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class _Merge:
         return narrow.with_(tensors=self.tensors, ops=tuple(self.ops), outputs=outputs)
 
     def _add(self, part: Sequence[Op], wide: bool) -> None:
-        """The operations that make one tensor of the float graph, the last of them that tensor."""
+        """The operations that compute one tensor of the float graph; the last one computes the tensor itself."""
         form, own = self.forms[wide], dict[int, int]()
         for op in part:
             last = op is part[-1]
@@ -84,7 +84,7 @@ class _Merge:
         return self._keep(replace(t, id=self._new_id())) if t.is_constant else self._input(t.id, wide)
 
     def _input(self, i: int, wide: bool) -> int:
-        """The tensor in the type that is asked for, converted where it has the other; indices have but one."""
+        """The tensor in the requested type, converted if necessary; indices have only one type."""
         if (i, wide) in self.made:
             return self.made[i, wide]
         source, target = self.made[i, not wide], self.forms[wide][i]
@@ -105,7 +105,7 @@ class _Merge:
 
 
 def _parts(real: Graph, form: Graph) -> Iterator[tuple[int, Sequence[Op]]]:
-    """Tensor of the float graph -> the operations of an integer form that make it: rescales, then the operation."""
+    """Tensor of the float graph -> the operations of an integer form that compute it: rescales, then the operation."""
     outputs: Mapping[int, Op] = {op.output: op for op in real.ops}
     part: list[Op] = []
     for op in form.ops:

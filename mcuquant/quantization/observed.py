@@ -1,4 +1,4 @@
-"""What the float network does with the calibration samples: histograms of all tensors, and outputs to judge by."""
+"""Observations of the float network on the calibration samples: histograms of all tensors, and outputs."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .value_histogram import Histogram
 
 _HELD_OUT_EVERY = 4
 _HELD_OUT_MOST = 32
-"""Every fourth sample, at most 32, judges the methods; all of them calibrate in the end."""
+"""Every fourth sample, at most 32, evaluates the methods. All samples calibrate the final network."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
-    """With held-out samples and with the rest, if there is one."""
+    """Histograms of held-out samples and of the others, if there are any."""
 
     inputs: list[list[Array]]
     """Held-out samples."""
     outputs: list[list[Array]]
-    """Of the network for each of them."""
+    """Outputs of the network for each of them."""
     rest_samples: tuple[Array, ...]
-    """All samples where none is left."""
+    """All samples if nothing is held out."""
     held: dict[int, Histogram]
     rest: dict[int, Histogram]
 
@@ -46,7 +46,7 @@ class Observed:
 
 
 def _split(samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """(held out, rest); with fewer than four samples all judge, and none is left."""
+    """(held out, rest); with fewer than four samples, all samples evaluate and the rest is empty."""
     count = len(samples[0])
     held_out = np.arange(count) if count < _HELD_OUT_EVERY else np.arange(0, count, _HELD_OUT_EVERY)[:_HELD_OUT_MOST]
     rest = np.setdiff1d(np.arange(count), held_out)
@@ -54,7 +54,7 @@ def _split(samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, 
 
 
 def _split_stream(samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """(held out, rest) of samples that follow one another: the last quarter is a stream of its own."""
+    """(held out, rest) of consecutive samples of a stream: the last quarter is a stream of its own."""
     at = len(samples[0]) * (_HELD_OUT_EVERY - 1) // _HELD_OUT_EVERY
     return tuple(x[at:] for x in samples), tuple(x[:at] for x in samples)
 
@@ -79,7 +79,7 @@ def _histograms(
 
 
 def _finite(graph: Graph, t: Tensor, values: Array) -> Array:
-    """The finite values; an infinite one (padding before a maximum) is stored as the end of any range."""
+    """The finite values. An infinite one (padding before a maximum) is stored as the end of any range."""
     if np.isnan(values).any():
         raise CalibrationError(
             f"{graph.name}: {t.name!r} becomes NaN on the calibration data; the float network is at fault"

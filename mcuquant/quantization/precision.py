@@ -1,8 +1,8 @@
-"""Bits for each layer's weights: what each choice costs the outputs, measured, and the cheapest choice that is small
-enough.
+"""Number of bits for each layer's weights: measures the effect on the outputs and selects the best choice within a
+limit.
 
-A layer is sensitive when its weights at few bits, all else being float, disturb the network's outputs. Noises of
-several layers are taken to add, which independent small errors do: Y. Zhou et al., "Adaptive Quantization for Deep
+A layer is sensitive if its weights at few bits, with everything else float, change the network's outputs. Noises of
+several layers are assumed to add, as independent small errors do: Y. Zhou et al., "Adaptive Quantization for Deep
 Neural Network" (AAAI 2018).
 """
 
@@ -25,22 +25,24 @@ MOST_SAMPLES = 32
 
 @dataclass(frozen=True, slots=True)
 class LayerBits:
-    """One layer with weights: what each number of bits takes and costs. Sequences are by `BITS`: 8, 4, 2."""
+    """One layer with weights: bytes and noise for each number of bits. Sequences are in the order
+    of `BITS`: 8, 4, 2.
+    """
 
     output: int
     """Its output tensor."""
     name: str
     weights: int
     noise: tuple[float, ...]
-    """Mean squared error of the network's outputs, as a part of their mean square."""
+    """Mean squared error of the network's outputs relative to their mean square."""
 
     def nbytes(self, bits: int) -> int:
-        """Of the packed weights, biases and scales apart."""
+        """Bytes of the packed weights, without biases and scales."""
         return -(-self.weights * bits // 8)
 
 
 def layer_bits(graph: Graph, bits: int | Mapping[str, int]) -> dict[int, int]:
-    """Bits of each weighted operation's weights by its output tensor. CalibrationError for other than 8, 4, 2."""
+    """Bits of each weighted operation by its output tensor. Raises CalibrationError for numbers other than 8, 4, 2."""
     names = {op.output: graph.out(op).name for op in graph.ops if isinstance(op, WEIGHTED)}
     by_layer = dict.fromkeys(names.values(), bits) if isinstance(bits, int) else dict(bits)
     for name, n in by_layer.items():
@@ -70,10 +72,11 @@ def sensitivity(graph: Graph, samples: tuple[Array, ...], quantizer: Quantizer) 
 
 
 def bits_within(layers: Sequence[LayerBits], most_bytes: int) -> dict[int, int]:
-    """Output tensor -> bits: all weights in `most_bytes` with little noise. BudgetError when 2 bits are too many.
+    """Output tensor -> bits: all weights within `most_bytes` with little noise. Raises BudgetError if 2 bits exceed the
+    limit.
 
-    From 8 bits for all, the step down that adds the least noise for each byte it saves is taken until all fit; then
-    each layer, the noisiest first, goes back up where there is room.
+    Starting from 8 bits for all, the reduction that adds the least noise per saved byte is applied until all fit. Then
+    each layer, the noisiest first, gets more bits if there is room.
     """
     place = dict.fromkeys((layer.output for layer in layers), 0)
     least = sum(layer.nbytes(BITS[-1]) for layer in layers)
@@ -94,7 +97,7 @@ def _down(layers: Sequence[LayerBits], place: Mapping[int, int]) -> list[tuple[L
 
 
 def _price(layer: LayerBits, now: int, to: int) -> float:
-    """Noise added for each byte saved; a layer of so few weights that nothing is saved comes last."""
+    """Added noise per saved byte; infinite for a layer that saves nothing."""
     saved = layer.nbytes(BITS[now]) - layer.nbytes(BITS[to])
     return (layer.noise[to] - layer.noise[now]) / saved if saved else np.inf
 
@@ -114,7 +117,9 @@ def _weights_at(graph: Graph, op: Op, quantizer: Quantizer, bits: int) -> Array:
 
 
 def _noise(graph: Graph, index: int, weights: Array, exact: Sequence[Mapping[int, Array]]) -> float:
-    """What `weights` in the place of operation `index`'s do to the outputs: squared error over square, all samples."""
+    """Effect on the outputs of `weights` in place of those of operation `index`: squared error over square, all
+    samples.
+    """
     error = square = 0.0
     for values in exact:
         changed = _outputs(graph, index, weights, values)
@@ -136,7 +141,7 @@ def _outputs(graph: Graph, index: int, weights: Array, values: Mapping[int, Arra
 
 
 def precision_note(layers: Sequence[LayerBits], bits: Mapping[int, int]) -> str:
-    """How many layers got how many bits, and what that takes."""
+    """A note with the number of layers per number of bits, and the total bytes."""
     counts = ", ".join(f"{list(bits.values()).count(n)} at {n} bits" for n in BITS if n in bits.values())
     total = sum(layer.nbytes(bits[layer.output]) for layer in layers)
     return f"weights take {total:,} bytes; layers: {counts}"

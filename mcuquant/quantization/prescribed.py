@@ -1,8 +1,8 @@
-"""A network whose quantization was decided elsewhere, in training, becomes an integer graph.
+"""Converts a network whose training determined its quantization to an integer graph.
 
-Such a float graph rounds to integers and back (Quantize, Dequantize) where a tensor is stored on the device, and its
-weights lie on a grid. Between a Dequantize and the next Quantize one operation is left, whose integer form takes its
-place. Operations that only move stored values need no Quantize of their own; those whose kernels prescribe other
+Such a float graph rounds to integers and back (Quantize, Dequantize) at each tensor that the device stores, and its
+weights are on a grid. Between a Dequantize and the next Quantize there is one operation, which its integer form
+replaces. Operations that only move stored values need no Quantize of their own; outputs of kernels with prescribed
 scales are rescaled.
 """
 
@@ -38,9 +38,9 @@ def is_prescribed(graph: Graph) -> bool:
 
 
 def prescribed(graph: Graph) -> Graph:
-    """The integer graph (level QUANTISED) of a float one that is `is_prescribed`.
+    """The integer graph (level QUANTISED) of a float graph that `is_prescribed`.
 
-    UnsupportedOpError names the first tensor that is not stored as integers, or weights that are not.
+    Raises UnsupportedOpError with the first tensor or weights that are not stored as integers.
     """
     if graph.updates:
         raise UnsupportedOpError(
@@ -62,7 +62,7 @@ class _Builder:
     tensors: dict[int, Tensor] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
     stand_ins: dict[int, Tensor] = field(default_factory=dict)
-    """Tensor of the float graph -> the integer one that holds its values."""
+    """Tensor of the float graph -> the integer tensor with its values."""
 
     def input(self, t: Tensor) -> int:
         stored = self._stored_of(t.id)
@@ -82,13 +82,13 @@ class _Builder:
                 self._compute(op)
 
     def stored(self, t: Tensor) -> Tensor:
-        """The integers of a tensor that is no constant."""
+        """The integers of a tensor that is not a constant."""
         if t.id not in self.stand_ins:
             raise UnsupportedOpError(f"{self.graph.name}: {t.name!r} is computed as float; {_INSTEAD}")
         return self.stand_ins[t.id]
 
     def _stored_of(self, tensor_id: int) -> Tensor | None:
-        """What the first Quantize of a float tensor gives."""
+        """The output of the first Quantize of a float tensor."""
         readers = (op for op in self.graph.ops if isinstance(op, ops.Quantize) and op.inputs[0] == tensor_id)
         return next((self.graph.out(op) for op in readers), None)
 
@@ -109,7 +109,7 @@ class _Builder:
         self.ops.append(replace(op, inputs=inputs, outputs=(target.id,), **_in_stored_units(op, q, dtype)))
 
     def _output_scale(self, op: Op, sources: list[Tensor], target: Tensor | None) -> QParams | None:
-        """What the operation's kernel gives: prescribed, shared with its inputs, or free to be what is wanted."""
+        """The output of the operation's kernel: with a prescribed scale, that of its inputs, or any requested scale."""
         if (type(op), sources[0].dtype) in FIXED:
             return FIXED[type(op), sources[0].dtype]
         params = None if target is None else target.q
@@ -145,7 +145,7 @@ class _Builder:
         return tuple(self._new(t).id for t in (stored, *biases))
 
     def _rescaled(self, source: Tensor, target: Tensor) -> Tensor:
-        """`source` where it has the scale of `wanted`, else that after a Quantize."""
+        """`source` if it has the scale of `wanted`, else the output of a Quantize."""
         if (source.dtype, source.q) == (target.dtype, target.q):
             return source
         twin = replace(target, role=Role.ACTIVATION, name=f"{source.name}/rescaled")
@@ -159,7 +159,7 @@ class _Builder:
         return stored
 
     def _new(self, constant: Tensor) -> Tensor:
-        """Under an id of its own: a constant read twice may need two forms."""
+        """A copy with its own id: a constant with two readers may need two forms."""
         copy = replace(constant, id=self._new_id())
         self.tensors[copy.id] = copy
         return copy
@@ -170,7 +170,7 @@ class _Builder:
 
 
 def _in_stored_units(op: Op, q: QParams, dtype: DType) -> dict[str, int]:
-    """What changes in an operation's attributes: the value that Pad fills with."""
+    """Changed attributes of an operation: the fill value of Pad."""
     if not isinstance(op, ops.Pad) or op.value is None:
         return {}
     return {"value": int(np.clip(np.rint(op.value / q.scale[0]) + q.zero_point, *dtype.range()))}

@@ -1,18 +1,19 @@
-"""How weights become integers: a small family with one interface, each member a formula with a price on the device.
+"""Quantizers of weights: a small family with one interface; each member is a formula with a cost on the device.
 
-A quantizer turns the weights w of one output channel into integers y of `bits` bits, and y back into w' = (y - o) / s:
+A quantizer converts the weights w of one output channel to integers y of `bits` bits, and y back to w' = (y - o) / s:
 
-    linear          y = floor(w*s + o)                 cuts downwards
-    nearest         y = round(w*s + o)                 "approximate": half as far off in the worst case
+    linear          y = floor(w*s + o)                 rounds down
+    nearest         y = round(w*s + o)                 "approximate": half the worst-case error
     double-linear   y = floor(w*s1 + o1)*s2 + o2       two levels: a small integer for each channel under one scale
 
-o is the zero point: 0 for the plain forms, which are symmetric (1/s = largest |w| / largest integer), and a whole
-number of the channel's own for the asymmetric ones (1/s = (max - min) / (2^bits - 1)). The power-of-two forms take the
-next coarser 1/s = 2^k. The two levels have o1 = 1/2, which rounds to nearest, and o2 = 0. Sources: B. Jacob et al.
-(CVPR 2018) for nearest; S. Jain et al., "Trained Uniform Quantization" (2019) for powers of two; S. Dai et al.,
-"VS-Quant" (MLSys 2021) for two levels.
+o is the zero point: 0 for the plain forms, which are symmetric (1/s = largest |w| / largest integer), and an integer
+per channel for the asymmetric ones (1/s = (max - min) / (2^bits - 1)). The power-of-two forms use the next coarser 1/s
+= 2^k. The two levels have o1 = 1/2, which rounds to nearest, and o2 = 0. Sources: B. Jacob et al. (CVPR 2018) for
+nearest; S. Jain et al., "Trained Uniform Quantization" (2019) for powers of two; S. Dai et al., "VS-Quant" (MLSys 2021)
+for two levels.
 
-At 8 bits nothing is clipped. Below, each channel's scale is the one of `_CLIPS` with the least squared error.
+At 8 bits nothing is clipped. With fewer bits, each channel's scale is the one of `_CLIPS` with the smallest squared
+error.
 """
 
 from __future__ import annotations
@@ -27,35 +28,35 @@ from ..ir import Array, QParams
 
 BITS = (8, 4, 2)
 MOST_MULTIPLIER = 255
-"""Largest channel multiplier of the double linear form: a byte without a sign."""
+"""Largest channel multiplier of the double linear form: an unsigned byte."""
 _CLIPS = np.linspace(1.0, 0.2, 33)
-"""Parts of a channel's range that are tried below 8 bits."""
+"""Fractions of a channel's range to try as the clipping limit below 8 bits."""
 _MOST_SUM = 1 << 30
-"""Sums of all products of two levels stay below: half of int32."""
+"""Limit of sums of all products of two levels: half of int32."""
 _MOST_INPUT = 255
 """Largest difference of an int8 input and its zero point."""
 
 Snap = Callable[[Array, int], Array]
-"""(scales (C,), levels) to the nearest coarser ones that the form can express; see `Grid.levels`."""
+"""(scales (C,), levels) rounded up to the nearest ones that the form can express; see `Grid.levels`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """The integers of a layer: real = scales[c] * (stored - zeros[c]), stored in low..high."""
+    """The grid of a layer: real = scales[c] * (stored - zeros[c]), stored in low..high."""
 
     bits: int
     scales: Array
     """(C,) float64, all positive: float32 values, or small multiples of one."""
     zeros: Array
-    """(C,) int64; 0 where the quantizer is symmetric."""
+    """(C,) int64; 0 if the quantizer is symmetric."""
     low: int
     high: int
     levels: int
-    """Largest channel multiplier, 1 to 255, with which no sum of products overflows; used by the two-level form."""
+    """Largest channel multiplier, 1 to 255, for which no sum of products overflows; used by the two-level form."""
 
     @property
     def reach(self) -> int:
-        """Largest |stored - zero|, whatever is stored."""
+        """Largest |stored - zero| of any stored value."""
         return int(np.maximum(self.high - self.zeros, self.zeros - self.low).max())
 
     def real(self, stored: Array) -> Array:
@@ -70,13 +71,13 @@ class Quantizer:
     name: str
     formula: str
     device: str
-    """What it costs or saves there, in words."""
+    """Cost or saving on the device, in words."""
     rounding: Callable[[Array], Array]
     asymmetric: bool
     snap: Snap
 
     def qparams(self, grid: Grid, axis: int) -> QParams:
-        """What the graph says of weights on `grid`, whose channels lie along `axis`."""
+        """Quantization parameters of weights on `grid`, whose channels are along `axis`."""
         zeros = grid.zeros if self.asymmetric else ()
         if self.snap is not two_levels:
             return QParams.of(grid.scales, axis=axis, zero_points=zeros)
@@ -84,7 +85,7 @@ class Quantizer:
         return QParams.of(unit, axis=axis, zero_points=zeros, multipliers=np.rint(grid.scales / unit))
 
     def fit(self, w: Array, bits: int) -> Grid:
-        """The grid of each channel's weights; a channel of zeros gets scale 0, which `raised` lifts."""
+        """The grid of each channel's weights. A channel of zeros has scale 0, which `raised` changes."""
         clips = _CLIPS[:1] if bits == BITS[0] else _CLIPS
         grids = [self._clipped(w, bits, clip) for clip in clips]
         errors = np.array([np.square(self.meaning(g, w) - w).sum(axis=1) for g in grids])
@@ -94,7 +95,7 @@ class Quantizer:
         return self._snapped(grids[0], scales[best, rows], zeros[best, rows])
 
     def raised(self, grid: Grid, floor: Array) -> Grid:
-        """`grid` with no scale below `floor` (C,)."""
+        """`grid` with all scales at least `floor` (C,)."""
         scales = np.maximum(grid.scales, floor)
         moved = np.rint(grid.low + (grid.zeros - grid.low) * grid.scales / scales)
         return self._snapped(grid, scales, moved if self.asymmetric else grid.zeros)
@@ -106,7 +107,7 @@ class Quantizer:
         return np.clip(y, grid.low, grid.high).astype(np.int64)
 
     def meaning(self, grid: Grid, w: Array) -> Array:
-        """What the stored weights stand for."""
+        """The real values of stored weights."""
         return grid.real(self.stored(grid, w))
 
     def _clipped(self, w: Array, bits: int, clip: float) -> Grid:
@@ -127,8 +128,8 @@ class Quantizer:
 
 
 def limits(bits: int, asymmetric: bool = False) -> tuple[int, int]:
-    """(lowest, highest) integer. Symmetric ones leave the lowest out, as TFLite does, but at 2 bits, where it is a
-    quarter of all.
+    """(lowest, highest) integer. Symmetric forms exclude the lowest one, as TFLite does, except at 2 bits, where it is
+    a quarter of all values.
     """
     half = 1 << (bits - 1)
     return (-half if asymmetric or bits == 2 else 1 - half), half - 1
@@ -139,13 +140,13 @@ def as_is(scales: Array, levels: int) -> Array:
 
 
 def power_of_two(scales: Array, levels: int) -> Array:
-    """The power of two at or above each; 0 stays."""
+    """The power of two at or above each value; 0 stays 0."""
     positive = np.where(scales > 0, scales, 1.0)
     return np.where(scales > 0, np.exp2(np.ceil(np.log2(positive))), 0.0)
 
 
 def two_levels(scales: Array, levels: int) -> Array:
-    """Whole multiples, 1 to `levels`, of one float32 scale: that of the coarsest channel over `levels`."""
+    """Integer multiples, 1 to `levels`, of one float32 scale: that of the coarsest channel over `levels`."""
     unit = _unit(scales, levels)
     return unit * np.clip(np.ceil(scales / unit * (1 - 1e-6)), 1, levels) if unit else scales
 
@@ -186,7 +187,7 @@ DEFAULT = "nearest"
 
 
 def quantizer(name: str) -> Quantizer:
-    """The member of that name; CalibrationError lists them all for another."""
+    """The member with this name. Raises CalibrationError with all names."""
     if name not in QUANTIZERS:
         raise CalibrationError(f"quantizer {name!r} is not known, expected one of: {', '.join(QUANTIZERS)}")
     return QUANTIZERS[name]

@@ -1,10 +1,10 @@
-"""Weights rounded, and biases moved, so that each layer's output stays where the float network has it.
+"""Rounds weights and corrects biases so that each layer's output stays close to that of the float network.
 
-Layers are taken in order. Each is compared on what it really receives in the integer network on the calibration data
-with what the float layer answers in the float network; `statistics` says how weights are then rounded.
+Layers are processed in order. The output for the layer's actual inputs in the integer network on the calibration data
+is compared with the float layer's output in the float network; `statistics` describes the rounding.
 
-Bias correction: the mean over the data of what is still missing goes into the bias; M. Nagel et al., "Data-Free
-Quantization Through Weight Equalization and Bias Correction" (ICCV 2019), section 4.2, the empirical form.
+Bias correction: the mean difference over the data is added to the bias; M. Nagel et al., "Data-Free Quantization
+Through Weight Equalization and Bias Correction" (ICCV 2019), section 4.2, the empirical form.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from .statistics import Statistics
 from .weight_scales import bias_limit, channel_axis, data_of, from_rows, stored_bias, to_rows
 
 MOST_SAMPLES = 256
-"""Samples looked at, evenly spaced among those given."""
+"""Maximum number of samples, evenly spaced among those given."""
 Layer = ops.Conv2D | ops.DepthwiseConv2D | ops.FullyConnected
 
 
 def reconstructed(
     float_graph: Graph, int_graph: Graph, samples: tuple[Array, ...], adaptive: bool, correct_bias: bool
 ) -> Graph:
-    """`int_graph`, which is `float_graph` quantized, with weights rounded adaptively, biases corrected, or both.
+    """`int_graph`, the quantized `float_graph`, with adaptive rounding of weights, bias correction, or both.
 
-    `samples` is one (N, ...) float32 array for each input, in the graph's layout. A layer without bias gets none;
-    TransposeConv stays as it is.
+    `samples` is one (N, ...) float32 array per input, in the graph's layout. A layer without bias gets none;
+    TransposeConv does not change.
     """
     walk = _Walk(float_graph, int_graph, spread_evenly(samples, MOST_SAMPLES))
     for index, op in enumerate(int_graph.ops):
@@ -56,7 +56,7 @@ class _Walk:
         self.stored = [dict(zip(graph.inputs, quantized_inputs(graph, x), strict=True)) for x in inputs]
 
     def advance(self, index: int) -> None:
-        """Compute operation `index` for every sample, and forget what no later one reads."""
+        """Compute operation `index` for every sample, and delete values without later readers."""
         self._compute(self.graph, self.graph.ops[index:], self.stored)
         if self.twins[index] is not None:
             self._compute(self.float_graph, [op for op in self.twins[index:] if op is not None], self.exact)
@@ -71,7 +71,7 @@ class _Walk:
                 del values[dead]
 
     def correct(self, index: int, adaptive: bool, correct_bias: bool) -> None:
-        """Put other weights and another bias in the place of those of operation `index`."""
+        """Replace weights and bias of operation `index`."""
         op, twin = self.graph.ops[index], self.twins[index]
         if twin is None:
             raise GraphError(f"{self.graph.name}: {op.kind} has no counterpart in the float network")
@@ -118,13 +118,13 @@ def _grid(w: Tensor, axis: int) -> tuple[Array, Array]:
 
 
 def meaning(w: Tensor, axis: int) -> Array:
-    """(C, K) float64: what stored weights stand for."""
+    """(C, K) float64: the real values of stored weights."""
     scales, zeros = _grid(w, axis)
     return np.asarray((to_rows(data_of(w), axis) - zeros) * scales)
 
 
 def _rounded(exact: Tensor, w: Tensor, axis: int, stats: Statistics) -> Tensor:
-    """The stored weights `w`, each at the better of the two integers around the real one."""
+    """The stored weights `w`, each rounded to the better of the two integers around the real value."""
     scales, zeros = _grid(w, axis)
     lowest, highest = (bound - zeros for bound in limits(w.bits, asymmetric=bool(zeros.any())))
     steps = to_rows(data_of(exact), axis) / scales

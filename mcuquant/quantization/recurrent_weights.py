@@ -1,4 +1,4 @@
-"""Weights of recurrent operations: int8, symmetric, a scale for each gate."""
+"""Weights of recurrent operations: int8, symmetric, one scale per gate."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What looks wrong in calibration data: corrupt samples, which are left out, and sentences about the rest.
+"""Checks of calibration data: excludes corrupt samples, and warns of other suspicious properties.
 
-A corrupt sample is far beyond all others: nothing lies between. Data of rare loud events are not: there are more of
-them, or values in between.
+A corrupt sample is far beyond all others, without values in between. Rare loud events are different: there are several
+of them, or values in between.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from ..ir import Activation, Array, DType, Graph, Op, Tensor
 from .samples import single, spread_evenly
 
 FEW = 8
-"""Fewer samples than this deserve a word."""
+"""Fewer samples than this cause a warning."""
 FAR = 16.0
-"""Times the largest of all other samples: bits are lost, the sample is named."""
+"""From this multiple of the largest value of all other samples, bits are lost and the sample is named."""
 CORRUPT = 64.0
-"""So much that little of 8 bits is left for the others: the sample is left out."""
+"""From this multiple, few of 8 bits remain for the others, and the sample is excluded."""
 _LEAST_SAMPLES = 4
 _ONE_IN = 200
-"""At most one sample in so many is taken for corrupt, but always one."""
+"""At most one sample in this number is treated as corrupt, but always one is permitted."""
 _SPREAD_LIMITS = (1 / 20, 50.0)
-"""Standard deviation of the data over that in training."""
+"""Ratio of the standard deviation of the data to that in training."""
 _MOST_SAMPLES = 16
-"""Looked at for the spread, and with a corrupt one."""
+"""Maximum number of samples for the spread, including a corrupt one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class _Outlier:
     channel: int | None
     value: float
     ratio: float
-    """To the largest of all other samples."""
+    """Ratio to the largest value of all other samples."""
     is_far: bool
-    """Beyond all channels of the others."""
+    """Whether it exceeds all channels of the other samples."""
 
 
 def checked(graph: Graph, samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], list[str]]:
@@ -59,7 +59,7 @@ def checked(graph: Graph, samples: tuple[Array, ...]) -> tuple[tuple[Array, ...]
 
 
 def _outliers(x: Array) -> Iterator[_Outlier]:
-    """Of one input: samples beyond the others in any channel, the worst channel of each."""
+    """Samples of one input beyond the others in any channel, with the worst channel of each."""
     count = len(x)
     if count < _LEAST_SAMPLES:
         return
@@ -77,7 +77,7 @@ def _outliers(x: Array) -> Iterator[_Outlier]:
 
 
 def _beyond(extremes: Array) -> Iterator[tuple[int, float]]:
-    """(sample, times the next) of the few above a gap in the order of magnitudes."""
+    """(sample, ratio to the next) of the few samples above a gap in the sorted magnitudes."""
     order = np.argsort(-extremes, kind="stable")
     for count in range(max(1, len(extremes) // _ONE_IN), 0, -1):
         following = extremes[order[count]]
@@ -87,9 +87,9 @@ def _beyond(extremes: Array) -> Iterator[tuple[int, float]]:
 
 
 def _is_corrupt(graph: Graph, samples: tuple[Array, ...], outlier: _Outlier) -> bool:
-    """Whether it would take the resolution of the others in some tensor, not in a quiet channel alone.
+    """Whether the sample would reduce the resolution of the others in some tensor, not only in a quiet channel.
 
-    Nothing is taken out of a stream, whose samples follow one another.
+    Samples of a stream are consecutive and are never excluded.
     """
     if outlier.ratio < CORRUPT or graph.updates:
         return False
@@ -126,7 +126,7 @@ def _constancy(t: Tensor, x: Array) -> Iterator[str]:
 
 
 def _spread_warnings(graph: Graph, samples: tuple[Array, ...]) -> Iterator[str]:
-    """Batch normalization kept the standard deviations of training; the first that there is, is compared."""
+    """Compares the spread with that in training, which the first batch normalization has recorded."""
     few = spread_evenly(samples, _MOST_SAMPLES)
     for i, x in zip(graph.inputs, few, strict=True):
         if i in graph.spreads:

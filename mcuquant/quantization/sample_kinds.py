@@ -1,5 +1,5 @@
-"""Samples in the forms that people have them in, as one array (N, ...) for each input: tensors of PyTorch, lists of
-samples or batches, a DataLoader, a generator, a mapping of input names to any of these, one sample.
+"""Converts samples of all usual forms to one array (N, ...) per input: tensors of PyTorch, lists of samples or batches,
+a DataLoader, a generator, a mapping of input names to any of these, one sample.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ..ir import Array, Shape
 from .sample_layout import own_shapes
 
 MOST_DRAWN = 10_000
-"""Samples or batches taken of a data set or a generator."""
+"""Maximum number of samples or batches from a data set or a generator."""
 
 
 def arrays_of(data: Any, names: Sequence[str], shapes: Sequence[Shape]) -> list[Array]:
-    """An array of samples for each input, or fewer; `names` and `shapes` are those of the graph's inputs."""
+    """One array of samples per input, or fewer; `names` and `shapes` are those of the graph's inputs."""
     if isinstance(data, Mapping):
         _check_names(data, names)
         return [_samples(data[name], shape) for name, shape in zip(names, shapes, strict=True)]
@@ -56,7 +56,7 @@ def _array(x: Any) -> Array:
 
 
 def _nests(part: Any) -> bool:
-    """Whether it holds arrays itself."""
+    """Whether its elements are arrays."""
     if not isinstance(part, tuple | list):
         return isinstance(part, Mapping)
     return any((_is_array(x) and not np.isscalar(x)) or _nests(x) for x in part)
@@ -84,7 +84,7 @@ def _samples(data: Any, shape: Shape) -> Array:
 
 
 def _first(part: Any) -> Any:
-    """The input of a batch that comes with labels, as a DataLoader of a data set gives it."""
+    """The input of a batch with labels, as a DataLoader returns it."""
     if isinstance(part, tuple | list) and part and _is_array(part[0]) and not np.isscalar(part[0]):
         return part[0]
     if isinstance(part, Mapping) and part:
@@ -93,7 +93,7 @@ def _first(part: Any) -> Any:
 
 
 def _by_sample(parts: Sequence[Any], names: Sequence[str], shapes: Sequence[Shape]) -> list[Array]:
-    """Of several inputs: each part holds them all, by name or in their order; labels may follow."""
+    """Samples of several inputs: each part contains them all, by name or in order; labels may follow."""
     columns = [list(_inputs(part, names)) for part in parts]
     if not columns:
         return [np.zeros(0, np.float32) for _ in shapes]
@@ -116,7 +116,7 @@ def _inputs(part: Any, names: Sequence[str]) -> Iterator[Any]:
 
 
 def _with_batch(x: Array, shape: Shape) -> Array:
-    """`x` as it is, or with an axis in front where it is one sample."""
+    """`x`, with an additional first axis if it is one sample."""
     return x[None] if x.shape in [shape[1:], *own_shapes(shape)] else x
 
 

@@ -1,6 +1,6 @@
-"""A user's data, as the network they wrote takes it, to the order of the graph, and results back.
+"""Converts a user's data from the layout of the network's framework to that of the graph, and results back.
 
-PyTorch lists channels before space; the graph lists them last, and holds a signal as an image of height 1.
+PyTorch has channels before space; the graph has channels last, and stores a signal as an image of height 1.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from ..ir import Array, Shape
 
 
 def to_graph_layout(x: Array, shape: Shape, *, name: str = "x", channels_first: bool = True) -> Array:
-    """Samples in the model's own layout as float32 (N, *shape[1:]), `shape` being that of the graph's input.
+    """Samples in the model's own layout as float32 (N, *shape[1:]), where `shape` is that of the graph's input.
 
-    (N,C,H,W) becomes (N,H,W,C), (N,C,L) becomes (N,1,L,C), other ranks stay. `channels_first=False`, for models that
-    list channels last themselves (.tflite), only checks. CalibrationError, which calls the data `name`, for data that
-    is empty, of another shape, not floating-point, or not finite as float32.
+    (N,C,H,W) becomes (N,H,W,C), (N,C,L) becomes (N,1,L,C), other ranks do not change. `channels_first=False`, for
+    models with channels last (.tflite), only checks. Raises CalibrationError, which calls the data `name`, for data
+    that is empty, of another shape, not floating-point, or not finite as float32.
     """
     x = np.asarray(x)
     if not np.issubdtype(x.dtype, np.floating):
@@ -28,14 +28,14 @@ def to_graph_layout(x: Array, shape: Shape, *, name: str = "x", channels_first: 
     if ordered.shape[1:] != shape[1:]:
         expected = " or ".join(_text(own) for own in (own_shapes(shape) if channels_first else [shape[1:]]))
         raise CalibrationError(f"{name} has shape {x.shape}; expected {expected} with N samples")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, and are reported
         values = np.ascontiguousarray(ordered, dtype=np.float32)
     _check_finite(values, name)
     return values
 
 
 def to_model_layout(y: Array, rank: int) -> Array:
-    """The reverse, for results (N, *graph shape[1:]): rank 4 gives (N,C,H,W), rank 3 of a signal gives (N,C,L)."""
+    """The inverse, for results (N, *graph shape[1:]): rank 4 gives (N,C,H,W), rank 3 of a signal gives (N,C,L)."""
     if rank == 4 and y.ndim == 4:
         return np.ascontiguousarray(y.transpose(0, 3, 1, 2))
     if rank == 3 and y.ndim == 4 and y.shape[1] == 1:
@@ -63,7 +63,7 @@ def _text(sample: Shape) -> str:
 
 
 def _check_finite(x: Array, name: str) -> None:
-    """NaN and infinity would spoil every range that calibration takes."""
+    """Raises CalibrationError for NaN and infinity, which would invalidate calibrated ranges."""
     bad = ~np.isfinite(x)
     if bad.any():
         sample = int(np.argwhere(bad)[0][0])

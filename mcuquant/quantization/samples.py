@@ -1,4 +1,4 @@
-"""Samples from the caller: one checked float32 array for each input, in the graph's layout."""
+"""Samples from the caller as one checked float32 array per input, in the graph's layout."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .sample_layout import to_graph_layout
 
 Numbers = float | list[float] | Array
 Scaling = Numbers | tuple[Numbers, Numbers]
-"""Real = stored * factor + offset: the factor, or a tuple of both, each one number or one for each channel."""
+"""Real = stored * factor + offset: the factor, or a tuple of both, each one number or one per channel."""
 
 
 def read_samples(
     graph: Graph, data: Any, channels_first: bool | None = None, scaling: Scaling | None = None
 ) -> tuple[Array, ...]:
-    """One (N, *shape without batch) float32 array for each input of `graph`.
+    """One (N, *shape without batch) float32 array per input of `graph`.
 
-    `data` is what `sample_kinds` takes. `channels_first` says that it is (N,C,H,W) or (N,C,L) as PyTorch has it, False
-    that it is in the graph's layout, None that the shape tells. `scaling` makes real numbers of stored ones. Raises
-    CalibrationError for another number of arrays or another shape, no samples, NaN or infinity.
+    `data` has any form of `sample_kinds`. `channels_first` True means (N,C,H,W) or (N,C,L) as in PyTorch, False the
+    graph's layout, None that the shape decides. `scaling` converts stored to real numbers. Raises CalibrationError for
+    another number of arrays or another shape, no samples, NaN or infinity.
     """
     tensors = [graph[i] for i in graph.inputs]
     for t in tensors:
@@ -50,14 +50,14 @@ def single(samples: Sequence[Array]) -> Iterator[list[Array]]:
 
 
 def spread_evenly(samples: tuple[Array, ...], most: int) -> tuple[Array, ...]:
-    """At most `most` samples from all over."""
+    """At most `most` samples, evenly spaced."""
     count = len(samples[0])
     indices = np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(int)
     return tuple(x[indices] for x in samples)
 
 
 def _checked(t: Tensor, x: Array, stated: bool | None, known: bool | None, scaling: Scaling | None) -> Array:
-    """`stated` is the order of axes that the caller says, `known` that of the model, for shapes that leave it open."""
+    """`stated` is the caller's order of axes, `known` that of the model, for ambiguous shapes."""
     first = stated if stated is not None else _channels_come_first(t, x, known)
     real = x if scaling is None or x.dtype.kind not in "iub" else x.astype(np.float32)
     ordered = to_graph_layout(real, t.shape, name=f"calibration data {t.name!r}", channels_first=first)
@@ -65,7 +65,7 @@ def _checked(t: Tensor, x: Array, stated: bool | None, known: bool | None, scali
 
 
 def _scaled(x: Array, scaling: Scaling) -> Array:
-    """x * factor + offset, each one number or one for each channel, the last axis."""
+    """x * factor + offset, each one number or one per channel, the last axis."""
     factor, offset = scaling if isinstance(scaling, tuple) else (scaling, 0.0)
     channels = x.shape[-1] if x.ndim > 1 else 1
     for word, numbers in (("factors", factor), ("offsets", offset)):
@@ -77,7 +77,7 @@ def _scaled(x: Array, scaling: Scaling) -> Array:
 
 
 def _channels_come_first(t: Tensor, x: Array, known: bool | None) -> bool:
-    """Data of the graph's own shape is in its layout, unless a cube leaves that open."""
+    """Whether data with the graph's own shape is in its layout; ambiguous for a cube."""
     if x.shape[1:] != t.shape[1:]:
         return True
     if len(t.shape) == 4 and len(set(t.shape[1:])) == 1 and x.size > len(x):

@@ -1,8 +1,8 @@
-"""Which tensors must hold values with the same scale and zero point, and where a rescale has to come between.
+"""Groups tensors that must have equal scale and zero point, and determines where a rescale is needed.
 
-Operations that only move, choose or average stored values (TFLite's "restriction: scale must be the same") tie their
-inputs to their output. Softmax, Logistic and Tanh give their output a scale of their own. Where both meet, or where a
-tie would cost a tensor resolution that another consumer needs, the tie is cut: a Quantize goes in between.
+Operations that only move, select or average stored values (TFLite's "restriction: scale must be the same") tie their
+inputs to their output. Softmax, Logistic and Tanh prescribe the scale of their output. Where both meet, or where a tie
+would cost resolution of a tensor with other readers, the tie is replaced by a Quantize.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ FIXED: Mapping[tuple[type[Op], DType], QParams] = {
 """Output scales that the specification prescribes."""
 
 _WORTH_A_RESCALE = 0.5
-"""An input that others read too keeps its own scale when its range is less than this part of the output's."""
+"""An input with other readers keeps its own scale if its range is smaller than this fraction of the output's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """Tensors by group: all of one group have the same scale and zero point."""
+    """Tensors by group. All tensors of a group have the same scale and zero point."""
 
     group: Mapping[int, int]
     """Tensor id -> the group's representative."""
     fixed: Mapping[int, QParams]
-    """Representative -> what the specification prescribes for the group."""
+    """Representative -> scale and zero point that the specification prescribes for the group."""
     cuts: frozenset[Edge]
-    """Inputs that are rescaled to the output's scale before the operation reads them."""
+    """Inputs that are rescaled to the output's scale before the operation."""
     wide: frozenset[int] = frozenset()
-    """Representatives of groups that are int16 in any case: the cells of LSTMs."""
+    """Representatives of groups that are always int16: the cells of LSTMs."""
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class _Groups:
 
 
 def share(graph: Graph, ranges: Mapping[int, Range], dtype: DType) -> Sharing:
-    """Groups of the float `graph` for activations of type `dtype`; `ranges` is what was seen in each tensor."""
+    """Groups of the float `graph` for activations of type `dtype`; `ranges` are the observed ranges of tensors."""
     groups = _Groups({i: i for i in ranges})
     for index, op in enumerate(graph.ops):
         if (type(op), dtype) in FIXED:
@@ -98,7 +98,7 @@ def share(graph: Graph, ranges: Mapping[int, Range], dtype: DType) -> Sharing:
 
 
 def _tie_states(groups: _Groups, op: ops.Lstm, ranges: Mapping[int, Range]) -> None:
-    """Hidden values have the output's scale; the cell is of int16, by a power of two."""
+    """Hidden values have the output's scale; the cell is int16 with a power of two."""
     (h, c), (y, last_h, last_c) = op.inputs[4:], op.outputs
     for i in (last_h, *([h] if h in ranges else [])):
         groups.join(y, i)
@@ -110,7 +110,7 @@ def _tie_states(groups: _Groups, op: ops.Lstm, ranges: Mapping[int, Range]) -> N
 
 
 def cell_scale(largest: float) -> float:
-    """Of a cell that was at most so large at the end of sequences; in between it may be twice as large."""
+    """The scale of a cell with this maximum at the end of sequences; in between it may be twice as large."""
     needed = 2 * largest / 32767
     return float(2.0 ** max(-12, math.ceil(math.log2(needed)) if needed else -12))
 
@@ -147,7 +147,7 @@ def _tie(groups: _Groups, graph: Graph, index: int, ranges: Mapping[int, Range],
 
 
 def _constants(graph: Graph, op: Op) -> list[float]:
-    """Real values other than the inputs' that the output may hold."""
+    """Real values, in addition to those of the inputs, that the output may contain."""
     values = [float(bound) for t in graph.ins(op) if t.data is not None for bound in (t.data.min(), t.data.max())]
     fill = op.value if isinstance(op, ops.Pad) else None
     return [v for v in (*values, fill or 0.0) if np.isfinite(v)]

@@ -1,4 +1,4 @@
-"""Scale and zero point of every activation: from what was seen in it, and from what the kernels can compute with."""
+"""Scale and zero point of every activation, from its observed values and the limits of the kernels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from .value_histogram import Histogram
 from .weight_scales import FittedLayers, from_range, operand
 
 _ABOVE = 1 + 2.0**-16
-"""Keeps a rescale factor below one after the roundings on the way to it."""
+"""Margin that keeps a rescale factor below one after its roundings."""
 _MAX_GAIN = 2.0**15
-"""A stored difference of 16 bits times this still fits 32 bits."""
+"""Limit of the factor of a stored 16-bit difference, so that the product fits 32 bits."""
 _MAX_QUOTIENT_FACTOR = 2.0**22
 _PASSES = 8
-"""Raising a scale may raise the next one's bound; a chain settles in one pass, a loop of shared scales in few."""
+"""Maximum number of rounds. Raising a scale may raise the next bound; a chain settles in one round, a loop of shared
+scales in few.
+"""
 
 
 def choose(
@@ -36,10 +38,10 @@ def choose(
 
 
 class _Solver:
-    """Raises scales that integer kernels cannot compute with to the bound where they can.
+    """Raises scales that integer kernels do not support to their bound, if possible.
 
-    A bound is the real value of one unit of the kernel's accumulator: a finer output scale could show nothing more,
-    but needs a rescale factor of one or above, which overflows 32 bits or is refused by TFLite Micro.
+    A bound is the real value of one unit of the kernel's accumulator. A finer output scale shows nothing more, but
+    needs a rescale factor of one or above, which overflows 32 bits or is rejected by TFLite Micro.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class _Solver:
         return q.scale[0]
 
     def _bounds(self, op: Op) -> Iterator[tuple[int, float]]:
-        """(tensor id, least scale) for the tensors of `op` that its kernel restricts."""
+        """(tensor id, smallest scale) for the tensors of `op` that its kernel restricts."""
         match op:
             case ops.Conv2D() | ops.DepthwiseConv2D() | ops.FullyConnected() | ops.TransposeConv():
                 yield op.output, self._scale(op, 0) * float(self.fitted[op.output].grid.scales.max())

@@ -1,7 +1,7 @@
-"""How much each layer loses: signal-to-noise ratios between a float network and its integer form.
+"""The loss of each layer: signal-to-noise ratios between a float network and its integer form.
 
 SNR = 10 log10(sum of float^2 / sum of (integer form's real value - float)^2) in dB, over all samples and elements; 6 dB
-is one bit. `math.inf` where there is no difference at all.
+is one bit. `math.inf` without any difference.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .equalize import equalize
 from .samples import Scaling, read_samples, single
 
 EQUALIZED = "equalized: layers are scaled as mcuquant.equalize scales them"
-"""The note of an integer graph whose float graph was equalized first."""
+"""The note in an integer graph whose float graph was equalized first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,19 @@ class LayerSnr:
     index: int
     """Position in the integer graph's `ops`; -1 for an input of the network."""
     name: str
-    """Of its output tensor."""
+    """Id of its output tensor."""
     op: str
     """Kind of operation, or "Input"."""
     shape: Shape
-    """Of its output."""
+    """Name of its output."""
     cumulative_db: float
-    """The output as computed from the integer inputs of the network: the losses of all layers so far."""
+    """The output for the integer inputs of the network: includes the losses of all layers so far."""
     own_db: float
-    """The output with only what this layer adds: its integer form on exact (but rounded) inputs, less the float form
-    on the same."""
+    """The output with the loss of this layer alone: its integer form on exact (but rounded) inputs, minus the float
+    form on the same inputs.
+    """
     effect_db: float
-    """The network's outputs when only this layer adds its noise, all others being float: which layer matters."""
+    """The network's outputs if only this layer adds its noise and all others are float: the effect of the layer."""
 
 
 _Source = tuple[int, int, str]
@@ -80,11 +81,11 @@ def snr_report(
     channels_first: bool | None = None,
     scaling: Scaling | None = None,
 ) -> tuple[LayerSnr, ...]:
-    """Signal-to-noise of every input and operation of `int_graph`, in order.
+    """Signal-to-noise ratio of every input and operation of `int_graph`, in order.
 
-    `int_graph` is `quantize(float_graph, ...)`: tensors correspond by id. `samples`, `channels_first` and `scaling`
-    are as for `quantize`; a few tens of samples say enough: each costs as much as half the layers times an inference.
-    GraphError when the two graphs do not belong together, CalibrationError for unusable samples.
+    `int_graph` is `quantize(float_graph, ...)`: tensors correspond by id. `samples`, `channels_first` and `scaling` are
+    as for `quantize`. A few tens of samples suffice; each costs as much as half the layers times an inference. Raises
+    GraphError if the two graphs do not belong together, CalibrationError for unusable samples.
     """
     float_graph = as_quantized(float_graph, int_graph)
     pair = _Pair(float_graph, int_graph, counterparts(float_graph, int_graph))
@@ -101,7 +102,7 @@ def snr_report(
 
 
 def as_quantized(float_graph: Graph, int_graph: Graph) -> Graph:
-    """The float graph that `int_graph` was made from: equalized where its notes say so."""
+    """The float graph that `int_graph` was derived from: equalized if its notes contain that."""
     return equalize(float_graph) if any(EQUALIZED in note for note in int_graph.notes) else float_graph
 
 
@@ -119,7 +120,7 @@ def layer_effects(float_graph: Graph, int_graph: Graph, inputs: Sequence[Sequenc
 
 @dataclass(frozen=True, slots=True)
 class _States:
-    """What the two networks of a pair keep from sample to sample."""
+    """The states of the two networks of a pair between samples."""
 
     real: State
     stored: State
@@ -132,7 +133,7 @@ class _States:
 def _compare(
     pair: _Pair, inputs: Sequence[Array], states: _States, sources: Sequence[_Source], rows: dict[int, _Row]
 ) -> None:
-    """Add one sample to the rows; samples follow one another where the networks have memory."""
+    """Add one sample to the rows. Samples are consecutive if the networks have states."""
     exact = pair.exact(inputs, states.real)
     stored = trace(pair.int_graph, quantized_inputs(pair.int_graph, inputs), states.stored)
     for index, tensor_id, _ in sources:
@@ -146,7 +147,7 @@ def _compare(
 
 
 def output_snr(int_graph: Graph, inputs: Sequence[Sequence[Array]], exact: Sequence[Sequence[Array]]) -> float:
-    """SNR in dB of the network's outputs, the mean over outputs. `inputs` and `exact` (float outputs) by sample."""
+    """Mean SNR in dB of the network's outputs. `inputs` and `exact` (float outputs) are by sample."""
     ratios = [_Ratio() for _ in int_graph.outputs]
     state = reset_state(int_graph)
     for sample, expected in zip(inputs, exact, strict=True):
@@ -157,12 +158,12 @@ def output_snr(int_graph: Graph, inputs: Sequence[Sequence[Array]], exact: Seque
 
 
 def quantized_inputs(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
-    """Real inputs in the units of a quantised graph, to nearest, limited to the type."""
+    """Real inputs in the units of a quantized graph, rounded to nearest, limited to the type."""
     return [_stored(graph[i], x) for i, x in zip(graph.inputs, inputs, strict=True)]
 
 
 def real(t: Tensor, stored: Array) -> Array:
-    """Real values of an activation in float32; those without a scale (indices) are themselves."""
+    """Real values of an activation in float32. Values without a scale (indices) do not change."""
     if t.q is None:
         return stored
     return ((stored.astype(np.float64) - t.zero_point) * t.scale).astype(np.float32)
@@ -177,7 +178,7 @@ def _stored(t: Tensor, x: Array) -> Array:
 
 
 def counterparts(float_graph: Graph, int_graph: Graph) -> list[Op | None]:
-    """The float counterpart of each integer operation; None for a rescale that quantization put in."""
+    """The float counterpart of each integer operation; None for a rescale that quantization inserted."""
     float_ops = {op.output: op for op in float_graph.ops}
     twins = [float_ops.get(op.output) for op in int_graph.ops]
     for op, counterpart in zip(int_graph.ops, twins, strict=True):
@@ -199,7 +200,7 @@ class _Pair:
     twins: list[Op | None]
 
     def exact(self, inputs: Sequence[Array], state: State) -> dict[int, Array]:
-        """Float value of every tensor of either graph; constants have a place, but not always their float value."""
+        """Float value of every tensor of either graph. Constants are present, but not always with their float value."""
         values = {t.id: t.value for t in self.int_graph.tensors.values() if t.is_constant}
         values |= trace(self.float_graph, inputs, state)
         for op, counterpart in zip(self.int_graph.ops, self.twins, strict=True):
@@ -208,7 +209,7 @@ class _Pair:
         return values
 
     def noise(self, i: int, exact: Mapping[int, Array]) -> Array:
-        """What operation i adds: integer less float form, both on the exact inputs rounded to their scales."""
+        """The noise of operation i: integer minus float form, both on the exact inputs rounded to their scales."""
         op = self.int_graph.ops[i]
         stored = [_value(t, exact) for t in self.int_graph.ins(op)]
         rounded = [_meaning(t, x) for t, x in zip(self.int_graph.ins(op), stored, strict=True)]
@@ -219,7 +220,7 @@ class _Pair:
     def outputs_with(
         self, index: int, changed: dict[int, Array], exact: Mapping[int, Array]
     ) -> list[tuple[Array, Array]]:
-        """(exact, changed) float outputs of the network when operation `index` had given `changed` instead."""
+        """(exact, changed) float outputs of the network if operation `index` had given `changed` instead."""
         for j, op in enumerate(self.int_graph.ops[index + 1 :], start=index + 1):
             if not changed.keys().isdisjoint(op.inputs):
                 changed[op.output] = self._float_output(j, [changed.get(k, exact[k]) for k in op.inputs])
@@ -235,7 +236,7 @@ class _Pair:
 
 
 def _meaning(t: Tensor, stored: Array) -> Array:
-    """Real value of an input; constants stay as they are, the float operation has its own."""
+    """Real value of an input. Constants do not change, because the float operation has its own."""
     return stored if t.is_constant else real(t, stored)
 
 

@@ -1,6 +1,6 @@
-"""Scores that only a softmax reads: what a mask excludes does not widen their range.
+"""Ranges of scores that only a softmax reads: values that a mask excludes do not widen them.
 
-A mask adds a large negative number, -10,000 or less; a range that holds it leaves few integers for all other scores.
+A mask adds a large negative number, -10,000 or less; a range that contains it leaves few integers for all other scores.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _BELOW_ALL = 8.0
 
 
 def softmax_scores(graph: Graph) -> Mapping[int, float]:
-    """Tensor id -> beta of the softmax that alone reads it, directly or through operations that only move values."""
+    """Tensor id -> beta of the softmax that is its only reader, directly or through operations that
+    only move values.
+    """
     betas: dict[int, float] = {}
     readers: dict[int, list[float | None]] = {i: [None] for i in graph.outputs}
     for op in reversed(graph.ops):
@@ -33,7 +35,7 @@ def softmax_scores(graph: Graph) -> Mapping[int, float]:
 
 
 def _factor(graph: Graph, op: Op) -> float:
-    """By which `op` multiplies its input; 0 for other operations."""
+    """The factor by which `op` multiplies its input; 0 for other operations."""
     if isinstance(op, ops.Reshape | ops.Transpose):
         return 1.0
     constants = [t.data for t in graph.ins(op) if t.data is not None]
@@ -42,7 +44,7 @@ def _factor(graph: Graph, op: Op) -> float:
 
 
 def with_masks_near(values: Array, beta: float) -> Array:
-    """Scores without weight moved to just below all others."""
+    """Moves excluded scores to just below all others."""
     masked = values < values.max(initial=-np.inf) - _WITHOUT_WEIGHT / beta
     if not masked.any():
         return values

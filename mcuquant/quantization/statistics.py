@@ -1,9 +1,10 @@
-"""Sums over a layer's inputs from which its error follows for any weights, and the weights that lower it.
+"""Sums over a layer's inputs that determine its error for any weights, and adaptive rounding with them.
 
-Adaptive rounding: of the two integers around each weight, the one that lowers the layer's squared error, not always the
-nearer; M. Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization" (ICML 2020). For a row v of
-weights the error is v H v' - 2 v B + const with H = sum x^ x^', B = sum (W x) x^': quadratic, and lowered here one
-weight at a time until no single change lowers it. It starts from the quantizer's own rounding, so it is never worse.
+Adaptive rounding selects, of the two integers around each weight, the one that lowers the layer's squared error, which
+is not always the nearer one; M. Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization" (ICML
+2020). For a row v of weights the error is v H v' - 2 v B + const with H = sum x^ x^', B = sum (W x) x^': quadratic, and
+lowered here one weight at a time until no single change lowers it. It starts from the quantizer's own rounding, so it
+is never worse.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ import numpy as np
 from ..ir import Array
 
 _SWEEPS = 20
-"""Times through all weights; most layers settle within five."""
+"""Maximum number of passes through all weights; most layers settle within five."""
 _LESS = 1e-9
-"""An improvement smaller than this part of a weight's own error is rounding."""
+"""An improvement smaller than this fraction of a weight's own error counts as rounding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statistics:
-    """Sums over all places of all samples for a layer of G groups, M output channels each, K weights a channel.
+    """Sums over all positions of all samples for a layer of G groups, M output channels each, K weights per channel.
 
-    x is what the float layer is given, x^ what the integer layer is given, in real units.
+    x are the inputs of the float layer, x^ those of the integer layer, in real units.
     """
 
     count: int
     input_sums: Array
     """(G, K): sum of x^."""
     target_sums: Array
-    """(G, M): sum of W x, the bias left out."""
+    """(G, M): sum of W x, without bias."""
     products: Array
     """(G, K, K): sum of x^ x^'."""
     answers: Array
@@ -40,7 +41,7 @@ class Statistics:
 
     @classmethod
     def of(cls, x: Array, y: Array) -> Statistics:
-        """`x` (G, P, K) as the integer layer sees it, `y` (G, P, M) as the float layer answers, without bias."""
+        """`x` (G, P, K) are inputs of the integer layer, `y` (G, P, M) outputs of the float layer without bias."""
         return cls(x.shape[1], x.sum(axis=1), y.sum(axis=1), x.swapaxes(1, 2) @ x, y.swapaxes(1, 2) @ x)
 
     @classmethod
@@ -55,7 +56,7 @@ class Statistics:
         return cls(count, *sums)
 
     def centred(self) -> Statistics:
-        """About the means: the error that is left once a bias makes its mean zero."""
+        """Sums about the means: the error that remains once a bias makes its mean zero."""
         products = self.products - self.input_sums[:, :, None] * self.input_sums[:, None, :] / self.count
         answers = self.answers - self.target_sums[:, :, None] * self.input_sums[:, None, :] / self.count
         return replace(self, products=products, answers=answers)
@@ -66,14 +67,15 @@ class Statistics:
         return np.asarray((self.target_sums - output_sums) / self.count).reshape(-1)
 
     def error(self, w: Array) -> Array:
-        """(C,): sum of (W x - w x^)^2 less what does not depend on `w` (C, K)."""
+        """(C,): sum of (W x - w x^)^2 without terms independent of `w` (C, K)."""
         v = self._grouped(w)
         return np.asarray((v * (v @ self.products - 2 * self.answers)).sum(axis=2)).reshape(-1)
 
     def descended(self, stored: Array, low: Array, high: Array, scales: Array) -> Array:
-        """Integers (C, K) within low..high, near `stored`, whose error no change of one of them by one lowers.
+        """Integers (C, K) within low..high, near `stored`, such that changing one of them by one does not lower the
+        error.
 
-        They mean scales (C, 1) times themselves.
+        Their real values are scales (C, 1) times the integers.
         """
         y, low, high, step = (self._grouped(a) for a in (stored.copy(), low, high, scales))
         slope = (y * step) @ self.products - self.answers
@@ -85,7 +87,7 @@ class Statistics:
         return y.reshape(stored.shape)
 
     def _move(self, k: int, y: Array, low: Array, high: Array, step: Array, slope: Array, diagonal: Array) -> bool:
-        """Weight k of every channel one up or down where that lowers the error; updates `y` and `slope`."""
+        """Changes weight k of every channel by one where that lowers the error; updates `y` and `slope`."""
         way = -np.sign(slope[:, :, k])
         own = step * diagonal[:, k, None]
         gains = 2 * np.abs(slope[:, :, k]) - own > _LESS * own

@@ -1,7 +1,7 @@
-"""What was seen in a tensor: a histogram of constant size that any number of samples can be added to.
+"""The observed values of a tensor: a histogram of constant size for any number of samples.
 
-Bins are a power of two wide and zero is an edge between two of them, so that two histograms of different width add
-exactly: pairs of the finer one's bins fall together into one of the coarser one's.
+The width of a bin is a power of two and zero is an edge between two bins, so that two histograms of different width add
+exactly: pairs of the finer one's bins become one of the coarser one's.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import numpy as np
 from ..ir import Array
 
 _HALF = 2048
-"""Bins on each side of zero. The extreme lies in the outer half of them: a bin is at most 1/1024 of it wide."""
+"""Number of bins on each side of zero. The extreme is in the outer half: a bin is at most 1/1024 of it wide."""
 
 _FINEST = -1074
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """Bin i of `counts` holds the values in [(i - 2048), (i - 2047)) * 2^exponent, exact zeros apart."""
+    """Bin i of `counts` holds the values in [(i - 2048), (i - 2047)) * 2^exponent, except exact zeros."""
 
     exponent: int
     counts: Array
     """4096 numbers of values."""
     zeros: int
-    """Values that are exactly zero: every scale represents them without error."""
+    """Number of values that are exactly zero: every scale represents them without error."""
     low: float
     high: float
-    """Smallest and largest value seen, zero included."""
+    """Smallest and largest value, including zero."""
 
     @classmethod
     def of(cls, values: Array) -> Histogram:
@@ -64,5 +64,5 @@ class Histogram:
 
 
 def _exponent(largest: float) -> int:
-    """log2 of the bin width at which `largest` falls into the outer half; the finest where there is nothing but 0."""
+    """log2 of the bin width for which `largest` is in the outer half; the finest width if all values are 0."""
     return math.frexp(largest)[1] - (_HALF.bit_length() - 1) if largest else _FINEST

@@ -1,6 +1,6 @@
-"""Weights that take few values become a codebook and indices, where that is smaller than int8.
+"""Converts weights with few different values to a codebook and indices, if that is smaller than int8.
 
-Nothing but the values is looked at: whoever shared them, a training of ours or another tool's, they are found again.
+Only the values count, so weights are recognized whether mcuquant or another tool shared them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .weight_scales import WEIGHTED, bias_limit, channel_axis, data_of, least_sc
 
 
 def with_palettes(real: Graph, integers: Graph) -> Graph:
-    """`made`, which `quantize` made of the float graph `real`, with palettes.
+    """`made`, which `quantize` derived from the float graph `real`, with palettes.
 
-    A layer gets one when the float weights of all its channels, or of each of equally many consecutive groups of them,
-    take at most 256 values and indices and codebooks take fewer bytes than int8 weights. Each codebook has one scale,
-    the finest that holds its largest value, so that equal real weights stay equal. A note says which layers changed.
+    A layer gets one if the float weights of all its channels, or of each of equally many consecutive groups of them,
+    have at most 256 values, and indices and codebooks take fewer bytes than int8 weights. Each codebook has one scale,
+    the finest that holds its largest value, so that equal real weights stay equal. A note lists the changed layers.
     """
     tensors, notes = dict(integers.tensors), list[str]()
     for op in integers.ops:
@@ -37,10 +37,10 @@ def with_palettes(real: Graph, integers: Graph) -> Graph:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Book:
-    """A layer's weights as they were shared: real values of (groups, entries), and which each weight has."""
+    """A layer's shared weights: real values of (groups, entries), and the index of each weight."""
 
     palette: Palette
-    """Of real values."""
+    """Real values of the entries."""
     channels: Array
     """(C,) the group of every output channel."""
 
@@ -55,7 +55,7 @@ class _Book:
 
 
 def _real_weights(real: Graph, integers: Graph, op: Op) -> Array | None:
-    """Of the operation as it was, where it still has 8-bit weights of the same shape."""
+    """The palette of the original operation, if it still has 8-bit weights of the same shape."""
     if not isinstance(op, WEIGHTED) or (was := real.producer(op.output)) is None or type(was) is not type(op):
         return None
     stored, w = integers[op.inputs[1]], real[was.inputs[1]]
@@ -64,7 +64,7 @@ def _real_weights(real: Graph, integers: Graph, op: Op) -> Array | None:
 
 
 def _cheapest(w: Array, axis: int) -> _Book | None:
-    """The number of groups with the fewest bytes; None where int8 has no more."""
+    """The number of groups with the fewest bytes; None if int8 is as small."""
     books = [book for groups in _divisors(w.shape[axis]) if (book := _book(w, axis, groups)) is not None]
     best = min(books, key=lambda book: book.nbytes, default=None)
     return best if best is not None and best.nbytes < w.size else None
@@ -85,7 +85,7 @@ def _book(w: Array, axis: int, groups: int) -> _Book | None:
 
 
 def _constants(real: Graph, integers: Graph, op: Op, book: _Book) -> Iterator[Tensor]:
-    """The layer's weights, and its biases in the units that follow."""
+    """The layer's weights, and its biases in the resulting units."""
     x, y = integers[op.inputs[0]], integers.out(op)
     stored, axis = integers[op.inputs[1]], channel_axis(op)
     was = real.producer(op.output)
@@ -96,7 +96,7 @@ def _constants(real: Graph, integers: Graph, op: Op, book: _Book) -> Iterator[Te
     scales = _scales(book, floor)
     steps = np.rint(book.palette.centroids / scales[:, None]).astype(np.int8)
     palette = replace(book.palette, centroids=steps)
-    one = len(scales) == 1  # stored as one rescale factor, not one for each channel
+    one = len(scales) == 1  # stored as one rescale factor, not one per channel
     q = QParams.of(scales[0]) if one else QParams.of(scales[book.channels], axis=axis)
     weights = replace(stored, q=q, data=palette.values(), palette=palette)
     yield weights
@@ -107,7 +107,7 @@ def _constants(real: Graph, integers: Graph, op: Op, book: _Book) -> Iterator[Te
 
 
 def _scales(book: _Book, floor: Array) -> Array:
-    """(groups,) float64, each a float32 value: no finer than what any channel of the group can be computed with."""
+    """(groups,) float64, each a float32 value: not finer than the kernels support for any channel of the group."""
     largest = np.abs(book.palette.centroids).max(axis=1).astype(np.float64) / 127
     groups = range(len(largest))
     least = np.array([floor[book.channels == g].max() for g in groups])

@@ -15,13 +15,13 @@ from .weight_reader import bias, weights
 
 _COMPUTED = (DType.FLOAT32, DType.INT8, DType.INT16)
 MAX_EXTENT = 1 << 23
-"""Elements of an image with its padding, or spread by a transposed convolution."""
+"""Limit of the elements of an image with its padding, or with the zeros of a transposed convolution."""
 _INDEX_TYPES = {2: DType.INT32, 4: DType.INT64}
 """Element types that ARG_MAX may write, by their numbers in the schema."""
 
 
 def _typed(node: Node, *tensors: Tensor) -> None:
-    """All of one type that is computed with."""
+    """Requires that all activations have one computed type."""
     types = [t.dtype for t in tensors]
     if types[0] not in _COMPUTED or len(set(types)) > 1:
         raise node.unsupported(f"has operands of types {', '.join(types)}; expected all float32, all int8 or all int16")
@@ -113,7 +113,7 @@ def _transpose_conv(node: Node) -> None:
     _typed(node, x, y)
     reached = [n * s + k for n, s, k in zip(x.shape[1:3], stride, kernel, strict=True)]
     _check_extent(node, "spreads its input over", (y.shape[0], *reached, y.shape[3]))
-    # The word says what is cut off the top and left of all that the input reaches; the output's size says the rest.
+    # The word determines what is cut off at the top and left of the full output; the output's size determines the rest.
     same = node.padding((y.shape[1], y.shape[2]), kernel, stride)
     padding = Padding(top=same.top, left=same.left)
     activation = node.activation
@@ -145,7 +145,7 @@ def _fully_connected(node: Node) -> None:
         raise node.error(f"has weights of shape {list(w.shape)} for an input of shape {list(x.shape)}")
     inputs = (x.id, w.id, *bias(node, 2, x, w, units))
     y, rows = node.output(), x.elements // depth
-    # Rows may keep the input's leading axes or not: files disagree with their own `keep_num_dims`, readers forgive it.
+    # Rows may keep the input's leading axes or not: files contradict their own `keep_num_dims`, and readers accept it.
     node.shaped(y, y.shape if y.shape[-1:] == (units,) and y.elements == rows * units else (rows, units))
     _typed(node, x, y)
     node.emit(ops.FullyConnected(inputs=inputs, outputs=(y.id,), activation=node.activation))
@@ -237,7 +237,7 @@ def _quantize(node: Node) -> None:
 
 
 def _dequantize(node: Node) -> None:
-    """Of a constant: the constant itself in float32. Float models keep their weights small in this way."""
+    """A dequantized constant: the constant itself in float32. Float models store weights in this way to be smaller."""
     node.expect(range(1, 2))
     x = node.input(0)
     y = node.shaped(node.output(), x.shape)
@@ -283,7 +283,7 @@ def _arg_max(node: Node, x: Tensor | None = None) -> None:
 
 
 def _arg_min(node: Node) -> None:
-    """The place of the largest of ~x, which has the opposite order and the same equal values."""
+    """ARG_MIN as the index of the largest of ~x, which has the reverse order and the same equal values."""
     x = node.input(0)
     if x.dtype is not DType.INT8:
         raise node.error(f"looks for the least of {x.dtype}, expected int8")

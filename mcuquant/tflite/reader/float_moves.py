@@ -1,7 +1,7 @@
-"""Rearrangements of float32 tensors between integer parts of a file, as rearrangements of the integers.
+"""Converts rearrangements of float32 tensors between integer parts of a file to rearrangements of the integers.
 
-Converters leave some in float32 (an unrolled LSTM of Keras: a SPLIT between DEQUANTIZE and QUANTIZE). Moving values and
-converting each of them may change places: the results are the same.
+Converters leave some in float32 (an unrolled LSTM of Keras: a SPLIT between DEQUANTIZE and QUANTIZE). Moving values
+commutes with converting each of them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _Kind = tuple[DType, QParams]
 
 
 def is_move(graph: Graph, op: Op) -> bool:
-    """Whether `op` moves float32 values; padding fills with zeros, which any zero point stands for."""
+    """Whether `op` moves float32 values. Padding uses zeros, which every zero point represents."""
     filled = isinstance(op, ops.Pad) and op.value
     return isinstance(op, _MOVES) and not filled and graph.out(op).dtype is DType.FLOAT32
 
 
 def move_in_integers(graph: Graph) -> Graph:
-    """Dequantize comes after the rearrangements behind it, Quantize before those in front of it."""
+    """Moves Dequantize behind later rearrangements, and Quantize before earlier ones."""
     if not any(is_move(graph, op) for op in graph.ops):
         return graph
     return _quantized_before(_dequantized_after(graph))
@@ -39,7 +39,7 @@ class _Draft:
 
 
 def _dequantized_after(graph: Graph) -> Graph:
-    """Of float tensors that hold integers: which."""
+    """Float tensor -> the integer tensor that it represents."""
     draft, sources = _Draft(dict(graph.tensors)), dict[int, int]()
     for op in graph.ops:
         y = graph.out(op)
@@ -91,7 +91,7 @@ def _quantized_before(graph: Graph) -> Graph:
 
 
 def _needs(graph: Graph) -> dict[int, list[_Kind]]:
-    """For float tensors that rearrangements read or give: as which integers they are read in the end."""
+    """For float tensors that rearrangements read or write: the integer type of their final readers."""
     needs, moved = dict[int, list[_Kind]](), {op.output for op in graph.ops if is_move(graph, op)}
     for op in reversed(graph.ops):
         kinds = list[_Kind]()

@@ -1,6 +1,7 @@
-"""Functions of one int8 tensor that a file computes in float32, between DEQUANTIZE and QUANTIZE, as one operation.
+"""Converts functions of one int8 tensor that a file computes in float32 between DEQUANTIZE and QUANTIZE to one
+operation.
 
-Converters leave operators that have no int8 form in float32. Such a part has 256 results, whatever is in it.
+Converters leave operators without an int8 form in float32. Such a part has 256 results, whatever its operators.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ _INT8 = np.arange(-128, 128)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """A float tensor that is a function of one int8 tensor alone, or of none."""
+    """A float tensor that is a function of one int8 tensor alone, or a constant."""
 
     values: Array
-    """For the 256 values of the source; one for a constant."""
+    """Values for the 256 values of the source; one value for a constant."""
     source: int | None = None
     operators: tuple[Op, ...] = ()
-    """The last two that it takes."""
+    """The last two operators of the part."""
 
 
 def join_float_parts(graph: Graph) -> Graph:
-    """A part of one operator becomes that operation of int8 where it means the same, any other a Lookup."""
+    """A part with one operator becomes its int8 operation if the results are equal, any other part a Lookup."""
     graph = move_in_integers(graph)
     parts = {t.id: _Part(t.data.ravel()) for t in graph.tensors.values() if t.data is not None and _is_number(t)}
     operations: list[Op] = []

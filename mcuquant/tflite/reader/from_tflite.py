@@ -1,7 +1,7 @@
-"""A .tflite file as a graph.
+"""Reads a .tflite file as a graph.
 
-Reading is in three steps, each over values that the one before has checked: the container's rows (`tflite_file.read`),
-what cannot be translated (`tflite_objections`), then one handler an operator (`tflite_compute`, `tflite_movement`).
+Reading has three steps, each over values that the previous step checked: the rows of the container
+(`tflite.schema.read`), operators that are not supported (`unsupported`), then one handler per operator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .unsupported import refuse_unsupported
 from .variables import resolve_variables
 
 MAX_EFFORT = 1 << 33
-"""Products and elements of one inference: minutes on a microcontroller, and for whoever calibrates or compares."""
+"""Limit of products and elements of one inference: minutes on a microcontroller, and in calibration or comparison."""
 
 HANDLERS: Mapping[str, Callable[[Node], None]] = {
     **compute_handlers.HANDLERS,
@@ -48,7 +48,7 @@ def load(source: str | Path | bytes) -> Graph:
 
 
 def _graph(data: bytes, name: str, title: str | None) -> Graph:
-    """`name` is what messages call the file, `title` the graph's name if it is not to be the file's own."""
+    """`name` is for messages, `title` the graph's name if it differs from the file's own."""
     file = resolve_variables(join_tables(fold_shapes(read(data, name))), name)
     refuse_unsupported(file, name, HANDLERS)
     return _verified(_translate(file, name, title or file.name or "model"), name)
@@ -87,7 +87,9 @@ def _is_float(graph: Graph, op: Op) -> bool:
 
 
 def _verified(graph: Graph, name: str) -> Graph:
-    """The rules of `verify` that handlers do not check themselves: a file breaking one is no fault of ours."""
+    """The rules of `verify` that handlers do not check themselves. A violation is an error in the file, not in
+    mcuquant.
+    """
     quantised = any(t.q is not None for t in graph.tensors.values() if not t.is_constant)
     if quantised and (op := next((op for op in graph.ops if _is_float(graph, op)), None)):
         output = f" that gives {graph.out(op).name!r}" if graph.out(op).name else ""

@@ -1,4 +1,4 @@
-"""Operators that move values and leave them as they are."""
+"""Handlers of operators that move values without changing them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _reshape(node: Node) -> None:
 
 
 def _target_shape(node: Node) -> tuple[int, ...] | None:
-    """The shape asked for, if it is known before the network runs; -1 stands for what is left over."""
+    """The requested shape, if it is known before the network runs; -1 stands for the remaining size."""
     if node.has(1) and node.is_stored(1):
         return node.integers(1, "shape")
     option = node.row.options.get("new_shape", ())
@@ -102,7 +102,7 @@ def _pad(node: Node) -> None:
 
 
 def _fill(node: Node, x: Tensor) -> float:
-    """The stored value that PADV2 fills with; minus infinity, which pooling may ask for, becomes the lowest number."""
+    """The stored value that PADV2 fills with. Minus infinity, as before a pooling, becomes the lowest number."""
     value = node.scalar(2, "fill value")
     if value.dtype is not x.dtype or value.q != x.q:
         raise node.error(f"fills with tensor {value.id}, expected one {x.dtype} of the input's scale and zero point")
@@ -148,7 +148,7 @@ def _emit_concat(node: Node, parts: Sequence[Tensor], y: Tensor, axis: int) -> N
 
 
 def _pack(node: Node) -> None:
-    """Each input gets an axis of length 1, along which they are joined."""
+    """Each input gets an axis of length 1, along which they are concatenated."""
     parts = [node.input(k) for k in range(len(node.row.inputs))]
     if not parts or len({p.shape for p in parts}) > 1:
         raise node.error(f"packs {len(parts)} tensors, expected one or more of one shape")
@@ -241,7 +241,7 @@ def _slice(node: Node) -> None:
 
 
 def _strided_slice(node: Node) -> None:
-    """A slice with a step along every axis, then a reshape where axes are dropped or added."""
+    """A slice with a step along every axis, then a reshape if axes are removed or added."""
     node.expect(range(4, 5))
     x = node.input(0)
     begin, end, step = (node.integers(k, what) for k, what in ((1, "begin"), (2, "end"), (3, "strides")))

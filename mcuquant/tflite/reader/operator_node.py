@@ -1,4 +1,4 @@
-"""The graph in the making, and one operator of the file as its handler sees it."""
+"""The graph under construction, and one operator of the file for its handler."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ MAX_WINDOW = (1 << 15) - 1
 """Largest stride, dilation and window length: products of two stay within 32 bits."""
 MAX_OPERATIONS = 1024
 MAX_ENDS = 256
-"""Most inputs and most outputs of a network."""
+"""Maximum number of inputs and outputs of a network."""
 _MAX_PARAMETERS = 256
-"""Most elements of a constant that tells an operator what to do."""
+"""Maximum number of elements of a constant that configures an operator."""
 
 
 class Translation:
-    """The graph so far. A tensor of the file keeps its index as id; ids after those are tensors that the file lacks."""
+    """The graph so far. A tensor of the file keeps its index as id; later ids are tensors that the file does not
+    contain.
+    """
 
     def __init__(self, file: ModelFile, name: str) -> None:
         self.file = file
@@ -58,17 +60,17 @@ class Translation:
             self.add_state(tensor_reader.constant(index, row, self.where(index)), value)
 
     def add_state(self, initial: Tensor, value: int) -> Tensor:
-        """A state that starts as `initial`; its next value is tensor `value`."""
+        """Define a state with initial value `initial`, whose next value is tensor `value`."""
         self.tensors[initial.id] = replace(initial, role=Role.STATE)
         self.updates.append(Update(initial.id, value))
         return self.tensors[initial.id]
 
     def _updates(self) -> tuple[Update, ...]:
-        """All of them, by values that an operation or the caller writes."""
+        """Add all updates, with values that an operation or the caller writes."""
         return tuple(Update(u.state, self._written(self.tensors[u.state], u.value)) for u in self.updates)
 
     def _written(self, state: Tensor, index: int) -> int:
-        """The tensor, or a copy of it where it is a constant or a state itself."""
+        """The tensor, or a copy of it if it is a constant or a state itself."""
         if index not in self.tensors and self.file.tensors[index].data is not None:
             self.constant(index, self.file.tensors[index])
         if index not in self.tensors:
@@ -95,7 +97,7 @@ class Translation:
         return graph.with_()
 
     def _output(self, place: int, index: int, is_used: bool) -> int:
-        """The output's id: a copy of an input, of a constant, and of what is an output already."""
+        """The output's id: a copy for an input, a constant, and a tensor that is an output already."""
         row = self.row(index, f"output {place}")
         if row.data is not None and index not in self.tensors:
             self.constant(index, row)
@@ -121,7 +123,7 @@ class Translation:
         return f"{self.name}: tensor {index} ({self.file.tensors[index].name!r})"
 
     def constant(self, index: int, row: TensorRow) -> Tensor:
-        """The constant at `index`, finite if float; read once, paid for once."""
+        """The constant at `index`, finite if float; read and counted once."""
         if index not in self.tensors:
             self.spend(math.prod(row.shape), index)
             self.tensors[index] = self._finite(tensor_reader.constant(index, row, self.where(index)))
@@ -133,14 +135,14 @@ class Translation:
         return t
 
     def spend(self, elements: int, index: int) -> None:
-        """Count constants, of which tensor `index` is the last so far; ModelError beyond what a flash may hold."""
+        """Count constants, the last of which is tensor `index`. Raises ModelError beyond the size of a flash."""
         self._constant_elements += elements
         if self._constant_elements > tensor_reader.MAX_CONSTANT_ELEMENTS:
             limit = f"{tensor_reader.MAX_CONSTANT_ELEMENTS:,}"
             raise ModelError(f"{self.where(index)}: with it weights and channels exceed {limit} elements")
 
     def activation(self, t: Tensor) -> Tensor:
-        """`t`, which an operator writes, in the graph."""
+        """Add `t`, which an operator writes, to the graph."""
         self._activation_elements += t.elements
         if self._activation_elements > tensor_reader.MAX_ACTIVATIONS_ELEMENTS:
             limit = f"{tensor_reader.MAX_ACTIVATIONS_ELEMENTS:,}"
@@ -149,7 +151,7 @@ class Translation:
         return t
 
     def become_constant(self, y: Tensor, source: Tensor) -> None:
-        """Put a constant, expanded to float32, where an operator would have computed `y` from it."""
+        """Add a constant, expanded to float32, in place of an operator that would compute `y` from it."""
         self.spend(y.elements, y.id)
         value = self._finite(tensor_reader.dequantised(source, self.where(source.id)))
         self.tensors[y.id] = replace(value, id=y.id, name=y.name)
@@ -160,7 +162,7 @@ class Translation:
         return self.add(self._finite(tensor_reader.dequantised(w, self.where(w.id))))
 
     def add(self, tensor: Tensor) -> Tensor:
-        """A tensor the file lacks: `tensor` under an id of its own."""
+        """A tensor that the file does not contain: `tensor` with a new id."""
         added = replace(tensor, id=self._next_id)
         self.tensors[added.id] = added
         self._next_id += 1
@@ -169,7 +171,7 @@ class Translation:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operator. Every access checks what the file says; errors name the operator."""
+    """One operator. Every access checks the file; errors name the operator."""
 
     translation: Translation
     index: int
@@ -187,7 +189,7 @@ class Node:
         return k < len(self.row.inputs) and self.row.inputs[k] != ABSENT
 
     def expect(self, inputs: range, outputs: int = 1) -> None:
-        """Refuse another number of operands."""
+        """Raises UnsupportedOpError for another number of operands."""
         for what, count, expected in (
             ("inputs", len(self.row.inputs), inputs),
             ("outputs", len(self.row.outputs), range(outputs, outputs + 1)),
@@ -197,7 +199,7 @@ class Node:
                 raise self.error(f"has {count} {what}, expected {limits}")
 
     def input(self, k: int) -> Tensor:
-        """Operand k: a constant, or an activation that exists by now."""
+        """Operand k: a constant, or an activation that already exists."""
         index, row = self._input_row(k)
         if row.data is not None and index not in self.translation.tensors:
             return self.translation.constant(index, row)
@@ -212,11 +214,11 @@ class Node:
         return t
 
     def is_stored(self, k: int) -> bool:
-        """Whether operand k is a constant that holds anything."""
+        """Whether operand k is a nonempty constant."""
         return self._input_row(k)[1].data is not None
 
     def scalar(self, k: int, what: str) -> Tensor:
-        """A constant of one element, as the file has it: a float one may be infinite or NaN."""
+        """A constant with one element, unchecked: a float one may be infinite or NaN."""
         index, row = self._input_row(k)
         if row.data is None:
             raise self.unsupported(f"computes its {what} (tensor {index}) while it runs, expected a constant")
@@ -225,7 +227,7 @@ class Node:
         return tensor_reader.constant(index, row, self.translation.where(index))
 
     def integers(self, k: int, what: str) -> tuple[int, ...]:
-        """A constant that tells the operator what to do, flat."""
+        """A constant that configures the operator, flat."""
         index, row = self._input_row(k)
         if row.data is None:
             raise self.unsupported(f"computes its {what} (tensor {index}) while it runs, expected a constant")
@@ -279,7 +281,9 @@ class Node:
         return ACTIVATIONS[self.integer("fused_activation_function", 0, len(ACTIVATIONS) - 1)]
 
     def padding(self, lengths: Pair, reach: Pair, stride: Pair) -> Padding:
-        """The padding word, spelt out for windows that reach this far over an image of these lengths."""
+        """The padding of the word SAME or VALID in rows and columns, for windows of this reach over an image of these
+        lengths.
+        """
         word = self.integer("padding", PADDING_SAME, PADDING_VALID)
         if word == PADDING_VALID:
             return Padding()
@@ -294,13 +298,13 @@ class Node:
         return t
 
     def shaped(self, y: Tensor, shape: Sequence[int]) -> Tensor:
-        """`y`, whose shape in the file must be the one that the operator computes."""
+        """`y`; raises ModelError if its shape in the file differs from the shape that the operator computes."""
         if y.shape != tuple(shape):
             raise self.error(f"writes shape {list(shape)}, the file says {list(y.shape)}")
         return y
 
     def axis(self, axis: int, rank: int) -> int:
-        """A non-negative axis of `rank`; negative ones count from the last."""
+        """A non-negative axis of `rank`; negative ones count from the last axis."""
         if not -rank <= axis < rank:
             raise self.error(f"works along axis {axis} of {rank}")
         return axis % rank
@@ -311,7 +315,7 @@ class Node:
         self.translation.ops.append(op)
 
     def temporary(self, like: Tensor, shape: Shape) -> Tensor:
-        """A new activation that holds `like`'s values in another shape."""
+        """A new activation with the values of `like` in another shape."""
         return self.translation.activation(
             self.translation.add(replace(like, shape=shape, role=Role.ACTIVATION, data=None))
         )

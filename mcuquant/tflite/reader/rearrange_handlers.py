@@ -1,4 +1,4 @@
-"""Operators that rearrange or repeat values, as slices, transpositions and concatenations."""
+"""Handlers of operators that rearrange or repeat values, as slices, transpositions and concatenations."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .movement_handlers import same_type
 from .operator_node import Node
 
 _MOST_PIECES = 256
-"""Most pieces that one operator is cut into and most copies that it makes."""
+"""Maximum number of pieces and of copies for one operator."""
 
 
 def _steps(node: Node, y: Tensor) -> Callable[[Callable[..., Op], Sequence[Tensor], Shape, bool], Tensor]:
-    """Appends operations one after the other; the last writes `y`, the others tensors like it."""
+    """Appends operations one after the other; the last one writes `y`, the others write temporary tensors."""
 
     def step(kind: Callable[..., Op], inputs: Sequence[Tensor], shape: Shape, last: bool) -> Tensor:
         output = node.shaped(y, shape) if last else node.temporary(y, shape)
@@ -28,7 +28,7 @@ def _steps(node: Node, y: Tensor) -> Callable[[Callable[..., Op], Sequence[Tenso
 
 
 def _transposed(node: Node, x: Tensor, y: Tensor, sizes: Shape, perm: tuple[int, ...], shape: Shape) -> None:
-    """`x` read as `sizes`, its axes in another order, the result read as `shape`, in `y`."""
+    """`x` reshaped to `sizes`, transposed, and reshaped to `shape`, in `y`."""
     step = _steps(node, y)
     split = step(ops.Reshape, [x], sizes, False)
     moved = step(_with(ops.Transpose, perm=perm), [split], tuple(sizes[axis] for axis in perm), False)
@@ -90,7 +90,9 @@ def _space_to_batch(node: Node) -> None:
     if n != 1 or padded[1] % bh or padded[2] % bw:
         raise node.unsupported(f"divides shape {list(padded)} into blocks of {bh} x {bw}, expected a batch of 1")
     if padded != x.shape:
-        pad = _with(ops.Pad, pads=((0, 0), *pads, (0, 0)))  # TFLM's kernel fills with whatever is in its parameters
+        pad = _with(
+            ops.Pad, pads=((0, 0), *pads, (0, 0))
+        )  # TFLM's kernel fills with an uninitialized value of its parameters
         x = _steps(node, x)(pad, [x], padded, False)
     rows, columns = padded[1] // bh, padded[2] // bw
     _transposed(node, x, y, (rows, bh, columns, bw, c), (1, 3, 0, 2, 4), (bh * bw, rows, columns, c))
@@ -123,7 +125,7 @@ def _batch_to_space(node: Node) -> None:
 
 
 def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """(first, step, count) of pieces with a constant step that is not 0, from the left."""
+    """(first, step, count) of pieces with a constant nonzero step, from the left."""
     start = 0
     while start < len(indices):
         end = start + 1
@@ -135,7 +137,7 @@ def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int, int]]:
 
 
 def _pick(node: Node, x: Tensor, y: Tensor, axis: int, indices: Sequence[int], last: bool) -> Tensor:
-    """`x` at `indices` along `axis`, in `y` if it is the last step."""
+    """`x` at `indices` along `axis`; written to `y` in the last step."""
     pieces, step = list(_runs(indices)), _steps(node, y)
     if len(pieces) > _MOST_PIECES:
         raise node.unsupported(f"takes {len(pieces)} pieces along axis {axis}, expected at most {_MOST_PIECES}")
@@ -156,7 +158,7 @@ def _resized(x: Tensor, axis: int, count: int) -> Shape:
 
 
 def _picked(node: Node, x: Tensor, y: Tensor, choices: Iterable[tuple[int, Sequence[int]]]) -> None:
-    """`x` at indices along several axes; a copy where there are none."""
+    """`x` at indices along several axes; a copy without any."""
     changes = [(axis, indices) for axis, indices in choices if list(indices) != list(range(x.shape[axis]))]
     for position, (axis, indices) in enumerate(changes):
         x = _pick(node, x, y, axis, indices, last=position == len(changes) - 1)
@@ -194,7 +196,7 @@ def _reverse(node: Node) -> None:
 
 
 def _gather(node: Node) -> None:
-    """By constant indices of one axis or none."""
+    """GATHER by constant indices of one axis or a scalar."""
     node.expect(range(2, 3))
     x, y = node.input(0), node.output()
     same_type(node, x, y)

@@ -1,4 +1,4 @@
-"""Operators that keep state in an input of theirs, a variable tensor, as operations and updates of states."""
+"""Handlers of operators with state in a variable tensor, as operations and updates of states."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from . import tensor_reader
 from .operator_node import Node
 
 _MOST_ELEMENTS = 1 << 20
-"""Of a state."""
+"""Maximum elements of a state."""
 
 
 def variable(node: Node, k: int, what: str) -> Tensor:
-    """Operand k, a variable tensor, as a state that starts at real zero; it has no update yet."""
+    """Operand k, a variable tensor, as a state with initial value real zero; its update follows."""
     index = node.row.inputs[k] if node.has(k) else -1
     row = node.translation.row(index, f"input {k} of operator {node.index} ({node.row.code})")
     if not row.is_variable or index in node.translation.tensors:
@@ -28,9 +28,10 @@ def variable(node: Node, k: int, what: str) -> Tensor:
 
 
 def _svdf(node: Node) -> None:
-    """A row of features enters a line of them; a convolution in time sums over the line and the filters of a unit.
+    """A row of features is appended to a line of rows; a convolution in time sums over the line and the filters of a
+    unit.
 
-    TFLM keeps a feature as the clamped sum plus the state's zero point, in 8 bits: what does not fit wraps around.
+    TFLM stores a feature as the clamped sum plus the state's zero point, in 8 bits: overflow wraps around.
     """
     node.expect(range(5, 6))
     rank = node.integer("rank", 1, 1 << 16)
@@ -60,7 +61,7 @@ def _time(node: Node) -> Tensor:
 
 
 def _features(node: Node, x: Tensor, w: Tensor, kept: Tensor) -> Tensor:
-    """One for each filter, in units of the state, (1, 1, 1, F)."""
+    """One value per filter, in units of the state, (1, 1, 1, F)."""
     filters, zero = w.shape[0], kept.zero_point
     sums = node.temporary(replace(kept, q=QParams(kept.qparams.scale, 0)), (1, filters))
     node.emit(ops.FullyConnected(inputs=(x.id, w.id), outputs=(sums.id,), single_factor=True))
@@ -90,7 +91,7 @@ def _enter(node: Node, kept: Tensor, row: Tensor, memory: int) -> Tensor:
 
 
 def _time_weights(node: Node, time: Tensor, rank: int) -> Tensor:
-    """(F, M) as weights of a convolution over M rows: of each filter alone, or of the filters of each unit."""
+    """(F, M) as weights of a convolution over M rows: for each filter, or for the filters of each unit."""
     filters, memory = time.shape
     data = time.value
     if rank == 1:
@@ -147,7 +148,7 @@ def _lstm(node: Node) -> None:
 
 
 def _gates(node: Node, x: Tensor, first: int, shape: Shape) -> Tensor:
-    """The weights of the four gates, one below the other."""
+    """The weights of the four gates, concatenated."""
     parts = [node.constant(first + k, f"weights of the {name} gate") for k, name in enumerate(_NAMES)]
     kind = DType.FLOAT32 if x.dtype is DType.FLOAT32 else DType.INT8
     for t in parts:

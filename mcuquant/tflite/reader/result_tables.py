@@ -1,6 +1,6 @@
-"""A function of int8 by its 256 results: CAST to int32, ADD 128 and GATHER from a constant, as one operator.
+"""Recognizes a function of int8 by its 256 results: CAST to int32, ADD 128 and GATHER from a constant, as one operator.
 
-The writer spells functions so that TFLite has no operator of int8 for.
+The writer uses this form for functions without an int8 operator in TFLite.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..schema import ModelFile, OperatorRow, TensorRow
 from .operator_node import Node
 
 CODE = "LOOKUP"
-"""Of the joined operator, which no schema has."""
+"""Code of the joined operator, which is not in the schema."""
 
 
 def join_tables(file: ModelFile) -> ModelFile:

@@ -1,6 +1,7 @@
-"""Shapes that a file computes while it runs (SHAPE, STRIDED_SLICE, PACK), as the constants that they are at batch 1.
+"""Replaces shapes that a file computes at run time (SHAPE, STRIDED_SLICE, PACK) by their constants at batch 1.
 
-Converters write so whatever depends on a batch of unknown size: the target of RESHAPE, the output of TRANSPOSE_CONV.
+Converters write them for everything that depends on an unknown batch size: the target of RESHAPE, the output of
+TRANSPOSE_CONV.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from ...ir import Array
 from ..schema import ModelFile, OperatorRow, TensorRow
 
 _MOST_ELEMENTS = 64
-"""Of a constant that takes part; shapes have at most 6."""
+"""Maximum number of elements of such constants; shapes have at most 6."""
 _STORED = {"INT32": "<i4", "INT64": "<i8"}
 
 
 def fold_shapes(file: ModelFile) -> ModelFile:
-    """The file without the operators that compute from shapes and integer constants alone."""
+    """The file without the operators that compute only from shapes and integer constants."""
     tensors, operators, known = list(file.tensors), list[OperatorRow](), dict[int, Array]()
     for row in file.operators:
         value = _value(file, row, known)
@@ -34,7 +35,7 @@ def fold_shapes(file: ModelFile) -> ModelFile:
 
 
 def _value(file: ModelFile, row: OperatorRow, known: Mapping[int, Array]) -> Array | None:
-    """The result of an operator on shapes, None where it is another one or not as it should be."""
+    """The result of an operator on shapes; None for another operator or an invalid one."""
     indices = (*row.inputs, *row.outputs)
     if len(row.outputs) != 1 or not all(0 <= i < len(file.tensors) for i in indices):
         return None
@@ -56,7 +57,7 @@ def _value(file: ModelFile, row: OperatorRow, known: Mapping[int, Array]) -> Arr
 
 
 def _shape(file: ModelFile, index: int) -> tuple[int, ...]:
-    """The shape, with an axis of unknown length 1."""
+    """The shape, with 1 for an axis of unknown length."""
     t = file.tensors[index]
     if len(t.signature) != len(t.shape):
         return t.shape
@@ -80,7 +81,7 @@ def _integers(t: TensorRow) -> Array | None:
 
 
 def _strided_slice(row: OperatorRow, x: Array, begin: Array, end: Array, step: Array) -> Array:
-    """Of one axis, without axes to add."""
+    """Of one axis, without new axes."""
     if x.ndim != 1 or begin.size != 1 or row.options["ellipsis_mask"] or row.options["new_axis_mask"]:
         raise ValueError
     first, last, stride = int(begin[0]), int(end[0]), int(step[0])

@@ -1,7 +1,7 @@
-"""STRIDED_SLICE's begin, end, strides and masks as the elements they select.
+"""The elements that STRIDED_SLICE selects by begin, end, strides and masks.
 
-The meaning is numpy's `x[b:e:s, ..., newaxis, i]` (tensorflow/lite/kernels/internal/strided_slice_logic.h): bit i of
-a mask speaks of entry i of begin, end and strides, not of the input's axis.
+The definition is numpy's `x[b:e:s, ..., newaxis, i]` (tensorflow/lite/kernels/internal/strided_slice_logic.h): bit i of
+a mask refers to entry i of begin, end and strides, not to the input's axis.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ Spec = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`begin` and `step` for each axis of the input; `sliced` counts the elements along each; `shape` is what the
-    output has after axes are dropped and added.
+    """`begin` and `step` for each axis of the input; `sliced` counts the elements along each; `shape` is the output's
+    shape after axes are removed and added.
     """
 
     begin: tuple[int, ...]
@@ -28,7 +28,7 @@ class Selection:
 
 
 def strided(node: Node, shape: Shape, spec: Spec, masks: Mapping[str, int], offset: bool) -> Selection:
-    """What `spec` (begin, end, strides) selects of `shape`. Raises ModelError where it selects nothing."""
+    """The selection of `spec` (begin, end, strides) from `shape`. Raises ModelError if it is empty."""
     entries = len(spec[0])
     if not entries == len(spec[1]) == len(spec[2]):
         raise node.error(
@@ -51,7 +51,7 @@ def strided(node: Node, shape: Shape, spec: Spec, masks: Mapping[str, int], offs
 
 
 def _expanded(node: Node, entries: int, rank: int, masks: Mapping[str, int]) -> list[int | str]:
-    """For each axis of the input its entry, or "all"; "new" where the output gains an axis."""
+    """For each axis of the input its entry, or "all"; "new" for an added axis of the output."""
     ellipses = [i for i in range(entries) if masks["ellipsis"] >> i & 1]
     if len(ellipses) > 1:
         raise node.error(f"has {len(ellipses)} ellipses, expected at most 1")
@@ -85,7 +85,7 @@ def _along(
     picked = range(length)[None if marked["begin"] else begin : None if marked["end"] else end : stride]
     if not picked:
         raise node.error(f"selects nothing of {length} elements: entry {entry} is {begin}:{end}:{stride}")
-    # Of one element the stride says nothing; as long as a file allows, it would only overflow somewhere.
+    # For one element the stride has no effect, but a large one would overflow later.
     return picked.start, len(picked), stride if len(picked) > 1 or abs(stride) <= MAX_WINDOW else 1, False
 
 

@@ -1,4 +1,4 @@
-"""Rows of a .tflite's tensor table as tensors of a graph: types, quantization and constants, all checked."""
+"""Converts rows of a .tflite's tensor table to tensors of a graph: types, quantization and constants, all checked."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..schema import Quantization, TensorRow
 MAX_RANK = 6
 MAX_ACTIVATION_ELEMENTS = 1 << 21
 MAX_CONSTANT_ELEMENTS = 1 << 23
-"""In one file; about as much as the largest flash of a microcontroller holds."""
+"""Maximum constants of one file in bytes, about as much as the largest flash of a microcontroller."""
 MAX_ACTIVATIONS_ELEMENTS = 1 << 24
-"""Of all activations of one file."""
+"""Maximum elements of all activations of one file."""
 _NO_SCALE = 2.0**-100
-"""Instead of a scale of 0: so small that the sums of its channel count nothing, as they do with 0."""
+"""Replaces a scale of 0: so small that the sums of its channel have no effect, as with 0."""
 CHANNEL_COST = 128
-"""An output channel (multiplier, shift, bias) takes as much time and memory on its way as so many weights."""
+"""Cost of an output channel (multiplier, shift, bias) in weights, for time and memory of processing."""
 
 _DTYPES = {
     "FLOAT32": DType.FLOAT32,
@@ -35,15 +35,15 @@ _DTYPES = {
 }
 _STORED: dict[str, np.dtype[Any]] = {"FLOAT16": np.dtype("<f2"), **dict.fromkeys(("INT4", "UINT8"), np.dtype(np.uint8))}
 _OFFSETS = {"UINT8": 128}
-"""What a stored value and a zero point are more than in the graph."""
+"""Offset of stored values and zero points relative to the graph."""
 TYPES = frozenset(_DTYPES)
-"""Element types that have a place in a graph."""
+"""Element types that a graph supports."""
 CONSTANT_TYPES = frozenset(("FLOAT16", "INT4"))
-"""Those of them that only constants have: FLOAT16 becomes float32, INT4 an int8 of 4 bits."""
+"""Element types of constants only: FLOAT16 becomes float32, INT4 an int8 of 4 bits."""
 
 
 def tensor(index: int, row: TensorRow, role: Role, where: str) -> Tensor:
-    """Tensor `index` without its data. `where` opens every message. Raises ModelError."""
+    """Tensor `index` without its data. `where` begins every message. Raises ModelError."""
     dtype = _DTYPES[row.type]
     shape = _shape(row, role, where)
     q = _qparams(row.quantization, row, shape, where) if dtype.is_integer and row.quantization else None
@@ -59,7 +59,7 @@ def constant(index: int, row: TensorRow, where: str) -> Tensor:
 
 
 def values(row: TensorRow, shape: tuple[int, ...], where: str) -> Array:
-    """The constant's elements: float16 as float32, 4-bit integers one an int8, uint8 less 128."""
+    """The constant's elements: float16 as float32, 4-bit integers one per int8, uint8 minus 128."""
     if row.data is None:
         raise ModelError(f"{where}: no value, expected a constant")
     dtype = _DTYPES[row.type]
@@ -103,7 +103,7 @@ def _shape(row: TensorRow, role: Role, where: str) -> tuple[int, ...]:
 
 
 def _fixed_batch(row: TensorRow, where: str) -> tuple[int, ...]:
-    """The input's shape with the batch, where the file leaves it open, 1."""
+    """The input's shape; an open batch becomes 1."""
     open_axes = [axis for axis, n in enumerate(row.signature) if n == -1]
     if any(axis > 0 for axis in open_axes) or (open_axes and len(row.signature) != len(row.shape)):
         raise ModelError(
@@ -131,7 +131,7 @@ def _qparams(q: Quantization, row: TensorRow, shape: tuple[int, ...], where: str
 
 
 def _is_unused(q: Quantization, row: TensorRow, shape: tuple[int, ...]) -> bool:
-    """Whether the scales that are not positive are 0 and of channels that hold nothing but zeros."""
+    """Whether all scales that are not positive are 0 and belong to channels of zeros."""
     values = None if row.data is None or row.type != "INT8" or len(row.data) != math.prod(shape) else row.data
     if values is None or any(s < 0 or not math.isfinite(s) for s in q.scale) or any(q.zero_point):
         return False

@@ -1,7 +1,8 @@
-"""Tensors of uint8, as TensorFlow 1 quantized and as cameras deliver: read as int8, each value and zero point less 128.
+"""Tensors of uint8, as quantized by TensorFlow 1 and delivered by cameras, are read as int8: values and zero points
+minus 128.
 
-Operators that move values, and those whose kernel of uint8 is the one of int8 with other limits, give the same results.
-The others round otherwise: average pooling of ties, tables, means.
+Operators that move values, and those whose uint8 kernel is the int8 kernel with other limits, give equal results.
+Others round differently: average pooling of ties, tables, means.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def is_unsigned(file: ModelFile, index: int) -> bool:
 
 
 def is_exact(file: ModelFile, row: OperatorRow) -> bool:
-    """Whether the operator's results, its tensors of uint8 read as int8, are those of uint8."""
+    """Whether the operator's results are those of uint8 if its uint8 tensors are read as int8."""
     if not any(is_unsigned(file, i) for i in (*row.inputs, *row.outputs)):
         return True
     if row.code in ("CONCATENATION", "RELU6"):
@@ -62,7 +63,7 @@ def notes(file: ModelFile) -> Iterator[str]:
 
 
 def signed_weights(w: Tensor, channel_axis: int, with_zero_point: bool) -> Tensor:
-    """Weights that were uint8, as int8 without a zero point where they fit, else with one."""
+    """Weights that were uint8, as int8 without a zero point if they fit, else with one."""
     values, q = w.integer_values, w.qparams
     if int(values.min()) >= -128 and int(values.max()) <= 127:
         return replace(w, data=values.astype(np.int8), q=QParams(q.scale, 0, q.axis))

@@ -1,4 +1,4 @@
-"""What a .tflite holds that mcuquant does not translate, all of it, before anything else is looked at."""
+"""Lists everything in a .tflite that mcuquant does not support, before any conversion."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ELSE = "replace it, or end the model before it and compute the rest where the re
 FIRST = "replace it, or compute it before the network and make its result an input"
 
 WITH_STATE = ("SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
-"""Operators that keep state in an input of theirs."""
+"""Operators with state in a variable tensor."""
 
 _TYPEINSTEAD = {
     "FLOAT16": "convert the model with float32 or int8 activations",
@@ -48,7 +48,7 @@ _TYPEINSTEAD = {
 
 
 def refuse_unsupported(file: ModelFile, name: str, handlers: Container[str]) -> None:
-    """Raise one UnsupportedOpError that lists every operator with an objection, if there is any."""
+    """Raises one UnsupportedOpError that lists every operator with an objection, if there is any."""
     objections = [
         _line(file, i, row, what)
         for i, row, is_first in _with_places(file, handlers)
@@ -72,7 +72,7 @@ def _line(file: ModelFile, index: int, row: OperatorRow, what: str) -> str:
 
 
 def _with_places(file: ModelFile, handlers: Container[str]) -> Iterator[tuple[int, OperatorRow, bool]]:
-    """Each operator, and whether nothing that is translated comes before it: it cannot be left to what follows."""
+    """Each operator, and whether no supported operator precedes it: it cannot be left to the application."""
     outside = {*file.inputs, ABSENT} | {i for i, t in enumerate(file.tensors) if t.data is not None}
     for index, row in enumerate(file.operators):
         is_first = outside.issuperset(row.inputs)
@@ -82,7 +82,7 @@ def _with_places(file: ModelFile, handlers: Container[str]) -> Iterator[tuple[in
 
 
 def _objections(file: ModelFile, row: OperatorRow, handlers: Container[str], is_first: bool) -> Iterator[str]:
-    """At most one sentence: what is wrong and what would work."""
+    """At most one sentence: the problem and a way out."""
     if row.code not in handlers:
         yield INSTEAD.get(row.code, FIRST if is_first else ELSE)
     elif row.options.get("fused_activation_function", 0) not in ACTIVATIONS and row.code not in WITH_STATE:

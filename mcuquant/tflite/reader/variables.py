@@ -1,8 +1,8 @@
 """Resource variables of a file (VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE) as states that an inference updates.
 
-Operators run in the order of the file: what is read before a variable is assigned is its value before the inference,
-and the last assignment is what it is after. CALL_ONCE runs a subgraph before the first inference: its assignments of
-constants are the initial values.
+Operators run in the order of the file: a read before the assignment gives the value before the inference, and the last
+assignment is the value after it. CALL_ONCE runs a subgraph before the first inference; its assignments of constants are
+the initial values.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ..schema.rows import ABSENT, Subgraph
 
 CODES = ("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 _MAX_BYTES = 1 << 21
-"""Of one variable."""
+"""Maximum elements of one variable."""
 
 Key = tuple[str, str]
 """A variable's container and name, which subgraphs share."""
 
 
 def resolve_variables(file: ModelFile, name: str) -> ModelFile:
-    """The file without operators on variables; `updates` says what they did. `name` is what messages call it."""
+    """The file without operators on variables; `updates` contains their effects. `name` is for messages."""
     if not any(row.code in CODES for row in file.operators):
         return file
     walk = _Walk(file, name, _initial_values(file, name))
@@ -48,7 +48,7 @@ def _initial_values(file: ModelFile, name: str) -> dict[Key, TensorRow]:
 
 
 def _assigned(subgraph: Subgraph, where: str) -> dict[Key, TensorRow]:
-    """What a subgraph that runs once assigns."""
+    """The assignments of a subgraph that runs once."""
     handles: dict[int, Key] = {}
     values: dict[Key, TensorRow] = {}
     for index, row in enumerate(subgraph.operators):
@@ -72,7 +72,7 @@ def _key(row: OperatorRow) -> Key:
 
 @dataclass(slots=True)
 class _Walk:
-    """The operators so far. `current` is the tensor that holds a variable's value now, `states` the first one read."""
+    """The operators so far. `current` is the tensor with a variable's present value, `states` the first one read."""
 
     file: ModelFile
     name: str
@@ -82,7 +82,7 @@ class _Walk:
     current: dict[Key, int] = field(default_factory=dict)
     states: dict[Key, int] = field(default_factory=dict)
     same: dict[int, int] = field(default_factory=dict)
-    """Tensors read that are another tensor."""
+    """Read tensors that are aliases of another tensor."""
 
     def take(self, index: int, row: OperatorRow) -> None:
         match row.code:
@@ -116,7 +116,7 @@ class _Walk:
             self.states[key] = self.current[key] = output
 
     def _started(self, key: Key, row: TensorRow, state: int) -> TensorRow:
-        """The tensor with the variable's initial value; without one, real zero."""
+        """The tensor with the variable's initial value; real zero by default."""
         start = self.initial.get(key)
         if start is None:
             return replace(row, data=self._zeros(row, state))

@@ -1,4 +1,4 @@
-"""Weights and biases, which must be constants and fit their input."""
+"""Weights and biases, which must be constants that fit their input."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from .tensor_reader import CHANNEL_COST
 from .unsigned import is_unsigned, signed_weights
 
 _MOST_BIAS_ERROR = 0.01
-"""Biases are taken to be in units of input scale * weight scale, whatever the file says of them, as interpreters take
-them; a file that says something else by more than rounding is wrong."""
+"""Tolerance of a bias's scale. Biases are in units of input scale * weight scale, as interpreters assume; a file that
+states another scale beyond rounding is wrong.
+"""
 _LEAST_SCALE = 1e-20
-"""Of a bias whose weights have a scale that is not 0."""
+"""Smallest scale of weights for this check."""
 _BIAS_TYPES = {DType.INT8: (DType.INT32,), DType.INT16: (DType.INT64, DType.INT32)}
 _TYPE_INT32 = 2
 
 
 def weights(node: Node, k: int, x: Tensor, channel_axis: int) -> Tensor:
-    """Operand k as weights for `x`: float32 for a float input (stored as int8 they are expanded), else int8."""
+    """Operand k as weights for `x`: float32 for a float input (stored int8 weights are expanded), else int8."""
     w = node.constant(k, "weights")
     if is_unsigned(node.translation.file, w.id) and w.q is not None and w.q.axis is None:
         w = node.translation.add(signed_weights(w, channel_axis, node.row.code == "FULLY_CONNECTED"))
@@ -40,7 +41,7 @@ def weights(node: Node, k: int, x: Tensor, channel_axis: int) -> Tensor:
 
 
 def bias(node: Node, k: int, x: Tensor, w: Tensor, channels: int) -> tuple[int, ...]:
-    """Operand k as bias of shape (channels,) in units of x scale * w scale: its id, or nothing."""
+    """Operand k as bias of shape (channels,) in units of x scale * w scale: its id, or none."""
     node.translation.spend(channels * CHANNEL_COST, w.id)
     if not node.has(k):
         return _implied_bias(node, x, w, channels)
@@ -59,9 +60,9 @@ def bias(node: Node, k: int, x: Tensor, w: Tensor, channels: int) -> tuple[int, 
 
 
 def _stated_quantization(node: Node, k: int) -> Quantization | None:
-    """What the file says of a bias of integers, where it could matter: kernels do not read it.
+    """The stated quantization of an integer bias, if it can matter: kernels do not read it.
 
-    A bias that several layers share can only say it for one of them.
+    A bias that several layers share can state it for one of them only.
     """
     index, file = node.row.inputs[k], node.translation.file
     row = node.translation.row(index, f"input {k} of operator {node.index} ({node.row.code})")
@@ -73,7 +74,7 @@ def _stated_quantization(node: Node, k: int) -> Quantization | None:
 
 
 def _implied_bias(node: Node, x: Tensor, w: Tensor, channels: int) -> tuple[int, ...]:
-    """The bias type also says how wide sums are, so that for int16 input none at all may mean zeros of 32 bits."""
+    """The bias type determines the width of sums, so that for int16 input a missing bias may mean 32-bit zeros."""
     if x.dtype is not DType.INT16 or node.row.options.get("quantized_bias_type") != _TYPE_INT32:
         return ()
     q = _bias_qparams(node, x, w)
@@ -106,7 +107,7 @@ def _check_scales(node: Node, actual: Quantization, expected: QParams) -> None:
 
 
 def _reshaped(node: Node, b: Tensor, q: QParams | None) -> Tensor:
-    """`b` as it is where it is flat and has these parameters, else a copy that is."""
+    """`b` if it is flat and has these parameters, else a copy that is."""
     if len(b.shape) == 1 and b.q == q:
         return b
     return node.translation.add(replace(b, shape=(b.elements,), data=b.value.reshape(-1), q=q))

@@ -1,4 +1,6 @@
-"""The .tflite container as plain values: `read` bytes to rows, `write` rows to bytes; neither gives them a meaning."""
+"""The .tflite container as plain values: `read` converts bytes to rows, `write` rows to bytes,
+without interpretation.
+"""
 
 from .read import MAX_FILE_BYTES, read
 from .rows import ModelFile, OperatorRow, Quantization, TensorRow, printable

@@ -1,9 +1,9 @@
-"""Bytes to rows, for bytes that anybody may have written.
+"""Bytes to rows, for untrusted bytes.
 
-The Python flatbuffers runtime checks nothing on its own account, but every access goes through `struct`, `memoryview`
-or `numpy.frombuffer` over one immutable buffer, which refuse what lies outside; their exceptions become a ModelError.
-They do not stop a small file that describes a huge one (every entry of a vector may point to the same table), so the
-reader counts the values it takes out and gives up early.
+The Python flatbuffers runtime has no checks of its own, but every access uses `struct`, `memoryview` or
+`numpy.frombuffer` over one immutable buffer, which reject accesses outside; their exceptions become a ModelError. They
+do not stop a small file that describes a huge one (every entry of a vector may point to the same table), so the reader
+counts the values that it extracts and stops early.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from .rows import OPTIONS, ModelFile, OperatorRow, Option, Quantization, Subgrap
 
 MAX_FILE_BYTES = 1 << 26
 MAX_VALUES = 1 << 20
-"""Numbers outside the weights (shapes, scales, operands, options), each table counted as `_TABLE_COST` more. The
-largest file of MLPerf Tiny holds 40,000."""
+"""Limit of numbers outside the weights (shapes, scales, operands, options), where each table counts as `_TABLE_COST`
+more. The largest file of MLPerf Tiny has 40,000.
+"""
 MAX_LIST = 1024
-"""Longest shape, operand list or option of one tensor or operator; it keeps messages short, too."""
+"""Maximum length of a shape, operand list or option of one tensor or operator; it also keeps messages short."""
 MAX_NAME_BYTES = 512
 MAX_SUBGRAPHS = 64
 _TABLE_COST = 128
@@ -33,11 +34,11 @@ _IDENTIFIER = b"TFL3"
 _OPERATORS = {number: name for name, number in vars(tflite.BuiltinOperator).items() if isinstance(number, int)}
 _TYPES = {number: name for name, number in vars(tflite.TensorType).items() if isinstance(number, int)}
 _BROKEN = (struct.error, TypeError, ValueError, IndexError, OverflowError)
-"""What flatbuffers raises on offsets and lengths that lead out of the file (TypeError: on negative ones)."""
+"""Exceptions of flatbuffers for offsets and lengths outside the file (TypeError: negative ones)."""
 
 
 def read(data: bytes, name: str) -> ModelFile:
-    """Rows of the .tflite in `data`; `name` is what messages call it.
+    """Rows of the .tflite in `data`; `name` is for messages.
 
     Raises ModelError for bytes that are not a .tflite.
     """
@@ -59,7 +60,7 @@ def _readable(name: str) -> Iterator[None]:
 
 
 class _Reader:
-    """Walks one file once and counts what it takes out of it."""
+    """Reads one file once and counts the extracted values."""
 
     def __init__(self, data: bytes, name: str) -> None:
         self._data = memoryview(data)
@@ -84,7 +85,7 @@ class _Reader:
         return Subgraph(tensors, operators)
 
     def _tables(self, length: int) -> range:
-        """Indices of a vector of this many tables, paid for."""
+        """Indices of a vector of this many tables, after counting them."""
         self._spend(length * _TABLE_COST)
         return range(length)
 
@@ -97,7 +98,7 @@ class _Reader:
             )
 
     def _integers(self, table: Any, field: str) -> tuple[int, ...]:
-        """A vector of a length that people read: shapes, operands."""
+        """A vector of limited length: shapes, operands."""
         if (length := getattr(table, f"{field}Length")()) > MAX_LIST:
             raise ModelError(f"{self._name} has a list of {length:,} numbers ({field}), expected at most {MAX_LIST:,}")
         return tuple(self._vector(table, field).tolist())
@@ -108,7 +109,7 @@ class _Reader:
         return getattr(table, f"{field}AsNumpy")() if length else np.zeros(0, np.int32)
 
     def _text(self, raw: bytes | None) -> str:
-        # Names are for people: cut them to a length that people read, and to text that can be printed.
+        # Names are for messages: cut to a readable length, and to printable text.
         raw = raw or b""
         self._spend(len(raw) // 64)
         return printable(raw[:MAX_NAME_BYTES].decode("utf-8", "replace"))

@@ -1,7 +1,7 @@
-"""What a .tflite file holds, in the schema's own words (tensorflow/compiler/mlir/lite/schema/schema.fbs).
+"""The contents of a .tflite file, in the schema's own terms (tensorflow/compiler/mlir/lite/schema/schema.fbs).
 
-Operators and element types go by their schema names ("CONV_2D", "INT8"), so that nothing outside this package needs the
-generated bindings. Enumerations inside options stay the integers they are in the file; those used have names below.
+Operators and element types have their schema names ("CONV_2D", "INT8"), so that nothing outside this package needs the
+generated bindings. Enumerations inside options stay integers; names of the used ones are below.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ PADDING_SAME, PADDING_VALID = 0, 1
 INT8_NUMBER, INT32_NUMBER = 9, 2
 """Element types as options of CAST."""
 ABSENT = -1
-"""Index that stands for an optional input left out."""
+"""Index of an omitted optional input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """Affine parameters; `axis` means something only when there is more than one scale."""
+    """Affine parameters; `axis` has a meaning only with more than one scale."""
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
@@ -31,8 +31,8 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True)
 class TensorRow:
-    """`data` is the buffer's bytes, little endian, None where the tensor has no constant value. `signature` is the
-    shape with -1 for an axis of unknown length, empty when the file gives none.
+    """`data` is the buffer's bytes, little endian, None for a tensor without constant value. `signature` is the shape
+    with -1 for an axis of unknown length, or empty.
     """
 
     name: str
@@ -47,7 +47,7 @@ class TensorRow:
 
 @dataclass(frozen=True, slots=True)
 class OperatorRow:
-    """`options` has the fields that `OPTIONS` lists for `code`, none when the file has no options for the operator."""
+    """`options` has the fields that `OPTIONS` lists for `code`, or none if the file has no options for the operator."""
 
     code: str
     inputs: tuple[int, ...]
@@ -58,7 +58,7 @@ class OperatorRow:
 
 @dataclass(frozen=True, slots=True)
 class Subgraph:
-    """One that an operator of the first refers to. Indices in operators point into `tensors`."""
+    """A subgraph that an operator of the first one refers to. Indices in operators point into `tensors`."""
 
     tensors: tuple[TensorRow, ...]
     operators: tuple[OperatorRow, ...]
@@ -148,7 +148,7 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 
 def printable(text: str) -> str:
-    """`text` as valid UTF-8 that a terminal shows and does not obey: whatever else is in it becomes a question mark."""
+    """`text` as valid UTF-8 that is safe to print: all other characters become question marks."""
     valid = text.encode("utf-8", "replace").decode("utf-8")
     return "".join(c if c.isprintable() else "?" for c in valid)
 

@@ -15,11 +15,11 @@ from .rows import OPTIONS, ModelFile, OperatorRow, Option, Quantization, Subgrap
 SCHEMA_VERSION = 3
 FILE_IDENTIFIER = b"TFL3"
 _BUFFER_ALIGNMENT = 16
-"""Asked by the schema (`force_align`): interpreters read weights in place."""
+"""Alignment that the schema requires (`force_align`): interpreters read weights in place."""
 
 
 def write(model: ModelFile) -> bytes:
-    """Flatbuffer of `model`. Values are written as they are: it is the caller who knows whether they make sense."""
+    """Flatbuffer of `model`. Values are written without checks; callers are responsible for them."""
     builder: Any = flatbuffers.Builder(1024)
     first = Subgraph(model.tensors, model.operators)
     every = (first, *model.others)
@@ -27,7 +27,7 @@ def write(model: ModelFile) -> bytes:
     buffers = _vector(builder, [_buffer(builder, d) for d in data])
     codes = sorted({_code(op) for subgraph in every for op in subgraph.operators})
     opcodes = _vector(builder, [_operator_code(builder, *code) for code in codes])
-    # Buffer 0 is by convention the empty one.
+    # By convention buffer 0 is empty.
     places = iter(range(1, len(data)))
     tables = [_subgraph(builder, first, codes, places, model.name, model.inputs, model.outputs)]
     tables += [_subgraph(builder, subgraph, codes, places, f"{model.name}_{i}") for i, subgraph in enumerate(every[1:])]
@@ -79,7 +79,7 @@ def _code(op: OperatorRow) -> tuple[int, int]:
 
 
 def _operator_code(builder: Any, code: int, version: int) -> int:
-    # Readers older than the 32-bit field see 127, "look at the other one".
+    # Readers older than the 32-bit field see 127, "see the other one".
     return _table(
         builder,
         "OperatorCode",
@@ -151,7 +151,7 @@ def _options(builder: Any, name: str, op: OperatorRow) -> int:
 
 
 def _option(builder: Any, value: Option) -> Any:
-    """The value, or the offset of what is stored apart."""
+    """The value, or the offset of a separately stored one."""
     if isinstance(value, tuple):
         return _numbers(builder, value, "<i4")
     return builder.CreateString(value) if isinstance(value, str) else value

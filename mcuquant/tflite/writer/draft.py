@@ -1,4 +1,4 @@
-"""A .tflite in the making: the tensors of a graph in order of their ids, then what the operators need besides."""
+"""A .tflite under construction: the tensors of a graph in order of their ids, then additional ones of the operators."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def refuse(problem: str, remedy: str) -> ModelError:
 
 @dataclass(slots=True)
 class Draft:
-    """Rows so far. Methods return or take indices into `tensors`; `index` finds that of a graph's tensor id."""
+    """Rows so far. Methods return or take indices into `tensors`; `index` maps a graph's tensor id to one."""
 
     graph: Graph
     index: dict[int, int]
     tensors: list[TensorRow]
     operators: list[OperatorRow] = field(default_factory=list)
     handles: dict[int, int] = field(default_factory=dict)
-    """Tensor that names the variable of each state."""
+    """The tensor that names the variable of each state."""
     variables: frozenset[int] = frozenset()
-    """States that one operator keeps in variable tensors of its own."""
+    """States that one operator stores in its own variable tensors."""
 
     @classmethod
     def of(cls, graph: Graph) -> Draft:
@@ -39,7 +39,7 @@ class Draft:
         return cls(graph, {t: i for i, t in enumerate(ids)}, rows, variables=own)
 
     def open_states(self) -> None:
-        """Operators that give the variables their initial values, once, and read them."""
+        """Operators that initialize the variables once, and read them."""
         states = [t for t in self.graph.states if t.id not in self.variables]
         if not states:
             return
@@ -51,7 +51,7 @@ class Draft:
             self._row("READ_VARIABLE", (self.handles[t.id],), (self.index[t.id],))
 
     def _close_states(self) -> tuple[Subgraph, ...]:
-        """Assign the next values; the subgraph that assigns the first ones."""
+        """Operators that assign the next values, and the subgraph that assigns the initial ones."""
         for u in self.graph.updates:
             if u.state in self.handles:
                 self._row("ASSIGN_VARIABLE", (self.handles[u.state], self.index[u.value]), ())
@@ -72,21 +72,21 @@ class Draft:
         self.operators.append(row)
 
     def integers(self, values: Sequence[int] | Sequence[Sequence[int]]) -> int:
-        """An int32 constant that tells an operator what to do: a shape, axes, paddings."""
+        """An int32 constant that configures an operator: a shape, axes, paddings."""
         data = np.asarray(values, dtype="<i4")
         return self._add(TensorRow("", data.shape, "INT32", data.tobytes()))
 
     def scalar_like(self, tensor: Tensor, value: float) -> int:
-        """A constant of one element with the type and quantization of `tensor`; `value` is as stored."""
+        """A constant with one element with the type and quantization of `tensor`; `value` is a stored value."""
         row = tensor_row(tensor)
         return self._add(replace(row, name="", shape=(1,), data=stored_bytes(np.array([value]), tensor)))
 
     def constant(self, tensor: Tensor) -> int:
-        """A constant that the graph lacks."""
+        """A constant that the graph does not contain."""
         return self._add(tensor_row(replace(tensor, name="")))
 
     def temporary(self, tensor: Tensor, shape: Sequence[int]) -> int:
-        """An activation like `tensor` but for its shape."""
+        """An activation like `tensor` with another shape."""
         return self._add(replace(tensor_row(tensor), name="", shape=tuple(shape), data=None))
 
     def finish(self) -> ModelFile:
@@ -107,7 +107,7 @@ class Draft:
 
 
 def variables(graph: Graph) -> frozenset[int]:
-    """States that start as real zero, and that an Lstm alone reads and updates."""
+    """States with initial value real zero that only an Lstm reads and updates."""
     updates, zero = {u.state: u.value for u in graph.updates}, set[int]()
     for op in graph.ops:
         pairs = tuple(zip(op.inputs[4:], op.outputs[1:], strict=True)) if isinstance(op, Lstm) else ()

@@ -21,11 +21,11 @@ _ADDED_OPTIONS: Mapping[str, Mapping[str, Option]] = {
     "ADD": {"pot_scale_int16": False},
     "SUB": {"pot_scale_int16": False},
 }
-"""Scales are free; the power-of-two ones of old int16 models are another arithmetic."""
+"""Scales are free; the power-of-two scales of old int16 models select another arithmetic."""
 
 
 def export_elementwise(op: Op, draft: Draft) -> None:
-    """Append `op`, through DEQUANTIZE and QUANTIZE where its meaning is that of the operator in float32."""
+    """Append `op`, between DEQUANTIZE and QUANTIZE if its definition is the float32 operator."""
     row = ELEMENTWISE[type(op)]
     inputs, y = [draft.index[i] for i in op.inputs], draft.graph.out(op)
     if y.dtype is DType.INT8 and (row.tflm == NO_TYPES or isinstance(op, ops.Lookup)):
@@ -42,7 +42,7 @@ def export_elementwise(op: Op, draft: Draft) -> None:
 
 
 def _emit_table(op: Op, draft: Draft, x: int) -> None:
-    """All 256 results as a constant that GATHER reads, by the stored input as an integer from 0 on."""
+    """All 256 results as a constant for GATHER, whose index is the stored input plus 128."""
     y = draft.graph.out(op)
     table = params(draft.graph, op).table
     index = replace(y, dtype=DType.INT32, bits=DType.INT32.bits, q=None)
@@ -74,7 +74,7 @@ def _emit_real(row: Row, op: Op, draft: Draft, inputs: list[int], output: int) -
 
 
 def _has_other_attributes(row: Row, op: Op) -> bool:
-    """Whether an attribute that the operator does not have is not at its default."""
+    """Whether an attribute that the operator lacks differs from its default."""
     if not row.tflite:
         return False
     own = {field.name: field.default for field in fields(op) if field.name in op.attributes()}
@@ -94,7 +94,7 @@ class _Chain:
         self.draft, self.like, self.output = draft, like, output
 
     def value(self, code: str, *inputs: int | float, last: bool = False, **options: Option) -> int:
-        """The tensor that `code` writes; a number among `inputs` is a constant."""
+        """The tensor that `code` writes. A number among `inputs` is a constant."""
         tensors = [self._constant(x) if isinstance(x, float) else x for x in inputs]
         y = self.output if last else _real_like(self.draft, self.like)
         if code in ("ADD", "SUB", "MUL", "DIV"):
@@ -147,4 +147,4 @@ _CHAINS: Mapping[type[Op], Callable[[_Chain, Any, int], None]] = {
     ops.Reciprocal: _reciprocal,
     ops.Elu: _elu,
 }
-"""Functions that TFLite has no operator for, as operators of float32."""
+"""Functions without a TFLite operator, as operators of float32."""

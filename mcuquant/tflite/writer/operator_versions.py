@@ -1,4 +1,6 @@
-"""Operator versions: how readers know which kernels a file needs (tensorflow/lite/tools/versioning/op_version.cc)."""
+"""Operator versions, which tell readers the kernels that a file needs
+(tensorflow/lite/tools/versioning/op_version.cc).
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,14 @@ _BY_TYPE: Mapping[str, tuple[int, int, int]] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (1, 3, 4),
     "RESIZE_NEAREST_NEIGHBOR": (3, 3, 4),
 }
-"""For float32, int8 and int16 activations; 1 where nothing is listed."""
+"""Version for float32, int8 and int16 activations; 1 by default."""
 
 _INT4_WEIGHTS = {"CONV_2D": 7, "DEPTHWISE_CONV_2D": 7, "FULLY_CONNECTED": 10}
 _COLUMN = {"FLOAT32": 0, "INT8": 1, "INT16": 2}
 
 
 def version(code: str, types: Sequence[str]) -> int:
-    """Version of `code` over inputs of these element types; the activation's comes first or is the widest."""
+    """Version of `code` over inputs of these element types; the activation's type is first or the widest."""
     if "INT4" in types:
         return _INT4_WEIGHTS.get(code, 1)
     columns = [_COLUMN[t] for t in types if t in _COLUMN]

@@ -1,4 +1,4 @@
-"""Each operation of a graph as operators of a .tflite."""
+"""Writes each operation of a graph as operators of a .tflite."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _TYPE_NUMBER = {DType.INT32: 2, DType.INT64: 4}
 
 @singledispatch
 def export(op: Op, draft: Draft) -> None:
-    """Append `op` to `draft`. ModelError for an operation that .tflite has no word for."""
+    """Append `op` to `draft`. Raises ModelError for an operation that .tflite cannot express."""
     if type(op) not in ELEMENTWISE:
         raise refuse(f"{_where(op, draft)} has no operator", "replace it by other operations")
     export_elementwise(op, draft)
 
 
 def _check_factor(op: ops.Conv2D | ops.DepthwiseConv2D | ops.FullyConnected, draft: Draft) -> None:
-    """Operators but SVDF take their factor in double precision: another one cannot be said."""
+    """Operators except SVDF compute their factor in double precision. Raises ModelError for another one."""
     (x, w, *_), y = draft.graph.ins(op), draft.graph.out(op)
     plain = rescale_factors(replace(op, single_factor=False), x, w, y) if op.single_factor else ()
     stated = rescale_factors(op, x, w, y) if op.single_factor else ()
@@ -122,7 +122,7 @@ def _emit_pool(code: str, op: ops.Pool, draft: Draft, x: int, padding: int) -> N
 
 @export.register
 def _transpose_conv(op: ops.TransposeConv, draft: Draft) -> None:
-    """Padding crops the output from the top and left; a crop that no word says is cut off by STRIDED_SLICE."""
+    """Padding crops the output at the top and left. STRIDED_SLICE removes a crop that no padding word expresses."""
     y = draft.graph.out(op)
     crop = (op.padding.top, op.padding.left)
     padding = _transpose_word(op, draft)
@@ -164,7 +164,7 @@ def _padded(
     dilation: ops.Pair,
     fill: float | None,
 ) -> tuple[int, int]:
-    """(input, padding word) of a window, through a PAD or, to fill with a stored value, PADV2 when no word fits."""
+    """(input, padding word) of a window. If no word fits, a PAD or, for another fill value, a PADV2 precedes it."""
     word = _padding_word(op, draft, kernel, dilation)
     if word is not None:
         return draft.index[op.inputs[0]], word
@@ -178,7 +178,7 @@ def _padded(
 def _padding_word(
     op: ops.Conv2D | ops.DepthwiseConv2D | ops.Pool, draft: Draft, kernel: ops.Pair, dilation: ops.Pair
 ) -> int | None:
-    """SAME or VALID where one of them says exactly what the window reaches, else None."""
+    """SAME or VALID if one of them is exactly the padding that the window reaches, else None."""
     pads = _effective_pads(op, draft, kernel, dilation)
     if not any(map(any, pads)):
         return PADDING_VALID
@@ -194,7 +194,7 @@ def _padding_word(
 def _effective_pads(
     op: ops.Conv2D | ops.DepthwiseConv2D | ops.Pool, draft: Draft, kernel: ops.Pair, dilation: ops.Pair
 ) -> tuple[ops.Pair, ops.Pair]:
-    """(before, after) along height and width, without what no window reaches."""
+    """(before, after) along height and width, without padding that no window reaches."""
     x, y = draft.graph.ins(op)[0], draft.graph.out(op)
     p = op.padding
     pads = []
@@ -298,7 +298,7 @@ def _arg_max(op: ops.ArgMax, draft: Draft) -> None:
 
 @export.register
 def _concat(op: ops.Concat, draft: Draft) -> None:
-    """At most ten inputs at a time, as many as TensorFlow Lite Micro takes; then what they give, joined."""
+    """Concatenations of at most ten inputs, the limit of TensorFlow Lite Micro, then of their results."""
     y, parts = draft.graph.out(op), _inputs(op, draft)
     widths = [t.shape[op.axis] for t in draft.graph.ins(op)]
     while len(parts) > _MAX_CONCAT_INPUTS:
@@ -326,7 +326,7 @@ def _emit_slice(
     draft: Draft, x: int, y: int, shape: Shape, out_shape: Shape, begin: tuple[int, ...], step: tuple[int, ...]
 ) -> None:
     ends = [b + n * s for b, n, s in zip(begin, out_shape, step, strict=True)]
-    # An end before the first element cannot be written (-1 means the last one), but left open.
+    # An end before the first element cannot be written (-1 means the last one), but can be left open.
     end_mask = sum(1 << axis for axis, end in enumerate(ends) if end < 0)
     ends = [min(max(end, 0), n) for end, n in zip(ends, shape, strict=True)]
     masks = {"begin_mask": 0, "end_mask": end_mask, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
