@@ -1,6 +1,6 @@
-"""Kernels for weights of 8 bits, for layers whose packed weights are so few that flash does not matter: depthwise.
+"""Kernels for 8-bit weights, for layers with so few packed weights that flash does not matter: depthwise layers.
 
-Packed weights are then stored as their integer values, one a byte, where these fit.
+Packed weights are then stored as their integer values, one per byte, if these fit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .variant import Site, Variant, has_integer_values, no_overlap
 
 
 def expanded(variants: Sequence[Variant]) -> tuple[Variant, ...]:
-    """The same kernels over expanded weights."""
+    """The same kernels for expanded weights."""
     return tuple(map(_expanded, variants))
 
 
@@ -47,7 +47,7 @@ def _expanded(variant: Variant) -> Variant:
 
 @lru_cache(maxsize=16)
 def plain_site(site: Site) -> Site | None:
-    """The operation with the integer values of its weights as weights; None where they do not fit 8 bits."""
+    """The operation with the integer values of its weights as weights; None if they do not fit 8 bits."""
     w = _plain_weights(site.ins[1])
     if w is None:
         return None

@@ -1,7 +1,7 @@
 """A convolution and the pooling of its output by strips: rows of the image between them, in scratch; mq_strips.h.
 
-A strip is computed by the convolution's own kernel, told that its output begins further down and is less high, and
-pooled by the pooling's own, told the same of its input. Nothing is computed twice unless the pooling's windows overlap.
+The convolution's own kernel computes a strip as an output that begins further down and has fewer rows, and the
+pooling's own kernel pools it in the same way. Nothing is computed twice unless the pooling's windows overlap.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ from .shared.overlap import lead
 from .variant import CALL, Arg, In, Out, Pooling, Scratch, Site, Variant
 
 ROWS = (1, 2, 4)
-"""Of the pooling's output, by strip. More take more scratch, and less time where windows overlap or tiles are high."""
+"""Rows of the pooling's output per strip. More rows take more scratch, and less time if windows overlap or tiles are
+high.
+"""
 _ALIGNMENT = 8
 _CODE_BYTES = 340
-"""Of the pooling, and of the loop over strips."""
+"""Code bytes of a call of the pooling, and of the loop over strips."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """`rows` rows of the convolution's output from `first` on, which give the rows of the pooling's up to `pooled`."""
+    """`rows` rows of the convolution's output from `first`, which give the rows of the pooling's
+    output up to `pooled`.
+    """
 
     first: int
     rows: int
@@ -34,7 +38,7 @@ class Strip:
 
 @lru_cache(maxsize=16)
 def strips_of(pool: Pool, height: int, pooled: int, rows: int) -> tuple[Strip, ...]:
-    """For `pooled` rows out of `height`, `rows` at a time."""
+    """Strips for `pooled` rows of `height`, `rows` at a time."""
 
     def strip(begin: int) -> Strip:
         end = min(begin + rows, pooled)
@@ -46,7 +50,7 @@ def strips_of(pool: Pool, height: int, pooled: int, rows: int) -> tuple[Strip, .
 
 
 def strips(convolutions: Sequence[Variant], poolings: Sequence[Variant]) -> tuple[Variant, ...]:
-    """Those convolutions that can compute some rows alone, each followed by the first pooling that applies."""
+    """Convolutions that can compute a range of rows, each followed by the first pooling that applies."""
     return tuple(_variant(conv, poolings, rows) for conv in convolutions if conv.by_rows for rows in ROWS)
 
 
@@ -92,7 +96,7 @@ def _strips(site: Site, rows: int) -> tuple[Strip, ...]:
 
 
 def _is_worth_it(site: Site, rows: int) -> bool:
-    """There are several strips, and none of them is the whole image."""
+    """Whether there are several strips, and none of them is the whole image."""
     batch, height = _conv_site(site).out.shape[:2]
     strips = _strips(site, rows)
     return batch == 1 and len(strips) > 1 and max(strip.rows for strip in strips) < height
@@ -122,7 +126,7 @@ def _conv_args(conv: Variant, site: Site) -> tuple[Arg, ...]:
 
 
 def _args(site: Site, conv: Variant, rows: int) -> tuple[Arg, ...]:
-    """The convolution's; it writes to the beginning of scratch, and its own scratch is behind that."""
+    """Scratch of the convolution. It writes to the beginning of scratch, and its own scratch follows."""
 
     def moved(arg: Arg) -> Arg:
         match arg:
@@ -148,7 +152,7 @@ def _scratch_bytes(site: Site, conv: Variant, rows: int) -> int:
 
 
 def _overlap_offsets(site: Site, rows: int) -> tuple[int]:
-    """Outputs of a strip are written when all of its inputs have been read."""
+    """Outputs of a strip are written after all of its inputs are read."""
     conv, x, strips = _op(site).conv, site.ins[0], _strips(site, rows)
     after = [max(strip.first * conv.stride[0] - conv.padding.top, 0) for strip in strips[1:]]
     needed = np.append(np.minimum(after, x.shape[1]), x.shape[1]) * (x.nbytes // x.shape[1])
@@ -157,7 +161,7 @@ def _overlap_offsets(site: Site, rows: int) -> tuple[int]:
 
 
 def _kinds(site: Site, rows: int) -> Iterator[tuple[Strip, int]]:
-    """The first strip, those between, the last; of strips that cost the same one, and how many they are."""
+    """The first strip, those between, the last; one of each equal cost, with their number."""
     strips = _strips(site, rows)
     yield strips[0], 1
     yield strips[-1], 1
@@ -168,7 +172,7 @@ def _kinds(site: Site, rows: int) -> Iterator[tuple[Strip, int]]:
 
 @lru_cache(maxsize=64)
 def _strip_site(site: Site, strip: Strip) -> Site:
-    """The convolution of a strip alone, as costs are told it: an image that begins further down."""
+    """The convolution of a strip alone, for cost functions: an image that begins further down."""
     conv, graph = _op(site).conv, site.graph
     inner = graph[conv.output]
     rows = replace(inner, shape=(inner.shape[0], strip.rows, *inner.shape[2:]))

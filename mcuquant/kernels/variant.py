@@ -1,7 +1,7 @@
-"""What a kernel variant is, and the values it hands to the lowering.
+"""The interface of a kernel variant, and the values that it passes to the lowering.
 
-A variant says which operations it takes, how much scratch it needs, and the arguments of its call. Its C function
-lives in firmware/kernels/ under the same name. C names and arena offsets are not known here: `lower` gives them.
+A variant defines its operations, its scratch, and the arguments of its call. Its C function is in firmware/kernels/
+under the same name. It knows no C names and arena offsets, which `lower` assigns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Value = int | float | tuple["Value", ...] | Mapping[str, "Value"]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One operation in its graph, as the kernels see it."""
+    """One operation in its graph, for kernels."""
 
     graph: Graph
     op: Op
@@ -49,7 +49,7 @@ class Struct:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Array of parameter structs of C type `ctype`, one per input of an operation that takes any number of them."""
+    """Array of parameter structs of C type `ctype`, one per input of an operation with any number of inputs."""
 
     ctype: str
     rows: tuple[Mapping[str, Value], ...]
@@ -57,7 +57,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blob:
-    """Constant array in flash. `layout` says how `data` is ordered; `role` names it in C (weights, bias, ...)."""
+    """Constant array in flash. `layout` describes the order of `data`; `role` names it in C (weights, bias, ...)."""
 
     role: str
     data: Array
@@ -66,7 +66,9 @@ class Blob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """Address of a struct of C type `ctype` that the call itself makes; its fields are integers and constant arrays."""
+    """Address of a struct of C type `ctype` that the call itself defines; its fields are integers
+    and constant arrays.
+    """
 
     ctype: str
     fields: Mapping[str, int | Blob]
@@ -104,7 +106,7 @@ class Scratch:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An integer written into the call."""
+    """An integer in the call."""
 
     value: int
 
@@ -120,7 +122,7 @@ def no_scratch(_: Site) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Exactly:
-    """The input may begin this many bytes after the output, but nowhere else where they share bytes."""
+    """The input may begin this many bytes after the output, but at no other distance if they share bytes."""
 
     nbytes: int
 
@@ -129,7 +131,7 @@ OverlapOffsets = Callable[[Site], tuple[int | Exactly | None, ...]]
 
 
 def no_overlap(_: Site) -> tuple[int | Exactly | None, ...]:
-    """The output may not run into any input."""
+    """The output may not overlap any input."""
     return ()
 
 
@@ -139,15 +141,17 @@ Cycles = Callable[[Site], int]
 CALL = 60
 """Cycles of a step without work: call, constants, return."""
 _PLAIN_MAC, _PLAIN_OUTPUT = 8, 45
-"""Of plain C with weights: two loads, an offset and a multiplication in a loop; a requantization in C."""
+"""Cycles of plain C with weights: of a loop iteration with two loads, an offset and a multiplication; of a
+requantization in C.
+"""
 _PLAIN_ELEMENT = 30
-"""Of plain C without weights, for each element read or written: loop, load, rescaling, clamp, store."""
+"""Cycles of plain C without weights per element read or written: loop, load, rescaling, clamp, store."""
 _SOFTMAX_ELEMENT = 170
 _POOL_TAP = 8
 _SUM_ELEMENT = 40
 
 STEP_BYTES = 400
-"""Code of one step of plain C, whose kernel GCC specialises for the layer."""
+"""Code bytes of one step of plain C, whose kernel GCC specializes for the layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,7 @@ class Shared:
     name: str
     nbytes: int
     alone_bytes: int | None = None
-    """With one caller, for which GCC specialises it; None: the same."""
+    """Bytes with one caller, for which GCC specializes it; None: the same."""
 
     def size(self, callers: int) -> int:
         if callers == 1 and self.alone_bytes is not None:
@@ -167,7 +171,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one operation by one variant. `code_bytes` is the step's own code, without what is shared."""
+    """Cost of one operation by one variant. `code_bytes` is the step's own code, without shared code."""
 
     cycles: int
     constant_bytes: int
@@ -176,7 +180,7 @@ class Cost:
 
 
 def plain(site: Site) -> int:
-    """Cycles of plain C: what a variant is charged that says nothing else."""
+    """Cycles of plain C: the default of a variant."""
     y, work = site.out.elements, macs(site.graph, site.op)
     if work:
         return CALL + _PLAIN_MAC * work + _PLAIN_OUTPUT * y
@@ -195,7 +199,7 @@ def plain(site: Site) -> int:
 
 
 def per_element(read: float, written: float) -> Cycles:
-    """So many cycles for each element of the largest input, and of the output."""
+    """Cycles for each element of the largest input, and of the output."""
 
     def cycles(site: Site) -> int:
         x = max(t.elements for t in site.ins)
@@ -206,9 +210,9 @@ def per_element(read: float, written: float) -> Cycles:
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """What a call that computes a convolution by strips is followed by: `kernel` pools each strip.
+    """The function after each strip of a convolution: `kernel` pools the strip.
 
-    A strip gives `rows` rows of the pooling's output, the last maybe fewer. `stride_h` is the convolution's.
+    A strip gives `rows` rows of the pooling's output; the last one may give fewer. `stride_h` is the convolution's.
     """
 
     kernel: Variant
@@ -219,7 +223,7 @@ class Pooling:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to compute an operation. `name` is the C function without `mq_`, `header` the file it is in."""
+    """One way to compute an operation. `name` is the C function without `mq_`, `header` its file."""
 
     name: str
     header: str
@@ -228,25 +232,27 @@ class Variant:
     args: Args
     scratch_bytes: Callable[[Site], int] = field(default=no_scratch)
     overlap_offsets: OverlapOffsets = field(default=no_overlap)
-    """How far the output may run into each input, see `overlap`: () or None keeps them apart."""
+    """The permitted overlap of output and each input, see `overlap`: () or None excludes overlap."""
     cycles: Cycles = field(default=plain)
     """Modelled cycles of one call on the site's core, see `cost`."""
     step_bytes: int = field(default=STEP_BYTES)
-    """Code of one step without what it calls."""
+    """Code bytes of one step without called functions."""
     shared_bytes: int = field(default=STEP_BYTES)
-    """Code of the kernel where several steps share it."""
+    """Code bytes of the kernel if several steps share it."""
     slower_shared: float = field(default=1)
-    """Times the cycles where steps share the kernel and its parameters are in variables."""
+    """Factor of the cycles if steps share the kernel and its parameters are in variables."""
     shared: tuple[Shared, ...] = field(default=())
     """C functions that it calls and that are in flash once for all layers."""
     note: str = field(default="")
-    """What tells it from another variant of the same C function, for a person: "4 bands"."""
+    """A note that distinguishes it from another variant of the same C function: "4 bands"."""
     unpacks: bool = False
-    """The kernel knows weights with a codebook, zero points and multipliers."""
+    """Whether the kernel supports weights with a codebook, zero points and multipliers."""
     by_rows: bool = False
-    """Told another `out_h` and `pad_top`, which may be negative, the kernel computes these rows of its output."""
+    """Whether the kernel computes a range of rows of its output if `out_h` and `pad_top` (possibly negative) are
+    changed.
+    """
     pooling: Callable[[Site], Pooling] | None = None
-    """The call is one of several, of a strip of rows each, and this is what follows each; see `strips`."""
+    """The function after each of several calls, one per strip of rows; see `strips`."""
 
     def applies(self, site: Site) -> bool:
         known = self.unpacks or not (has_integer_values(site) or has_palette(site))
@@ -254,13 +260,13 @@ class Variant:
 
 
 def cost(variant: Variant, site: Site) -> Cost:
-    """All of it. Packs the weights: the price of one lowering."""
+    """The arguments of the call. Packs the weights, which is the main cost of lowering."""
     constant_bytes = sum(map(_arg_bytes, variant.args(site)))
     return Cost(variant.cycles(site), constant_bytes, variant.step_bytes, variant.scratch_bytes(site))
 
 
 def _arg_bytes(arg: object) -> int:
-    """In flash."""
+    """Bytes of constants in flash."""
     match arg:
         case Blob():
             return int(arg.data.nbytes)
@@ -275,7 +281,7 @@ def has_palette(site: Site) -> bool:
 
 
 def has_integer_values(site: Site) -> bool:
-    """Whether the operation's weights mean something else than their stored values."""
+    """Whether the weights have another meaning than their stored values."""
     if not isinstance(site.op, WEIGHTED):
         return False
     q = site.ins[1].q
@@ -283,7 +289,7 @@ def has_integer_values(site: Site) -> bool:
 
 
 def activations_are(dtype: DType) -> Takes:
-    """Condition: the first input and the output are of this type."""
+    """Condition: the first input and the output have this type."""
     return lambda site: site.ins[0].dtype is dtype and site.out.dtype is dtype
 
 
@@ -304,17 +310,17 @@ def stride_fields(stride: tuple[int, int], padding: Padding) -> dict[str, Value]
 
 
 def multiplier_fields(m: Multiplier, prefix: str = "") -> dict[str, Value]:
-    """A factor as structs name it: m and shift after `prefix`."""
+    """A factor as struct fields: m and shift after `prefix`."""
     return {f"{prefix}m": m.m, f"{prefix}shift": m.shift}
 
 
 def named(site: Site) -> str:
-    """The operation as messages call it: its kind, and its output's name."""
+    """The operation in messages: its kind, and its output's name."""
     return f"{site.op.kind} of {site.out.name!r}" if site.out.name else f"{site.op.kind} of tensor {site.out.id}"
 
 
 def check_sums(site: Site, lowest: int, highest: int, bits: int) -> None:
-    """UnsupportedOpError where a sum in lowest..highest could exceed what the kernel holds in `bits` bits."""
+    """Raises UnsupportedOpError if a sum in lowest..highest could exceed `bits` bits in the kernel."""
     limit = (1 << (bits - 1)) - 1
     worst = max(-lowest, highest)
     if worst > limit:
@@ -325,6 +331,6 @@ def check_sums(site: Site, lowest: int, highest: int, bits: int) -> None:
 
 
 def span(tensor: Tensor, zero_point: int) -> tuple[int, int]:
-    """Lowest (<= 0) and highest (>= 0) of stored values less a zero point inside their range."""
+    """Smallest (<= 0) and largest (>= 0) of stored values minus a zero point inside their range."""
     low, high = tensor.dtype.range(tensor.bits)
     return low - zero_point, high - zero_point

@@ -1,9 +1,9 @@
-"""The members of a .pt2 file, read so that nothing in the file can run.
+"""The members of a .pt2 file, read without executing anything in the file.
 
 `torch.export.load` is not used: it unpickles with code allowed when a safe load fails, and it evaluates text of the
 file (symbolic sizes). Weights in a .pt2 are raw bytes and the program is JSON, so reading both needs neither torch nor
-a pickle. The pickles that an archive does hold (its example inputs) are never loaded, only scanned: a file with a
-pickle that could call something is refused whole, since it was made to harm.
+a pickle. The pickles in an archive (its example inputs) are never loaded, only scanned: a file with a pickle that could
+call something is rejected as malicious.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import BinaryIO
 from ..errors import ModelError
 
 MAX_BYTES = 256 * 2**20
-"""Most that an archive may unpack to: far more than any microcontroller's flash."""
+"""Maximum unpacked size of an archive: far more than any microcontroller's flash."""
 
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool")
 _STORAGES = ("Half", "BFloat16", "Float", "Double", "Byte", "Char", "Short", "Int", "Long", "Bool")
@@ -41,8 +41,8 @@ _PICKLE_ENDINGS = (".pt", ".pth", ".pkl", ".pickle")
 def read_members(source: Path | BinaryIO, name: str) -> Mapping[str, bytes]:
     """Every member's content by its name inside the archive's root folder.
 
-    `name` is what errors call the source. ModelError when it is missing, not a zip archive, damaged, too large,
-    ambiguous, or holds a pickle that could run code.
+    `name` is for messages. Raises ModelError if the file is missing, not a zip archive, damaged, too large, ambiguous,
+    or contains a pickle that could run code.
     """
     try:
         with zipfile.ZipFile(source) as archive:
@@ -96,7 +96,7 @@ def _refuse_harmful(members: Mapping[str, bytes], name: str) -> None:
 
 
 def _pickles(content: bytes, name: str) -> Iterator[bytes]:
-    """The pickle streams of what torch.save wrote: a zip archive, or the stream itself as it was long ago."""
+    """The pickle streams of a file of torch.save: a zip archive, or the stream itself in its oldest format."""
     if not zipfile.is_zipfile(io.BytesIO(content)):
         yield content
         return
@@ -106,7 +106,7 @@ def _pickles(content: bytes, name: str) -> Iterator[bytes]:
 
 
 def _harm(pickled: bytes) -> str | None:
-    """What a pickle would do beyond building tensors; None when nothing. As strict as torch's `weights_only`."""
+    """What a pickle would do beyond building tensors; None if nothing. As strict as torch's `weights_only`."""
     end = 0
     try:
         for opcode, argument, position in pickletools.genops(pickled):

@@ -1,4 +1,4 @@
-"""Products of two computed matrices, and attention made of them."""
+"""Products of two computed matrices, and attention."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _tensor(call: Call, value: Value, order: tuple[int, ...]) -> int:
 
 
 def attention(call: Call) -> Value:
-    """softmax(q k^T * scale + mask) v, with the scale as the softmax's beta where there is no mask."""
+    """softmax(q k^T * scale + mask) v; without a mask the scale is the softmax's beta."""
     q, k, v = (call.value(key) for key in ("query", "key", "value"))
     if call.get("dropout_p", 0.0):
         raise RefusalError("it drops at random; export the module in eval mode")

@@ -1,10 +1,11 @@
-"""Where each element of a torch value lies in memory, so that layout changes cost nothing.
+"""The position of each element of a torch value in memory, so that layout changes cost nothing.
 
 A `Value` is a graph tensor and an integer array of the value's torch shape: the position, in the tensor's memory, of
-every element. Views, permutations and flattening only rearrange that array; nothing is emitted. An operation that needs
-a certain order asks for it, and a Transpose is emitted only where the order in memory truly differs.
+every element. Views, permutations and flattening only rearrange that array; no operation is emitted. An operation that
+needs a certain order requests it, and a Transpose is emitted only where the order in memory differs.
 
-Memory order of a fresh value ("canonical"): (N,C,H,W) lies as (N,H,W,C), (N,C,L) as (N,1,L,C), others as they are.
+Memory order of a new value ("canonical"): (N,C,H,W) is stored as (N,H,W,C), (N,C,L) as (N,1,L,C), others in their own
+order.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Order = tuple[int, ...]
 Shape = tuple[int, ...]
 
 MAX_ELEMENTS = 2**26
-"""Most that a tensor may hold: more than any microcontroller's memory, and little enough to translate."""
+"""Maximum number of elements of a tensor: more than any microcontroller's memory."""
 
 _CANONICAL: dict[int, Order] = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
 
@@ -34,7 +35,7 @@ class Value:
 
     @property
     def shape(self) -> Shape:
-        """In torch's order."""
+        """Shape in torch's order."""
         return self.where.shape
 
     @property
@@ -48,19 +49,19 @@ def canonical_order(rank: int) -> Order:
 
 
 def physical_shape(shape: Sequence[int], order: Order) -> Shape:
-    """Shape of the graph tensor that holds a torch value of `shape` in `order`."""
+    """Shape of the graph tensor for a torch value of `shape` in `order`."""
     physical = tuple(shape[axis] for axis in order)
     return (physical[0], 1, *physical[1:]) if order == _CANONICAL[3] else physical
 
 
 def physical_axis(axis: int, order: Order) -> int:
-    """Axis of the graph tensor along which torch's `axis` runs."""
+    """Axis of the graph tensor for torch's `axis`."""
     position = order.index(axis)
     return position + 1 if order == _CANONICAL[3] and position else position
 
 
 def spread(shape: Sequence[int], order: Order | None = None) -> Positions:
-    """Positions of a value that lies in `order` (default: canonical). ValueError above MAX_ELEMENTS."""
+    """Positions of a value in `order` (default: canonical). Raises ValueError above MAX_ELEMENTS."""
     check_size(shape)
     order = canonical_order(len(shape)) if order is None else order
     memory = np.arange(math.prod(shape), dtype=np.int64).reshape([shape[axis] for axis in order])
@@ -78,7 +79,7 @@ def lies_in(where: Positions, order: Order) -> bool:
 
 
 def natural_order(where: Positions) -> Order | None:
-    """The order of whole axes in which the value lies; None when axes are interleaved (a flattened image is)."""
+    """The order of whole axes of the value; None if axes are interleaved (as in a flattened image)."""
     rank = where.ndim
     for order in (canonical_order(rank), tuple(range(rank))):
         if lies_in(where, order):
@@ -88,12 +89,14 @@ def natural_order(where: Positions) -> Order | None:
 
 
 def _step(where: Positions, axis: int) -> int:
-    """Distance in memory between neighbours along an axis; an axis of size 1 counts as the outermost."""
+    """Distance in memory between neighbors along an axis; an axis of size 1 counts as the outermost."""
     return int(where.take(1, axis).flat[0] - where.flat[0]) if where.shape[axis] > 1 else where.size
 
 
 def strided(positions: Positions) -> list[tuple[int, int]] | None:
-    """(size, stride) of nested loops, outermost first, that visit `positions` in turn from 0; None when none do."""
+    """(size, stride) of nested loops, outermost first, that visit `positions` in turn from 0; None
+    if there are none.
+    """
     loops: list[tuple[int, int]] = []
     rest = positions
     if rest[0] != 0:
@@ -110,7 +113,7 @@ def strided(positions: Positions) -> list[tuple[int, int]] | None:
 
 
 def transposition(positions: Positions) -> tuple[Shape, Order] | None:
-    """(source shape, permutation) of the Transpose whose output reads `positions` in turn; None when there is none."""
+    """(source shape, permutation) of the Transpose whose output reads `positions` in turn; None if there is none."""
     loops = strided(positions)
     if loops is None:
         return None
@@ -122,9 +125,9 @@ def transposition(positions: Positions) -> tuple[Shape, Order] | None:
 
 
 def pieces(positions: Positions) -> list[slice] | None:
-    """Consecutive ranges, each of which permutes its own range of memory as one Transpose can; None when none do.
+    """Consecutive ranges, each of which permutes its own range of memory by one Transpose; None if there are none.
 
-    These are the parts of a concatenation of values that lie in different orders. Long ranges are tried first.
+    These are the parts of a concatenation of values with different orders. Long ranges are tried first.
     """
     ends = _thinned(np.flatnonzero(np.maximum.accumulate(positions) == np.arange(positions.size)) + 1)
     reached: dict[int, list[slice]] = {0: []}
@@ -139,14 +142,14 @@ def pieces(positions: Positions) -> list[slice] | None:
 
 
 def _thinned(ends: Positions, margin: int = 32) -> Positions:
-    """Of a long run of neighbours, which is a stretch that lies in order, only those near its borders."""
+    """Reduces a long run of neighbors, which is in order, to those near its borders."""
     runs = np.split(ends, np.flatnonzero(np.diff(ends) != 1) + 1)
     kept = [run if run.size <= 2 * margin else np.concatenate([run[:margin], run[-margin:]]) for run in runs]
     return np.concatenate(kept)
 
 
 def compact(value: Value) -> Value:
-    """`value` with size 1 along every axis along which it repeats one place."""
+    """`value` with size 1 along every axis whose elements share one position."""
     where = value.where
     for axis in range(where.ndim):
         first = where.take([0], axis)

@@ -1,4 +1,4 @@
-"""Operators on constants alone, computed when the network is read: masks, positions, weights made of parameters.
+"""Operators on constants alone, computed during the import: masks, positions, weights derived from parameters.
 
 Types are PyTorch's: division of integers gives float32, and only float64 inputs give float64.
 """
@@ -21,7 +21,7 @@ Item = Any
 
 
 def on_constants(call: Call) -> Item | None:
-    """The result of an operator of which every tensor is a constant; None where that is not known."""
+    """The result of an operator whose tensors are all constants; None for unsupported operators."""
     if call.op in _NEW and "self" in call.args:
         return _NEW[call.op](call)
     rule = CONSTANT_RULES.get(call.op)
@@ -92,7 +92,7 @@ def _axes(call: Call, key: str = "dim") -> tuple[int, ...] | None:
 
 
 def _reduced(function: Callable[..., Any], *, both: bool = False) -> Callable[[Call], Item]:
-    """`both`: over one axis the places come too, which nothing reads here."""
+    """`both`: over one axis, indices are a second output, which has no reader here."""
 
     def rule(call: Call) -> Item:
         result = np.asarray(function(_x(call), axis=_axes(call), keepdims=bool(call.get("keepdim", False))))
@@ -123,7 +123,7 @@ def _norm(call: Call) -> Array:
 
 
 def _renormalized(call: Call) -> Array:
-    """Slices along `dim` whose norm exceeds the limit, scaled to it (by PyTorch's formula)."""
+    """Slices along `dim` whose norm exceeds the limit, scaled to the limit (by PyTorch's formula)."""
     x, p, limit = _x(call), call.get("p"), call.get("maxnorm")
     axes = tuple(axis for axis in range(x.ndim) if axis != call.get("dim") % x.ndim)
     norm = (np.abs(x) ** p).sum(axis=axes, keepdims=True) ** (1 / p)
@@ -147,7 +147,7 @@ def _linear(call: Call) -> Array:
 
 
 def _batch_norm(call: Call) -> Array:
-    """With the statistics of the constant itself, as weights are standardized."""
+    """With the statistics of the constant itself, as in weight standardization."""
     x = _x(call)
     axes, shape = (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2))
     mean, variance = x.mean(axes), x.var(axes)
@@ -305,7 +305,7 @@ def _type(call: Call, default: str = "float32") -> Any:
 
 
 def _new(value: float | None) -> Callable[[Call], Array]:
-    """Of the size of the tensor, or of the size given: its values do not matter."""
+    """With the size of the tensor, or the given size; the values have no effect."""
 
     def rule(call: Call) -> Array:
         item = call.args["self"]
@@ -334,7 +334,7 @@ _FILL_VALUES = {"aten.zeros": 0, "aten.ones": 1, "aten.empty": 0}
 
 
 def filled(call: Call) -> Array:
-    """zeros, ones and full of a known size."""
+    """zeros, ones and full with a known size."""
     check_size(call.get("size"))
     value = _FILL_VALUES.get(call.op, call.get("fill_value"))
     integer = isinstance(value, int) and call.op == "aten.full" and not isinstance(value, bool)
@@ -359,7 +359,7 @@ def identity_matrix(call: Call) -> Array:
 
 
 def window(call: Call) -> Array:
-    """Periodic unless told otherwise, as torch's."""
+    """Periodic by default, as in torch."""
     size = call.get("window_length")
     check_size([size])
     points = size + 1 if call.get("periodic", True) else size

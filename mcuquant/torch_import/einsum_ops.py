@@ -57,7 +57,7 @@ def _common(left: str, right: str, later: set[str]) -> str:
 
 
 def _summed(call: Call, labels: str, item: Item, output: str) -> Item:
-    """Sum over labels that the result lacks, then its order."""
+    """Sum over labels that the result does not have, then permute."""
     axes = tuple(i for i, label in enumerate(labels) if label not in output)
     if axes:
         item = reduce_value(call, item, ir.Sum, axes, keep=False) if isinstance(item, Value) else item.sum(axes)

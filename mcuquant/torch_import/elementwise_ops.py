@@ -16,7 +16,7 @@ from .net_builder import Array, Call, RefusalError, axis_of
 
 _SELU_ALPHA, _SELU_FACTOR = 1.6732632423543772, 1.0507009873554805
 EXCLUDED = -1e4
-"""What stands for minus infinity: a score that a softmax gives no weight."""
+"""Replaces minus infinity: a score to which a softmax gives no weight."""
 Item = Any
 """Value, array (constant) or number."""
 
@@ -26,7 +26,7 @@ def unary(call: Call, kind: type[ir.Op], x: Value, **attributes: Any) -> Value:
 
 
 def binary(call: Call, kind: type[ir.Binary], a: Item, b: Item, key: str = "other") -> Item:
-    """Both sides broadcast as in torch; the result lies as the larger one does. `key` names a constant side."""
+    """Both sides broadcast as in torch; the result has the order of the larger one. `key` names a constant side."""
     sides = [side if isinstance(side, Value) else _finite(np.asarray(side, np.float32)) for side in (a, b)]
     if not any(isinstance(side, Value) for side in sides):
         return _of_constants(kind(inputs=(), outputs=()), *sides)
@@ -49,7 +49,7 @@ def _pairwise(call: Call, kind: type[ir.Binary], sides: list[Item], key: str) ->
 
 
 def _finite(constant: Array) -> Array:
-    """A mask of minus infinity excludes by a number, which has a scale."""
+    """A mask of minus infinity becomes a finite number, which has a scale."""
     return np.where(np.isneginf(constant), np.float32(EXCLUDED), constant) if np.isneginf(constant).any() else constant
 
 
@@ -62,7 +62,7 @@ def _of_constants(op: ir.Op, *constants: Item) -> Array:
 
 
 def _follow(call: Call, side: Item, leader: Value, shape: tuple[int, ...], key: str) -> int | None:
-    """The tensor of `side` in a shape that broadcasts to the leader's tensor; None where no reordering gives one."""
+    """The tensor of `side` in a shape that broadcasts to the leader's tensor; None if no reordering gives one."""
     if side is leader:
         return int(leader.tensor)
     source: Array = side.where if isinstance(side, Value) else side
@@ -78,7 +78,7 @@ def _follow(call: Call, side: Item, leader: Value, shape: tuple[int, ...], key: 
 
 
 def _outer(call: Call, kind: type[ir.Binary], sides: list[Item], shape: tuple[int, ...], key: str) -> Value:
-    """Neither side has the shape of the result: both lie canonically in its rank."""
+    """Neither side has the shape of the result: both become canonical with its rank."""
     order = canonical_order(len(shape))
     tensors = []
     for side in sides:
@@ -141,7 +141,7 @@ def hardtanh(call: Call) -> Value:
 
 
 def clamped(call: Call, low: Any, high: Any) -> Value:
-    """The clamps that the graph has by name, or a maximum and a minimum with constants."""
+    """Clamps that the graph has, or a maximum and a minimum with constants."""
     if any(isinstance(bound, Value | np.ndarray) for bound in (low, high)):
         x = call.value() if low is None else binary(call, ir.Maximum, call.value(), low, "min")
         return x if high is None else binary(call, ir.Minimum, x, high, "max")
@@ -191,7 +191,7 @@ def leaky_relu(call: Call) -> Value:
 
 
 def prelu(call: Call) -> Item:
-    """One slope, or one for each channel: the second axis, if there is one."""
+    """One slope, or one per channel: the second axis, if there is one."""
     slope = call.constant("weight")
     if slope is None:
         raise RefusalError("its slope is computed; make it a parameter")

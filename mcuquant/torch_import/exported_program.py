@@ -1,7 +1,7 @@
-"""The program inside a .pt2 archive as plain values: nodes with named arguments, constants as arrays.
+"""The program in a .pt2 archive as plain values: nodes with named arguments, constants as arrays.
 
-The format is torch/_export/serde/schema.py, major version 8, as torch 2.9 to 2.13 write it. Every name and number is
-data here; none is evaluated.
+The format is torch/_export/serde/schema.py, major version 8, as written by torch 2.9 to 2.13. Every name and number is
+data; nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _DTYPES = {
     12: "bool",
     13: "bfloat16",
 }
-"""ScalarType of the schema to numpy's name (bfloat16 has none, and is refused where it is used)."""
+"""ScalarType of the schema to numpy's name (bfloat16 has none, and is rejected where it is used)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +51,25 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """An argument that no supported operation takes: a subgraph, an object, a device."""
+    """An argument of a kind without support: a subgraph, an object, a device."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One call. `op` is like 'aten.conv2d'; `args` are by the operator's argument names, defaults left out."""
+    """One call. `op` is like 'aten.conv2d'; `args` are by the operator's argument names, without defaults."""
 
     op: str
     args: Mapping[str, Any]
     outputs: tuple[str, ...]
     place: str
-    """Where in the user's model it is, in words."""
+    """The location in the user's model, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input of the network. A size that was exported as dynamic is None."""
+    """One input of the network. A size exported as dynamic is None."""
 
     name: str
     shape: tuple[int | None, ...]
@@ -82,17 +82,17 @@ class Exported:
     inputs: tuple[Input, ...]
     constants: Mapping[str, Array]
     constant_names: Mapping[str, str]
-    """Value name to the user's name of it: 'p_fc_weight' to 'fc.weight'."""
+    """Name of a value to the user's name of it: 'p_fc_weight' to 'fc.weight'."""
     nodes: tuple[Node, ...]
     outputs: tuple[Any, ...]
     mutations: Mapping[str, Any]
-    """Buffers that a run changes, by the names of their values, to what they become."""
+    """Buffers that a run changes: name of the value to the name of its new value."""
     others: tuple[str, ...] = ()
-    """User names of whatever else a run would change."""
+    """User names of other objects that a run would change."""
 
 
 def parse(members: Mapping[str, bytes], source: str) -> Exported:
-    """The exported program of an archive's members; `source` is what errors call it."""
+    """The exported program from an archive's members; `source` is for messages."""
     _check_members(members, source)
     try:
         model = json.loads(members[_MODEL])
@@ -142,7 +142,7 @@ def _stored_constants(members: Mapping[str, bytes], source: str) -> dict[str, Ar
 
 
 def _array(content: bytes | None, meta: Json, what: str) -> Array:
-    """A tensor by its sizes and strides (in elements) inside the bytes of its storage."""
+    """A tensor from its sizes and strides (in elements) in the bytes of its storage."""
     if content is None:
         raise ModelError(f"{what}: is missing from the archive")
     shape, strides = ([int(s["as_int"]) for s in meta[key]] for key in ("sizes", "strides"))
@@ -225,13 +225,13 @@ def _node(node: Json) -> Node:
 
 
 def _operator(target: str) -> str:
-    """'torch.ops.aten.conv2d.padding' is aten.conv2d: argument names tell overloads apart."""
+    """'torch.ops.aten.conv2d.padding' is aten.conv2d: argument names distinguish overloads."""
     parts = target.removeprefix("torch.ops.").split(".")
     return ".".join(parts[:2]) if parts[0] == "aten" else ".".join(parts)
 
 
 def _place(stack: str, trace: str) -> str:
-    """Path and class of the innermost module, and the user's line where that module is the user's.
+    """Path and class of the innermost module, and the user's line if that module is the user's.
 
     stack: 'L__self__,,nets.Net;L__self___fc,fc,torch.nn.modules.linear.Linear', outermost first.
     """
@@ -243,10 +243,10 @@ def _place(stack: str, trace: str) -> str:
 
 
 def _root_name(nodes: Json) -> str:
-    """Class of the exported module; operations that torch added itself have stacks that do not begin with it."""
+    """Class of the exported module. Operations that torch added have stacks that begin with something else."""
     stacks = (node["metadata"].get("nn_module_stack", "") for node in nodes)
     root = next((stack.partition(";")[0] for stack in stacks if stack.startswith("L__self__,,")), "")
-    exported_before = root.startswith("L__self__,,torch.export.")  # its class is torch's, not the user's
+    exported_before = root.startswith("L__self__,,torch.export.")  # a class of torch, not of the user
     return "model" if exported_before else root.rpartition(".")[2] or "model"
 
 
@@ -258,7 +258,7 @@ def _output_names(outputs: Json) -> Iterator[str]:
 
 
 def _argument(argument: Json) -> Any:
-    """The value of the one key of a schema `Argument`: a tensor or symbol becomes a Ref, a list a tuple."""
+    """The value of the single key of a schema `Argument`: a tensor or symbol becomes a Ref, a list a tuple."""
     ((kind, value),) = argument.items()
     match kind:
         case "as_none":
@@ -276,7 +276,7 @@ def _argument(argument: Json) -> Any:
         case "as_scalar_type":
             return _DTYPES.get(value, "an unknown type")
         case "as_float":
-            return float(value)  # JSON has infinity as text
+            return float(value)  # JSON stores infinity as text
         case "as_floats":
             return tuple(map(float, value))
         case "as_int" | "as_bool" | "as_string":

@@ -1,7 +1,7 @@
 """PyTorch networks to graphs, through torch.export.
 
-A module is exported and read back in the form of a .pt2 file, so that one reader serves both. torch is imported only by
-`from_torch`: a .pt2 file is read without it.
+A module is exported and read back in the form of a .pt2 file, so that one reader serves both. Only `from_torch` imports
+torch: a .pt2 file is read without it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 def from_torch(module: torch.nn.Module, example: Any) -> Graph:
     """The FLOAT graph of `module` for one sample.
 
-    `example` is an input (tensor or float array), or a tuple of them where there are several; (N, ...) is cut to its
-    first sample. An input (N,C,H,W) becomes (1,H,W,C) of the graph, (N,C,L) becomes (1,1,L,C); outputs likewise. The
-    module is traced in eval mode and left as it was.
-    Raises UnsupportedOpError naming every operation that has no translation, ModelError for all else.
+    `example` is an input (tensor or float array), or a tuple of inputs; (N, ...) is cut to its first sample. An input
+    (N,C,H,W) becomes (1,H,W,C) of the graph, (N,C,L) becomes (1,1,L,C); outputs likewise. The module is traced in
+    evaluation mode and does not change. Raises UnsupportedOpError with every unsupported operation, ModelError for
+    other problems.
     """
     torch = _import_torch()
     inputs = tuple(_one_sample(torch, part) for part in _parts(example))
@@ -46,9 +46,9 @@ def from_torch(module: torch.nn.Module, example: Any) -> Graph:
 
 
 def load_pt2(path: str | os.PathLike[str]) -> Graph:
-    """The FLOAT graph of a file that `torch.export.save` wrote; nothing in the file is run, whatever it holds.
+    """The FLOAT graph of a file of `torch.export.save`; nothing in the file is executed.
 
-    Raises ModelError when the file is missing, damaged, harmful or of another version, UnsupportedOpError as
+    Raises ModelError if the file is missing, damaged, malicious or of another version, UnsupportedOpError as
     `from_torch`.
     """
     return translate(parse(read_members(Path(path), str(path)), str(path)))
@@ -56,7 +56,7 @@ def load_pt2(path: str | os.PathLike[str]) -> Graph:
 
 def _exported(torch: Any, module: Any, inputs: tuple[Any, ...]) -> Any:
     with warnings.catch_warnings():
-        # recurrent modules hold their parameters in a list too
+        # recurrent modules also store their parameters in a list
         warnings.filterwarnings("ignore", "The tensor attribute.*_flat_weights.*assigned during export", UserWarning)
         return torch.export.export(module, inputs)
 
@@ -65,13 +65,13 @@ _WRITERS = ("aten.copy_", "aten.fill_", "aten.zero_", "aten.index_put_", "aten.m
 
 
 def _functional(program: Any) -> Any:
-    """`program` without writes into parts of tensors, which become joins of pieces."""
+    """`program` without writes into parts of tensors, which become concatenations of pieces."""
     targets = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
     writes = any(target.startswith(_WRITERS) for target in targets)
     if not writes:
         return program
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch, of its own code
+        warnings.simplefilter("ignore", FutureWarning)  # warnings of torch about its own code
         return program.run_decompositions({})
 
 
@@ -95,15 +95,15 @@ def _one_sample(torch: Any, part: Any) -> Any:
             f"the example holds a {type(part).__name__}; expected a tensor or an array of floats"
         ) from None
     if tensor.dtype == torch.float64 and not isinstance(part, torch.Tensor):
-        tensor = tensor.float()  # numpy's and Python's default, which no network means
+        tensor = tensor.float()  # the default of numpy and Python, which networks do not rely on
     return tensor[:1] if tensor.ndim > 1 else tensor
 
 
 @contextmanager
 def _evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """In eval mode; each submodule gets its own mode back."""
+    """In evaluation mode; each submodule gets its own mode back."""
     modes = {part: part.training for part in module.modules()}
-    with suppress(NotImplementedError):  # a program that was exported before has one mode
+    with suppress(NotImplementedError):  # an exported program has one mode
         module.eval()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Functions of one variable that the graph has by name only, and comparisons: 1 where they hold, 0 elsewhere."""
+"""Functions of one variable that the graph has only by name, and comparisons: 1 for true, 0 for false."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def function(call: Call, name: str, *parameters: float, x: Value | None = None) 
 
 
 def number(item: Item) -> float | None:
-    """The one number that a constant holds, if it does."""
+    """The single number in a constant, if all its elements are equal."""
     return None if isinstance(item, Value) or np.size(item) != 1 else float(np.asarray(item).item())
 
 
@@ -56,7 +56,7 @@ def remainder(call: Call, name: str) -> Value:
 
 
 def randomized_relu(call: Call) -> Value:
-    """In eval mode the mean of its slopes."""
+    """In evaluation mode: the mean of its slopes."""
     slope = (call.get("lower", 1 / 8) + call.get("upper", 1 / 3)) / 2
     return unary(call, ir.LeakyRelu, call.value(), alpha=slope)
 
@@ -65,7 +65,7 @@ _MIRRORED = {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge", "eq": "eq", "ne": "
 
 
 def comparison(call: Call, name: str) -> Item:
-    """With one number a function of the other side, else of the difference."""
+    """With one number a function of the other side, otherwise of the difference."""
     a, b = call.args["self"], call.args["other"]
     if not isinstance(a, Value):
         a, b, name = b, a, _MIRRORED[name]
@@ -121,7 +121,7 @@ _FAR = -1e3
 
 
 def _excluding(call: Call, side: Item, mask: np.ndarray[Any, Any], other: Item) -> Item | None:
-    """Where `side` is a number below all others, adding it excludes as well as putting it in place."""
+    """If `side` is a number below all others, adding it excludes an element as well as replacing it does."""
     value = number(side)
     if value is None or value > _FAR or not isinstance(other, Value):
         return None

@@ -1,4 +1,4 @@
-"""The graph under construction, and what one translated call sees of it."""
+"""The graph under construction, and its interface for one translated call."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ MOST_AXES = 6
 _MOST_COPIES = 4096
 _MAX_CONCAT_INPUTS = 10
 _MOST_TRANSPOSED_AXES = 5
-"""As many as TensorFlow Lite Micro transposes."""
+"""Maximum number of axes that TensorFlow Lite Micro transposes."""
 
 
 class RefusalError(Exception):
-    """A call cannot be translated; the text says what instead. Collected, so that a user sees all of them at once."""
+    """A call that is not supported; the text names an alternative. Refusals are collected, so that a user sees all of
+    them.
+    """
 
 
 class OnGrid(np.ndarray[Any, np.dtype[Any]]):
-    """Weights that training put on a grid: multiples of `scales`, one or one for each output channel, in `bits` bits.
+    """Weights that training put on a grid: multiples of `scales`, one or one per output channel, in `bits` bits.
 
-    Views and reorderings keep the grid; results of arithmetic are plain arrays.
+    Views and permutations keep the grid; results of arithmetic are plain arrays.
     """
 
     scales: Array
@@ -68,7 +70,7 @@ class OnGrid(np.ndarray[Any, np.dtype[Any]]):
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """A value as a graph tensor with one axis for each torch axis (and the 1 of a signal)."""
+    """A value as a graph tensor with one axis per torch axis (and the 1 of a signal)."""
 
     tensor: int
     shape: Shape
@@ -78,12 +80,12 @@ class Laid:
         return physical_axis(torch_axis, self.order)
 
     def value(self, tensor: int, shape: Sequence[int]) -> Value:
-        """The torch value of `shape` whose graph tensor lies in the same order as this."""
+        """The torch value of `shape` whose graph tensor has the same memory order as this one."""
         return Value(tensor, spread(shape, self.order))
 
 
 class Net:
-    """Tensors and operations so far. Layout helpers emit Reshape and Transpose only where memory must change."""
+    """Tensors and operations so far. Layout helpers emit Reshape and Transpose only if memory must change."""
 
     def __init__(self) -> None:
         self.tensors: dict[int, ir.Tensor] = {}
@@ -106,13 +108,13 @@ class Net:
         return Value(self._add(physical_shape(shape, order), ir.Role.INPUT, name), spread(shape))
 
     def state(self, data: Array, name: str) -> Value:
-        """What is kept between runs, canonical; it starts as `data`."""
+        """A state, canonical, with initial value `data`."""
         order = canonical_order(data.ndim)
         physical = np.array(data.transpose(order).reshape(physical_shape(data.shape, order)), np.float32, order="C")
         return Value(self._add(physical.shape, ir.Role.STATE, name, physical), spread(data.shape))
 
     def next_state(self, value: Value, state: int, name: str) -> int:
-        """The tensor of a state's next value, made by an operation and of the state's shape."""
+        """The tensor of a state's next value, which an operation computes in the state's shape."""
         tensor = self.canonical(value).tensor
         if self.tensors[tensor].role is ir.Role.STATE:
             shape = self.shape(tensor)
@@ -121,7 +123,7 @@ class Net:
         return self.reshape(tensor, self.shape(state))
 
     def constant(self, data: Array, name: str, axis: int = 0) -> int:
-        """A new constant tensor of `data`, already in memory order; its output channels lie along `axis`."""
+        """A new constant tensor of `data`, which is in memory order; its output channels are along `axis`."""
         array = np.array(data, dtype=np.float32, order="C")
         tensor = self._add(array.shape, ir.Role.CONSTANT, name, array)
         if isinstance(data, OnGrid):
@@ -138,19 +140,19 @@ class Net:
     def emit_all(
         self, kind: type[ir.Op], inputs: Sequence[int], shapes: Sequence[Sequence[int]], name: str, **attributes: Any
     ) -> tuple[int, ...]:
-        """Append an operation of several outputs; gives their ids."""
+        """Append an operation with several outputs; returns their ids."""
         outputs = tuple(self._add(shape, ir.Role.ACTIVATION, name) for shape in shapes)
         self.ops.append(kind(inputs=tuple(inputs), outputs=outputs, **attributes))
         return outputs
 
     def emit(self, kind: type[ir.Op], inputs: Sequence[int], shape: Sequence[int], name: str, **attributes: Any) -> int:
-        """Append an operation; gives the id of its one output."""
+        """Append an operation; returns the id of its output."""
         output = self._add(shape, ir.Role.ACTIVATION, name)
         self.ops.append(kind(inputs=tuple(inputs), outputs=(output,), **attributes))
         return output
 
     def index(self, kind: type[ir.Op], tensor: int, shape: Sequence[int], name: str, **attributes: Any) -> int:
-        """Append an operation that gives places, which are integers."""
+        """Append an operation whose output are indices, which are integers."""
         output = self.emit(kind, [tensor], shape, name, **attributes)
         self.tensors[output] = replace(self.tensors[output], dtype=ir.DType.INT32, bits=32)
         return output
@@ -170,9 +172,9 @@ class Net:
         return self._made[key]
 
     def reorder(self, tensor: int, positions: Positions) -> int | None:
-        """A tensor (1, n) whose memory holds, in turn, what `tensor` holds at `positions` (each of its n once).
+        """A tensor (1, n) whose memory contains the elements of `tensor` at `positions` in turn (each of its n once).
 
-        None when neither one Transpose nor one for each of several pieces does it.
+        None if neither one Transpose nor one per piece does this.
         """
         flat = (1, positions.size)
         if np.array_equal(positions, np.arange(positions.size)):
@@ -186,14 +188,14 @@ class Net:
         return None if ranges is None else self._reorder_pieces(tensor, positions, ranges)
 
     def _transposed(self, tensor: int, sizes: Shape, perm: Order) -> int:
-        lead = (1,) if len(sizes) < _MOST_TRANSPOSED_AXES else ()  # the batch, where there is room for it
+        lead = (1,) if len(sizes) < _MOST_TRANSPOSED_AXES else ()  # the batch, if an axis is left for it
         perm = (*range(len(lead)), *(axis + len(lead) for axis in perm))
         source = self.reshape(tensor, (*lead, *sizes))
         shape = tuple(self.shape(source)[axis] for axis in perm)
         return self._once(ir.Transpose, source, shape, perm=perm)
 
     def _moved_blocks(self, tensor: int, sizes: Shape, perm: Order) -> int:
-        """More axes than one Transpose has: one block of neighbours after the other goes to its place."""
+        """More axes than one Transpose supports: blocks of neighbors move one after the other."""
         axes = list(range(len(sizes)))
         for place, axis in enumerate(perm):
             start = axes.index(axis)
@@ -219,7 +221,7 @@ class Net:
         return self._once(ir.Slice, flat, shape, begin=(0, part.start), step=(1, 1))
 
     def lay(self, value: Value, order: Order | None = None) -> Laid:
-        """`value` with whole axes in `order`; without one, in the order it already lies in, else the canonical one."""
+        """`value` with whole axes in `order`; by default its present order or else the canonical one."""
         value = self.dense(value)
         order = order or natural_order(value.where) or canonical_order(value.rank)
         shape = physical_shape(value.shape, order)
@@ -227,7 +229,7 @@ class Net:
         if np.array_equal(positions, np.arange(positions.size)):
             return Laid(self.reshape(value.tensor, shape), shape, order)
         moved = self.reorder(value.tensor, positions)
-        if moved is None:  # by way of torch's own order
+        if moved is None:  # through torch's own order
             plain = self.reorder(value.tensor, value.where.ravel())
             axes = spread(value.shape, tuple(range(value.rank))).transpose(order).ravel()
             moved = None if plain is None else self.reorder(plain, axes)
@@ -236,11 +238,11 @@ class Net:
         return Laid(self.reshape(moved, shape), shape, order)
 
     def dense(self, value: Value) -> Value:
-        """`value` with each element in a place of its own, where `expand` gave one place to several."""
+        """`value` with a separate position per element, where `expand` gave several elements one position."""
         if value.where.size == elements(self.shape(value.tensor)):
             return value
         single = compact(value)
-        if single.where.size != elements(self.shape(value.tensor)):  # copies within an axis: one axis for each loop
+        if single.where.size != elements(self.shape(value.tensor)):  # copies within an axis: one axis per loop
             loops = strided(value.where.ravel())
             if loops is None or len(loops) > MOST_AXES or all(step for _, step in loops):
                 raise RefusalError("the order of its copies is too intricate; expand or repeat it less, or later")
@@ -254,7 +256,7 @@ class Net:
         return laid.value(tensor, value.shape)
 
     def _repeated(self, tensor: int, axis: int, count: int) -> int:
-        """`count` copies along an axis, at most ten parts of one operation: as many as TensorFlow Lite Micro joins."""
+        """`count` copies along an axis, at most ten inputs per operation, the limit of TensorFlow Lite Micro."""
         if count > _MOST_COPIES:
             raise RefusalError(f"it repeats a value {count} times along an axis; expected at most {_MOST_COPIES}")
         shape = list(self.shape(tensor))
@@ -269,7 +271,7 @@ class Net:
         return self.lay(value, canonical_order(value.rank))
 
     def output(self, value: Value) -> int:
-        """The tensor of an output: canonical; integers, which nothing here transposes, in torch's own order."""
+        """The tensor of an output: canonical; integers, which are not transposed, in torch's own order."""
         if not self.tensors[value.tensor].dtype.is_integer:
             return self.canonical(value).tensor
         if not lies_in(value.where, tuple(range(value.rank))):
@@ -277,13 +279,13 @@ class Net:
         return value.tensor
 
     def constant_value(self, data: Array, name: str) -> Value:
-        """A constant as an operand that lies canonically."""
+        """A constant as a canonical operand."""
         order = canonical_order(data.ndim)
         physical = data.transpose(order).reshape(physical_shape(data.shape, order))
         return Value(self.constant(physical, name), spread(data.shape))
 
     def result(self, tensor: int, shape: Sequence[int]) -> Value:
-        """The torch value of `shape` in `tensor`, which lies canonically."""
+        """The torch value of `shape` in `tensor`, which is canonical."""
         return Value(tensor, spread(shape))
 
 
@@ -312,7 +314,7 @@ class Call:
         raise RefusalError(f"argument {key!r} is not a tensor; give it one")
 
     def constant(self, key: str) -> Array | None:
-        """A parameter's value; None when it is left out."""
+        """A parameter's value; None if it is omitted."""
         item = self.args.get(key)
         if item is None or isinstance(item, np.ndarray):
             return None if item is None else item.astype(np.float32)
@@ -322,7 +324,7 @@ class Call:
         return self.constant_names.get(key, f"{self.name}.{key}")
 
     def numbers(self, key: str, count: int, default: int | None = None) -> tuple[int, ...]:
-        """`count` integers; one stands for all, none for the default."""
+        """`count` integers; a single one is repeated, none gives the default."""
         values = self.get(key, ())
         values = values if isinstance(values, tuple) else (values,)
         values = values or ((default,) if default is not None else ())

@@ -1,4 +1,4 @@
-"""Normalisations and statistics of computed values, as means, differences, squares and reciprocal roots."""
+"""Normalization and statistics of computed values, from means, differences, squares and reciprocal roots."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def group_norm(call: Call) -> Value:
 
 
 def instance_norm(call: Call) -> Value:
-    """With running statistics it is batch normalisation."""
+    """With running statistics it is batch normalization."""
     if not call.get("use_input_stats", True):
         return batch_norm(call)
     x = call.value("input")
@@ -132,7 +132,9 @@ def vector_norm_value(call: Call, x: Value, axes: tuple[int, ...], order: float,
 
 
 def weight_norm(call: Call) -> Array:
-    """v * g / |v|, the norm over all axes but `dim`: Salimans and Kingma (2016), equation 2. All are constants."""
+    """v * g / |v|, with the norm over all axes except `dim`: Salimans and Kingma (2016), equation
+    2. All are constants.
+    """
     v, g = call.constant("v"), call.constant("g")
     if v is None or g is None:
         raise RefusalError("its weights are computed; remove the normalisation before the export")

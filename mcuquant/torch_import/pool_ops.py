@@ -35,7 +35,7 @@ def _spatial(call: Call) -> int:
 
 
 def _window(call: Call) -> tuple[ir.Pair, ir.Pair, ir.Pair]:
-    """(window, stride, padding on each side), the stride being the window unless given."""
+    """(window, stride, padding on each side); the default stride is the window."""
     spatial = _spatial(call)
     window = call.numbers("kernel_size", spatial)
     stride = call.numbers("stride", spatial) if call.get("stride", ()) != () else window
@@ -43,13 +43,15 @@ def _window(call: Call) -> tuple[ir.Pair, ir.Pair, ir.Pair]:
 
 
 def _count(size: int, window: int, stride: int, pad: int, ceil: bool) -> int:
-    """Windows along an axis; with `ceil` one may overhang, but must start inside the input or the padding before it."""
+    """Number of windows along an axis; with `ceil` one may extend past the end, but must start in the input or the
+    padding before it.
+    """
     count = (size + 2 * pad - window + (stride - 1 if ceil else 0)) // stride + 1
     return count - 1 if ceil and (count - 1) * stride >= size + pad else count
 
 
 def _extent(laid: Laid, call: Call) -> tuple[tuple[int, int], ir.Pair]:
-    """(windows down, across), (rows, columns) by which the last window reaches past the padding."""
+    """(number of windows down, across), (rows, columns) by which the last window extends past the padding."""
     counts, overhang = [], []
     for size, window, stride, pad in zip(laid.shape[1:3], *_window(call), strict=True):
         count = _count(size, window, stride, pad, call.get("ceil_mode", False))
@@ -81,7 +83,7 @@ def max_pool(call: Call) -> Value:
 
 
 def _dilated_max_pool(call: Call) -> Value:
-    """One axis after the other, the largest of one slice for each tap."""
+    """One axis after the other: the maximum of one slice per tap."""
     if call.get("ceil_mode", False):
         raise RefusalError("a dilated window with ceil_mode is not translated; pad before it")
     spatial, x = _spatial(call), call.value()
@@ -102,7 +104,7 @@ def _dilated_max_pool(call: Call) -> Value:
 
 
 def _inside(start: int, offset: int, dilation: int, size: int) -> int:
-    """A tap's place, moved into the tensor by whole taps, which leaves the largest of the window as it is."""
+    """A tap's position, moved into the tensor by whole taps, which does not change the maximum of the window."""
     place = start + offset
     while place < 0:
         place += dilation
@@ -122,7 +124,7 @@ def max_pool_with_indices(call: Call) -> tuple[Any, ...]:
 
 
 def avg_pool(call: Call) -> Value:
-    """torch counts padded zeros (unless told not to) but not what lies past the padding; the graph's pool neither."""
+    """torch counts padded zeros by default, but not positions past the padding; the graph's pool counts neither."""
     rank = _spatial(call) + 2
     laid = call.net.canonical(as_image(call.value(), rank))
     counts, overhang = _extent(laid, call)
@@ -139,7 +141,7 @@ def avg_pool(call: Call) -> Value:
 
 
 def avg_pool_of_channels(call: Call) -> Value:
-    """A window over one of three axes, as LocalResponseNorm has it: an average over that axis."""
+    """A window over one of three axes, as in LocalResponseNorm: an average over that axis."""
     window, padding = call.numbers("kernel_size", 3), call.numbers("padding", 3, 0)
     if window[1:] != (1, 1) or any(padding[1:]) or set(call.numbers("stride", 3, 1)) != {1}:
         raise RefusalError("only windows over the first of three axes are translated; use avg_pool2d")
@@ -151,7 +153,7 @@ def avg_pool_of_channels(call: Call) -> Value:
 
 
 def argmax(call: Call) -> Value:
-    """The place of the largest value; of several, the first."""
+    """The index of the largest value; the first of several."""
     return _place(call, call.value())
 
 
@@ -198,7 +200,7 @@ def adaptive_max_pool(call: Call) -> tuple[Any, ...]:
 
 
 def _divide(call: Call, kind: type[ir.Pool], targets: tuple[int, ...]) -> Value:
-    """Equal windows side by side."""
+    """Adjacent windows of equal size."""
     x, rank = call.value(), _spatial(call) + 2
     laid = call.net.canonical(as_image(x, rank))
     counts = lifted(targets, 1)
@@ -252,7 +254,7 @@ def extreme_over(call: Call, kind: type[ir.Reduce]) -> Item:
 
 
 def extreme(call: Call, kind: type[ir.Reduce], pairwise: type[ir.Binary]) -> Item:
-    """Of two tensors, of a whole one, or over an axis; then the place comes too, which is not translated."""
+    """Of two tensors, of a whole one, or over an axis with indices as a second output, which is not supported."""
     if "other" in call.args:
         return binary(call, pairwise, call.args["self"], call.args["other"])
     result = reduce(call, kind, _dims(call), keep=call.get("keepdim", False))
@@ -281,7 +283,7 @@ def reduce(call: Call, kind: type[ir.Reduce], dims: tuple[int, ...], *, keep: bo
 
 
 def reduce_value(call: Call, x: Value, kind: type[ir.Reduce], dims: tuple[int, ...], *, keep: bool) -> Value:
-    """Over torch axes `dims`; a batch of one is never touched."""
+    """Over torch axes `dims`, without a batch of one."""
     axes = {axis_of(dim, x.rank) for dim in dims}
     laid = call.net.lay(x)
     physical = _reduced(laid, axes)
@@ -297,7 +299,7 @@ def reduce_value(call: Call, x: Value, kind: type[ir.Reduce], dims: tuple[int, .
 
 
 def _reduced(laid: Laid, axes: set[int]) -> tuple[int, ...]:
-    """Axes of the graph tensor; both spatial ones where one of them has size 1, the form that kernels know best."""
+    """Axes of the graph tensor; both spatial axes if one has size 1, which has the fastest kernels."""
     physical = {laid.axis(axis) for axis in axes} - ({0} if laid.shape[0] == 1 else set())
     spatial = {1, 2} if len(laid.shape) == 4 else set()
     if physical and physical <= spatial and all(laid.shape[axis] == 1 for axis in spatial - physical):

@@ -1,7 +1,7 @@
-"""Operators of networks that PyTorch quantized (PT2E): quantize and dequantize, as `convert_pt2e` leaves them.
+"""Operators of networks that PyTorch quantized (PT2E): quantize and dequantize, as in the output of `convert_pt2e`.
 
-Activations become Quantize and Dequantize in a float graph. Weights become float constants that know their grid: what
-they are when dequantized, with scales and bits kept, so that no rounding lies between them and the stored integers.
+Activations become Quantize and Dequantize in a float graph. Weights become float constants with their grid: the
+dequantized values with their scales and bits, so that storing them as integers is exact.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _RANGES = {
     "uint8": (ir.DType.INT8, -128, (0, 255)),
     "int16": (ir.DType.INT16, 0, (-32768, 32767)),
 }
-"""Type in PyTorch -> type on the device, what to add to stored values, and the range that must be all of it."""
+"""PyTorch type -> type on the device, offset of stored values, and the range, which must be complete."""
 _WEIGHT_BITS = (2, 4, 8)
 
 
@@ -48,7 +48,7 @@ def dequantize(call: Call) -> Value | Array:
 
 
 def _number(call: Call, key: str) -> float:
-    """A number, which may come in a tensor of one element."""
+    """A number, possibly in a tensor with one element."""
     value = call.args[key]
     if isinstance(value, np.ndarray) and value.size == 1:
         return float(value.ravel()[0])
@@ -86,7 +86,7 @@ def _grid(call: Call, x: Array) -> tuple[Array, Array]:
 
 
 def _constant(call: Call, x: Array) -> Array:
-    """Weights on their grid. Other constants, which the device stores in units of its own, as plain numbers."""
+    """Weights on their grid. Other constants, which the device stores in its own units, become plain numbers."""
     scales, zeros = _grid(call, x)
     real = ((x.astype(np.float64) - zeros) * scales).astype(np.float32)
     low, high = _limits(call)

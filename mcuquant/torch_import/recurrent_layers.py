@@ -1,4 +1,4 @@
-"""Recurrent layers and cells: LSTM as an operation of its own, GRU and RNN step after step."""
+"""Recurrent layers and cells: LSTM as one operation, GRU and RNN step by step."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from .axis_order import Value
 from .net_builder import Array, Call, RefusalError
 
 MOST_STEPS = 64
-"""Of a layer that is written out step after step."""
+"""Maximum number of steps of an unrolled layer."""
 _MAX_CONCAT_INPUTS = 10
 _PLAIN = (0, 1, 2)
-"""Batch or time first, as torch has it, features last."""
+"""Batch or time first, as in torch; features last."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Weights:
-    """Of one layer in one direction: of inputs and of hidden values, a row an output; biases may be missing."""
+    """Weights of one layer in one direction, for inputs and for hidden values, one row per output;
+    biases are optional.
+    """
 
     w: Array
     r: Array
@@ -44,7 +46,7 @@ Layer = Callable[[Call, _Rows, _Weights, State], tuple[int, State]]
 
 
 def _tensor(call: Call, item: Any, shape: Sequence[int], name: str) -> int:
-    """`item`, a value or a constant, in torch's own order and in this shape."""
+    """`item`, a value or a constant, in torch's own order with this shape."""
     if isinstance(item, np.ndarray):
         return call.net.constant(np.asarray(item, np.float32).reshape(shape), name)
     laid = call.net.lay(item, tuple(range(item.rank)))
@@ -112,7 +114,7 @@ def _stacked(call: Call, tensors: Sequence[int]) -> Value:
 
 
 def _joined(call: Call, tensors: Sequence[int], axis: int) -> int:
-    """At most ten at a time, as many as TensorFlow Lite Micro joins."""
+    """At most ten inputs at a time, the limit of TensorFlow Lite Micro."""
     parts = list(tensors)
     while len(parts) > 1:
         parts = [
@@ -164,7 +166,7 @@ def _cell(call: Call, states: Sequence[Any]) -> tuple[_Rows, _Weights, State]:
 
 
 def _stepwise(call: Call, x: _Rows, weights: _Weights, start: State, step: Callable[..., int]) -> tuple[int, State]:
-    """Every step's hidden state by `step`, from its part of the inputs' products and the state before."""
+    """Every step's hidden state by `step`, from its part of the products of inputs and the previous state."""
     if x.steps > MOST_STEPS:
         raise RefusalError(f"it goes over {x.steps} steps, each written out; expected at most {MOST_STEPS}")
     rows, units = len(weights.w), weights.r.shape[1]

@@ -1,4 +1,6 @@
-"""Values at other places: resizing, padding from the value itself, repeating, reversing, choosing by constants."""
+"""Values at other positions: resizing, padding with values of the input, repeating, reversing,
+selection by constants.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ def _resized(call: Call, kind: type[ir.Op], spatial: int, **attributes: bool) ->
 
 
 def _target(call: Call, sizes: Sequence[int]) -> tuple[int, ...]:
-    """The size asked for; PyTorch samples by the factor, the graph by the sizes, so that these must agree."""
+    """The requested size. PyTorch samples by the factor, the graph by the sizes, so these must agree."""
     factors = call.args.get("scale_factors")
     factors = (call.args["scales"],) if factors is None and call.args.get("scales") is not None else factors
     if factors is None:
@@ -67,7 +69,7 @@ def pick(call: Call, item: Item, axis: int, indices: Sequence[int]) -> Item:
 
 
 def pad(call: Call) -> Item:
-    """PyTorch lists (before, after) from the last axis backwards; negative ones cut."""
+    """PyTorch lists (before, after) from the last axis backward; negative numbers crop."""
     mode, pads = call.get("mode", "constant"), call.get("pad", call.get("padding"))
     if mode == "constant" and min(pads, default=0) >= 0:
         return pad_constant(call)
@@ -116,7 +118,7 @@ def repeat_each(call: Call) -> Item:
 
 
 def expand(call: Call) -> Item:
-    """One place in memory stands for all copies."""
+    """One position in memory for all copies."""
     other = call.args.get("other")
     return expand_constant(call, elements(other).shape if other is not None else call.get("size"))
 
@@ -159,7 +161,7 @@ def index(call: Call) -> Item:
 
 
 def unfold(call: Call) -> Item:
-    """Windows of `size` along an axis, which becomes their number; a new last axis holds their elements."""
+    """Windows of `size` along an axis, which becomes their number; a new last axis contains their elements."""
     x = call.args["self"]
     axis, size, step = axis_of(call.get("dimension"), rank(call)), call.get("size"), call.get("step")
     return _windows(call, x, axis, size, step, 1, last=True)
@@ -196,7 +198,7 @@ def columns(call: Call) -> Item:
 
 
 def scattered(call: Call) -> Item:
-    """slice_scatter and select_scatter: the value with a part replaced, as its pieces joined."""
+    """slice_scatter and select_scatter: the value with a part replaced, as a concatenation of pieces."""
     x, part, axis = call.args["self"], call.args["src"], axis_of(call.get("dim", 0), rank(call))
     size = elements(x).shape[axis]
     if "index" in call.args:
@@ -221,7 +223,7 @@ def scattered(call: Call) -> Item:
 
 
 def copied(call: Call) -> Item:
-    """The source in the shape of what it is written to."""
+    """The source in the shape of its target."""
     shape = elements(call.args["self"]).shape
     return arranged(call.args["src"], lambda a: np.broadcast_to(a, shape))
 

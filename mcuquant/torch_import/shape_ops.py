@@ -1,4 +1,4 @@
-"""Operators that move elements or only rename where they are: views, permutations, slices, concatenation, padding."""
+"""Operators that move elements or change only shapes: views, permutations, slices, concatenation, padding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .axis_order import Value, check_size, natural_order, spread
 from .net_builder import MOST_AXES, Array, Call, Laid, RefusalError, axis_of
 
 _MOST_SLICED_AXES = 4
-"""As many as TensorFlow Lite Micro slices."""
+"""Maximum number of axes that TensorFlow Lite Micro slices."""
 Item = Any
 """Value, or an array (constant)."""
 
@@ -48,7 +48,7 @@ def identity(call: Call) -> Item:
 
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
-"""What activations are is decided when the network is quantized."""
+"""Casts have no effect, because quantization determines the types of activations."""
 
 
 def to_dtype(call: Call) -> Item:
@@ -79,7 +79,7 @@ def unflatten(call: Call) -> Item:
 
 
 def squeeze(call: Call) -> Item:
-    """Without a dimension every axis of size 1 goes; a given one of another size stays, as in torch."""
+    """Without a dimension every axis of size 1 is removed; a given axis of another size stays, as in torch."""
     dim = call.args.get("dim")
     dims = range(rank(call)) if dim is None else (dim if isinstance(dim, tuple) else (dim,))
     axes = {axis_of(dim, rank(call)) for dim in dims}
@@ -150,7 +150,7 @@ def _cut(call: Call, axis: int, part: range) -> Item:
 def cut_value(call: Call, item: Item, axis: int, part: range) -> Item:
     if not isinstance(item, Value):
         return np.take(item, part, axis)
-    if not part:  # nothing to compute: what a cat leaves out
+    if not part:  # empty parts, which a cat ignores
         return np.zeros([0 if a == axis else size for a, size in enumerate(item.shape)], np.float32)
     if len(part) == item.shape[axis] and part.step == 1:
         return item
@@ -160,7 +160,7 @@ def cut_value(call: Call, item: Item, axis: int, part: range) -> Item:
     laid = call.net.lay(item)
     shape = [len(part) if a == axis else size for a, size in enumerate(item.shape)]
     place, whole = laid.axis(axis), list(laid.shape)
-    if len(whole) > _MOST_SLICED_AXES:  # the axes before and after as one each
+    if len(whole) > _MOST_SLICED_AXES:  # the axes before and after are merged to one each
         place, whole = 1, [math.prod(whole[:place]), whole[place], math.prod(whole[place + 1 :])]
     begin, step, physical = [0] * len(whole), [1] * len(whole), list(whole)
     begin[place], step[place], physical[place] = part.start, part.step, len(part)
@@ -172,7 +172,7 @@ def cut_value(call: Call, item: Item, axis: int, part: range) -> Item:
 
 
 def _cut_among_many(call: Call, item: Value, order: Sequence[int], axis: int, part: range) -> Value:
-    """Of a value with more axes than a tensor may have: those before and after as one each."""
+    """For a value with more axes than a tensor supports: those before and after are merged to one each."""
     sizes, place = [item.shape[a] for a in order], order.index(axis)
     before, after = math.prod(sizes[:place]), math.prod(sizes[place + 1 :])
     source = call.net.reshape(item.tensor, (before, item.shape[axis], after))
@@ -183,7 +183,7 @@ def _cut_among_many(call: Call, item: Value, order: Sequence[int], axis: int, pa
 
 
 def runs(indices: Sequence[int]) -> Iterator[range]:
-    """Pieces with a constant step that is not 0, from the left."""
+    """Pieces with a constant nonzero step, from the left."""
     start = 0
     while start < len(indices):
         end = start + 1
@@ -226,13 +226,13 @@ def unbind(call: Call) -> tuple[Item, ...]:
 
 
 def chunk(call: Call) -> tuple[Item, ...]:
-    """At most `chunks` parts, all but the last of one size."""
+    """At most `chunks` parts, all of equal size except the last."""
     axis = axis_of(call.get("dim", 0), rank(call))
     return _parts(call, axis, math.ceil(_size(call, axis) / call.get("chunks")))
 
 
 def split(call: Call) -> tuple[Item, ...]:
-    """Parts of one size, or of the sizes given."""
+    """Parts of one size, or of the given sizes."""
     axis = axis_of(call.get("dim", 0), rank(call))
     sizes = call.get("split_size", call.get("split_sizes", call.get("sizes")))
     if isinstance(sizes, int):
@@ -298,7 +298,7 @@ def _emit_concat(call: Call, laid: list[Laid], axis: int) -> int:
 
 
 def _join_flat(call: Call, values: list[Value], axis: int) -> Value:
-    """One after the other in memory, each keeping its order (flattened images that meet before a linear layer)."""
+    """One after the other in memory, each in its own order (flattened images before a linear layer)."""
     flat = [call.net.reshape(value.tensor, (1, value.where.size)) for value in values]
     sizes = [value.where.size for value in values]
     output = call.emit(ir.Concat, flat, (1, sum(sizes)), axis=1)
@@ -307,7 +307,7 @@ def _join_flat(call: Call, values: list[Value], axis: int) -> Value:
 
 
 def pad_constant(call: Call) -> Item:
-    """torch lists (before, after) from the last axis backwards."""
+    """torch lists (before, after) from the last axis backward."""
     widths, x = call.get("pad"), call.value()
     if not any(widths):
         return x
@@ -389,4 +389,4 @@ VIEWS = {
     *("aten.expand", "aten.slice", "aten.narrow", "aten.select", "aten.unbind", "aten.chunk", "aten.split"),
     "aten.split_with_sizes",
 }
-"""Operators whose result may share memory with their input, so that writing to one in place changes the other."""
+"""Operators whose result may share memory with their input, so that an in-place write to one changes the other."""

@@ -1,4 +1,4 @@
-"""Fourier transforms of computed signals, as products with constant sines and cosines; their results are complex."""
+"""Fourier transforms of computed signals, as products with constant sines and cosines; results are complex."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _basis(size: int, bins: int, window: Array) -> Array:
 
 
 def short_time_transform(call: Call) -> Complex:
-    """torch.stft, whose padding is an operator of its own: a convolution with the basis."""
+    """torch.stft, whose padding is a separate operator: a convolution with the basis."""
     x, size = call.value(), call.get("n_fft")
     length = call.get("win_length", size)
     window = call.args.get("window")

@@ -1,4 +1,4 @@
-"""Operators that write into buffers which a network keeps."""
+"""Operators that write into the buffers of a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .shape_ops import Item, elements
 
 
 def overwritten(call: Call) -> Item:
-    """`copy`: the source, where it has the target's shape."""
+    """`copy`: the source, if it has the target's shape."""
     source, target = call.args.get("src"), elements(call.args["self"])
     if isinstance(source, Value | np.ndarray) and elements(source).shape == target.shape:
         return source

@@ -1,4 +1,4 @@
-"""Calls of a subgraph, which `torch.no_grad` and `torch.autocast` leave in a program: their nodes in its place."""
+"""Inlines calls of a subgraph, which `torch.no_grad` and `torch.autocast` leave in a program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WRAPPERS = ("torch.ops.higher_order.wrap_with_autocast", "torch.ops.higher_orde
 
 
 def inlined(nodes: Json, scope: str = "") -> Iterator[Json]:
-    """The nodes without such calls. Names of a subgraph begin with its own, so that none is there twice."""
+    """The nodes without such calls. Names in a subgraph get its own name as prefix, so that all names are unique."""
     for position, node in enumerate(nodes):
         graphs = [i["arg"]["as_graph"] for i in node["inputs"] if "as_graph" in i["arg"]]
         if node["target"] not in _WRAPPERS or len(graphs) != 1:
@@ -37,7 +37,7 @@ def _names(arguments: Json) -> list[str]:
 
 
 def _outputs(outputs: Json) -> list[str]:
-    """Of a node: tensors, or one list of tensors."""
+    """Outputs of a node: tensors, or one list of tensors."""
     return [t["name"] for output in outputs for t in output.get("as_tensors", [output.get("as_tensor")])]
 
 
@@ -51,7 +51,7 @@ def _alias(node: Json, source: str, output: str) -> Json:
 
 
 def _renamed(part: Json, name: Callable[[str], str]) -> Json:
-    """`part` of a subgraph with other names of tensors."""
+    """`part` of a subgraph with renamed tensors."""
     if isinstance(part, list):
         return [_renamed(item, name) for item in part]
     if not isinstance(part, Mapping):

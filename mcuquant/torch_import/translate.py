@@ -1,4 +1,4 @@
-"""An exported program to a graph: each call by its rule, and every call without one named in a single error."""
+"""An exported program to a graph: each call by its rule; one error names all calls without a rule."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _SIZES: Mapping[str, Callable[[Any, Any], Any]] = {
     "_operator.mul": operator.mul,
     "_operator.floordiv": operator.floordiv,
 }
-"""Arithmetic on sizes, which programs with a dynamic batch do."""
+"""Arithmetic on sizes, as in programs with a dynamic batch."""
 
 _NO_EFFECT = ("aten._assert", "aten.sym_constrain_range")
 
@@ -68,11 +68,11 @@ _ELSE = "express it with convolutions, linear layers, pooling, ReLU-like activat
 
 
 _MISSING = object()
-"""Result of a call that could not be translated; calls that use it are passed over in silence."""
+"""Result of a call that is not supported; calls that use it are not reported."""
 
 
 def translate(program: Exported) -> ir.Graph:
-    """A FLOAT graph. UnsupportedOpError names every call that has no translation; ModelError says all else."""
+    """A FLOAT graph. Raises UnsupportedOpError with every call without a rule, ModelError for other problems."""
     if program.others:
         raise UnsupportedOpError(
             f"{program.name} changes {program.others[0]!r} while it runs, which is no buffer; register it as one"
@@ -98,7 +98,7 @@ def translate(program: Exported) -> ir.Graph:
     ).with_()
     try:
         return verify(graph, ir.Level.FLOAT)
-    except GraphError as error:  # torch would have refused such a program: only a tampered file holds one
+    except GraphError as error:  # torch rejects such programs, so only a manipulated file contains one
         raise ModelError(f"{program.name} is not a valid network: {error}") from error
 
 
@@ -109,12 +109,12 @@ class _Translator:
         self.problems: list[str] = []
         self.values: dict[str, Any] = dict(program.constants)
         self.owner = {name: name for name in self.values}
-        """Value name to the name of the value whose memory it may share, as torch would have it."""
+        """Value name to the name of the value whose memory it may share, by torch's rules."""
         self.last_use = _last_uses(program)
         self.states: dict[str, Value] = {}
         """Buffers that a run changes, by the names of their values."""
         self.written: dict[str, Any] = {}
-        """What was last written into each of them in place."""
+        """The last value written into each of them in place."""
 
     def bind_states(self) -> None:
         for name in dict.fromkeys((*self.program.mutations, *_written_buffers(self.program))):
@@ -152,7 +152,7 @@ class _Translator:
         return value.tensor
 
     def translate(self, node: Node, position: int) -> None:
-        """Bind the outputs of `node`; a refusal is kept for `raise_problems`."""
+        """Bind the outputs of `node`; a refusal is stored for `raise_problems`."""
         if node.op.startswith(_NO_EFFECT):
             return
         try:
@@ -173,7 +173,7 @@ class _Translator:
         return self.values[argument.name] if isinstance(argument, Ref) else argument
 
     def _result(self, node: Node, args: Mapping[str, Any], position: int) -> Any:
-        if node.op in _SIZES:  # none of these can be missing: they come from shapes
+        if node.op in _SIZES:  # values computed from shapes are always present
             return _SIZES[node.op](*args.values())
         plain = node.op if node.op.endswith("__") else node.op.removesuffix("_")
         if _has_missing(args.values()):
@@ -196,7 +196,9 @@ class _Translator:
         return result
 
     def _write_in_place(self, node: Node, result: Any, position: int) -> None:
-        """Later uses of the overwritten value read the result; other views of it would be stale, and are refused."""
+        """Later uses of the overwritten value read the result. Other views of it would be outdated,
+        and are rejected.
+        """
         target = node.args["self"].name
         before = self.values[target]
         if isinstance(before, Value) and isinstance(result, Value) and before.tensor == result.tensor:
@@ -228,7 +230,7 @@ class _Translator:
             raise UnsupportedOpError("\n  ".join([head, *self.problems]))
 
     def outputs(self) -> Iterator[int]:
-        """Graph tensors of the outputs, canonical, each made by an operation and none twice."""
+        """Graph tensors of the outputs, canonical, each the output of an operation and without duplicates."""
         taken_tensors = {self.values[spec.name].tensor for spec in self.program.inputs}
         for position, ref in enumerate(self.program.outputs):
             value = self._look_up(ref)
@@ -246,7 +248,7 @@ class _Translator:
             yield tensor
 
     def updates(self) -> Iterator[ir.Update]:
-        """What each state becomes: a tensor of its own layout that an operation makes."""
+        """The next value of each state: a tensor of its own layout that an operation computes."""
         read = {i for op in self.net.ops for i in op.inputs}
         for name, before in self.states.items():
             if before.tensor not in read:
@@ -260,7 +262,7 @@ class _Translator:
 
 
 def _written_buffers(program: Exported) -> Iterator[str]:
-    """Constants that a call overwrites in place, itself or a view of it."""
+    """Constants that a call overwrites in place, directly or through a view."""
     owner = {name: name for name in program.constants}
     for node in program.nodes:
         source = node.args.get("self")
@@ -275,7 +277,7 @@ def _has_missing(values: Iterable[Any]) -> bool:
 
 
 def _last_uses(program: Exported) -> dict[str, int]:
-    """Value name to the position of the last node that reads it; the outputs count as a node after all others."""
+    """Value name to the position of its last reader; outputs count as a node after all others."""
     uses = [(ref, i) for i, node in enumerate(program.nodes) for ref in node.args.values()]
     uses += [(ref, len(program.nodes)) for ref in program.outputs]
     positions: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Operators with weights: convolution, linear layer, batch normalisation.
+"""Operators with weights: convolution, linear layer, batch normalization.
 
 A signal (N,C,L) is an image of height 1, so that one path serves both.
 """
@@ -16,14 +16,14 @@ from .net_builder import Array, Call, OnGrid, RefusalError, elements
 
 
 def as_image(value: Value, rank: int) -> Value:
-    """(N,C,L) as (N,C,1,L), an image as it is; `rank` is the one that the operator takes."""
+    """(N,C,L) as (N,C,1,L); an image is unchanged. `rank` is the one that the operator requires."""
     if value.rank != rank:
         raise RefusalError(f"its input has shape {value.shape}; expected {rank} axes, the batch first")
     return value if rank == 4 else Value(value.tensor, value.where[:, :, None, :])
 
 
 def from_image(image: Value, rank: int) -> Value:
-    """Undo `as_image` on the result."""
+    """The inverse of `as_image` for the result."""
     return image if rank == 4 else Value(image.tensor, image.where[:, :, 0, :])
 
 
@@ -60,14 +60,14 @@ def convolve(call: Call, image: Value, weight: Array, spatial: int) -> Value:
 
 
 def _kernel(weight: Array, channels: int, groups: int) -> tuple[type[ir.Op], Array]:
-    """torch's (O, I/groups, KH, KW) as (O,KH,KW,I/groups), or as (1,KH,KW,O) when each channel is on its own."""
+    """torch's (O, I/groups, KH, KW) as (O,KH,KW,I/groups), or as (1,KH,KW,O) for a depthwise convolution."""
     if groups == channels and groups > 1:
         return ir.DepthwiseConv2D, weight[:, 0].transpose(1, 2, 0)[None]
     return ir.Conv2D, weight.transpose(0, 2, 3, 1)
 
 
 def _padding(call: Call, reach: tuple[int, ...], spatial: int) -> ir.Padding:
-    """'same' puts the odd row or column last, as torch does."""
+    """'same' puts an odd row or column last, as torch does."""
     word = call.get("padding", 0)
     if word == "same":
         (top, bottom), (left, right) = (((r - 1) // 2, r // 2) for r in reach)
@@ -77,7 +77,7 @@ def _padding(call: Call, reach: tuple[int, ...], spatial: int) -> ir.Padding:
 
 
 def transposed_convolution(call: Call) -> Value:
-    """The kernel with zeros between its taps where it is dilated, and between groups."""
+    """The kernel with zeros between its taps for dilation, and between groups."""
     weight = call.constant("weight")
     if weight is None or weight.ndim not in (3, 4):
         raise RefusalError("only 1-D and 2-D transposed convolutions are translated")
@@ -140,7 +140,7 @@ def _transposed(weight: Array) -> Array:
 
 
 def addmm(call: Call) -> Value:
-    """bias + x @ W, what a linear layer becomes in an already decomposed program."""
+    """bias + x @ W: a linear layer in a decomposed program."""
     weight, bias = call.constant("mat2"), call.constant("self")
     if weight is None or bias is None:
         raise RefusalError("its matrix or bias is missing")
@@ -153,7 +153,7 @@ def addmm(call: Call) -> Value:
 def fully_connected(
     call: Call, x: Value, weight: Array, key: str, bias: Array | None = None, bias_key: str = "bias"
 ) -> Value:
-    """Rows of x times the weight (O,I), whose columns take the order in which a row lies in memory."""
+    """Rows of x times the weight (O,I), whose columns are permuted to the memory order of a row."""
     outputs, features = weight.shape
     x = call.net.dense(x)
     rows = x.where.reshape(-1, features)
@@ -170,7 +170,7 @@ def fully_connected(
 
 
 def _same_order_in_every_row(rows: Array) -> bool:
-    """Whether each row fills its own stretch of memory, all in the same inner order."""
+    """Whether each row has its own range of memory, all in the same inner order."""
     features = rows.shape[1]
     blocks, inner = np.divmod(rows, features)
     return bool((blocks == blocks[:, :1]).all() and (inner == inner[:1]).all())
@@ -196,7 +196,7 @@ def _scale_channels(call: Call, x: Value, scale: Array, offset: Array, spread: A
     """`spread` is the standard deviation of x in training."""
     net = call.net
     x = net.dense(x)
-    if x.rank == 2:  # a flattened image lies in another order than torch's: so do its factors
+    if x.rank == 2:  # a flattened image is in another order than torch's, and so are its factors
         tensor, order = net.reshape(x.tensor, (x.shape[0], elements(x.shape[1:]))), np.argsort(x.where[0])
         scale, offset, spread, where = scale[order], offset[order], spread[order], x.where
     else:
@@ -209,7 +209,7 @@ def _scale_channels(call: Call, x: Value, scale: Array, offset: Array, spread: A
 
 
 def batch_norm_and_statistics(call: Call) -> tuple[Any, ...]:
-    """The decomposed form, which returns the batch's statistics too (empty here)."""
+    """The decomposed form, which also returns the statistics of the batch (empty here)."""
     return batch_norm(call), None, None
 
 

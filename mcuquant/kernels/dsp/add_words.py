@@ -20,7 +20,7 @@ SHIFT = 20
 _FACTOR_BITS = SHIFT + 8
 _VALUES = np.arange(-128, 128, dtype=np.int64)
 _TWEAKS = sorted(product(range(-3, 4), repeat=2), key=lambda t: abs(t[0]) + abs(t[1]))
-"""Added to the nearest factors until one fits."""
+"""Offsets from the nearest factors that are tried in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def linear(site: Site) -> Linear | None:
 
 
 def outputs(p: AddParams, sign: int) -> Array:
-    """What TFLite makes of every a (rows) and b (columns)."""
+    """TFLite's result for every a (rows) and b (columns)."""
     a = requantize((_VALUES - p.a_zero) << p.left_shift, p.a_multiplier.m, p.a_multiplier.shift)
     b = requantize((_VALUES - p.b_zero) << p.left_shift, p.b_multiplier.m, p.b_multiplier.shift)
     total = requantize(a[:, None] + sign * b, p.y_multiplier.m, p.y_multiplier.shift)
@@ -62,7 +62,7 @@ def outputs(p: AddParams, sign: int) -> Array:
 
 
 def _fit(expected: Array, a_factor: int, b_factor: int) -> Linear | None:
-    """An offset that is right for all pairs, where there is one and no sum leaves 32 bits."""
+    """An offset that is correct for all pairs, if there is one and no sum leaves 32 bits."""
     sums = ((a_factor * _VALUES) >> 8)[:, None] + ((b_factor * _VALUES) >> 8)
     least = np.where(expected > -128, (expected << SHIFT) - sums, -(1 << 40)).max()
     most = np.where(expected < 127, ((expected + 1) << SHIFT) - 1 - sums, 1 << 40).min()

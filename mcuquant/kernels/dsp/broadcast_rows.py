@@ -1,4 +1,4 @@
-"""Sums and products of rows that an operand is repeated along or across; mq_add_rows.h and mq_mul_rows.h."""
+"""Sums and products where one operand is repeated along or across rows; mq_add_rows.h and mq_mul_rows.h."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_AXES = 2
 
 
 def _rows(site: Site) -> dict[str, Value] | None:
-    """Sizes and steps where one loop over rows of elements walks both inputs."""
+    """Sizes and steps if one loop over rows of elements visits both inputs."""
     a, b = site.ins
     axes = broadcast_axes(a.shape, b.shape, site.out.shape)
     if len(axes) > _MOST_AXES or not site.core.dsp or any(t.dtype is not DType.INT8 for t in (a, b, site.out)):
@@ -31,7 +31,7 @@ def _takes_sum(site: Site) -> bool:
 
 
 def _takes_product(site: Site) -> bool:
-    """No clamp but int8's, and a right shift that leaves the rounding in 32 bits."""
+    """Only the clamp of int8, and a right shift whose rounding stays in 32 bits."""
     if _rows(site) is None:
         return False
     p: MulParams = params(site.graph, site.op)

@@ -16,12 +16,12 @@ from ..shared.weighted_layer import bias, conv_params, sums, weights
 from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Variant
 
 GROUP = 4
-"""Outputs at a time."""
+"""Outputs per block."""
 MOST_TAPS = 64
 _SUM_LIMIT = 1 << 23
 """The accumulator holds 256 times the sum."""
 FORMS = ("8", "12", "twice")
-"""Requantization: in two instructions with one of two shifts, where that is exact, or by TFLite's two roundings."""
+"""Requantization: in two instructions with one of two shifts, if that is exact, else with TFLite's two roundings."""
 
 
 def takes(site: Site, form: str) -> bool:
@@ -46,7 +46,7 @@ def _two_instructions(site: Site, form: str) -> TwoInstructions | None:
 
 
 def constants(site: Site, form: str) -> tuple[Array, Array]:
-    """(what each start has more than 256 times the bias, constants of the requantization by output)."""
+    """(offset of each start from 256 times the bias, constants of the requantization by output)."""
     p = conv_params(site)
     if form == "twice":
         rows = [(m.m, (1 << (-m.shift - 1)) + (p.y_zero << -m.shift), -m.shift) for m in p.multipliers]
@@ -67,7 +67,7 @@ def pack(site: Site, form: str) -> Array:
 
 
 def _group(table: Array, rows: Array, first: int) -> Array:
-    """The last group is filled up with zeros."""
+    """The last group is padded with zeros."""
     some, constants = table[first : first + GROUP], rows[first : first + GROUP]
     missing = ((0, GROUP - len(some)), (0, 0))
     return np.concatenate([np.pad(some, missing).T.ravel(), np.pad(constants, missing).ravel()])
@@ -83,7 +83,7 @@ def _args(site: Site, form: str) -> tuple[Arg, ...]:
 
 
 def _overlap_offsets(site: Site) -> tuple[int]:
-    """Both windows of two pixels are gathered before their outputs are written; no pair is of two samples."""
+    """Both windows of two pixels are gathered before their outputs are written; a pair is within one sample."""
     batch, out_h, out_w, _ = site.out.shape
     return windows(site, buffered=True, block=1 if batch > 1 and out_h * out_w % 2 else 2)
 

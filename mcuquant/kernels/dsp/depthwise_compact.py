@@ -1,4 +1,4 @@
-"""Depthwise convolution in little code on cores with SMLAD; firmware/kernels/dsp/mq_depthwise_compact.h."""
+"""Depthwise convolution with little code on cores with SMLAD; firmware/kernels/dsp/mq_depthwise_compact.h."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TAP_BYTES = 8
 
 
 def takes(site: Site) -> bool:
-    """One output channel an input channel, weights of 8 bits as stored."""
+    """Channel multiplier 1, and weights of 8 bits as stored."""
     x, w = site.ins[:2]
     typed = x.dtype is site.out.dtype is DType.INT8 and w.bits == 8 and not in_stream(site)
     return site.core.dsp and typed and w.shape[3] == x.shape[3] and conv_params(site).acc_bits == 32

@@ -17,17 +17,17 @@ from ..variant import Arg, Blob, Exactly, In, Out, Scratch, Shared, Site, Struct
 _SUM_LIMIT = 1 << 23
 """The accumulator holds 256 times the sum."""
 STRIP = 6
-"""Outputs of a strip."""
+"""Outputs per strip."""
 ROW_BY_ROW = 1 << 16
 BANDS = (1, 2, 4, 8, 16, ROW_BY_ROW)
-"""In how many bands an image may be worked through. More take less scratch, and a little more time."""
+"""Numbers of bands to try. More bands take less scratch, and a little more time."""
 
 MOST_BYTES = 6144
-"""More scratch makes the kernel no faster."""
+"""Largest useful scratch in bytes: more makes the kernel no faster."""
 
 
 def takes(site: Site, rounds_twice: bool = False) -> bool:
-    """Windows up to 3x3, one output channel an input channel, and a requantization that is proven."""
+    """Windows up to 3x3, channel multiplier 1, and a requantization that is proven exact."""
     x, w = site.ins[:2]
     if not (site.core.dsp and x.dtype is site.out.dtype is DType.INT8 and w.bits == 8 and w.shape[3] == x.shape[3]):
         return False
@@ -42,7 +42,7 @@ def _is_small_window(site: Site) -> bool:
 
 
 def _last_strip_begins_inside(site: Site) -> bool:
-    """Its first word is of two pixels, or of padding and one: the next strip's, which the one before holds too."""
+    """The first word of a strip contains two pixels, or padding and one; the previous strip contains them too."""
     op, in_w, out_w = site.op, site.ins[0].shape[2], site.out.shape[2]
     assert isinstance(op, DepthwiseConv2D)
     used = min(in_w + op.padding.left, (out_w - 1) * op.stride[1] + 3)
@@ -59,7 +59,7 @@ def _requantization(site: Site) -> TwoInstructions | None:
 
 @lru_cache(maxsize=16)
 def _roundings(site: Site) -> Array | None:
-    """m, rounding with zero point, and shift of each channel: TFLite's two roundings, where 256 times the sums fit."""
+    """m, rounding with zero point, and shift of each channel: TFLite's two roundings, if 256 times the sums fit."""
     p = conv_params(site)
     low, high = channel_bounds(site, p)
     fits = bool((low > -_SUM_LIMIT).all() and (high < _SUM_LIMIT).all())
@@ -69,7 +69,7 @@ def _roundings(site: Site) -> Array | None:
 
 
 def constants(site: Site, rounds_twice: bool) -> tuple[Array, Array] | None:
-    """(what starts have more than 256 times the bias, a row of constants a channel), or None where not proven."""
+    """(offsets of starts from 256 times the bias, a row of constants per channel), or None if not proven."""
     if rounds_twice:
         rows = _roundings(site)
         return None if rows is None else (np.zeros(len(rows), np.int64), rows)
@@ -78,7 +78,7 @@ def constants(site: Site, rounds_twice: bool) -> tuple[Array, Array] | None:
 
 
 def channel_bounds(site: Site, p: ConvParams) -> tuple[Array, Array]:
-    """Least and greatest sum of every channel over all int8 inputs, padding (which adds 0) included."""
+    """Smallest and largest sum of every channel over all int8 inputs, including padding (which adds 0)."""
     w = weights(site).astype(np.int64).reshape(-1, len(p.multipliers))
     ends = np.stack([w * (-128 - p.x_zero), w * (127 - p.x_zero), np.zeros_like(w)])
     b = bias(site).astype(np.int64)
@@ -86,7 +86,7 @@ def channel_bounds(site: Site, p: ConvParams) -> tuple[Array, Array]:
 
 
 def pack(site: Site, rounds_twice: bool = False) -> Array:
-    """Of each channel w0 w1 w2 0 of each row as bytes, start, constants. Smaller windows get weights of 0."""
+    """For each channel, w0 w1 w2 0 of each row as bytes, start, constants. Smaller windows get zero weights."""
     p, factors = conv_params(site), constants(site, rounds_twice)
     assert factors is not None
     w = weights(site)[0].transpose(2, 0, 1)
@@ -98,7 +98,7 @@ def pack(site: Site, rounds_twice: bool = False) -> Array:
 
 
 def _row_words(site: Site) -> int:
-    """Words of a strip's row: two pixels each, six outputs and the two taps beyond.
+    """Words of a strip's row: two pixels each, for six outputs and two more taps.
 
     Rows of five pixels, padded on both sides, share a column of padding and take 3.
     """
@@ -110,7 +110,7 @@ def _row_words(site: Site) -> int:
 
 
 def _bytes(site: Site, band: int) -> int:
-    """Four planes of all strips."""
+    """Words of four planes of all strips."""
     op, row = site.op, _row_words(site)
     assert isinstance(op, DepthwiseConv2D)
     strip = row * ((band - 1) * op.stride[0] + 3) + (2 if row == 3 else 0)
@@ -118,12 +118,12 @@ def _bytes(site: Site, band: int) -> int:
 
 
 def band(site: Site, bands: int) -> int:
-    """Output rows of each of so many bands, but for the last."""
+    """Output rows of each band except the last, for this number of bands."""
     return -(-site.out.shape[1] // bands)
 
 
 def _offered(site: Site) -> list[int]:
-    """Of BANDS those with planes of different heights, none too high; a single row is called so."""
+    """The values of BANDS with different plane heights that fit; one for a single row."""
     heights = {band(site, n): n for n in reversed(BANDS)}
     heights[1] = 1 if site.out.shape[1] == 1 else ROW_BY_ROW
     return [n for height, n in heights.items() if height == 1 or _bytes(site, height) <= MOST_BYTES]
@@ -145,7 +145,7 @@ def _args(site: Site, bands: int, rounds_twice: bool) -> tuple[Arg, ...]:
 
 
 def _overlap_offsets(site: Site, bands: int) -> tuple[int | Exactly | None, ...]:
-    """In place, where no output of a band lies on an input that a later band reads; other channels' are apart."""
+    """In place, if no output of a band overwrites an input that a later band reads; other channels are separate."""
     op, (_, in_h, in_w, _), (_, out_h, out_w, _) = site.op, site.ins[0].shape, site.out.shape
     assert isinstance(op, DepthwiseConv2D)
     rows = band(site, bands)

@@ -18,17 +18,17 @@ from .gemm import Form, once, twice
 from .ring import CHANNELS, load_cycles, ring_fields, ring_overlap_offsets, ring_row_words, ring_rows
 
 FORMS = (Form("8", 1, once(8)), Form("12", 1, once(12)), Form("twice", 3, twice(SUM_UNIT)))
-"""The requantization in two instructions with one of two shifts, where that is exact, or by TFLite's two roundings."""
+"""The requantization in two instructions with one of two shifts, if that is exact, else with TFLite's two roundings."""
 
 
 def takes(site: Site, form: Form) -> bool:
-    """One output channel an input channel, and a requantization that is proven."""
+    """Channel multiplier 1, and a requantization that is proven exact."""
     x, w = site.ins[:2]
     return site.core.dsp and w.shape[3] == x.shape[3] and is_int8(site) and form.constants(site) is not None
 
 
 def pack(site: Site, unit: int) -> Array:
-    """For each four channels, of each pair of taps the two weights of the channels 0, 2, 1, 3, as int16."""
+    """For each four channels and each pair of taps, the two weights of the channels 0, 2, 1, 3, as int16."""
     w = weights(site).reshape(-1, weights(site).shape[3]).astype(np.int16)
     w = np.pad(w, ((0, len(w) % 2), (0, -w.shape[1] % CHANNELS))) * np.int16(unit)
     pairs = w.reshape(len(w) // 2, 2, -1, CHANNELS)[..., [0, 2, 1, 3]]
@@ -36,7 +36,7 @@ def pack(site: Site, unit: int) -> Array:
 
 
 def _scale(site: Site, form: Form, unit: int) -> Array:
-    """Of each four channels the starts, then the constants of each; channels that are missing repeat the last."""
+    """For each four channels the starts, then the constants of each; missing channels repeat the last one."""
     constants = form.constants(site)
     assert constants is not None
     missing = -site.out.shape[3] % CHANNELS

@@ -1,4 +1,4 @@
-"""Few outputs, groups and sums of any length on cores with SMLAD; firmware/kernels/dsp/mq_dot.h."""
+"""Dot products for few outputs, groups and sums of any length on cores with SMLAD; firmware/kernels/dsp/mq_dot.h."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from .gemm import padded, twice
 from .ring import CHANNELS, load_cycles, ring_fields, ring_overlap_offsets, ring_row_words, ring_rows
 
 SUM_UNIT = 2
-"""Multiple of the sums that must fit 32 bits: the requantization doubles them."""
+"""Factor of the sums that must fit 32 bits: the requantization doubles them."""
 DOT = (Shared("mq_dot", 560),)
 
 
 def takes(site: Site) -> bool:
-    """Weights of 8 bits, and a requantization by TFLite's two roundings within 32 bits."""
+    """Weights of 8 bits, and a requantization with TFLite's two roundings within 32 bits."""
     return site.core.dsp and is_int8(site) and twice(SUM_UNIT)(site) is not None
 
 
 def _takes_rows(site: Site) -> bool:
-    """Rows begin at words."""
+    """Whether rows begin at words."""
     x, w = site.ins[:2]
     return (w.shape[1] % 4 == 0 or x.elements == w.shape[1]) and takes(site)
 
 
 def scale_blob(site: Site, groups: int = 1) -> Blob:
-    """Of each block the starts, then m, rounding and shift of each output."""
+    """For each block the starts, then m, rounding and shift of each output."""
     constants = twice(SUM_UNIT)(site)
     assert constants is not None
     starts, factors = folded_bias(site).reshape(groups, -1), constants[1].reshape(groups, -1, 3)
@@ -47,13 +47,13 @@ def scale_blob(site: Site, groups: int = 1) -> Blob:
 
 
 def pack(rows: Array, groups: int = 1) -> Array:
-    """Words of (outputs, bytes of whole words): of each block the outputs in turn."""
+    """Words of (outputs, bytes of whole words): for each block the outputs in turn."""
     words = np.ascontiguousarray(rows).view(np.int32).reshape(groups, -1, rows.shape[1] // 4)
     return np.concatenate([group[block].T.ravel() for group in words for block in _blocks(words.shape[1])])
 
 
 def _blocks(outputs: int) -> list[slice]:
-    """Outputs that go together: four, then two, then one."""
+    """Block sizes: four, then two, then one."""
     ends = list(range(4, outputs + 1, 4))
     ends += [last + 2 for last in ends[-1:] or [0] if outputs & 2]
     ends += [outputs] if outputs & 1 else []
@@ -61,7 +61,7 @@ def _blocks(outputs: int) -> list[slice]:
 
 
 def has_row_runs(site: Site) -> bool:
-    """Whether the windows' rows are runs of neighbouring bytes; else their taps are."""
+    """Whether rows of windows are runs of consecutive bytes; otherwise taps are runs."""
     op, w = site.op, site.ins[1]
     assert isinstance(op, Conv2D)
     k_w, dilation_w = (w.shape[1], op.dilation[0]) if is_line(site) else (w.shape[2], op.dilation[1])
@@ -77,7 +77,7 @@ def weight_runs(site: Site) -> Array:
 
 
 def weight_rows(site: Site) -> Array:
-    """Weights as (outputs, bytes of all runs), each of which is filled up to words."""
+    """Weights as (outputs, bytes of all runs), each run padded to words."""
     runs = weight_runs(site)
     return np.pad(runs, ((0, 0), (0, 0), (0, -runs.shape[2] % 4))).reshape(len(runs), -1)
 
@@ -96,12 +96,12 @@ def _connected(site: Site) -> tuple[Arg, ...]:
 
 
 def _overlap_offsets(site: Site) -> tuple[int | None, ...]:
-    """A group's window is gathered before its outputs are written, but the next group's is not."""
+    """A group's window is gathered before its outputs are written, but not the next group's."""
     return windows(site, buffered=is_ungrouped(site))
 
 
 def dot_cycles(words: int, outputs: int) -> int:
-    """Of all outputs of one window."""
+    """Scratch bytes for all outputs of one window."""
     fours, two, one = outputs // 4, outputs // 2 % 2, outputs % 2
     loops = (words + 3) // 4 * 4
     return 40 + fours * (25 * words + loops + 85) + two * (15 * words + loops + 55) + one * (9 * words + loops + 40)
@@ -113,7 +113,7 @@ def _connected_cycles(site: Site) -> int:
 
 
 def gather_cycles(site: Site) -> float:
-    """Of one window of a group."""
+    """Scratch bytes for one window of a group."""
     _, runs, run_bytes = (int(n) for n in weight_runs(site).shape)
     is_words = site.ins[0].shape[3] % 4 == 0 and site.ins[1].shape[3] % 4 == 0
     words = -(-run_bytes // 4)
@@ -123,7 +123,7 @@ def gather_cycles(site: Site) -> float:
 
 
 def _ring_rows(site: Site) -> Array:
-    """Weights as (outputs, bytes of taps), each tap filled up to words."""
+    """Weights as (outputs, bytes of taps), each tap padded to words."""
     w = weights(site)
     return np.pad(w, ((0, 0), (0, 0), (0, 0), (0, -w.shape[3] % CHANNELS))).reshape(len(w), -1)
 
@@ -134,7 +134,7 @@ def _ring(site: Site) -> tuple[Arg, ...]:
 
 
 def _is_one_run(site: Site) -> bool:
-    """Windows lie in the ring as they are."""
+    """The ring contains the windows without copying."""
     f = ring_fields(site)
     return f["k_h"] == 1 and (f["dilation_w"] == 1 or f["k_w"] == 1)
 

@@ -17,7 +17,7 @@ from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Variant
 from .gemm import padded, pairs_fit, starts
 
 GROUP = 8
-"""Outputs at a time."""
+"""Outputs per block."""
 _SUM_LIMIT = 1 << 23
 """The accumulator holds 256 times the sum."""
 
@@ -27,14 +27,14 @@ def takes(site: Site, rounds_twice: bool) -> bool:
 
 
 def _is_int8(site: Site) -> bool:
-    """All of int8, in rows that begin at words."""
+    """Everything is int8, in rows that begin at words."""
     x, w = site.ins[:2]
     typed = x.dtype is site.out.dtype is DType.INT8 and w.is_constant and w.bits == 8
     return site.core.dsp and typed and (w.shape[1] % 4 == 0 or x.elements == w.shape[1])
 
 
 def _is_proven(site: Site, rounds_twice: bool) -> bool:
-    """256 times every sum fits 32 bits; of the requantizations, the shorter one where it is exact, else the other."""
+    """256 times every sum fits 32 bits. The shorter requantization is used if it is exact."""
     p = conv_params(site)
     low, high = sums(site)
     if p.w_zero or (p.act_min, p.act_max) != (-128, 127) or max(-low.min(), high.max()) >= _SUM_LIMIT:
@@ -46,7 +46,7 @@ def _is_proven(site: Site, rounds_twice: bool) -> bool:
 
 @lru_cache(maxsize=16)
 def _requantization(site: Site) -> TwoInstructions | None:
-    """The sums' constants; a single scale has the same ones for all outputs."""
+    """Constants of the requantization; for a single scale they are equal for all outputs."""
     p = conv_params(site)
     (low, high), multipliers = sums(site), p.multipliers
     if len(set(multipliers)) == 1:
@@ -56,7 +56,9 @@ def _requantization(site: Site) -> TwoInstructions | None:
 
 
 def pack(site: Site, more: Array) -> Array:
-    """For each eight outputs their starts, then word by word the weights of each. `more` goes on 256 times a sum."""
+    """For each eight outputs their starts, then word by word the weights of each. `more` is added
+    to 256 times a sum.
+    """
     w = _padded(site).astype(np.int64)
     words = (256 * w[:, 1::2] + w[:, 0::2]).astype(np.int16).view(np.int32).reshape(len(w), -1)
     table = np.column_stack([starts(site, w, more), words])
@@ -65,7 +67,7 @@ def pack(site: Site, more: Array) -> Array:
 
 
 def constants(site: Site, rounds_twice: bool) -> tuple[Array, Array, int]:
-    """(what each start has more than 256 times the bias, constants of the requantization by output, its shift)."""
+    """(offset of each start from 256 times the bias, constants of the requantization by output, its shift)."""
     p = conv_params(site)
     outputs = len(p.multipliers)
     if rounds_twice:
@@ -81,12 +83,12 @@ def _two_roundings(p: ConvParams, i: int) -> tuple[int, int, int]:
 
 
 def _padded(site: Site) -> Array:
-    """Weights, filled up with zeros to whole words."""
+    """Weights, padded with zeros to whole words."""
     return padded(weights(site))
 
 
 def scratch_bytes(site: Site) -> int:
-    """Two bytes an input."""
+    """Scratch bytes: two per input."""
     return -(-int(weights(site).shape[1]) // 4) * 8
 
 

@@ -1,4 +1,4 @@
-"""Convolutions as matrix products on cores with SMLAD: packing, and the proofs that a fast form is exact."""
+"""Convolutions as matrix products on cores with SMLAD: packing, and proofs that a fast form is exact."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..shared.weighted_layer import bias, conv_params, sums, weights
 from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Value, Variant
 
 ACC_LIMIT = (1 << 31) // UNIT
-"""Sums of forms that round twice are less."""
+"""Limit of sums for forms with two roundings."""
 PIXELS = 3
-"""Of a block."""
+"""Pixels of a block."""
 
 
 def is_taken(site: Site) -> bool:
-    """Types and shapes of all forms, on a core that has the instructions."""
+    """Types and shapes that all forms require, on a core with the instructions."""
     x, w = site.ins[:2]
     typed = x.dtype is site.out.dtype is DType.INT8 and w.bits == 8 and w.shape[3] == x.shape[3]
     return site.core.dsp and typed and conv_params(site).w_zero == 0
@@ -35,9 +35,10 @@ def clamps_to_int8(p: ConvParams) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A requantization: the constants of each channel, or None where it is not proven exact.
+    """A requantization: the constants of each channel, or None if it is not proven exact.
 
-    `constants` gives what is added to `unit` times the bias, and a row of int64 a channel as the micro-kernel reads it.
+    `constants` gives the offset from `unit` times the bias, and a row of int64 per channel in the micro-kernel's
+    format.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Form:
 
 
 def once(shift: int, unit: int = UNIT) -> Callable[[Site], tuple[Array, Array] | None]:
-    """One rounding where it is proven; the accumulator holds `unit` times the sum."""
+    """One rounding if it is proven exact; the accumulator holds `unit` times the sum."""
 
     def constants(site: Site) -> tuple[Array, Array] | None:
         p = conv_params(site)
@@ -59,7 +60,7 @@ def once(shift: int, unit: int = UNIT) -> Callable[[Site], tuple[Array, Array] |
 
 
 def twice(unit: int = UNIT) -> Callable[[Site], tuple[Array, Array] | None]:
-    """TFLite's roundings: a right shift of 1 to 22, `unit` times the sums in 32 bits, and no clamp but int8's."""
+    """TFLite's roundings: a right shift of 1 to 22, `unit` times the sums in 32 bits, and only the clamp of int8."""
 
     def constants(site: Site) -> tuple[Array, Array] | None:
         p, (low, high) = conv_params(site), sums(site)
@@ -81,7 +82,7 @@ def pack(site: Site, form: Form) -> Array:
 
 
 def pack_rows(site: Site, form: Form, w: Array, groups: int) -> Array:
-    """The stream for weights (outputs, inputs of whole words); of the groups one after the other."""
+    """The stream for weights (outputs, inputs of whole words), group after group."""
     factors = form.constants(site)
     assert factors is not None
     start = starts(site, w, factors[0])
@@ -95,7 +96,7 @@ def pack_rows(site: Site, form: Form, w: Array, groups: int) -> Array:
 
 
 def starts(site: Site, flat: Array, more: Array) -> Array:
-    """How the sums of each output begin, as int32: `more`, and the bias less what inputs as they are expanded add."""
+    """Initial sums of each output, as int32: `more`, and the bias corrected for the format of expanded inputs."""
     folded = bias(site).astype(np.int64) - conv_params(site).x_zero * flat.sum(axis=1, dtype=np.int64)
     start = folded * 256 - 127 * flat[:, 0::2].sum(axis=1, dtype=np.int64) + more
     return np.asarray(start.astype(np.uint64).astype(np.uint32).view(np.int32))
@@ -107,12 +108,12 @@ def _pair(start: Array, words: Array, constants: Array, i: int) -> Array:
 
 
 def in_turn(words: Array, i: int) -> Array:
-    """The words of rows i and i + 1 in turn; the last of an odd number of rows has itself as its twin."""
+    """The words of rows i and i + 1 in turn; an odd last row is paired with itself."""
     return np.stack([words[i], words[min(i + 1, len(words) - 1)]], axis=1).ravel()
 
 
 def padded(w: Array) -> Array:
-    """Rows filled with zeros to whole words."""
+    """Rows padded with zeros to whole words."""
     return np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))
 
 
@@ -123,12 +124,12 @@ def _flat(site: Site) -> Array:
 
 
 def pairs_fit(w: Array) -> bool:
-    """256 * odd + even weight is within 16 bits: all but an odd -128 behind a negative even one."""
+    """Whether 256 * odd + even weight is within 16 bits: fails only for an odd -128 with a negative even weight."""
     return not bool(((w[:, 1::2] == -128) & (w[:, 0::2] < 0)).any())
 
 
 def _scratch_bytes(site: Site) -> int:
-    """A block; a window as bytes where its pixels are not words; the outputs of a block where the last is not full."""
+    """Scratch: a block; a window as bytes if pixels are not words; the outputs of an incomplete last block."""
     words = -(-int(weights(site)[0].size) // 4)
     outputs = site.out.shape[3]
     whole = site.ins[0].shape[3] % 4 == 0

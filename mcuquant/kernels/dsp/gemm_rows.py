@@ -1,4 +1,4 @@
-"""Matrix products where pixels are no whole words or there are groups; firmware/kernels/dsp/mq_conv2d_rows.h."""
+"""Matrix products for pixels that are not whole words and for groups; firmware/kernels/dsp/mq_conv2d_rows.h."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .gemm import FORMS, PIXELS, Form, pack_rows, pairs_fit
 
 
 def takes(site: Site, form: Form) -> bool:
-    """What the kernels of whole words do not take, with two outputs a group at least."""
+    """Layers outside the kernels of whole words, with at least two outputs per group."""
     x, w = site.ins[:2]
     is_whole_words = is_ungrouped(site) and x.shape[3] % 4 == 0
     if not site.core.dsp or is_whole_words or not is_int8(site) or w.shape[0] // _groups(site) < 2:
@@ -38,13 +38,13 @@ def _args(site: Site, form: Form) -> tuple[Arg, ...]:
 
 
 def _scratch_bytes(site: Site) -> int:
-    """A block, a window, and the outputs of a block of a group."""
+    """Scratch: a block, a window, and the outputs of a block of a group."""
     outputs = site.out.shape[3] // _groups(site)
     return 4 * ((2 * PIXELS + 1) * _window_words(site) + -(-PIXELS * outputs // 4))
 
 
 def _overlap_offsets(site: Site) -> tuple[int | None, ...]:
-    """A group's windows are gathered before its outputs are written, but the next group's are not."""
+    """A group's windows are gathered before its outputs are written, but not the next group's."""
     return windows(site, buffered=is_ungrouped(site), block=PIXELS)
 
 

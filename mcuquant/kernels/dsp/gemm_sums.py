@@ -14,21 +14,21 @@ from .gemm import PIXELS, in_turn, is_taken, padded
 
 
 def pack(site: Site) -> Array:
-    """Weight words of each pair of outputs in turn, as int32; an odd output has a twin."""
+    """Weight words of each pair of outputs in turn, as int32; an odd output is paired with itself."""
     w = padded(weights(site).reshape(weights(site).shape[0], -1))
     words = np.ascontiguousarray(w).view(np.int32)
     return np.concatenate([in_turn(words, i) for i in range(0, len(w), 2)])
 
 
 def folded_bias(site: Site) -> Array:
-    """What is added to sum(w * x), modulo 2^32: the biases, less the input's zero point."""
+    """Initial value of sum(w * x), modulo 2^32: the biases, corrected for the input's zero point."""
     sums = site.ins[1].integer_values.astype(np.int64).reshape(len(weights(site)), -1).sum(axis=1)
     folded = bias(site).astype(np.int64) - conv_params(site).x_zero * sums
     return np.asarray(folded.astype(np.uint64).astype(np.uint32).view(np.int32))
 
 
 def _scratch_bytes(site: Site) -> int:
-    """A block, a window as bytes, and the sums of a block."""
+    """Scratch: a block, a window as bytes, and the sums of a block."""
     words = -(-int(weights(site)[0].size) // 4)
     outputs = site.out.shape[3]
     return 4 * ((2 * PIXELS + 1) * words + PIXELS * (outputs + outputs % 2))

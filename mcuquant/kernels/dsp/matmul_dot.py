@@ -9,12 +9,12 @@ from ..variant import CALL, Arg, In, Out, Scratch, Site, Struct, Value, Variant,
 from .dot_products import DOT, SUM_UNIT, dot_cycles
 
 COLUMNS = 32
-"""MQ_MATMUL_DOT_COLUMNS."""
+"""The C constant MQ_MATMUL_DOT_COLUMNS."""
 _SCALE_WORDS = 4
 
 
 def takes(site: Site) -> bool:
-    """int8, a right shift of 1 to 22, twice the sums in 32 bits, and no clamp but int8's."""
+    """int8, a right shift of 1 to 22, twice the sums in 32 bits, and only the clamp of int8."""
     if not (site.core.dsp and all(t.dtype is DType.INT8 for t in (*site.ins, site.out))):
         return False
     p = matmul_params(site)

@@ -13,11 +13,11 @@ from .gemm import Form, is_pointwise, is_taken, once, twice
 
 INPUTS = 8
 OUTPUTS = 4
-"""At a time."""
+"""Outputs per block."""
 _ORDER = [0, 2, 1, 3, 4, 6, 5, 7]
-"""Inputs as SXTB16 unpacks them from two words."""
+"""Order of inputs after SXTB16 of two words."""
 FORMS = ((Form("12", 1, once(12)), 256), (Form("8", 1, once(8)), 256), (Form("twice", 3, twice(2)), 2))
-"""And what weights are multiplied by."""
+"""Forms of the requantization, each with the factor of the sum in its accumulator."""
 
 
 def takes(site: Site) -> bool:
@@ -26,7 +26,7 @@ def takes(site: Site) -> bool:
 
 
 def pack(site: Site, form: Form, unit: int) -> Array:
-    """A row an output, as int32: its start, its weights as int16 in four words, and its constants."""
+    """A row per output, as int32: its start, its weights as int16 in four words, and its constants."""
     p, factors, w = conv_params(site), form.constants(site), weights(site).reshape(-1, INPUTS).astype(np.int64)
     assert factors is not None
     start = (bias(site).astype(np.int64) - p.x_zero * w.sum(axis=1)) * unit + factors[0]

@@ -1,4 +1,4 @@
-"""The ring of rows that windows reach; firmware/kernels/dsp/mq_ring.h."""
+"""The ring of rows for windows; firmware/kernels/dsp/mq_ring.h."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..shared.overlap import lead
 from ..variant import Site
 
 CHANNELS = 4
-"""Channels of a word."""
+"""Channels per word."""
 
 
 def ring_fields(site: Site) -> dict[str, int]:
@@ -39,7 +39,7 @@ def ring_overlap_offsets(site: Site) -> tuple[int | None, ...]:
 
 
 def load_cycles(site: Site) -> int:
-    """Of all rows."""
+    """Bytes of all rows."""
     f = ring_fields(site)
     rows = f["batch"] * min((f["out_h"] - 1) * f["stride_h"] + ring_rows(site), f["out_h"] * ring_rows(site))
     words = -(-f["in_c"] // CHANNELS)

@@ -1,6 +1,7 @@
-"""Winograd's convolutions by three taps, exact in integers, on cores with SMLAD; firmware/kernels/dsp/mq_winograd.h.
+"""Winograd's convolutions with three taps, exact in integers, on cores with SMLAD; firmware/kernels/dsp/mq_winograd.h.
 
-Over tiles of 4x4 outputs of 3x3 windows, and, with less scratch and flash but twice the products, along rows only.
+The form over tiles computes 4x4 outputs of 3x3 windows. The form along rows takes less scratch and flash but twice the
+products.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Struct, V
 from .gemm import Form, is_taken, once, twice
 
 G = np.array([[6, 0, 0], [-1, -1, -1], [-1, 1, -1], [1, 2, 4], [1, -2, 4], [0, 0, 6]], np.int64)
-"""Of three taps; what comes out is 24 times the sum. Of both axes, 576 times."""
+"""Transform of three taps. Its result is 24 times the sum for one axis, 576 times for both axes."""
 ROW_SCALE = 16
-"""More, so that the start of a channel's requantization is set in finer steps; weights still fit int16."""
+"""Additional factor, so that the start of a channel's requantization has finer steps; weights still fit int16."""
 ROW_UNIT, TILE_UNIT = 24 * ROW_SCALE, 24 * 24
 TILE = 4
 """Outputs along an axis."""
 TAPS = TILE + 2
 TILES, OUTPUTS = 2, 4
-"""At a time."""
+"""Tiles and outputs per block."""
 _PAIR_CYCLES, _POSITION_CYCLES = 17, 28
-"""Of 16 products, and of what begins and ends at each position, of two tiles by four outputs."""
+"""Cycles of 16 products, and of the start and end of each position, for two tiles by four outputs."""
 _SHARED = Shared("mq_winograd_products", 812)
 
 
@@ -63,9 +64,9 @@ def tiles_transformed(w: Array) -> Array:
 
 
 def packed(w: Array) -> Array:
-    """(outputs, positions, channels) as int32: every four outputs, position, two channels, the outputs' words.
+    """(outputs, positions, channels) as int32: for every four outputs, position and two channels, the outputs' words.
 
-    Channels 0 and 2 of four make a word, then 1 and 3: as SXTB16 unpacks them.
+    Channels 0 and 2 of four form a word, then 1 and 3: the order after SXTB16.
     """
     outputs, positions, channels = w.shape
     pairs = w.reshape(outputs, positions, channels // 4, 2, 2).swapaxes(3, 4)
@@ -74,7 +75,7 @@ def packed(w: Array) -> Array:
 
 
 def constants(site: Site, form: Form, unit: int) -> Array:
-    """A row an output: what is added to `unit` times sum(w * x), then the requantization's."""
+    """A row per output: the offset from `unit` times sum(w * x), then the constants of the requantization."""
     factors, p, w = form.constants(site), conv_params(site), weights(site)
     assert factors is not None
     folded = bias(site).astype(np.int64) - p.x_zero * w.reshape(len(w), -1).sum(axis=1, dtype=np.int64)
@@ -83,7 +84,7 @@ def constants(site: Site, form: Form, unit: int) -> Array:
 
 
 def _tile_scratch_bytes(site: Site) -> int:
-    """Inputs of two tiles as int16; then the products of four outputs, or before that, a tile's inputs."""
+    """Scratch: inputs of two tiles as int16; then the products of four outputs or, before that, a tile's inputs."""
     channels = site.ins[0].shape[3]
     return TAPS * TAPS * (2 * TILES * channels + max(4 * TILES * OUTPUTS, channels))
 
@@ -94,7 +95,7 @@ def _row_scratch_bytes(site: Site) -> int:
 
 
 def _products_cycles(positions: int, depth: int) -> int:
-    """Of two tiles by four outputs; at each position `depth` inputs."""
+    """Cycles of two tiles by four outputs, with `depth` inputs at each position."""
     return positions * (_PAIR_CYCLES * depth // 2 + _POSITION_CYCLES)
 
 

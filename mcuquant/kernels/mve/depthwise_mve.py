@@ -1,4 +1,6 @@
-"""Depthwise convolution on cores with MVE: taps of a channel side by side; firmware/kernels/mve/mq_depthwise_mve.h."""
+"""Depthwise convolution on cores with MVE, with the taps of a channel side by side;
+firmware/kernels/mve/mq_depthwise_mve.h.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +33,15 @@ _COLUMN = 64
 """Bytes of scratch: four rows of 16 channels."""
 _LARGEST = 3
 _TAPS_AT, _CHANNEL_WORDS = 5, 9
-"""Of a channel's bytes."""
+"""Start of the taps in a channel's constants in bytes, and 32-bit words of a channel."""
 _MOST_PLACES = 1 << 16
-"""Of outputs in two rows, in bytes from the first one."""
+"""Limit of the offsets of outputs in two rows, in bytes from the first one."""
 _KERNEL_BYTES = 440
 _COLUMN_CYCLES, _CHANNEL_CYCLES, _EIGHT_CYCLES, _FOUR_CYCLES = 14, 17, 31, 20
 
 
 def takes(site: Site, form: Form) -> bool:
-    """Windows up to 3x3 without dilation, one output channel an input channel."""
+    """Windows up to 3x3 without dilation, channel multiplier 1."""
     op, (x, w) = site.op, site.ins[:2]
     assert isinstance(op, DepthwiseConv2D)
     small = max(w.shape[1:3]) <= _LARGEST and op.dilation == (1, 1) and op.padding.left < _LARGEST
@@ -48,27 +50,29 @@ def takes(site: Site, form: Form) -> bool:
 
 
 def _is_near(site: Site) -> bool:
-    """Outputs of two rows are addressed by 16 bits."""
+    """Outputs of two rows have 16-bit offsets."""
     _, _, out_w, channels = site.out.shape
     return _rows(site) == 1 or (out_w + 3) * channels < _MOST_PLACES
 
 
 def _rows(site: Site) -> int:
-    """Of the output at a time."""
+    """Rows of the output that are computed together."""
     op = site.op
     assert isinstance(op, DepthwiseConv2D)
     return 2 if op.stride == (1, 1) and site.out.shape[1] > 1 else 1
 
 
 def _columns(site: Site) -> int:
-    """Of all windows of a row, at least four. A vector is four columns, of which a single row leaves out the last."""
+    """Columns of all windows of a row, at least four. A vector covers four columns; for a single row the last is
+    unused.
+    """
     op, width = site.op, max(site.out.shape[2], 4)
     assert isinstance(op, DepthwiseConv2D)
     return width + 2 if _rows(site) == 2 else (width - 1) * op.stride[1] + 4
 
 
 def pack(site: Site) -> Array:
-    """Nine int32 a channel: zeros, three columns of three weights and a zero, zeros; bias, multiplier, shift."""
+    """Nine int32 per channel: zeros, three columns of three weights and a zero, zeros; bias, multiplier, shift."""
     p, w = conv_params(site), weights(site)[0].transpose(2, 1, 0)
     columns = np.zeros((len(w), 3, 4), np.int8)
     columns[:, : w.shape[1], : w.shape[2]] = w
@@ -100,17 +104,19 @@ def _scratch_bytes(site: Site) -> int:
 
 
 def _overlap_offsets(site: Site) -> tuple[Exactly | None, ...]:
-    """In place, where rows are in scratch before outputs are written over them; other channels' bytes are apart."""
+    """In place, if rows are in scratch before outputs overwrite them; other channels' bytes are separate."""
     return (Exactly(0) if any(_is_in_place(site, buffers) for buffers in (1, 2)) else None,)
 
 
 def _buffers(site: Site) -> int:
-    """Two where that is what it takes to run in place."""
+    """Number of scratch buffers: two if in-place execution needs that."""
     return 2 if _is_in_place(site, 2) and not _is_in_place(site, 1) else 1
 
 
 def _is_in_place(site: Site, buffers: int) -> bool:
-    """No output lies on a pixel that is read later, where `buffers` - 1 times the next rows are in scratch already."""
+    """Whether no output overwrites a pixel that is read later, when `buffers` - 1 further groups of rows are in
+    scratch.
+    """
     op, (_, in_h, in_w, _), (_, out_h, out_w, _) = site.op, site.ins[0].shape, site.out.shape
     assert isinstance(op, DepthwiseConv2D)
     first = np.minimum(np.arange(0, out_h, _rows(site)), out_h - _rows(site))

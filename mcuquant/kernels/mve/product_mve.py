@@ -1,4 +1,4 @@
-"""Convolutions as matrix products on cores with MVE: what is packed, and when a form is exact; mq_mve_product.h."""
+"""Convolutions as matrix products on cores with MVE: packing, and conditions for exactness; mq_mve_product.h."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Struct, V
 VECTOR = 16
 """Bytes."""
 GROUP = 4
-"""Outputs at a time."""
+"""Outputs per block."""
 _MOST_OUTPUTS = (1 << 15) - 1
-"""What is stored is addressed by 16 bits."""
+"""Limit of stored offsets, which have 16 bits."""
 _WINDOW_BYTES = 640
-"""Of scratch: more windows than two make the calls fewer."""
+"""Windows in scratch: more than two reduce the number of calls."""
 _MOST_WINDOWS = 16
 _VECTOR_CYCLES, _GROUP_CYCLES, _PAIR_CYCLES = 15, 24, 30
-"""Of a vector and a requantization for four outputs of two pixels, and of two pixels beginning."""
+"""Instructions of a vector and a requantization for four outputs of two pixels, and of the start of two pixels."""
 _PRODUCT_BYTES = 640
 _TAPS_CYCLES = 24
-"""Of a row of a window's taps, to scratch."""
+"""Instructions of a row of a window's taps, copied to scratch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A requantization, and whether it is exact."""
+    """A requantization, with its condition for exactness."""
 
     name: str
     fits: Callable[[ConvParams], bool]
 
 
 def _is_above(p: ConvParams) -> bool:
-    """Whatever a negative product is rounded to, the clamp makes the same of it."""
+    """The rounding of a negative product does not matter, because the clamp gives the same result."""
     return (p.y_zero, p.act_min, p.act_max) == (-128, -128, 127)
 
 
@@ -54,7 +54,7 @@ FORMS = (Form("above", _is_above), Form("signed", _is_signed), Form("clamped", h
 
 
 def is_taken(site: Site) -> bool:
-    """int8 on a core that has the instructions, shifts to the right, and sums of 32 bits."""
+    """int8 on a core with the instructions, right shifts, and sums of 32 bits."""
     p = conv_params(site)
     if not (site.core.mve and is_int8(site) and shifts_right(p) and len(p.multipliers) <= _MOST_OUTPUTS):
         return False
@@ -62,7 +62,7 @@ def is_taken(site: Site) -> bool:
 
 
 def pack(site: Site, head: int) -> Array:
-    """The stream of mq_mve_product.h as int32, of pixels whose first `head` bytes make a vector of their own."""
+    """The stream of mq_mve_product.h as int32, for pixels whose first `head` bytes form a separate vector."""
     p = conv_params(site)
     scale = np.array([(m.m, m.shift) for m in p.multipliers], np.int64)
     columns = (folded_bias(site)[:, None], _vectors(weights(site).reshape(len(scale), -1), head), scale)
@@ -74,20 +74,20 @@ def pack(site: Site, head: int) -> Array:
 
 
 def _vectors(w: Array, head: int) -> Array:
-    """Rows of weights as int32: the head filled up to a vector, then whole vectors."""
+    """Rows of weights as int32: the head padded to a vector, then whole vectors."""
     first = np.pad(w[:, :head], ((0, 0), (0, -head % VECTOR)))
     rest = np.pad(w[:, head:], ((0, 0), (0, (head - w.shape[1]) % VECTOR)))
     return np.ascontiguousarray(np.concatenate([first, rest], axis=1)).view(np.int32)
 
 
 def _group(rows: Array) -> Array:
-    """Biases, weights a vector of each in turn, multipliers, shifts."""
+    """Biases, weights as vectors in turn, multipliers, shifts."""
     taps = rows[:, 1:-2].reshape(GROUP, -1, VECTOR // 4).transpose(1, 0, 2)
     return np.concatenate([rows[:, 0], taps.ravel(), rows[:, -2], rows[:, -1]])
 
 
 def product_cycles(pixels: int, depth: int, outputs: int) -> int:
-    """Instructions of the micro-kernel, which are nearly its cycles."""
+    """Instructions of the micro-kernel, which are close to its cycles."""
     group = _VECTOR_CYCLES * -(-depth // VECTOR) + _GROUP_CYCLES
     return -(-pixels // 2) * (-(-outputs // GROUP) * group + _PAIR_CYCLES)
 
@@ -121,7 +121,7 @@ def _window_bytes(site: Site) -> int:
 
 
 def _windows(site: Site) -> int:
-    """In scratch: an even number."""
+    """Number of windows in scratch, which is even."""
     pairs = _WINDOW_BYTES // _window_bytes(site) // 2
     return 2 * min(max(pairs, 1), _MOST_WINDOWS // 2)
 

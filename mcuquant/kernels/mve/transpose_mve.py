@@ -8,7 +8,7 @@ from ..shared.moving import matrices, transpose_args
 from ..variant import Site, Variant
 
 _FARTHEST = (1 << 16) - 1
-"""Offsets of a scatter of bytes have 16 bits; the eighth row's is the largest."""
+"""Limit of the offsets of a byte scatter, which have 16 bits; the eighth row's is the largest."""
 _LEAST_ROWS = 4
 
 

@@ -14,10 +14,10 @@ from ..shared.weighted_layer import check, conv_params, requantize_blobs, weight
 from ..variant import CALL, Arg, Blob, In, Out, Record, Scratch, Site, Struct, Value, Variant, has_integer_values
 
 OUTPUTS = 4
-"""At a time."""
+"""Outputs per block."""
 _VALUE_BITS = (2, 4, 8)
 _MOST_INDEX_BITS = 4
-"""The table of pairs then has 256 words."""
+"""Largest index in bits; the table of pairs then has 256 words."""
 
 
 def takes(site: Site) -> bool:
@@ -31,7 +31,7 @@ def takes(site: Site) -> bool:
 
 
 def pack(site: Site) -> Array:
-    """uint32 (groups of four outputs, words, 4): fields of pairs, as the header says; unused ones are 0."""
+    """uint32 (groups of four outputs, words, 4): fields of pairs, as described in the header; unused ones are 0."""
     w, bits = site.ins[1], index_bits(site.ins[1])
     data = weights(site).astype(np.int64) + (1 << (bits - 1)) if w.palette is None else w.palette.indices
     depth = w.shape[1]
@@ -46,7 +46,7 @@ def pack(site: Site) -> Array:
 
 
 def _zeros(site: Site) -> Array:
-    """What is 0 as it is stored: one entry, or one an output."""
+    """The stored value of 0: one entry, or one per output."""
     w, q = site.ins[1], site.ins[1].q
     assert q is not None
     half = 1 << (w.bits - 1) if w.palette is None else 0
@@ -100,7 +100,7 @@ def _overlap_offsets(site: Site) -> tuple[int | None, ...]:
 
 
 _VALUE, _LOOKED_UP, _INPUT, _OUTPUT = 1.5, 2.2, 8, 45
-"""Cycles: a product with a value, with an index; preparing an input; an output."""
+"""Cycles of a product with a value, and with an index; of preparing an input; of an output."""
 
 
 def _cycles(site: Site) -> int:

@@ -1,6 +1,7 @@
-"""Convolutions with packed weights as matrix products: unpacked for some pixels at a time into what `gemm` reads.
+"""Convolutions with packed weights as matrix products: weights are unpacked into the format of `gemm` for several
+pixels.
 
-firmware/kernels/packed/mq_conv2d_packed_gemm.h, on cores with SMLAD. How many pixels is a matter of scratch.
+firmware/kernels/packed/mq_conv2d_packed_gemm.h, on cores with SMLAD. The number of pixels depends on the scratch.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from ..variant import CALL, Arg, Blob, In, Out, Record, Scratch, Shared, Site, S
 from . import unpacked
 
 BLOCKS = (1, 2, 4, 8, 16)
-"""Of three pixels, expanded at a time: one variant each."""
+"""Numbers of blocks of three pixels that are expanded together: one variant each."""
 _MOST_TABLE_BITS = 4
 _STREAM_WORDS = 256
-"""That outputs are unpacked to, together, unless two take more."""
+"""Words of the outputs that are unpacked together, unless two take more."""
 _BEHIND = 14
-"""Words that unpacking may write behind the stream."""
+"""Words that unpacking may write after the stream."""
 
 
 @lru_cache(maxsize=16)
 def _integer_values(site: Site) -> Array | None:
-    """(outputs, inputs of whole words) of int8; None where a value does not fit, or a pair not 16 bits."""
+    """(outputs, inputs of whole words) of int8; None if a value does not fit, or a pair exceeds 16 bits."""
     values = site.ins[1].integer_values
     if int(values.min()) < -128 or int(values.max()) > 127:
         return None
@@ -44,8 +45,9 @@ def _integer_values(site: Site) -> Array | None:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """How weights lie in flash: what is taken, `mq_unpack_t`, the cycles to unpack all of them once, and the bytes of a
-    function that does it."""
+    """Storage of weights in flash: a condition, `mq_unpack_t`, the cycles to unpack all of them once, and the bytes of
+    the function.
+    """
 
     note: str
     takes: Callable[[Site], bool]
@@ -56,7 +58,7 @@ class Storage:
 
 
 def takes(site: Site, form: Form, storage: Storage) -> bool:
-    """Steps of 8 bits, where the form is proven exact."""
+    """Integers of 8 bits, if the form is proven exact."""
     fits = site.core.dsp and storage.takes(site) and _integer_values(site) is not None
     return fits and form.constants(site) is not None
 
@@ -67,14 +69,16 @@ def _has_table(site: Site) -> bool:
 
 
 def in_table_order(rows: Array, bits: int) -> Array:
-    """(outputs, depth) indices of 4, 2 or 1 bits, so that each byte of their plane has some that follow each other."""
+    """(outputs, depth) indices of 4, 2 or 1 bits, in an order in which each byte of their plane contains consecutive
+    ones.
+    """
     each = 8 // bits
     whole = np.pad(rows, ((0, 0), (0, -rows.shape[1] % (4 * each))))
     return np.asarray(whole.reshape(len(rows), -1, 4, each).swapaxes(2, 3).reshape(len(rows), -1))
 
 
 def record(site: Site) -> Record:
-    """`mq_unpack_t`, its indices as the table wants them."""
+    """`mq_unpack_t`, with its indices in the order of the table."""
     w = site.ins[1]
     bits = index_bits(w)
     ordered = partial(in_table_order, bits=bits) if _has_table(site) and bits in (1, 2, 4) else None
@@ -88,23 +92,23 @@ def _words(site: Site) -> int:
 
 
 def _outputs(site: Site) -> int:
-    """Unpacked at a time."""
+    """Outputs unpacked at a time."""
     every = -(-site.out.shape[3] // 2) * 2
     return min(every, max(2, _STREAM_WORDS // _words(site) // 2 * 2))
 
 
 def _blocks(site: Site) -> int:
-    """Of all pixels."""
+    """Number of blocks of three pixels in all images."""
     return -(-site.out.elements // site.out.shape[3] // PIXELS)
 
 
 def _is_offered(site: Site, blocks: int) -> bool:
-    """Twice as many as there are need no variant of their own."""
+    """A variant for at least twice the number of existing blocks is unnecessary."""
     return blocks == 1 or blocks < 2 * _blocks(site)
 
 
 def _constants(site: Site, form: Form) -> tuple[Array, Array]:
-    """Starts, and a row an output of what `form` takes, or a single row where all are alike; int32."""
+    """Starts, and a row per output in the format of `form`, or a single row if all are equal; int32."""
     factors, flat = form.constants(site), _integer_values(site)
     assert factors is not None
     assert flat is not None
@@ -146,9 +150,9 @@ def _overlap_offsets(site: Site, blocks: int) -> tuple[int | None, ...]:
 
 
 _VALUE, _PALETTE, _ANY, _BITMAP = 1.15, {1: 1.2, 2: 1.2, 3: 3.0, 4: 2.0}, 10, 5.5
-"""Cycles to unpack a weight: a value, by the bits of its index, any other, and by a bitmap."""
+"""Cycles to unpack a weight: a value, an index by its number of bits, any other, and with a bitmap."""
 _ROW, _GROUP = 40, 70
-"""To begin with an output, and with the outputs that are unpacked together."""
+"""Cycles to start an output, and to start the outputs that are unpacked together."""
 
 
 def _unpacking(site: Site) -> float:

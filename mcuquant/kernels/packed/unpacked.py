@@ -1,6 +1,6 @@
-"""Convolutions and fully connected layers that unpack the weights of an output once for many uses.
+"""Convolutions and fully connected layers that unpack the weights of an output once for several uses.
 
-firmware/kernels/packed/mq_conv2d_unpacked.h on any core, mq_conv2d_blocks.h on those with SMLAD.
+firmware/kernels/packed/mq_conv2d_unpacked.h on any core, mq_conv2d_blocks.h on cores with SMLAD.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from ..variant import (
 )
 
 _SHARE, _LEAST_BYTES = 0.25, 2048
-"""Of the widest activations, the part that scratch may be in any case."""
+"""Scratch that is always permitted: a share of the widest activations, and a number of bytes."""
 
 
 def takes(site: Site) -> bool:
-    """Of int8 all, no groups, weights packed or with zero points or multipliers."""
+    """int8 without groups, with packed weights, zero points or multipliers."""
     x, w = site.ins[:2]
     typed = x.dtype is site.out.dtype is DType.INT8 and w.is_constant and (is_packed(site) or has_integer_values(site))
     return typed and (isinstance(site.op, FullyConnected) or w.shape[3] == x.shape[3])
 
 
 def _takes_plain(site: Site) -> bool:
-    """Steps are unpacked to 16 bits."""
+    """Integers are unpacked to 16 bits."""
     return takes(site) and int(np.abs(site.ins[1].integer_values).max(initial=0)) < 1 << 15
 
 
@@ -55,7 +55,7 @@ def _takes_blocks(site: Site) -> bool:
 
 
 def record(site: Site, ordered: Callable[[Array], Array] | None = None) -> Record:
-    """`mq_unpack_t`; its rows of stored values may be `ordered` before they are put in planes."""
+    """`mq_unpack_t`; its rows of stored values may be `ordered` before they are packed in planes."""
     w, q = site.ins[1], site.ins[1].q
     assert w.data is not None
     assert q is not None
@@ -79,7 +79,7 @@ def record(site: Site, ordered: Callable[[Array], Array] | None = None) -> Recor
 
 
 def sizes(site: Site) -> dict[str, Value]:
-    """Fields that all convolutions have; a fully connected layer's rows are pixels of one image."""
+    """Fields of all convolutions; rows of a fully connected layer are pixels of one image."""
     if not isinstance(site.op, FullyConnected):
         return conv2d_fields(site)
     w = weights(site)
@@ -102,7 +102,7 @@ def _quads(site: Site) -> int:
 
 
 def _written(site: Site) -> int:
-    """Fours of an output's weights as they are unpacked: whole words of a plane."""
+    """Groups of four of an output's weights after unpacking: whole words of a plane."""
     bits = index_bits(site.ins[1])
     each = 1 if bits & (bits - 1) else 8 // bits
     return -(-_quads(site) // each) * each
@@ -113,12 +113,12 @@ def _pixels(site: Site) -> int:
 
 
 def _plain_bytes(site: Site) -> int:
-    """Two bytes a weight, and the bytes behind the first half of that as they are unpacked."""
+    """Two bytes per weight, and the bytes that unpacking writes after the first half."""
     return max(8 * _quads(site), 4 * (_quads(site) + _written(site)))
 
 
 def _blocks(site: Site) -> int:
-    """As many as there is room for, and no more than there are."""
+    """As many outputs as there is room for, at most all of them."""
     each = 4 * (6 * _quads(site) + 3)
     allowed = scratch_budget(site, _SHARE, _LEAST_BYTES) - 4 * (2 * _written(site) + _quads(site))
     return max(1, min(allowed // each, -(-_pixels(site) // PIXELS)))
@@ -145,7 +145,7 @@ def _blocks_overlap_offsets(site: Site) -> tuple[int | None, ...]:
 
 
 _VALUE, _LOOKED_UP, _IN_PLANES = 1.5, 5, 4
-"""Cycles to unpack a weight that is a value, and one that is looked up; more where its bits are in several planes."""
+"""Cycles to unpack a weight that is a value, and one with a table lookup; more if its bits are in several planes."""
 _MAC, _PLAIN_MAC, _OUTPUT, _GATHERED = 1.2, 7, 42, 8
 
 

@@ -40,7 +40,7 @@ from ..variant import (
 
 
 def _tail(site: Site) -> tuple[Arg, ...]:
-    """Weights as stored, biases, multipliers, shifts, and the output: how every plain kernel's call ends."""
+    """Weights as stored, biases, multipliers, shifts, and the output: the last arguments of every plain kernel."""
     check(site)
     w = weights(site)
     return (
@@ -114,7 +114,7 @@ NARROW_FORMS = (
 
 
 def _unpacking(site: Site, cost: Cycles) -> int:
-    """A weight is taken out of the stream, and looked up, for every product."""
+    """Each product extracts a weight from the stream and looks it up."""
     return cost(site) + _UNPACK * macs(site.graph, site.op)
 
 

@@ -1,4 +1,4 @@
-"""Kernels of two tensors element by element, broadcast against each other."""
+"""Element-wise kernels of two tensors with broadcast."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _cycles(element: float, row: float, scalar: float, mve: float) -> Cycles:
 
 
 def _prelu_cycles(site: Site) -> int:
-    """Negative elements have a second multiplier; of int8 the zero point says about how many there are."""
+    """Negative elements have a second multiplier; for int8 the zero point indicates their number."""
     x = site.ins[0]
     negative = (x.zero_point + 128) / 255 if x.dtype is DType.INT8 else 0.5
     return _cycles(15 + 33 * negative, 8, 1.15, 0.74)(site)

@@ -1,4 +1,4 @@
-"""Kernels of the product of two tensors' last axes."""
+"""Kernels of products over the last axes of two tensors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _matmul(site: Site) -> tuple[Arg, ...]:
 
 
 def _check(site: Site, p: MatMulParams, depth: int) -> None:
-    """UnsupportedOpError where sums could leave what the C arithmetic defines."""
+    """Raises UnsupportedOpError if sums could exceed the range of the C arithmetic."""
     a, b = (span(t, zero) for t, zero in zip(site.ins, (p.a_zero, p.b_zero), strict=True))
     products = [x * y for x in a for y in b]
     check_sums(site, depth * min(products), depth * max(products), ACCUMULATOR_BITS[p.acc_bits])
@@ -40,7 +40,7 @@ def _all_are(dtype: DType) -> Takes:
 
 
 def _cycles(strided: tuple[float, float], adjacent: tuple[float, float]) -> Cycles:
-    """(for each product, for each output) where the second factors lie apart, and side by side."""
+    """(cycles per product, per output) if the second factors are strided, and if they are adjacent."""
 
     def cycles(site: Site) -> int:
         assert isinstance(site.op, BatchMatMul)

@@ -18,7 +18,7 @@ from ..shared.rescale import identity_fields, rescale_fields
 from ..variant import Arg, Blob, In, Ins, Number, Out, Parts, Site, Struct, Takes, Value, Variant
 
 LARGEST_IMAGE = 1 << 16
-"""Rows and columns of an image that can be resized: places in it are uint16."""
+"""Limit of rows and columns of an image for resizing: positions are uint16."""
 
 
 def _copy(site: Site) -> tuple[Arg, ...]:
@@ -74,7 +74,7 @@ def _concat(site: Site) -> tuple[Arg, ...]:
 
 
 def _first_moved(site: Site) -> int:
-    """The first input that is not in its place already."""
+    """The first input that is not already in place."""
     return 1 if isinstance(site.op, Enter) else 0
 
 
@@ -86,7 +86,7 @@ def _concat_cycles(site: Site) -> int:
 
 
 def _concat_part(site: Site, axis: int, x: Tensor, rescale: RescaleParams | None) -> dict[str, Value]:
-    """Elements per row of the output, and how they change; types that are only copied have no use for the limits."""
+    """Elements per row of the output, and their rescaling; types that are only copied ignore the limits."""
     fields = identity_fields(*DType.INT8.range())
     return {"width": math.prod(x.shape[axis:]), "rescale": rescale_fields(site, rescale) if rescale else fields}
 

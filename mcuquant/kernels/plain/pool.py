@@ -1,4 +1,4 @@
-"""Kernels over windows without weights."""
+"""Kernels of windows without weights."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _pool(site: Site) -> tuple[Arg, ...]:
 
 
 def _average(site: Site) -> tuple[Arg, ...]:
-    """The sum of a window, with half its size added for rounding, must fit 32 bits."""
+    """The sum of a window plus half its size, for rounding, must fit 32 bits."""
     op, (low, high) = site.op, span(site.ins[0], 0)
     assert isinstance(op, Pool)
     count = op.window[0] * op.window[1]
@@ -67,7 +67,7 @@ def _max_words(site: Site) -> int:
 
 
 def _average_words(site: Site) -> int:
-    """As many pixels at a time as lie one behind another: a row of the window, or all where that is as wide as x."""
+    """As many pixels at a time as are contiguous: a row of the window, or all if that is as wide as x."""
     op = site.op
     assert isinstance(op, Pool)
     k_h, k_w = op.window
@@ -76,11 +76,11 @@ def _average_words(site: Site) -> int:
 
 
 _SHORT = 4
-"""Taps of a loop that is written out."""
+"""Taps of an unrolled loop."""
 
 
 def _windows_inside(site: Site) -> float:
-    """The share of windows that hold no padding."""
+    """The fraction of windows without padding."""
     op, share = site.op, 1.0
     assert isinstance(op, Pool)
     for axis, before in ((0, op.padding.top), (1, op.padding.left)):
@@ -90,7 +90,7 @@ def _windows_inside(site: Site) -> float:
 
 
 def _plain_cycles(site: Site, tap: float, long_tap: float, output: float) -> int:
-    """Plain C: loops of constant length over windows inside the image, others over those at its edges."""
+    """Plain C: loops of constant length for windows inside the image, other loops for those at its edges."""
     op, inside = site.op, _windows_inside(site)
     assert isinstance(op, Pool)
     taps = op.window[0] * op.window[1]

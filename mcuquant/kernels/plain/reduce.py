@@ -35,7 +35,7 @@ REDUCE_AXES = 3
 
 
 def _axes(site: Site, reduced: bool) -> list[tuple[int, ...]]:
-    """(size, step) of the axes that are reduced, or of those that stay."""
+    """(size, step) of the reduced axes, or of the others."""
     op, shape = site.op, site.ins[0].shape
     assert isinstance(op, Reduce)
     axes = [i for i in range(len(shape)) if (i in op.axes) == reduced]
@@ -92,7 +92,7 @@ def _reduces(dtype: DType) -> Takes:
 
 
 def _over_pixels(site: Site, is_whole_words: bool) -> bool:
-    """Means over all but the last axis, whose entries are whole words or are not."""
+    """Means over all axes except the last, whose entries are whole words or not."""
     kept, reduced = _axes(site, reduced=False), _axes(site, reduced=True)
     typed = site.core.dsp and site.ins[0].dtype is site.out.dtype is DType.INT8
     return typed and len(kept) == len(reduced) == 1 and kept[0][1] == 1 and (kept[0][0] % 4 == 0) is is_whole_words

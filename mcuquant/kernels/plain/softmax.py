@@ -47,7 +47,7 @@ def _int8(site: Site) -> tuple[Arg, ...]:
 
 
 def _table(site: Site) -> tuple[Arg, ...]:
-    """Exponentials of all differences: 0 where they are below the least that counts."""
+    """Exponentials of all differences; 0 below the smallest that counts."""
     p: SoftmaxParams = params(site.graph, site.op)
     fields = _struct(site).fields
     difference = np.arange(-255, 1, dtype=np.int64)
@@ -94,12 +94,12 @@ def _types(x: DType, y: DType) -> Takes:
 
 
 def _takes_table(site: Site) -> bool:
-    """int8, and twice as many exponentials as the table has: it is 1 KB of flash."""
+    """int8, with at least twice as many exponentials as table entries: the table takes 1 KB of flash."""
     return site.ins[0].elements >= _FEWEST and _types(DType.INT8, DType.INT8)(site)
 
 
 def _int8_cycles(site: Site) -> int:
-    """Elements far below the largest of their row take no exponential: the scale says about how many there are."""
+    """Elements far below the largest of their row need no exponential: the scale indicates their number."""
     p: SoftmaxParams = params(site.graph, site.op)
     computed = min(1.0, -p.diff_min / 255)
     return rows(20 + 338 * computed, -150)(site)

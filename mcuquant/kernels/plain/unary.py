@@ -1,4 +1,4 @@
-"""Kernels of functions of one variable: a table for int8, a recipe each for int16, conversions."""
+"""Kernels of functions of one variable: a table for int8, an algorithm each for int16, conversions."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def _unary(
     args: Args,
     cycles: tuple[float, float, float],
 ) -> Variant:
-    """`cycles` of an element on Cortex-M4, and what those of cores without SMLAD and the instructions of Cortex-M55 are
-    of them.
+    """`cycles` of an element on Cortex-M4, with factors for cores without SMLAD and for the
+    instructions of Cortex-M55.
     """
     element, scalar, mve = cycles
 

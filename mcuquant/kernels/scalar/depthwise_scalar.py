@@ -1,4 +1,4 @@
-"""Depthwise convolution on cores without SIMD, a channel at a time; firmware/kernels/scalar/mq_depthwise_scalar.h."""
+"""Depthwise convolution on cores without SIMD, channel by channel; firmware/kernels/scalar/mq_depthwise_scalar.h."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..variant import CALL, Arg, Blob, Exactly, In, Out, Scratch, Site, Struct, 
 from .product_scalar import is_taken, scale_blobs
 
 _WIDTH = 3
-"""Of windows."""
+"""Maximum width of windows."""
 _COPY, _MAC, _OUTPUT = 8, 4, 45
 
 
 def takes(site: Site) -> bool:
-    """Windows up to three wide without dilation, one output channel an input channel."""
+    """Windows up to three wide without dilation, channel multiplier 1."""
     op, (x, w) = site.op, site.ins[:2]
     assert isinstance(op, DepthwiseConv2D)
     shaped = w.shape[3] == x.shape[3] and w.shape[2] <= _WIDTH and op.dilation == (1, 1)
@@ -26,14 +26,14 @@ def takes(site: Site) -> bool:
 
 
 def _plane(site: Site) -> tuple[int, int]:
-    """Rows and columns of all windows, as if they were three wide."""
+    """Rows and columns of all windows, with a width of three."""
     op, (_, out_h, out_w, _) = site.op, site.out.shape
     assert isinstance(op, DepthwiseConv2D)
     return (out_h - 1) * op.stride[0] + site.ins[1].shape[1], (out_w - 1) * op.stride[1] + _WIDTH
 
 
 def pack(site: Site) -> Array:
-    """For each channel the rows of its window, filled up to three weights."""
+    """For each channel the rows of its window, padded to three weights."""
     w = weights(site)[0].transpose(2, 0, 1)
     return np.pad(w, ((0, 0), (0, 0), (0, _WIDTH - w.shape[2])))
 
@@ -59,7 +59,7 @@ def _scratch_bytes(site: Site) -> int:
 
 
 def _overlap_offsets(site: Site) -> tuple[Exactly | None, ...]:
-    """In place: a channel is in scratch before its outputs are written, which lie on none of another channel."""
+    """In place: a channel is in scratch before its outputs are written, which overwrite no other channel."""
     (batch, in_h, in_w, _), (_, out_h, out_w, _) = site.ins[0].shape, site.out.shape
     return (Exactly(0) if batch == 1 or out_h * out_w <= in_h * in_w else None,)
 

@@ -1,6 +1,7 @@
 """Convolutions on cores without SIMD; firmware/kernels/scalar/mq_conv2d_scalar.h.
 
-On Cortex-M3 two outputs of three pixels at a time, a product for both; on Armv6-M an output of four pixels.
+On Cortex-M3 two outputs of three pixels at a time, with one multiplication for both outputs; on Armv6-M one output of
+four pixels.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from ..shared.weighted_layer import conv_params, requantize_blobs, weights
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Value, Variant
 
 _SUM_LIMIT = 1 << 29
-"""Of the requantization in parts; mq_scalar_product.h."""
+"""Limit of sums for the requantization in parts; mq_scalar_product.h."""
 _MOST_TAPS = 1 << 16
-"""Of a layer: the sums of 16-bit products of a window stay within 32 bits."""
+"""Limit of the taps of a layer, so that sums of 16-bit products of a window fit 32 bits."""
 _THREE_MAC, _FOUR_MAC, _DENSE_MAC, _OUTPUT, _TAP = 3, 5, 4, 50, 7
 
 
 def is_taken(site: Site) -> bool:
-    """int8 on a core without SIMD, shifts to the right, and sums within their limit."""
+    """int8 on a core without SIMD, right shifts, and sums within their limit."""
     p = conv_params(site)
     exact = shifts_right(p) and has_halves(p)
     return not site.core.dsp and is_int8(site) and exact and largest_sum(site) < _SUM_LIMIT
@@ -38,7 +39,7 @@ def is_narrow(site: Site) -> bool:
 
 
 def scale_blobs(site: Site) -> tuple[Blob, ...]:
-    """Biases with the input's zero point folded in, multipliers, shifts."""
+    """Biases corrected for the input's zero point, multipliers, shifts."""
     return _bias(folded_bias(site)), *requantize_blobs(conv_params(site))
 
 
@@ -47,7 +48,7 @@ def _bias(folded: Array) -> Blob:
 
 
 def _rows(site: Site) -> Array:
-    """Weights of each output, filled up with zeros to a multiple of four."""
+    """Weights of each output, padded with zeros to a multiple of four."""
     w = weights(site).reshape(weights(site).shape[0], -1)
     return np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))
 
@@ -58,14 +59,14 @@ def pack_words(site: Site) -> Array:
 
 
 def pack_pairs(site: Site) -> Array:
-    """For each pair of outputs their weights in turn, the first one's plus 128; an odd output has a twin of zeros."""
+    """For each pair of outputs their weights in turn, the first one's plus 128; an odd output is paired with zeros."""
     w = _rows(site)
     w = np.pad(w, ((0, len(w) % 2), (0, 0)))
     return np.stack([w[0::2] ^ np.int8(-128), w[1::2]], axis=2)
 
 
 def offset_bias(site: Site) -> Array:
-    """Biases for inputs that are 128 more than stored."""
+    """Biases for inputs that are 128 larger than stored."""
     return np.asarray(folded_bias(site) - 128 * by_output(site).sum(axis=1))
 
 

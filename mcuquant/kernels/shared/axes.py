@@ -1,4 +1,4 @@
-"""Walks over tensors: axes with their sizes and steps, merged where nothing is lost."""
+"""Loops over tensors: axes with their sizes and steps, merged where possible."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ...ir import Shape
 from ..variant import Value
 
 Axis = tuple[int, ...]
-"""Size, then the step in elements of every tensor walked along."""
+"""Size, then the step in elements of every tensor."""
 
 BROADCAST_RANK = 5
 """Axes of mq_broadcast_t."""
 
 
 def strides(shape: Shape) -> Shape:
-    """Elements between neighbours along each axis of a dense tensor."""
+    """Distance in elements between neighbors along each axis of a dense tensor."""
     return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
 def merged(sizes: Sequence[int], *steps: Sequence[int]) -> list[Axis]:
-    """Axes of size 1 dropped, neighbours joined where every tensor goes on evenly from one to the next."""
+    """Axes without those of size 1, and with neighbors merged where every tensor has a constant step."""
     axes: list[Axis] = []
     for size, *step in zip(sizes, *steps, strict=True):
         if size == 1:
@@ -34,14 +34,14 @@ def merged(sizes: Sequence[int], *steps: Sequence[int]) -> list[Axis]:
 
 
 def columns(axes: Sequence[Axis], rank: int, *names: str) -> dict[str, Value]:
-    """Axes as the arrays of a struct, of `rank` entries each: sizes and every tensor's steps under `names`."""
+    """Axes as the arrays of a struct, with `rank` entries each: sizes and every tensor's steps under `names`."""
     last = len(names) - 1
     full = [(1, *(0,) * last)] * (rank - len(axes)) + list(axes)
     return {name: tuple(axis[i] for axis in full) for i, name in enumerate(names)}
 
 
 def broadcast_axes(a: Shape, b: Shape, y: Shape) -> list[Axis]:
-    """(size, step of a, step of b) along the axes of y, merged where both inputs allow it."""
+    """(size, step of a, step of b) along the axes of y, merged where both inputs permit it."""
     return merged(y, _steps(a, y), _steps(b, y))
 
 

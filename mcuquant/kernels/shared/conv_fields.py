@@ -1,4 +1,4 @@
-"""Shapes of convolutions as the structs of their kernels name them; which are of single pixels, in rows."""
+"""Shapes of convolutions as fields of kernel structs, and conditions on these shapes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .weighted_layer import conv_params
 
 
 def is_ungrouped(site: Site) -> bool:
-    """All input channels go to every output."""
+    """All input channels contribute to every output."""
     return site.ins[1].shape[3] == site.ins[0].shape[3]
 
 
@@ -46,7 +46,7 @@ def is_line(site: Site) -> bool:
 
 
 def line_window(site: Site) -> Struct:
-    """`mq_window_t`, with the axes exchanged where images are one pixel wide: a window is then one run of bytes."""
+    """`mq_window_t`, with exchanged axes if images are one pixel wide: a window is then one run of bytes."""
     fields = window_fields(site)
     if not is_line(site):
         return Struct("mq_window_t", fields)
@@ -57,12 +57,12 @@ def line_window(site: Site) -> Struct:
 
 
 def conv2d_fields(site: Site) -> dict[str, Value]:
-    """Of a convolution without groups, for structs that have more than `mq_window_t`."""
+    """Fields of a convolution without groups, for structs with more than `mq_window_t`."""
     return {name: value for name, value in window_fields(site).items() if name != "groups"}
 
 
 def is_pointwise(site: Site) -> bool:
-    """Output pixels are input pixels, all or some of them, in rows that are equally far apart."""
+    """Output pixels are input pixels, all or some of them, in equally spaced rows."""
     op, w = site.op, site.ins[1]
     assert isinstance(op, Conv2D)
     inside = (op.padding.top, op.padding.left) == (0, 0) and _ends_inside(site)
@@ -80,7 +80,7 @@ def _is_dense(site: Site) -> bool:
 
 
 def pointwise_fields(site: Site) -> dict[str, Value]:
-    """Rows of pixels; all pixels are one row where none is left out."""
+    """Rows of pixels; all pixels form one row if none is skipped."""
     op, (_, _, in_w, in_c), (batch, out_h, out_w, out_c) = site.op, site.ins[0].shape, site.out.shape
     assert isinstance(op, Conv2D)
     rows, step = (1, 1) if _is_dense(site) else (out_h, op.stride[1])
@@ -96,5 +96,7 @@ def pointwise_fields(site: Site) -> dict[str, Value]:
 
 
 def pairs_overlap_offsets(site: Site) -> tuple[int | None, ...]:
-    """Of a kernel that reads two pixels until their last outputs are written, and begins anew in every row of some."""
+    """Overlap of a kernel that reads two pixels until their last outputs are written, and restarts in every row if
+    pixels are skipped.
+    """
     return overlap.windows(site, buffered=False, block=2 if _is_dense(site) else site.out.shape[2])

@@ -1,7 +1,7 @@
-"""Modelled Cortex-M4 cycles of the kernels with weights: how often each part of a kernel runs, by what it takes.
+"""Modelled Cortex-M4 cycles of the kernels with weights: the execution counts of each part times its cycles.
 
-The constants were fitted to counts of the cycle model, layer by layer over MLPerf Tiny's networks. All sums are of a
-batch of one image and more: `pixels` are of all images.
+The constants were fitted to counts of the cycle model, layer by layer, over MLPerf Tiny's networks. `pixels` include
+all images of a batch.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from ..variant import Site
 
 TWICE = 30
-"""More for six outputs that are rounded twice: five instructions each instead of none."""
+"""Additional cycles for six outputs with two roundings: five instructions each instead of none."""
 
 
 def taps_inside(site: Site) -> int:
-    """Pairs of an output pixel and a tap of its window that is no padding, over all pixels."""
+    """Pairs of an output pixel and a tap of its window outside the padding, over all pixels."""
     return int(site.out.shape[0] * _along(site, 1).sum() * _along(site, 2).sum())
 
 
 def windows_inside(site: Site) -> int:
-    """Output pixels whose windows hold no padding."""
+    """Number of output pixels whose windows contain no padding."""
     down, across = _along(site, 1), _along(site, 2)
     return int(site.out.shape[0] * down.all(axis=1).sum() * across.all(axis=1).sum())
 
@@ -70,7 +70,9 @@ def gemm(site: Site, constants: int, is_pointwise: bool) -> int:
 
 
 def _gather(site: Site, of_word: int) -> int:
-    """Of one pixel: words are expanded where they stand; channels that are no words are copied tap by tap before."""
+    """Cycles of one pixel: words are expanded in place; channels that are not whole words are first
+    copied tap by tap.
+    """
     op, (_, k_h, k_w, channels) = site.op, site.ins[1].shape
     assert isinstance(op, Conv2D)
     taps = k_h * k_w

@@ -1,4 +1,4 @@
-"""What the kernels of LSTMs have in common: their struct, biases, table and costs."""
+"""Common parts of the LSTM kernels: their struct, biases, table and costs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...ir import Array
 from ..variant import CALL, Blob, Site, Struct, Value, check_sums, multiplier_fields
 
 _MAC_CYCLES, _UNIT_CYCLES, _STEP_CYCLES = 7.5, 450, 60
-"""Of plain C: a product, and for each unit the eight requantizations and five curves of its gates and cell."""
+"""Cycles of plain C: of a product, and per unit of the eight requantizations and five curves of its gates and cell."""
 
 
 def _factor(m: Multiplier) -> Value:
@@ -18,7 +18,7 @@ def _factor(m: Multiplier) -> Value:
 
 
 def biases(site: Site, p: LstmParams) -> tuple[Array, Array]:
-    """What the sums of inputs and of hidden values begin with, zero points folded in."""
+    """Initial values of the sums of inputs and of hidden values, corrected for zero points."""
     _, w, r, b, *_ = site.ins
     inputs = b.value.astype(np.int64) - p.x_zero * w.value.astype(np.int64).sum(axis=1)
     hidden = -p.h_zero * r.value.astype(np.int64).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Sizes and steps of the matrices of a product of two tensors' last axes."""
+"""Sizes and steps of the matrices of a product over the last axes of two tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def matmul_params(site: Site) -> MatMulParams:
 
 
 def sizes(site: Site) -> dict[str, int]:
-    """Sizes of the matrices and steps inside them; a matrix stored transposed has its two steps swapped."""
+    """Sizes of the matrices and steps inside them; a transposed matrix has its two steps swapped."""
     op, a = site.op, site.ins[0]
     assert isinstance(op, BatchMatMul)
     rows, depth = (a.shape[-1], a.shape[-2]) if op.adj_a else a.shape[-2:]
@@ -34,7 +34,7 @@ def sizes(site: Site) -> dict[str, int]:
 
 
 def matrices(site: Site) -> dict[str, Value]:
-    """The walk over leading axes, in elements: one step is a whole matrix."""
+    """The loop over leading axes, in elements: one step is a whole matrix."""
     a, b = site.ins
     axes = broadcast_axes(a.shape[:-2], b.shape[:-2], site.out.shape[:-2])
     a_size, b_size = (t.shape[-1] * t.shape[-2] for t in (a, b))

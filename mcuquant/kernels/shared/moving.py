@@ -1,4 +1,4 @@
-"""What operations that only move elements move: copies along axes, and transpositions as matrices of bytes."""
+"""Descriptions of moving operations: copies along axes, and transpositions as matrices of bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COPY_RANK = 6
 TRANSPOSE_RANK = 4
 WORD_BYTES = 4
 LONGEST_MOVED = 24
-"""Bytes in a row that are not left to memcpy."""
+"""Number of bytes in a row that are not copied by memcpy."""
 
 
 def element_bytes(tensor: Tensor) -> int:
@@ -22,7 +22,7 @@ def element_bytes(tensor: Tensor) -> int:
 
 
 def copy_axes(site: Site) -> list[Axis]:
-    """(size, input step, output step) of everything that is moved."""
+    """(size, input step, output step) of all moved elements."""
     op, x, y = site.op, site.ins[0].shape, site.out.shape
     match op:
         case Slice():
@@ -35,7 +35,9 @@ def copy_axes(site: Site) -> list[Axis]:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What mq_copy_t says: places and steps in units of `nbytes`, which may be several elements that stay together."""
+    """The contents of mq_copy_t: positions and steps in units of `nbytes`, which may be several elements that stay
+    together.
+    """
 
     nbytes: int
     x_start: int
@@ -54,7 +56,7 @@ class Copy:
 
 
 def moved(site: Site) -> Copy:
-    """What a slice, a transposition or the inside of a padded tensor moves, in units as large as can be."""
+    """The copy of a slice, a transposition or the inside of a padded tensor, in the largest possible units."""
     op, x, y = site.op, site.ins[0].shape, site.out.shape
     begin = op.begin if isinstance(op, Slice) else ()
     before = [pair[0] for pair in op.pads] if isinstance(op, Pad) else ()
@@ -66,7 +68,7 @@ def moved(site: Site) -> Copy:
 
 
 def _wider(copy: Copy) -> Copy | None:
-    """The same with units of twice as many bytes; None where two neighbours do not always stay together."""
+    """The same with units of twice as many bytes; None if two neighbors do not always stay together."""
     *outer, last = copy.axes or ((1, 1, 1),)
     places = (copy.x_start, copy.y_start, last[0], *(step for axis in outer for step in axis[1:]))
     if last[1:] != (1, 1) or any(n % 2 for n in places):
@@ -88,7 +90,7 @@ class Matrices:
 
     @property
     def x_words(self) -> bool:
-        """Whether every column of every matrix begins at a whole word of the input, and ends at one."""
+        """Whether every column of every matrix begins and ends at a whole word of the input."""
         return all(n % 4 == 0 for n in (self.rows, self.x_column, *(axis[1] for axis in self.outer)))
 
     @property
@@ -97,7 +99,7 @@ class Matrices:
 
 
 def matrices(site: Site) -> Matrices | None:
-    """None where the operation is no transposition of bytes, or one in which rows stay together."""
+    """None if the operation is no transposition of bytes, or rows stay together."""
     if not isinstance(site.op, Transpose) or element_bytes(site.out) != 1:
         return None
     *outer, last = copy_axes(site) or [(1, 1, 1)]

@@ -1,4 +1,4 @@
-"""What moving elements takes: how often each loop of mq_copy.h, mq_transpose.h and the port's memcpy runs.
+"""Costs of moving elements: the execution counts of each loop of mq_copy.h, mq_transpose.h and the port's memcpy.
 
 The rates were fitted to counts of 700 random slices, transpositions, padded and joined tensors: cycles of the model of
 Cortex-M3 and M4, and instructions on Cortex-M55.
@@ -17,15 +17,15 @@ from ...ir import Array
 from .moving import LONGEST_MOVED, Copy, Matrices
 
 STEP = 9
-"""A call without work."""
+"""Cost of a call without work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Of a run of neighbours: `run`, `group` for each four units (`only_group` where it is one or two), then the rest.
+    """Costs of a run of neighbors: `run`, `group` for each four units (`only_group` for one or two), then the rest.
 
-    Of memcpy: bytes before the first whole word, 16 bytes, words, words of a source that is not aligned as the target
-    is, and bytes at the end. Of memset: 16 bytes and less.
+    For memcpy: bytes before the first whole word, 16 bytes, words, words of a source with another alignment than the
+    target, and bytes at the end. For memset: 16 bytes and less.
     """
 
     run: float
@@ -95,7 +95,7 @@ def rates(core: Core) -> Rates:
 
 
 def copy(copy: Copy, core: Core) -> float:
-    """One call of mq_copy, without the step's own cost."""
+    """One call of mq_copy, without the cost of the step itself."""
     r, (*outer, last) = rates(core), copy.axes or ((1, 1, 1),)
     runs, count = math.prod(axis[0] for axis in outer), last[0]
     if copy.nbytes == 1 and last[1:] == (1, 1) and count > LONGEST_MOVED:
@@ -113,7 +113,7 @@ def _moved(count: int, r: Rates) -> float:
 
 
 def _places(start: int, sizes: Sequence[int], steps: Sequence[int]) -> Array:
-    """Modulo 4, of every run."""
+    """Address modulo 4 of every run."""
     offsets = np.array([start])
     for size, step in zip(sizes, steps, strict=True):
         offsets = (offsets[:, None] + np.arange(size) * step).reshape(-1) % 4
@@ -121,7 +121,7 @@ def _places(start: int, sizes: Sequence[int], steps: Sequence[int]) -> Array:
 
 
 def memcpy(count: int, x: Array, y: Array, core: Core) -> float:
-    """Calls of memcpy of so many bytes, from and to these places modulo 4."""
+    """Calls of memcpy of this many bytes, from and to these addresses modulo 4."""
     r, first = rates(core), -y % 4
     rest = count - first
     is_even = (x + first) % 4 == 0
@@ -133,7 +133,7 @@ def memcpy(count: int, x: Array, y: Array, core: Core) -> float:
 
 
 def fill(count: int, nbytes: int, core: Core) -> float:
-    """So many elements of one value."""
+    """Cost of this many elements of one value."""
     r = rates(core)
     if nbytes > 1:
         return r.fill_group * (count // 4)
@@ -141,7 +141,7 @@ def fill(count: int, nbytes: int, core: Core) -> float:
 
 
 def joined(rows: int, widths: Sequence[int], core: Core) -> float:
-    """Parts of so many bytes each, row by row."""
+    """Cost of parts of these numbers of bytes, row by row."""
     r, row = rates(core), np.arange(rows)
     starts = np.concatenate([[0], np.cumsum(widths)])
     total = rows * r.joined_row
@@ -154,7 +154,7 @@ def joined(rows: int, widths: Sequence[int], core: Core) -> float:
 
 
 def transpose(shape: Matrices, core: Core) -> float:
-    """mq_transpose.h: blocks of 4 x 4, and what columns are left."""
+    """mq_transpose.h: blocks of 4 x 4, and the remaining columns."""
     count, rows, columns = _matrices(shape), shape.rows // 4, shape.columns // 4
     block = 40 if not shape.y_words else 31.5 if core.dsp else 35.5
     each = rows * (9.5 * bool(columns) + block * columns + 13.5 * (shape.columns % 4))

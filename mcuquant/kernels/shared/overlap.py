@@ -1,8 +1,9 @@
-"""How far a kernel's output may run into its input: the safe lead, from which bytes are read last and written when.
+"""The safe distance by which a kernel's output may overlap its input.
 
-A kernel writes its output front to back, in blocks. While it writes the bytes up to `written` (exclusive), it has done
-with all input bytes before `needed`. With the input `lead` bytes after the output, output byte j lies on input byte
-j - lead; that byte must be done with: written - 1 - lead < needed for every block. So lead = max(written - needed).
+A kernel writes its output front to back, in blocks. While it writes the bytes up to `written` (exclusive), it no longer
+needs the input bytes before `needed`. If the input begins `lead` bytes after the output, output byte j overwrites input
+byte j - lead, which must not be needed any more: written - 1 - lead < needed for every block. So lead = max(written -
+needed).
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from ...ir.ops import Conv2D, DepthwiseConv2D, Pool
 from ..variant import Site
 
 FREE = -(1 << 30)
-"""No constraint: the input is done with before the first write."""
+"""No constraint: the input is not needed after the first write."""
 
 
 def lead(written: Array, needed: Array, input_bytes: int) -> int:
-    """From the two columns above, one row a block, in the order of writing."""
+    """The lead from these two columns, with one row per block, in the order of writing."""
     alive = needed < input_bytes
     return int((written - needed)[alive].max()) if alive.any() else FREE
 
 
 def elementwise(site: Site) -> tuple[int | None, ...]:
-    """One element read, one written, in order: inputs as many as outputs may be overwritten where they stand."""
+    """One element read, one written, in order: an input of equal size may be overwritten in place."""
     y = site.out
     return tuple(_one_by_one(x, y) if x.elements == y.elements else None for x in site.ins)
 
@@ -35,7 +36,7 @@ def _one_by_one(x: Tensor, y: Tensor) -> int:
 
 
 def rows(site: Site, count: int, buffered: bool) -> tuple[int]:
-    """`count` rows, each read whole (into scratch or registers: `buffered`) before its outputs are written."""
+    """`count` rows, each read as a whole (into scratch or registers: `buffered`) before its outputs are written."""
     x, y = site.ins[0], site.out
     row = np.arange(1, count + 1)
     done = row if buffered else row - 1
@@ -43,7 +44,7 @@ def rows(site: Site, count: int, buffered: bool) -> tuple[int]:
 
 
 def windows(site: Site, buffered: bool, block: int = 1) -> tuple[int]:
-    """Windows sliding over an image, `block` output pixels at a time, in the order of memory.
+    """Windows sliding over an image, `block` output pixels at a time, in memory order.
 
     `buffered`: the windows of a block are copied before any output of the block is written; else they are read until
     its last output.
@@ -58,7 +59,9 @@ def windows(site: Site, buffered: bool, block: int = 1) -> tuple[int]:
 
 
 def tiles(site: Site, size: tuple[int, int], block: int) -> tuple[int]:
-    """Tiles of `size` (height, width) outputs, `block` at a time: their inputs are copied, then they are written."""
+    """Tiles of `size` (height, width) outputs, `block` at a time: their inputs are copied, then the outputs are
+    written.
+    """
     x, y = site.ins[0], site.out
     batch, out_h, out_w, channels = y.shape
     down, across = (-(-n // step) for n, step in zip((out_h, out_w), size, strict=True))
@@ -67,7 +70,7 @@ def tiles(site: Site, size: tuple[int, int], block: int) -> tuple[int]:
     written = np.maximum.accumulate(((sample * out_h + bottom - 1) * out_w + right) * channels)
     corners = _first_needed(site).reshape(batch, out_h, out_w)[sample, row * size[0], column * size[1]]
     needed = np.append(np.minimum.accumulate(corners[::-1])[::-1], x.elements // x.shape[3])
-    # Blocks begin anew with each sample.
+    # Blocks restart with each sample.
     first = np.arange(down * across) % block == 0
     ends = np.append(np.flatnonzero(np.tile(first, batch)), len(row))[1:]
     return (lead(written[ends - 1], needed[ends] * x.shape[3], x.nbytes),)

@@ -1,4 +1,4 @@
-"""How weights lie in flash where they are not one a byte; firmware/kernels/plain/mq_weights.h."""
+"""Storage of weights in flash if they are not one per byte; firmware/kernels/plain/mq_weights.h."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def unpack_bits(packed: Array, bits: int, count: int) -> Array:
 
 
 def planes(rows: Array, bits: int) -> Array:
-    """Low `bits` bits of (outputs, depth) integers as uint32, planes of each output behind one another; mq_unpack.h."""
+    """Low `bits` bits of (outputs, depth) integers as uint32, with the planes of each output in
+    sequence; mq_unpack.h.
+    """
     quads = -(-rows.shape[1] // 4)
     raw = np.pad(rows.astype(np.int64).astype(np.uint8), ((0, 0), (0, 4 * quads - rows.shape[1])))
     parts = [8] if bits == 8 else [part for part in (4, 2, 1) if bits & part]
@@ -31,7 +33,7 @@ def planes(rows: Array, bits: int) -> Array:
 
 
 def _plane(fields: Array, bits: int) -> Array:
-    """(outputs, words): in each byte of a word the fields of every fourth weight."""
+    """(outputs, words): each byte of a word contains the fields of every fourth weight."""
     each = 8 // bits
     quads = fields.shape[1] // 4
     turns = np.pad(fields, ((0, 0), (0, 4 * (-quads % each)))).reshape(len(fields), -1, each, 4)
@@ -41,13 +43,13 @@ def _plane(fields: Array, bits: int) -> Array:
 
 
 def is_packed(site: Site) -> bool:
-    """Whether the weights are to be stored in another form than one a byte."""
+    """Whether the weights are stored in another form than one per byte."""
     w = site.ins[1]
     return w.is_constant and (w.palette is not None or w.bits < 8)
 
 
 def index_bits(w: Tensor) -> int:
-    """Of one weight in flash."""
+    """Bits of one weight in flash."""
     return w.bits if w.palette is None else w.palette.bits
 
 

@@ -16,16 +16,16 @@ from . import moving_estimates
 
 STEP = moving_estimates.STEP
 _MOVED = 2.2
-"""Of an element that is only copied: reductions along axes of one element."""
+"""Cycles of an element that is only copied: reductions along axes of one element."""
 _UNROLLED = 4
-"""Elements an output of a reduction whose loop GCC unrolls."""
+"""Elements per output of a reduction whose loop GCC unrolls."""
 _SINGLE = 0.5
-"""Of the cycles of a row, where a row is one element."""
+"""Share of the cycles of a row if a row has one element."""
 
 
 def by_core(cycles: Cycles, scalar: float = 1.0, mve: float = 1.0) -> Cycles:
-    """`cycles` are those of Cortex-M4; cores without SMLAD take `scalar` times as many, `mve` of them are instructions
-    of Cortex-M55.
+    """`cycles` are those of Cortex-M4. Cores without SMLAD take `scalar` times as many; `mve` times as many are
+    instructions of Cortex-M55.
     """
 
     def scaled(site: Site) -> int:
@@ -36,12 +36,12 @@ def by_core(cycles: Cycles, scalar: float = 1.0, mve: float = 1.0) -> Cycles:
 
 
 def each(element: float, fixed: float = 0.0) -> Cycles:
-    """So many cycles for each element of the output."""
+    """Cycles for each element of the output."""
     return lambda site: STEP + round(element * site.out.elements + fixed)
 
 
 def broadcast(element: float, row: float, axes: Callable[[Site], Sequence[tuple[int, ...]]]) -> Cycles:
-    """For each element, and for each row of the last axis that both inputs walk along."""
+    """Cycles for each element, and for each row of the last axis that both inputs share."""
 
     def cycles(site: Site) -> int:
         rows = math.prod(axis[0] for axis in axes(site)[:-1])
@@ -51,7 +51,7 @@ def broadcast(element: float, row: float, axes: Callable[[Site], Sequence[tuple[
 
 
 def reduced(element: float, output: float) -> Cycles:
-    """For each element of the input, and for each output."""
+    """Cycles for each element of the input, and for each output."""
 
     def cycles(site: Site) -> int:
         x, y = site.ins[0].elements, site.out.elements
@@ -65,7 +65,7 @@ def reduced(element: float, output: float) -> Cycles:
 
 
 def rows(element: float, row: float) -> Cycles:
-    """For each element, and for each row of the last axis."""
+    """Cycles for each element, and for each row of the last axis."""
 
     def cycles(site: Site) -> int:
         depth = site.ins[0].shape[-1]
@@ -76,7 +76,7 @@ def rows(element: float, row: float) -> Cycles:
 
 
 def argmax(contiguous: float, strided: float, axis: Callable[[Site], int]) -> Cycles:
-    """For each element, which lie side by side or apart."""
+    """Cycles for each element, adjacent or strided."""
 
     def cycles(site: Site) -> int:
         x = site.ins[0]
@@ -88,7 +88,7 @@ def argmax(contiguous: float, strided: float, axis: Callable[[Site], int]) -> Cy
 
 
 def resize_nearest(site: Site, pixel_bytes: int, rows: Array, columns: Array) -> int:
-    """A memcpy for each pixel, from rows and columns of the input; GCC moves single bytes itself."""
+    """A memcpy for each pixel, from rows and columns of the input; GCC copies single bytes inline."""
     batch, _, in_w, _ = site.ins[0].shape
     pixels = math.prod(site.out.shape[:3])
     if pixel_bytes < 4:

@@ -25,20 +25,20 @@ from ...arithmetic.fixedpoint import Multiplier
 from ...ir import Array
 
 UNIT = 256
-"""The accumulator holds so many times the sum, unless said otherwise."""
+"""Default factor of the sum in the accumulator."""
 _VALUES = np.arange(-127, 128, dtype=np.int64)
 _TRIES = 128
-"""Factors to each side of the first one. More solve no more layers of the MLPerf Tiny networks."""
+"""Number of factors to each side of the first one. More solve no more layers of the MLPerf Tiny networks."""
 _AT_ONCE = 1024
-"""Channels that are solved together: each takes some 20 KB while it is."""
+"""Channels that are solved together: each takes about 20 KB of memory meanwhile."""
 _CANDIDATES, _FEW = 256, 16
 _UNBOUNDED = 1 << 60
 _SLOPES = 10
 """Candidates for the factor differ by so little that the largest sum moves by 2^-_SLOPES of its unit."""
 _HOPELESS = 4
-"""Bounds of `start` that are further apart than this part of a sum are not brought together by any factor tried."""
+"""If the gap between bounds of `start` exceeds this fraction of a sum, no factor in reach closes it."""
 _RISE_LIMIT = 4
-"""More than what whole numbers make of a gap that does not grow."""
+"""Increase of a gap beyond the rounding of integers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,9 @@ class TwoInstructions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stairs:
-    """TFLite's outputs over each channel's sums: T(v) of all _VALUES is `reached` (channels, 255); the rest columns."""
+    """TFLite's outputs over each channel's sums: T(v) of all _VALUES is `reached` (channels, 255); the others are
+    columns.
+    """
 
     m: Array
     exponent: Array
@@ -62,16 +64,16 @@ class _Stairs:
 
     @property
     def is_inside(self) -> Array:
-        """Where T(v) is a sum at which the output changes."""
+        """Whether T(v) is a sum at which the output changes."""
         return np.asarray((self.low < self.reached) & (self.reached <= self.high))
 
 
 def two_instructions(
     multipliers: Sequence[Multiplier], y_zero: int, low: Array, high: Array, shift: int = 8, unit: int = UNIT
 ) -> TwoInstructions | None:
-    """Constants for all channels, exact for every sum from low to high (one entry a channel), or None.
+    """Constants for all channels, exact for every sum from low to high (one entry per channel), or None.
 
-    The output's clamp must be int8's whole range.
+    The output's clamp must be the whole range of int8.
     """
     if not all(1 <= -m.shift <= 31 and m.m > 0 for m in multipliers) or not _fits(unit, low, high):
         return None
@@ -90,7 +92,7 @@ def two_instructions(
 def _solved(
     multipliers: tuple[Multiplier, ...], y_zero: int, lowest: bytes, highest: bytes, shift: int, unit: int
 ) -> TwoInstructions | None:
-    """Asked once when a variant is chosen, and once when it is packed."""
+    """Cached: called when a variant is selected, and when it is packed."""
     stairs = _stairs(multipliers, y_zero, lowest, highest)
     m, exponent, low, high = stairs.m, stairs.exponent, stairs.low, stairs.high
     solution = TwoInstructions(np.zeros(len(m), np.int64), np.zeros(len(m), np.int64), shift)
@@ -122,7 +124,9 @@ def _solved(
 
 
 def _blocks(channels: int) -> Iterator[Array]:
-    """0, 1, -1, 2, ... in blocks that grow to some hundred candidates for all channels together: few try many."""
+    """0, 1, -1, 2, ... in blocks that grow to some hundred candidates for all channels together; few channels need
+    many.
+    """
     order = np.array(sorted(range(-_TRIES, _TRIES + 1), key=abs))
     most = max(1, _CANDIDATES // channels // 2) * 2
     yield order[:1]
@@ -133,13 +137,13 @@ def _blocks(channels: int) -> Iterator[Array]:
 
 
 def _step(base: Array, stairs: _Stairs) -> Array:
-    """How far apart candidates for the factor are: less, the further from 0 the sums at which the output changes."""
+    """Distance of candidates for the factor: smaller if the output changes at sums further from 0."""
     furthest = np.where(stairs.is_inside, np.abs(stairs.reached), 1).max(axis=1, keepdims=True)
     return np.asarray(np.maximum((base >> _SLOPES) // furthest, 1))
 
 
 def _fits(unit: int, low: Array, high: Array, start: Array | int = 0) -> bool:
-    """`unit` times the sum and `start` stay within 32 bits."""
+    """Whether `unit` times the sum and `start` stay within 32 bits."""
     limit = (1 << 31) - 1
     lowest, highest = low.astype(np.int64) * unit + start, high.astype(np.int64) * unit + start
     return bool((lowest >= -limit).all() and (highest <= limit).all())
@@ -147,7 +151,7 @@ def _fits(unit: int, low: Array, high: Array, start: Array | int = 0) -> bool:
 
 @lru_cache(maxsize=8)
 def _stairs(multipliers: tuple[Multiplier, ...], y_zero: int, lowest: bytes, highest: bytes) -> _Stairs:
-    """Asked for once for each unit and shift that a layer's kernels have."""
+    """Cached for each unit and shift of a layer's kernels."""
     low, high = (np.frombuffer(end, np.int64)[:, None] for end in (lowest, highest))
     m = np.array([m.m for m in multipliers], np.int64)[:, None]
     exponent = np.array([m.shift for m in multipliers], np.int64)[:, None]
@@ -155,10 +159,10 @@ def _stairs(multipliers: tuple[Multiplier, ...], y_zero: int, lowest: bytes, hig
 
 
 def _least_sums(m: Array, exponent: Array, y_zero: int, low: Array, high: Array) -> Array:
-    """T(v): the least sum from `low` on that TFLite gives v or more, for all _VALUES; `high` + 1 where none does.
+    """T(v): the smallest sum from `low` for which TFLite gives v or more, for all _VALUES; `high` + 1 if there is none.
 
-    Both roundings turned round. A quotient by 2^-exponent is v - y_zero or more, halves away from zero, from
-    v - y_zero - 1/2 on, and for negative ones just above it; the doubling product takes halves up.
+    Both roundings are inverted. A quotient by 2^-exponent is v - y_zero or more, with halves away from zero, from v -
+    y_zero - 1/2, and for negative ones just above it; the doubling product rounds halves up.
     """
     value = _VALUES - y_zero
     product = np.clip((value << -exponent) - (1 << (-exponent - 1)) + (value <= 0), -1 << 31, 1 << 31)
@@ -167,9 +171,9 @@ def _least_sums(m: Array, exponent: Array, y_zero: int, low: Array, high: Array)
 
 
 def _offsets(stairs: _Stairs, unit: int) -> tuple[Array, Array]:
-    """What is added to the least `unit` * acc + start that gives v or more for the least and the most start.
+    """Offsets from the smallest `unit` * acc + start that gives v or more, for the smallest and the largest start.
 
-    Infinite where no sum from low to high tells. Doubles, which hold all of this exactly: integers below 2^53.
+    Infinite if no sum from low to high determines it. Doubles are exact here: all integers are below 2^53.
     """
     offset = (stairs.reached * -unit).astype(np.float64)
     least = np.where(stairs.reached <= stairs.high, offset, -np.inf)
@@ -177,11 +181,11 @@ def _offsets(stairs: _Stairs, unit: int) -> tuple[Array, Array]:
 
 
 def _starts(factors: Array, shift: int, least: Array, most: Array) -> tuple[Array, Array]:
-    """Bounds of `start`: SMMULR(unit * acc + start, factor) >> shift is v or more exactly from T(v) on.
+    """Bounds of `start`: SMMULR(unit * acc + start, factor) >> shift is v or more exactly from T(v).
 
-    `factors` are some candidates (channels, n); so are the bounds. With shifts of up to 12 the nearest double is less
-    than 2^51 / factor * 2^-53 from a quotient, and a whole number that the quotient is not, 1 / factor or more: the
-    next whole number is the same.
+    `factors` are some candidates (channels, n), and so are the bounds. With shifts of up to 12 the nearest double is
+    less than 2^51 / factor * 2^-53 from a quotient; an integer different from the quotient is at least 1 / factor away,
+    so the next integer is the same.
     """
     dividends = ((_VALUES << (32 + shift)) - (1 << 31)).astype(np.float64)
     needed = np.ceil(dividends / np.maximum(factors, 1)[..., None])
@@ -190,6 +194,6 @@ def _starts(factors: Array, shift: int, least: Array, most: Array) -> tuple[Arra
 
 
 def _between(least: Array, most: Array) -> Array:
-    """In the middle, or at the only bound."""
+    """The middle, or the only bound."""
     middle = (least + most) // 2
     return np.where(least == -_UNBOUNDED, most, np.where(most == _UNBOUNDED, least, middle))

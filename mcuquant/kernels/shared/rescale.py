@@ -18,7 +18,7 @@ def rescale_fields(site: Site, p: RescaleParams) -> dict[str, Value]:
 
 
 def identity_fields(act_min: int, act_max: int) -> dict[str, Value]:
-    """Values mean the same in both tensors and are only clamped."""
+    """Values have the same scale and zero point in both tensors and are only clamped."""
     return {
         "identity": 1,
         "x_zero": 0,
@@ -31,7 +31,7 @@ def identity_fields(act_min: int, act_max: int) -> dict[str, Value]:
 
 
 def pooled_fields(site: Site, p: PoolParams) -> dict[str, Value]:
-    """What pooling does to a pooled value."""
+    """The rescaling of a pooled value."""
     if p.rescale is None:
         return identity_fields(p.act_min, p.act_max)
     return {**rescale_fields(site, p.rescale), "act_min": p.act_min, "act_max": p.act_max}

@@ -1,4 +1,4 @@
-"""How much scratch a kernel may use: what costs nothing, since more is alive elsewhere in the network, or a little."""
+"""Limits of a kernel's scratch: it is free as far as other steps need more memory, or costs little."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ...ir import Graph, Op
 from ..variant import Site
 
 MOST_BYTES = 6144
-"""More makes no kernel faster."""
+"""Largest useful scratch in bytes."""
 
 
 def scratch_budget(site: Site, share: float, least: int) -> int:
     """Bytes of scratch for a kernel that runs in place.
 
-    Half of what the network needs elsewhere and not here, or, where the network is at its widest, a `share` of that up
-    to `least`.
+    Half of the memory that other steps need and this one does not or, at the widest step of the network, a `share` of
+    it up to `least`.
     """
     alive = _alive(site.graph)
     widest, here = max(alive.values(), default=0), alive[site.op]
@@ -24,7 +24,7 @@ def scratch_budget(site: Site, share: float, least: int) -> int:
 
 @lru_cache(maxsize=2)
 def _alive(graph: Graph) -> dict[Op, int]:
-    """Bytes of activations kept before or after each operation, whichever are more: what no placement does without."""
+    """Bytes of activations before or after each operation, whichever are more: a lower limit for all placements."""
     last = {i: n for n, op in enumerate(graph.ops) for i in op.inputs} | dict.fromkeys(graph.ends, len(graph.ops))
     dying: dict[int, int] = {}
     for i, n in last.items():

@@ -1,4 +1,6 @@
-"""What every kernel with weights asks of its layer: stored weights, biases, factors, and the range of its sums."""
+"""Properties of a layer that every kernel with weights needs: stored weights, biases, factors, and the range of its
+sums.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,12 @@ from ..variant import Blob, Site, Value, check_sums, has_integer_values, span
 from .packing import is_packed
 
 ACCUMULATOR_BITS = {32: 32, 64: 48}
-"""Bits that sums may use, by ConvParams.acc_bits: mq_requantize64 multiplies by 16 more."""
+"""Bits of sums, by ConvParams.acc_bits: mq_requantize64 multiplies by 16 more."""
 
 
 @lru_cache(maxsize=16)
 def conv_params(site: Site) -> ConvParams:
-    """Every kernel asks, of the same layer one after the other."""
+    """Size of the cache: all kernels query one layer after the other."""
     p = params(site.graph, site.op)
     assert isinstance(p, ConvParams)
     return p
@@ -51,9 +53,9 @@ def requantize_blobs(p: ConvParams) -> tuple[Blob, Blob]:
 
 @lru_cache(maxsize=16)
 def sums(site: Site) -> tuple[Array, Array]:
-    """Lowest and highest accumulator of every output channel, whatever the input; partial sums lie between too.
+    """Smallest and largest accumulator of every output channel over all inputs, including partial sums.
 
-    Not to be written to: every kernel asks, of the same layer one after the other.
+    The result is cached and must not be changed.
     """
     p = conv_params(site)
     w = site.ins[1].integer_values.astype(np.int64)
@@ -66,17 +68,19 @@ def sums(site: Site) -> tuple[Array, Array]:
 
 
 def check(site: Site) -> None:
-    """UnsupportedOpError where an accumulator could leave what the C arithmetic defines."""
+    """Raises UnsupportedOpError if an accumulator could exceed the range of the C arithmetic."""
     lowest, highest = sums(site)
     check_sums(site, int(lowest.min()), int(highest.max()), ACCUMULATOR_BITS[conv_params(site).acc_bits])
 
 
 def in_stream(site: Site) -> bool:
-    """Whether the plain kernels read the weights from a packed stream: bits, codebooks, or a meaning of their own."""
+    """Whether the plain kernels read the weights from a packed stream: few bits, codebooks, zero
+    points or multipliers.
+    """
     return is_packed(site) or (has_integer_values(site) and not _is_fully_connected(site))
 
 
 def _is_fully_connected(site: Site) -> bool:
-    """A layer whose plain kernel takes the one zero point of weights of 8 bits, as TFLite has it."""
+    """A layer whose plain kernel uses the single zero point of 8-bit weights, as in TFLite."""
     q = site.ins[1].q
     return isinstance(site.op, FullyConnected) and q is not None and not (q.zero_points or q.multipliers)

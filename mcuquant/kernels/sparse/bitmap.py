@@ -1,6 +1,6 @@
-"""Weights of which some are 0 as a bit each, and the others one a byte; firmware/kernels/sparse/mq_bitmap.h.
+"""Weights with a bit each that marks nonzero ones, and a byte per nonzero weight; firmware/kernels/sparse/mq_bitmap.h.
 
-Of n of m pruned weights as of any others: of 50 % zeros 5 bits a weight are left, whatever their pattern.
+The pattern does not matter: for 50 % zeros it takes 5 bits per weight.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from ..variant import CALL, Arg, Blob, In, Out, Record, Site, Struct, Variant
 from .sparse import centred, constants_of, row_fields
 
 _SAVED = 0.8
-"""Of the bytes that there are without, at most so many are left: less is not worth twice the time."""
+"""Largest share of the original bytes for which the format is used: a smaller saving is not worth twice the time."""
 _MAX_NONZERO = 1 << 16
 _BITS_COMMENT, _VALUES_COMMENT = "a bit a weight, see mq_bitmap.h", "those that are not 0"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """`bits` (outputs, words) uint32, the first weight in the highest bit; the others (int8), and how many each output
-    has."""
+    """`bits` (outputs, words) uint32, the first weight in the highest bit; the nonzero weights (int8), and their number
+    per output.
+    """
 
     bits: Array
     values: Array
@@ -46,7 +47,7 @@ def encode(w: Array) -> Kept:
 
 @lru_cache(maxsize=16)
 def kept(site: Site) -> Kept | None:
-    """The weights less their zero points; None where they are not 8 bits, or nothing much is saved."""
+    """The weights minus their zero points; None if they are not 8 bits, or little is saved."""
     w = centred(site)
     count = np.count_nonzero(w)
     if not count or w.min() < -128 or w.max() > 127:
@@ -61,7 +62,7 @@ def takes(site: Site) -> bool:
 
 
 def takes_any_output(site: Site) -> bool:
-    """Where each output's weights begin fits 16 bits."""
+    """The start of each output's weights fits 16 bits."""
     bitmap = kept(site) if takes(site) else None
     return bitmap is not None and bitmap.values.size < _MAX_NONZERO
 
@@ -94,7 +95,7 @@ def _args(site: Site) -> tuple[Arg, ...]:
 
 
 _WORD, _ENTRY, _OUTPUT = 12, 11, 45
-"""Cycles: of 32 weights, of one that is not 0, of an output."""
+"""Cycles of 32 weights, of a nonzero weight, of an output."""
 
 
 def _cycles(site: Site) -> int:

@@ -1,4 +1,4 @@
-"""Layers with weights of which most are 0, on any core; firmware/kernels/sparse/mq_sparse.h."""
+"""Layers with mostly zero weights, on any core; firmware/kernels/sparse/mq_sparse.h."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from ..shared.weighted_layer import check, conv_params, requantize_blobs, weight
 from ..variant import CALL, Arg, Blob, In, Out, Record, Scratch, Site, Struct, Value, Variant, image_fields
 
 ROWS = 4
-"""At a time."""
+"""Rows per block."""
 _MOST_VALUE_BITS = 6
-"""A gap has at least two bits."""
+"""Most bits of a value in an entry of 8 bits, so that a gap has at least two."""
 _MOST_DENSE = 0.5
-"""Part of the weights that is not 0: above, nothing is saved."""
+"""Largest fraction of nonzero weights: above it, nothing is saved."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sparse:
-    """`entries` of all outputs (uint8), how many each has, and the codebook of indices of `value_bits` bits, else
-    none: the entries have 16 bits."""
+    """`entries` of all outputs (uint8), their number per output, and the codebook of indices with `value_bits` bits;
+    without a codebook, entries have 16 bits.
+    """
 
     entries: Array
     counts: Array
@@ -65,7 +66,7 @@ def _with_codebook(w: Array, codebook: Array, bits: int) -> Sparse:
 
 
 def _row(row: Array, gap_bits: int) -> tuple[Array, Array]:
-    """(zeros before each entry, its value); a weight of 0 after all the zeros of a gap, where there are more."""
+    """(number of zeros before each entry, its value). A gap that is too long contains entries of weight 0."""
     at = np.flatnonzero(row)
     gaps = np.diff(at, prepend=-1) - 1
     longer = gaps >> gap_bits
@@ -78,14 +79,14 @@ def _row(row: Array, gap_bits: int) -> tuple[Array, Array]:
 
 
 def _counts(rows: list[tuple[Array, Array]]) -> Array:
-    """Little endian, 16 bits where one needs them."""
+    """Little endian; 16 bits if one value needs them."""
     counts = np.array([len(gaps) for gaps, _ in rows])
     return counts.astype(np.uint8 if counts.max(initial=0) < 256 else "<u2")
 
 
 @lru_cache(maxsize=16)
 def sparse(site: Site) -> Sparse | None:
-    """The weights less their zero points as entries; None where they are not 8 bits, few are 0 or nothing is saved."""
+    """The weights minus their zero points as entries; None if they are not 8 bits, few are 0 or nothing is saved."""
     w = centred(site)
     nonzeros = np.count_nonzero(w)
     if not 0 < nonzeros <= _MOST_DENSE * w.size or w.min() < -128 or w.max() > 127:
@@ -95,7 +96,7 @@ def sparse(site: Site) -> Sparse | None:
 
 
 def centred(site: Site) -> Array:
-    """Rows of an output each, without multipliers."""
+    """One row per output, without multipliers."""
     w, q = site.ins[1], site.ins[1].q
     assert q is not None
     data = weights(site).astype(np.int64).reshape(w.shape[0], -1)
@@ -130,7 +131,7 @@ def row_fields(site: Site) -> dict[str, Value]:
 
 
 def constants_of(site: Site) -> dict[str, int | Blob]:
-    """Biases, factors (one where all are alike) and multipliers."""
+    """Biases, factors (one if all are equal) and multipliers."""
     check(site)
     p, q = conv_params(site), site.ins[1].q
     assert q is not None
@@ -190,7 +191,7 @@ def _conv2d_args(site: Site) -> tuple[Arg, ...]:
 
 
 _ENTRY, _ENTRY_OF_FOUR, _OUTPUT, _GATHERED = 10, 20, 40, 2
-"""Cycles: an entry for one row and for four, an output, a byte of a window."""
+"""Cycles of an entry for one row and for four, of an output, of a byte of a window."""
 
 
 def _cycles(site: Site) -> int:

@@ -1,4 +1,4 @@
-"""Graph to .tflite, for other tools and as the reference interpreter's input."""
+"""Graph to .tflite, for other tools and for the reference interpreter."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ WEIGHTED = (Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv)
 def to_tflite(graph: Graph) -> bytes:
     """The .tflite of a FLOAT or QUANTISED graph; the same graph gives the same bytes.
 
-    What the format has no word for is spelt out with more operators: padding of convolutions and maximum pooling that
+    What the format cannot express directly becomes several operators: padding of convolutions and maximum pooling that
     is neither SAME nor VALID becomes PAD or PADV2, `BatchNorm` MUL and ADD, a cropped `TransposeConv` STRIDED_SLICE.
-    Shared and 2-bit weights become int8; weights with zero points or multipliers do where the products, which mean the
-    same, fit int8. States are resource variables, read at the beginning and assigned at the end. Raises ModelError for
-    what cannot be spelt at all: other weights of that kind, average pooling with other padding.
+    Shared and 2-bit weights become int8, and so do weights with zero points or multipliers if their integer values fit.
+    States are resource variables, read at the beginning and assigned at the end. Raises ModelError for what the format
+    cannot express at all: other weights of that kind, average pooling with other padding.
     """
     return write(to_rows(graph))
 
 
 def to_rows(graph: Graph) -> ModelFile:
-    """The rows that `to_tflite` writes."""
+    """The rows of `to_tflite`."""
     graph = _expanded(graph)
     draft = Draft.of(graph)
     draft.open_states()
@@ -35,14 +35,14 @@ def to_rows(graph: Graph) -> ModelFile:
 
 
 def _expanded(graph: Graph) -> Graph:
-    """The same network with weights that .tflite knows."""
+    """The same network with weights that .tflite supports."""
     layers = [op for op in graph.ops if isinstance(op, WEIGHTED) and graph[op.inputs[1]].is_constant]
     changed = {op.inputs[1]: _plain_weights(graph[op.inputs[1]], isinstance(op, FullyConnected)) for op in layers}
     return replace(graph, tensors={**graph.tensors, **changed})
 
 
 def _plain_weights(t: Tensor, takes_zero_point: bool) -> Tensor:
-    """`t` with its integer values as data where .tflite cannot describe its storage.
+    """`t` with its integer values as data if .tflite cannot describe its storage.
 
     The weights of a fully connected layer may have a zero point.
     """
