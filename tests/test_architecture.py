@@ -37,7 +37,7 @@ EXCEPTIONS = {("quantization", "passes")}
 PARTS = {
     "ir": (
         ("operation",),
-        ("functions", "palette", "names", "recurrent"),
+        ("discrete", "functions", "palette", "names", "recurrent"),
         ("ops",),
         ("graph",),
         ("named_functions", "real_functions"),

@@ -35,7 +35,7 @@ CONCRETE = [kind for kind in OPERATIONS if kind not in BASES]
 FLOAT_ONLY = {ops.BatchNorm}
 NO_ARITHMETIC = {
     *(ops.ArgMax, ops.BatchNorm, ops.Maximum, ops.Minimum, ops.Pad, ops.Reshape, ops.ResizeNearest, ops.Slice),
-    *(ops.Transpose, ops.ResizeBilinear),
+    *(ops.Transpose, ops.ResizeBilinear, ops.Cast, ops.Select, ops.Gather, ops.GatherNd),
 }
 """Operations that move or compare stored values, and the one that is folded away before there are any."""
 

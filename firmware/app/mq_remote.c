@@ -30,7 +30,7 @@ static void put_sizes(const char *name, const mq_tensor_t *tensors, uint32_t cou
 /* TYPE:BYTES, separated by commas */
 static void put_tensors(const char *name, const mq_tensor_t *tensors, uint32_t count)
 {
-    static const char *const types[] = {"float32", "int8", "int16", "int32", "int64"};
+    static const char *const types[] = {"float32", "int8", "int16", "int32", "int64", "bool"};
     mq_call_put_name(name);
     for (uint32_t i = 0; i < count; i++) {
         mq_put_text(i == 0 ? "" : ",");

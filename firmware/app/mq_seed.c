@@ -15,7 +15,7 @@ static uint32_t mix(uint32_t x)
     return x;
 }
 
-/* Little-endian words: as they are for integers; as reals in [-1, 1), multiples of 2^-23, for float32. */
+/* Little-endian words: as they are for integers; the lowest bit of each byte for truth values; as reals in [-1, 1), multiples of 2^-23, for float32. */
 static void fill(uint8_t *bytes, const mq_tensor_t *tensor, uint32_t state)
 {
     for (uint32_t i = 0; i < tensor->bytes; i += 4) {
@@ -23,6 +23,9 @@ static void fill(uint8_t *bytes, const mq_tensor_t *tensor, uint32_t state)
         if (tensor->type == MQ_FLOAT32) {
             const float real = (float)((int32_t)(word & 0xFFFFFFu) - (1 << 23)) * (1.0f / (1 << 23));
             memcpy(&word, &real, sizeof word);
+        }
+        if (tensor->type == MQ_BOOL) {
+            word &= 0x01010101u;
         }
         const uint32_t left = tensor->bytes - i;
         memcpy(bytes + i, &word, left < 4u ? left : 4u);

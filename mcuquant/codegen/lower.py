@@ -19,6 +19,7 @@ from .program import Call, CArray, CParts, CState, CStrips, CStruct, CTensor, Pr
 
 _C_TYPE = {
     DType.FLOAT32: "float",
+    DType.BOOL: "uint8_t",
     DType.INT8: "int8_t",
     DType.INT16: "int16_t",
     DType.INT32: "int32_t",
@@ -97,6 +98,7 @@ class _Arrays:
     _names: dict[tuple[str, bytes], str] = field(default_factory=dict)
 
     def add(self, name: str, data: Array, comment: str) -> str:
+        data = data.view(np.uint8) if data.dtype == np.bool_ else data
         c_type = _array_type(data)
         key = (c_type, np.ascontiguousarray(data).tobytes())
         if key not in self._names:

@@ -66,7 +66,8 @@ def parse_reply(line: bytes) -> Reply | None:
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """An input or output as the firmware declares it: "int8", "int16", "int32", "int64" or "float32", and its size."""
+    """An input or output as the firmware declares it: "int8", "int16", "int32", "int64", "bool" or "float32", and its
+    size."""
 
     dtype: str
     nbytes: int
@@ -241,7 +242,8 @@ def seeded_input(seed: int, tensors: Sequence[TensorInfo]) -> bytes:
     """All inputs, one after the other, as the board generates them from `seed` (0 to 2^32 - 1).
 
     Word i of tensor t is mix(mix(mix(seed) + t) + i * 0x9E3779B9). For integers these are the bytes, little endian; for
-    float32, a real number in [-1, 1), a multiple of 2^-23, from the lower 24 bits.
+    bool, the lowest bit of each byte; for float32, a real number in [-1, 1), a multiple of 2^-23, from the lower 24
+    bits.
     """
     words = np.array([seed], np.uint32)
     return b"".join(_seeded(_mix(_mix(words) + np.uint32(t)), tensor) for t, tensor in enumerate(tensors))
@@ -253,6 +255,8 @@ def _seeded(state: npt.NDArray[np.uint32], tensor: TensorInfo) -> bytes:
     if tensor.dtype == "float32":
         reals = ((words & 0xFFFFFF).astype(np.int32) - (1 << 23)) * np.float32(2.0**-23)
         return reals.astype("<f4").tobytes()
+    if tensor.dtype == "bool":
+        words &= np.uint32(0x01010101)
     return words.astype("<u4").tobytes()[: tensor.nbytes]
 
 

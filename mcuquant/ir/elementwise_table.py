@@ -19,6 +19,7 @@ from .named_functions import named_function
 from .operation import Op
 
 _F32, _S8, _S16 = DType.FLOAT32, DType.INT8, DType.INT16
+_WHOLE, _ORDERED = (DType.INT32,), (DType.INT32, DType.BOOL)
 NO_TYPES: frozenset[DType] = frozenset()
 ALL_TYPES = frozenset((_F32, _S8, _S16))
 INT8_AND_FLOAT = frozenset((_F32, _S8))
@@ -63,6 +64,8 @@ class Row:
     int16: Rule = Rule.INTEGER
     tflm: frozenset[DType] = ALL_TYPES
     """Types that TensorFlow Lite Micro's kernel supports. Int8 forms of rule CONVERTED are exported through float32."""
+    plain: tuple[DType, ...] = ()
+    """Types without a scale that the operation supports: int32, with results that wrap around, and bool."""
     int16_is_symmetric: bool = False
     """The int16 form requires both zero points to be 0."""
     output: Mapping[DType, QParams] = field(default_factory=dict)
@@ -93,8 +96,24 @@ _ACTIVATION = {"activation": "fused_activation_function"}
 
 _ROWS = (
     Row(op=f.Lookup, int16=Rule.NONE, tflm=NO_TYPES),
-    Row(op=f.Add, real=real.add, tflite="ADD", options="AddOptions", attributes=_ACTIVATION, versions=(1, 2, 3)),
-    Row(op=f.Sub, real=real.sub, tflite="SUB", options="SubOptions", attributes=_ACTIVATION, versions=(1, 2, 5)),
+    Row(
+        op=f.Add,
+        real=real.add,
+        tflite="ADD",
+        options="AddOptions",
+        attributes=_ACTIVATION,
+        versions=(1, 2, 3),
+        plain=_WHOLE,
+    ),
+    Row(
+        op=f.Sub,
+        real=real.sub,
+        tflite="SUB",
+        options="SubOptions",
+        attributes=_ACTIVATION,
+        versions=(1, 2, 5),
+        plain=_WHOLE,
+    ),
     Row(
         op=f.Mul,
         real=real.mul,
@@ -103,6 +122,7 @@ _ROWS = (
         attributes=_ACTIVATION,
         versions=(1, 2, 4),
         int16_is_symmetric=True,
+        plain=_WHOLE,
     ),
     Row(
         op=f.Maximum,
@@ -111,6 +131,7 @@ _ROWS = (
         options="MaximumMinimumOptions",
         versions=(1, 2, 4),
         shares_scale=True,
+        plain=_ORDERED,
     ),
     Row(
         op=f.Minimum,
@@ -119,6 +140,7 @@ _ROWS = (
         options="MaximumMinimumOptions",
         versions=(1, 2, 4),
         shares_scale=True,
+        plain=_ORDERED,
     ),
     Row(
         op=f.Div,
@@ -129,6 +151,7 @@ _ROWS = (
         versions=(1, 2, 2),
         int16=Rule.NONE,
         tflm=INT8_AND_FLOAT,
+        plain=_WHOLE,
     ),
     Row(
         op=f.SquaredDifference,
@@ -137,6 +160,7 @@ _ROWS = (
         options="SquaredDifferenceOptions",
         versions=(1, 2, 3),
         int16_is_symmetric=True,
+        plain=_WHOLE,
     ),
     Row(op=f.Prelu, real=real.prelu, tflite="PRELU"),
     Row(op=f.Relu, real=real.relu, int16_is_symmetric=True),

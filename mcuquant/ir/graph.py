@@ -41,6 +41,7 @@ class DType(enum.StrEnum):
     """Element type of a tensor as stored."""
 
     FLOAT32 = "float32"
+    BOOL = "bool"
     INT8 = "int8"
     INT16 = "int16"
     INT32 = "int32"
@@ -59,7 +60,9 @@ class DType(enum.StrEnum):
         return self is not DType.FLOAT32
 
     def range(self, bits: int | None = None) -> tuple[int, int]:
-        """(lowest, highest) value of a signed integer of `bits` bits (default: the type's own width)."""
+        """(lowest, highest) value of a signed integer of `bits` bits (default: the type's width); (0, 1) of bool."""
+        if self is DType.BOOL:
+            return 0, 1
         half = 1 << ((bits or self.bits) - 1)
         return -half, half - 1
 
@@ -162,6 +165,11 @@ class Tensor:
     @property
     def is_constant(self) -> bool:
         return self.role is Role.CONSTANT
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it holds truth values or whole numbers, which no scale makes real numbers of."""
+        return self.q is None and self.dtype in (DType.BOOL, DType.INT32, DType.INT64)
 
     @property
     def scale(self) -> float:
@@ -272,7 +280,10 @@ class Graph:
 
     @property
     def is_float(self) -> bool:
-        return all(self.tensors[i].dtype is DType.FLOAT32 for op in self.ops for i in op.outputs)
+        """Whether it computes with real numbers; it may find truth values and whole numbers besides."""
+        computed = [self.tensors[i] for op in self.ops for i in op.outputs]
+        real = any(t.dtype is DType.FLOAT32 for t in self.tensors.values() if not t.is_constant)
+        return real and all(t.dtype is DType.FLOAT32 or t.is_plain for t in computed)
 
     def with_(self, **changes: Any) -> Graph:
         """A copy with fields replaced, unused tensors dropped (inputs stay)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .discrete import Cast, Compare, Gather, GatherNd, Relation, Select
 from .functions import (
     Abs,
     Add,
@@ -59,7 +60,9 @@ __all__ = [
     "BatchMatMul",
     "BatchNorm",
     "Binary",
+    "Cast",
     "Ceil",
+    "Compare",
     "Concat",
     "Conv2D",
     "Cos",
@@ -71,6 +74,8 @@ __all__ = [
     "Floor",
     "FullyConnected",
     "Function",
+    "Gather",
+    "GatherNd",
     "Gelu",
     "HardSigmoid",
     "HardSwish",
@@ -98,12 +103,14 @@ __all__ = [
     "Reduce",
     "ReduceMax",
     "ReduceMin",
+    "Relation",
     "Relu",
     "Reshape",
     "ResizeBilinear",
     "ResizeNearest",
     "Round",
     "Rsqrt",
+    "Select",
     "Silu",
     "Sin",
     "Slice",

@@ -134,6 +134,8 @@ def _attribute(name: str, value: Any) -> Any:
             return Padding(**value)
         case "activation":
             return ops.Activation(value)
+        case "relation":
+            return ops.Relation(value)
         case _:
             return _frozen(value)
 

@@ -44,6 +44,8 @@ _MONOTONE = (
     ops.Transpose,
     ops.ResizeNearest,
 )
+_WRAPS_AROUND = (ops.Add, ops.Sub, ops.Mul)
+"""Operations whose int32 forms wrap around."""
 _BILINEAR = (ops.Sub, ops.Mul)
 
 
@@ -86,6 +88,8 @@ def _after(graph: Graph, op: Op, ins: Sequence[Interval]) -> Interval:
         return _full_range(y)
     if isinstance(op, Weighted):
         return _weighted(graph, op, ins)
+    if y.is_plain and isinstance(op, _WRAPS_AROUND):
+        return _full_range(y)
     if isinstance(op, _MONOTONE):
         return Interval(evaluate(graph, op, [i.low for i in ins]), evaluate(graph, op, [i.high for i in ins]))
     if isinstance(op, _BILINEAR):

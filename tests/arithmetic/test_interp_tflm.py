@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import discrete_graphs
 import graphs
 import numpy as np
 import pytest
@@ -52,6 +53,13 @@ def test_one_operation(name: str) -> None:
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
         assert_same_bytes(GENERATORS[name](rng), rng)
+
+
+@pytest.mark.parametrize("name", sorted(discrete_graphs.GENERATORS.keys() - discrete_graphs.OUTSIDE_TFLM))
+def test_one_operation_on_truth_values_and_whole_numbers(name: str) -> None:
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        assert_same_bytes(discrete_graphs.GENERATORS[name](rng), rng)
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import discrete_graphs
 import graphs
 import layers
 import numpy as np
@@ -218,6 +219,7 @@ def _compressed_forms() -> dict[str, Generator]:
 
 GENERATORS: dict[str, Generator] = {
     **_compressed_forms(),
+    **discrete_graphs.GENERATORS,
     "lstm": recurrent_graphs.lstm,
     "lstm_clipped": partial(recurrent_graphs.lstm, clip=0.4),
     "lstm_int16": partial(recurrent_graphs.lstm, dtype=INT16),

@@ -12,7 +12,7 @@ from mcuquant.tflite.schema import ModelFile, OperatorRow, Quantization, TensorR
 from mcuquant.tflite.schema.rows import OPTIONS
 
 Shape = tuple[int, ...]
-STORED = {"FLOAT32": "<f4", "FLOAT16": "<f2", "INT8": "i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8"}
+STORED = {"FLOAT32": "<f4", "FLOAT16": "<f2", "INT8": "i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "BOOL": "?"}
 DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("stride_w", "stride_h", "dilation_w_factor", "dilation_h_factor", "depth_multiplier"), 1),
     "padding": 1,

@@ -12,8 +12,12 @@
 
 MQ_DEFINE_EXTREME(mq_maximum_s8, int8_t, mq_max)
 MQ_DEFINE_EXTREME(mq_maximum_s16, int16_t, mq_max)
+MQ_DEFINE_EXTREME(mq_maximum_s32, int32_t, mq_max)
+MQ_DEFINE_EXTREME(mq_maximum_u8, uint8_t, mq_max)
 MQ_DEFINE_EXTREME(mq_minimum_s8, int8_t, mq_min)
 MQ_DEFINE_EXTREME(mq_minimum_s16, int16_t, mq_min)
+MQ_DEFINE_EXTREME(mq_minimum_s32, int32_t, mq_min)
+MQ_DEFINE_EXTREME(mq_minimum_u8, uint8_t, mq_min)
 
 #undef MQ_DEFINE_EXTREME
 

@@ -16,6 +16,7 @@ from ...ir import Array, Graph, Op, Tensor, ops
 from ...ir.elementwise_table import ELEMENTWISE
 from ...ir.ops import Enter
 from .binary_ops import batch_norm, binary
+from .discrete_ops import cast, compare, gather, gather_nd, select
 from .movement_ops import concat, pad, reshape, resize_nearest, slice_, transpose
 from .pooling_ops import average_pool, max_pool
 from .recurrent_ops import lstm
@@ -60,6 +61,11 @@ KERNELS: Mapping[type[Op], Kernel] = {
     ops.ReduceMin: reduce_min,
     ops.ArgMax: arg_max,
     ops.Lstm: lstm,
+    ops.Cast: cast,
+    ops.Compare: compare,
+    ops.Select: select,
+    ops.Gather: gather,
+    ops.GatherNd: gather_nd,
 }
 
 

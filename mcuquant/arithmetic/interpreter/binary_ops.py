@@ -26,6 +26,7 @@ from ...ir import (
 from ...ir.elementwise_table import ELEMENTWISE
 from .. import fixedpoint as fx
 from ..parameters import AddParams, DivParams, MulParams, PreluParams, SquaredDifferenceParams, params
+from .discrete_ops import WHOLE_NUMBERS
 from .values import clamp, is_float
 
 
@@ -33,6 +34,8 @@ def binary(graph: Graph, op: Binary, inputs: Sequence[Array]) -> Array:
     real = ELEMENTWISE[type(op)].real
     if is_float(graph.out(op)) and real is not None:
         return real(op, *inputs)
+    if graph.out(op).is_plain:
+        return WHOLE_NUMBERS[type(op)](*inputs)
     if type(op) not in INTEGER:
         raise GraphError(f"{op.kind} has no integer form in the interpreter")
     return INTEGER[type(op)](graph, op, *inputs)

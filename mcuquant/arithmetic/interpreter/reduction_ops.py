@@ -31,12 +31,12 @@ def total(graph: Graph, op: Sum, inputs: Sequence[Array]) -> Array:
 
 def reduce_min(graph: Graph, op: ReduceMin, inputs: Sequence[Array]) -> Array:
     lowest: Array = inputs[0].min(axis=op.axes)
-    return lowest if is_float(graph.out(op)) else finish(params(graph, op), fx.as_int64(lowest))
+    return lowest if graph.out(op).q is None else finish(params(graph, op), fx.as_int64(lowest))
 
 
 def reduce_max(graph: Graph, op: ReduceMax, inputs: Sequence[Array]) -> Array:
     highest: Array = inputs[0].max(axis=op.axes)
-    return highest if is_float(graph.out(op)) else finish(params(graph, op), fx.as_int64(highest))
+    return highest if graph.out(op).q is None else finish(params(graph, op), fx.as_int64(highest))
 
 
 def arg_max(graph: Graph, op: ArgMax, inputs: Sequence[Array]) -> Array:

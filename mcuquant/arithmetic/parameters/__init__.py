@@ -16,6 +16,7 @@ from ...errors import GraphError
 from ...ir import Graph, Op, ops
 from ...ir.elementwise_table import ELEMENTWISE
 from .elementwise_parameters import AddParams as AddParams
+from .elementwise_parameters import CompareParams as CompareParams
 from .elementwise_parameters import ConcatParams as ConcatParams
 from .elementwise_parameters import DivParams as DivParams
 from .elementwise_parameters import LeakyReluParams as LeakyReluParams
@@ -26,6 +27,7 @@ from .elementwise_parameters import RescaleParams as RescaleParams
 from .elementwise_parameters import SquaredDifferenceParams as SquaredDifferenceParams
 from .elementwise_parameters import (
     add_params,
+    compare_params,
     concat_params,
     div_params,
     mul_params,
@@ -74,6 +76,7 @@ DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
     ops.Mean: mean_params,
     ops.Sum: mean_params,
     ops.Lstm: lstm_params,
+    ops.Compare: compare_params,
 }
 
 

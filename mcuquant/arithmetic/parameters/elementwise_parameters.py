@@ -10,6 +10,7 @@ from ...ir import (
     Abs,
     Activation,
     Add,
+    Compare,
     Concat,
     Div,
     DType,
@@ -28,7 +29,7 @@ from ...ir import (
 )
 from ...ir.ops import Enter
 from .. import fixedpoint as fx
-from .factors import LARGEST_QUOTIENT_FACTOR, act_bounds, f32, multiplier, same_values
+from .factors import LARGEST_COMPARED, LARGEST_QUOTIENT_FACTOR, act_bounds, f32, multiplier, same_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,26 @@ def squared_difference_params(graph: Graph, op: SquaredDifference) -> SquaredDif
     to_y = multiplier(op.kind, y, twice_max * twice_max / ((1 << 2 * left_shift) * y.scale), below=1)
     zeros = (a.zero_point, b.zero_point, y.zero_point)
     return SquaredDifferenceParams(*zeros, left_shift, to_a, to_b, to_y, *y.dtype.range())
+
+
+@dataclass(frozen=True, slots=True)
+class CompareParams:
+    """Both inputs go to one scale: a' = requantize((a - a_zero) << left_shift, a_multiplier), b' alike."""
+
+    a_zero: int
+    b_zero: int
+    left_shift: int
+    a_multiplier: fx.Multiplier
+    """a scale."""
+    b_multiplier: fx.Multiplier
+    """b scale."""
+
+
+def compare_params(graph: Graph, op: Compare) -> CompareParams:
+    a, b = graph.ins(op)
+    y = graph.out(op)
+    to_a, to_b = (multiplier(op.kind, y, t.scale, LARGEST_COMPARED) for t in (a, b))
+    return CompareParams(a.zero_point, b.zero_point, 8, to_a, to_b)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from .. import fixedpoint as fx
 LARGEST_FACTOR = 2.0**30  # of `requantize`: what it shifts left must fit 32 bits
 LARGEST_FACTOR64 = 2.0**14  # of `requantize64`: its one right shift is at least 1
 
+LARGEST_COMPARED = 2.0**6  # of a scale that is compared: 17 bits, shifted left by 8, still fit 32 bits
 LARGEST_QUOTIENT_FACTOR = 2.0**22  # of a quotient of int8: its right shift is never negative
 
 

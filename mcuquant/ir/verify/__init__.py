@@ -100,5 +100,7 @@ _INPUT_COUNTS = {
     "BatchNorm": (3, 3),
     "Concat": (1, _MANY),
     "Lstm": (6, 6),
+    **dict.fromkeys(("Compare", "Gather", "GatherNd"), (2, 2)),
+    "Select": (3, 3),
 }
 """Minimum and maximum number of inputs of operations, except those with one input."""

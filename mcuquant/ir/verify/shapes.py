@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from .. import Graph, Op, Padding, Pair, Shape, ops
 from ..elementwise_table import ELEMENTWISE
+from .discrete_rules import broadcast, broadcast_shapes, gather_nd_shapes, gather_shapes
 from .recurrent_rules import lstm_shapes
 
 Shapes = tuple[Shape, ...]
@@ -123,18 +122,11 @@ def _batch_matmul(op: ops.BatchMatMul, ins: Shapes, y: Shape) -> Iterator[str]:
         yield f"its inputs have shapes {ins[0]} and {ins[1]}, expected at least 2 axes"
         return
     a, b = ((*s[:-2], s[-1], s[-2]) if swapped else s for s, swapped in zip(ins, (op.adj_a, op.adj_b), strict=True))
-    lead = _broadcast(a[:-2], b[:-2])
+    lead = broadcast(a[:-2], b[:-2])
     if a[-1] != b[-2] or lead is None:
         yield f"matrices of shapes {a} and {b} cannot be multiplied"
     else:
         yield from _expect(y, (*lead, a[-2], b[-1]))
-
-
-def _broadcast(*shapes: Shape) -> Shape | None:
-    try:
-        return tuple(int(n) for n in np.broadcast_shapes(*shapes))
-    except ValueError:
-        return None
 
 
 def _pool(op: ops.Pool, ins: Shapes, y: Shape) -> Iterator[str]:
@@ -155,7 +147,7 @@ def _empty_windows(op: ops.Pool, x: Shape, y: Shape) -> Iterator[str]:
 
 
 def _binary(op: ops.Binary, ins: Shapes, y: Shape) -> Iterator[str]:
-    shape = _broadcast(*ins)
+    shape = broadcast(*ins)
     if shape is None:
         yield f"its inputs have shapes {ins[0]} and {ins[1]}, which cannot be broadcast"
     else:
@@ -267,5 +259,9 @@ RULES: dict[type[Op], Rule] = {
     ops.Transpose: _transpose,
     **dict.fromkeys((ops.ResizeNearest, ops.ResizeBilinear), _resize),
     ops.BatchNorm: _batch_norm,
+    ops.Cast: _same,
+    **dict.fromkeys((ops.Compare, ops.Select), broadcast_shapes),
+    ops.Gather: gather_shapes,
+    ops.GatherNd: gather_nd_shapes,
     ops.Lstm: lstm_shapes,
 }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .. import DType, Graph, Level, Op, Role, Tensor, ops
 from ..elementwise_table import ELEMENTWISE, Rule
 from ..named_functions import function_problem
+from .discrete_rules import discrete_problems, is_discrete
 from .recurrent_rules import lstm_problems
 
 _WEIGHTED = (ops.Conv2D, ops.DepthwiseConv2D, ops.TransposeConv, ops.FullyConnected)
@@ -26,6 +27,9 @@ means another bias.
 def type_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
     if isinstance(op, ops.Lstm):
         yield from lstm_problems(graph, op, level)
+        return
+    if is_discrete(graph, op):
+        yield from discrete_problems(graph, op, level)
         return
     if level is Level.FLOAT:
         yield from _float_problems(graph, op)

@@ -125,6 +125,19 @@ def _prelu_cycles(site: Site) -> int:
     return _cycles(15 + 33 * negative, 8, 1.15, 0.74)(site)
 
 
+_WHOLE = (("s32", DType.INT32),)
+_ORDERED = (*_WHOLE, ("u8", DType.BOOL))
+_PLAIN: tuple[tuple[str, str, type[Op], tuple[tuple[str, DType], ...], float], ...] = (
+    ("maximum", "mq_extreme.h", Maximum, _ORDERED, 11),
+    ("minimum", "mq_extreme.h", Minimum, _ORDERED, 11),
+    ("add", "mq_whole_numbers.h", Add, _WHOLE, 9),
+    ("sub", "mq_whole_numbers.h", Sub, _WHOLE, 9),
+    ("mul", "mq_whole_numbers.h", Mul, _WHOLE, 9),
+    ("div", "mq_whole_numbers.h", Div, _WHOLE, 22),
+    ("squared_difference", "mq_whole_numbers.h", SquaredDifference, _WHOLE, 10),
+)
+"""Of whole numbers and truth values: cycles of an element."""
+
 VARIANTS = (
     *_both("add", "mq_add.h", (Add, Sub), _add, _cycles(43.5, 8, 1.28, 1.08)),
     *_both("mul", "mq_mul.h", Mul, _mul, _cycles(26.5, 10, 1.23, 0.88)),
@@ -147,4 +160,17 @@ VARIANTS = (
     *_both("prelu", "mq_prelu.h", Prelu, _prelu, _prelu_cycles),
     *_both("maximum", "mq_extreme.h", Maximum, _extreme, _cycles(11, 7.5, 1.0, 0.65)),
     *_both("minimum", "mq_extreme.h", Minimum, _extreme, _cycles(11, 7.5, 1.0, 0.65)),
+    *(
+        Variant(
+            f"{name}_{s}",
+            header,
+            op,
+            _all_are(dtype),
+            _extreme,
+            overlap_offsets=elementwise,
+            cycles=_cycles(element, 8, 1.0, 0.7),
+        )
+        for name, header, op, types, element in _PLAIN
+        for s, dtype in types
+    ),
 )

@@ -71,6 +71,10 @@ def _reduce_max(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_reduce_max_t", fields), In(), Out()
 
 
+def _reduce_plain(site: Site) -> tuple[Arg, ...]:
+    return Struct("mq_reduce_t", _shape_fields(site)), In(), Out()
+
+
 def _argmax(site: Site) -> tuple[Arg, ...]:
     op, shape = site.op, site.ins[0].shape
     assert isinstance(op, ArgMax)
@@ -119,6 +123,15 @@ def _typed(
     return tuple(Variant(name.format(s), header, op, _reduces(_TYPES[s]), args, cycles=cycles) for s in ("s8", "s16"))
 
 
+def _plain(name: str, op: type[Op]) -> tuple[Variant, ...]:
+    cycles = by_core(reduced(9, 8), 1.0, 0.6)
+    types = {"s32": DType.INT32, "u8": DType.BOOL}
+    return tuple(
+        Variant(f"{name}_{s}", "mq_reduce_max.h", op, _reduces(dtype), _reduce_plain, cycles=cycles)
+        for s, dtype in types.items()
+    )
+
+
 _TYPES = {"s8": DType.INT8, "s16": DType.INT16, "s32": DType.INT32, "s64": DType.INT64}
 _ARGMAX_CYCLES = {
     "s8": by_core(argmax(11.5, 13.3, _axis), 1.0, 0.85),
@@ -147,6 +160,8 @@ VARIANTS = (
     *_typed("mean_{}", "mq_mean.h", (Mean, Sum), _mean, by_core(reduced(7.7, 18), 1.0, 0.5)),
     *_typed("reduce_max_{}", "mq_reduce_max.h", ReduceMax, _reduce_max, by_core(reduced(9, 8), 1.0, 0.55)),
     *_typed("reduce_min_{}", "mq_reduce_max.h", ReduceMin, _reduce_max, by_core(reduced(9, 7.5), 1.0, 0.56)),
+    *_plain("reduce_max", ReduceMax),
+    *_plain("reduce_min", ReduceMin),
     *(
         Variant(f"argmax_{x}_{y}", "mq_argmax.h", ArgMax, _types(_TYPES[x], _TYPES[y]), _argmax, cycles=cycles)
         for x, cycles in _ARGMAX_CYCLES.items()

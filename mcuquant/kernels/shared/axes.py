@@ -42,7 +42,7 @@ def columns(axes: Sequence[Axis], rank: int, *names: str) -> dict[str, Value]:
 
 def broadcast_axes(a: Shape, b: Shape, y: Shape) -> list[Axis]:
     """(size, step of a, step of b) along the axes of y, merged where both inputs permit it."""
-    return merged(y, _steps(a, y), _steps(b, y))
+    return merged(y, steps_along(a, y), steps_along(b, y))
 
 
 def broadcast_fields(axes: list[Axis]) -> dict[str, Value]:
@@ -50,7 +50,7 @@ def broadcast_fields(axes: list[Axis]) -> dict[str, Value]:
     return columns(axes, BROADCAST_RANK, "size", "a", "b")
 
 
-def _steps(shape: Shape, y: Shape) -> list[int]:
+def steps_along(shape: Shape, y: Shape) -> list[int]:
     """Element step of `shape` along each axis of y; 0 where it is broadcast."""
     full = (1,) * (len(y) - len(shape)) + tuple(shape)
     return [0 if size == 1 else step for size, step in zip(full, strides(full), strict=True)]

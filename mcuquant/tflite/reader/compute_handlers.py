@@ -161,7 +161,7 @@ def _batch_matmul(node: Node) -> None:
     depth_b, columns = b.shape[-2:] if not adj_b else b.shape[:-3:-1]
     if depth != depth_b:
         raise node.error(f"multiplies {rows} x {depth} by {depth_b} x {columns}")
-    batch = _broadcast(node, a.shape[:-2], b.shape[:-2])
+    batch = broadcast(node, a.shape[:-2], b.shape[:-2])
     y = node.shaped(node.output(), (*batch, rows, columns))
     _typed(node, a, b, y)
     node.emit(ops.BatchMatMul(inputs=(a.id, b.id), outputs=(y.id,), adj_a=adj_a, adj_b=adj_b))
@@ -170,7 +170,7 @@ def _batch_matmul(node: Node) -> None:
 # --- elements --------------------------------------------------------------------------------------------------------
 
 
-def _broadcast(node: Node, a: Shape, b: Shape) -> Shape:
+def broadcast(node: Node, a: Shape, b: Shape) -> Shape:
     rank = max(len(a), len(b))
     pairs = list(zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True))
     if any(m != n and 1 not in (m, n) for m, n in pairs):
@@ -184,7 +184,7 @@ def _elementwise(node: Node, row: Row) -> None:
     if row.arity == 1:
         _unary(node, kind)
     else:
-        _binary(node, kind)
+        _binary(node, kind, row.plain)
 
 
 def _attribute(node: Node, option: str) -> Activation | float | bool:
@@ -195,11 +195,12 @@ def _attribute(node: Node, option: str) -> Activation | float | bool:
     return value if isinstance(value, bool) else node.real(option)
 
 
-def _binary(node: Node, kind: Callable[..., ops.Op]) -> None:
+def _binary(node: Node, kind: Callable[..., ops.Op], plain: Sequence[DType] = ()) -> None:
     node.expect(range(2, 3))
     a, b = node.input(0), node.input(1)
-    y = node.shaped(node.output(), _broadcast(node, a.shape, b.shape))
-    _typed(node, a, b, y)
+    y = node.shaped(node.output(), broadcast(node, a.shape, b.shape))
+    if not a.dtype is b.dtype is y.dtype or a.dtype not in plain:
+        _typed(node, a, b, y)
     node.emit(kind(inputs=(a.id, b.id), outputs=(y.id,)))
 
 
@@ -252,6 +253,9 @@ def _dequantize(node: Node) -> None:
 # --- reductions ------------------------------------------------------------------------------------------------------
 
 
+_EXTREMES = (ops.ReduceMax, ops.ReduceMin)
+
+
 def _reduce(node: Node, kind: type[ops.Reduce]) -> None:
     node.expect(range(2, 3))
     x = node.input(0)
@@ -261,7 +265,8 @@ def _reduce(node: Node, kind: type[ops.Reduce]) -> None:
     with_ones = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
     keep = bool(node.option("keep_dims"))
     y = node.shaped(node.output(), with_ones if keep else _without(x.shape, axes))
-    _typed(node, x, y)
+    if not (kind in _EXTREMES and x.dtype is y.dtype and x.is_plain):
+        _typed(node, x, y)
     node.emit(kind(inputs=(x.id,), outputs=(y.id,), axes=axes))
 
 
@@ -312,6 +317,8 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "SUM": functools.partial(_reduce, kind=ops.Sum),
     "REDUCE_MAX": functools.partial(_reduce, kind=ops.ReduceMax),
     "REDUCE_MIN": functools.partial(_reduce, kind=ops.ReduceMin),
+    "REDUCE_ALL": functools.partial(_reduce, kind=ops.ReduceMin),
+    "REDUCE_ANY": functools.partial(_reduce, kind=ops.ReduceMax),
     "ARG_MAX": _arg_max,
     "ARG_MIN": _arg_min,
 }

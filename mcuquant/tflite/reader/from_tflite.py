@@ -14,9 +14,10 @@ from ...ir import DType, Graph, Level, Op, ops
 from ...ir.metrics import effort
 from ...ir.verify import verify
 from ..schema import MAX_FILE_BYTES, ModelFile, printable, read
-from . import compute_handlers, movement_handlers, rearrange_handlers, recurrent_handlers
+from . import compute_handlers, discrete_handlers, movement_handlers, rearrange_handlers, recurrent_handlers
 from .float_parts import join_float_parts
 from .operator_node import MAX_ENDS, Node, Translation
+from .plain_integers import with_unit_scales
 from .result_tables import CODE, join_tables, lookup
 from .shape_folding import fold_shapes
 from .unsupported import refuse_unsupported
@@ -30,6 +31,7 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     **movement_handlers.HANDLERS,
     **rearrange_handlers.HANDLERS,
     **recurrent_handlers.HANDLERS,
+    **discrete_handlers.HANDLERS,
     CODE: lookup,
 }
 
@@ -49,7 +51,7 @@ def load(source: str | Path | bytes) -> Graph:
 
 def _graph(data: bytes, name: str, title: str | None) -> Graph:
     """`name` is for messages, `title` the graph's name if it differs from the file's own."""
-    file = resolve_variables(join_tables(fold_shapes(read(data, name))), name)
+    file = with_unit_scales(resolve_variables(join_tables(fold_shapes(read(data, name))), name))
     refuse_unsupported(file, name, HANDLERS)
     return _verified(_translate(file, name, title or file.name or "model"), name)
 
@@ -83,7 +85,7 @@ def _translate(file: ModelFile, name: str, title: str) -> Graph:
 
 def _is_float(graph: Graph, op: Op) -> bool:
     floats = DType.FLOAT32 in (graph[op.inputs[0]].dtype, graph.out(op).dtype)
-    return floats and not isinstance(op, ops.Quantize | ops.Dequantize | ops.Reshape)
+    return floats and not isinstance(op, ops.Quantize | ops.Dequantize | ops.Reshape | ops.Cast)
 
 
 def _verified(graph: Graph, name: str) -> Graph:

@@ -9,9 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from ...ir import Op, Role, Shape, Tensor, ops
+from .discrete_handlers import gather
 from .movement_handlers import same_type
 from .operator_node import Node
 
+_MOST_SLICES = 16
+"""Most slices that a choice of constant indices becomes; beyond, it reads the indices."""
 _MOST_PIECES = 256
 """Maximum number of pieces and of copies for one operator."""
 
@@ -196,15 +199,19 @@ def _reverse(node: Node) -> None:
 
 
 def _gather(node: Node) -> None:
-    """GATHER by constant indices of one axis or a scalar."""
+    """GATHER by constant indices of one axis or a scalar as slices, by other indices as a Gather."""
     node.expect(range(2, 3))
-    x, y = node.input(0), node.output()
+    x, axis, batch = node.input(0), node.integer("axis"), node.integer("batch_dims")
+    axis = node.axis(axis, len(x.shape))
+    constant = node.is_stored(1) and not batch and len(node.constant(1, "indices").shape) < 2
+    indices = node.integers(1, "indices") if constant else ()
+    if not constant or len(list(_runs(indices))) > _MOST_SLICES:
+        gather(node, x, node.input(1), axis, node.axis(batch, len(node.input(1).shape) + 1))
+        return
+    y = node.output()
     same_type(node, x, y)
-    axis = node.axis(node.integer("axis"), len(x.shape))
-    indices, shape = node.integers(1, "indices"), node.constant(1, "indices").shape
-    if node.integer("batch_dims"):
-        raise node.unsupported("gathers by batches; use one gather for each")
-    if len(shape) > 1 or not indices or not all(0 <= i < x.shape[axis] for i in indices):
+    shape = node.constant(1, "indices").shape
+    if not indices or not all(0 <= i < x.shape[axis] for i in indices):
         raise node.error(f"gathers {list(indices)[:8]} of shape {list(shape)} from {x.shape[axis]} along axis {axis}")
     if shape:
         _picked(node, x, y, [(axis, indices)])

@@ -24,6 +24,7 @@ CHANNEL_COST = 128
 """Cost of an output channel (multiplier, shift, bias) in weights, for time and memory of processing."""
 
 _DTYPES = {
+    "BOOL": DType.BOOL,
     "FLOAT32": DType.FLOAT32,
     "FLOAT16": DType.FLOAT32,
     "INT4": DType.INT8,
@@ -33,7 +34,10 @@ _DTYPES = {
     "INT32": DType.INT32,
     "INT64": DType.INT64,
 }
-_STORED: dict[str, np.dtype[Any]] = {"FLOAT16": np.dtype("<f2"), **dict.fromkeys(("INT4", "UINT8"), np.dtype(np.uint8))}
+_STORED: dict[str, np.dtype[Any]] = {
+    "FLOAT16": np.dtype("<f2"),
+    **dict.fromkeys(("BOOL", "INT4", "UINT8"), np.dtype(np.uint8)),
+}
 _OFFSETS = {"UINT8": 128}
 """Offset of stored values and zero points relative to the graph."""
 TYPES = frozenset(_DTYPES)
@@ -46,10 +50,16 @@ def tensor(index: int, row: TensorRow, role: Role, where: str) -> Tensor:
     """Tensor `index` without its data. `where` begins every message. Raises ModelError."""
     dtype = _DTYPES[row.type]
     shape = _shape(row, role, where)
-    q = _qparams(row.quantization, row, shape, where) if dtype.is_integer and row.quantization else None
+    scaled = dtype.is_integer and not _is_plain(dtype, role)
+    q = _qparams(row.quantization, row, shape, where) if scaled and row.quantization else None
     if q is None and dtype in (DType.INT8, DType.INT16):
         raise ModelError(f"{where}: {row.type} without a scale; convert the model with full integer quantization")
     return Tensor(index, shape, dtype, role, 4 if row.type == "INT4" else 0, q, name=row.name)
+
+
+def _is_plain(dtype: DType, role: Role) -> bool:
+    """Whether a scale means nothing: of truth values, and of whole numbers that are computed."""
+    return dtype is DType.BOOL or (dtype in (DType.INT32, DType.INT64) and role is not Role.CONSTANT)
 
 
 def constant(index: int, row: TensorRow, where: str) -> Tensor:

@@ -15,21 +15,11 @@ _MAX_LISTED = 20
 
 INSTEAD = {
     "SHAPE": "convert the model with a fixed input shape",
-    "CAST": "convert the model with full integer quantization",
     "ADD_N": "use ADD for each two tensors",
     "FLOOR_DIV": "use DIV, then FLOOR",
     "FLOOR_MOD": "subtract the divisor times FLOOR of the quotient",
     "L2_NORMALIZATION": "use SQUARE, SUM, RSQRT and MUL",
-    "GATHER_ND": "use GATHER or STRIDED_SLICE",
-    "EMBEDDING_LOOKUP": "look the rows up before the network and give them as an input",
     **dict.fromkeys(("BROADCAST_ARGS", "DYNAMIC_UPDATE_SLICE"), "convert the model with a fixed input shape"),
-    **dict.fromkeys(
-        (
-            *("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"),
-            *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT", "REDUCE_ALL", "SELECT_V2"),
-        ),
-        "boolean tensors are not translated; use MAXIMUM, MINIMUM, RELU or MUL",
-    ),
     "WHILE": "loops are not translated; unroll it (in Keras: unroll=True)",
     "IF": "branches are not translated; use the branch that is taken",
     "CUSTOM 'ethos-u'": "compiled by Vela for an Ethos-U; give the .tflite from before Vela",

@@ -14,8 +14,8 @@ from ...ir.elementwise_table import ELEMENTWISE
 Option = int | float | bool | str | tuple[int, ...]
 
 PADDING_SAME, PADDING_VALID = 0, 1
-INT8_NUMBER, INT32_NUMBER = 9, 2
-"""Element types as options of CAST."""
+TYPE_NUMBERS = {"FLOAT32": 0, "INT32": 2, "INT64": 4, "BOOL": 6, "INT16": 7, "INT8": 9}
+"""Element types as options of operators."""
 ABSENT = -1
 """Index of an omitted optional input."""
 
@@ -134,6 +134,18 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "VAR_HANDLE": ("VarHandleOptions", ("container", "shared_name")),
     "READ_VARIABLE": ("ReadVariableOptions", ()),
     "ASSIGN_VARIABLE": ("AssignVariableOptions", ()),
+    "EQUAL": ("EqualOptions", ()),
+    "NOT_EQUAL": ("NotEqualOptions", ()),
+    "GREATER": ("GreaterOptions", ()),
+    "GREATER_EQUAL": ("GreaterEqualOptions", ()),
+    "LESS": ("LessOptions", ()),
+    "LESS_EQUAL": ("LessEqualOptions", ()),
+    "LOGICAL_AND": ("LogicalAndOptions", ()),
+    "LOGICAL_OR": ("LogicalOrOptions", ()),
+    "LOGICAL_NOT": ("LogicalNotOptions", ()),
+    "SELECT_V2": ("SelectV2Options", ()),
+    "GATHER_ND": ("GatherNdOptions", ()),
+    **dict.fromkeys(("REDUCE_ALL", "REDUCE_ANY"), ("ReducerOptions", ("keep_dims",))),
     "CAST": ("CastOptions", ("in_data_type", "out_data_type")),
     "FILL": ("FillOptions", ()),
     "ZEROS_LIKE": ("ZerosLikeOptions", ()),

@@ -11,12 +11,13 @@ import numpy as np
 from ...arithmetic.parameters import params
 from ...ir import Activation, DType, Op, Role, Tensor, ops
 from ...ir.elementwise_table import ELEMENTWISE, NO_TYPES, Row, Rule
-from ..schema.rows import INT8_NUMBER, INT32_NUMBER, Option
+from ..schema.rows import TYPE_NUMBERS, Option
 from .draft import Draft, refuse
 
 ACTIVATION_NUMBER = {Activation.NONE: 0, Activation.RELU: 1, Activation.RELU_N1_TO_1: 2, Activation.RELU6: 3}
 """The schema's numbers of fused activations."""
 _RELU = {Activation.RELU: "RELU", Activation.RELU6: "RELU6", Activation.RELU_N1_TO_1: "RELU_N1_TO_1"}
+_LOGICAL: Mapping[type[Op], str] = {ops.Maximum: "LOGICAL_OR", ops.Minimum: "LOGICAL_AND"}
 _ADDED_OPTIONS: Mapping[str, Mapping[str, Option]] = {
     "ADD": {"pot_scale_int16": False},
     "SUB": {"pot_scale_int16": False},
@@ -27,6 +28,9 @@ _ADDED_OPTIONS: Mapping[str, Mapping[str, Option]] = {
 def export_elementwise(op: Op, draft: Draft) -> None:
     """Append `op`, between DEQUANTIZE and QUANTIZE if its definition is the float32 operator."""
     row = ELEMENTWISE[type(op)]
+    if draft.graph.out(op).dtype is DType.BOOL:
+        draft.emit(_LOGICAL[type(op)], [draft.index[i] for i in op.inputs], draft.index[op.output])
+        return
     inputs, y = [draft.index[i] for i in op.inputs], draft.graph.out(op)
     if y.dtype is DType.INT8 and (row.tflm == NO_TYPES or isinstance(op, ops.Lookup)):
         _emit_table(op, draft, inputs[0])
@@ -48,9 +52,8 @@ def _emit_table(op: Op, draft: Draft, x: int) -> None:
     index = replace(y, dtype=DType.INT32, bits=DType.INT32.bits, q=None)
     offset = replace(index, shape=(1,), role=Role.CONSTANT, data=np.array([128], np.int32))
     results = replace(y, shape=(256,), role=Role.CONSTANT, data=np.array(table, np.int8))
-    draft.emit(
-        "CAST", [x], wide := draft.temporary(index, y.shape), in_data_type=INT8_NUMBER, out_data_type=INT32_NUMBER
-    )
+    types = {"in_data_type": TYPE_NUMBERS["INT8"], "out_data_type": TYPE_NUMBERS["INT32"]}
+    draft.emit("CAST", [x], wide := draft.temporary(index, y.shape), **types)
     place = draft.temporary(index, y.shape)
     draft.emit("ADD", [wide, draft.constant(offset)], place, fused_activation_function=0, pot_scale_int16=False)
     draft.emit("GATHER", [draft.constant(results), place], draft.index[y.id], axis=0, batch_dims=0)

@@ -33,6 +33,8 @@ _BY_TYPE: Mapping[str, tuple[int, int, int]] = {
     "STRIDED_SLICE": (1, 2, 4),
     "TRANSPOSE": (1, 2, 2),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (1, 3, 4),
+    **dict.fromkeys(("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"), (1, 2, 2)),
+    "GATHER": (1, 2, 4),
     "RESIZE_NEAREST_NEIGHBOR": (3, 3, 4),
 }
 """Version for float32, int8 and int16 activations; 1 by default."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import singledispatch
 
@@ -13,13 +14,11 @@ from ...ir import Activation, DType, Op, QParams, Shape, Tensor, ops
 from ...ir.elementwise_table import ELEMENTWISE
 from ...ir.recurrent import GATES
 from ..schema import window_geometry
-from ..schema.rows import ABSENT, PADDING_SAME, PADDING_VALID
+from ..schema.rows import ABSENT, PADDING_SAME, PADDING_VALID, TYPE_NUMBERS
 from .draft import Draft, refuse
 from .elementwise_writer import ACTIVATION_NUMBER, export_elementwise
 
 _MAX_CONCAT_INPUTS = 10
-_TYPE_NUMBER = {DType.INT32: 2, DType.INT64: 4}
-"""Schema numbers of the element types that ARG_MAX names in its options."""
 
 
 @singledispatch
@@ -277,6 +276,7 @@ def _emit_pad(draft: Draft, x: Tensor, output: int, pads: tuple[ops.Pair, ...], 
         draft.emit("PADV2", [*inputs, draft.scalar_like(x, fill)], output)
 
 
+_REDUCE_TRUTH: Mapping[type[Op], str] = {ops.ReduceMin: "REDUCE_ALL", ops.ReduceMax: "REDUCE_ANY"}
 _REDUCE = {ops.Mean: "MEAN", ops.Sum: "SUM", ops.ReduceMax: "REDUCE_MAX", ops.ReduceMin: "REDUCE_MIN"}
 
 
@@ -287,13 +287,14 @@ _REDUCE = {ops.Mean: "MEAN", ops.Sum: "SUM", ops.ReduceMax: "REDUCE_MAX", ops.Re
 def _reduce(op: ops.Reduce, draft: Draft) -> None:
     x, y = draft.graph.ins(op)[0], draft.graph.out(op)
     inputs = [*_inputs(op, draft), draft.integers(op.axes)]
-    draft.emit(_REDUCE[type(op)], inputs, draft.index[op.output], keep_dims=len(x.shape) == len(y.shape))
+    code = _REDUCE_TRUTH[type(op)] if x.dtype is DType.BOOL else _REDUCE[type(op)]
+    draft.emit(code, inputs, draft.index[op.output], keep_dims=len(x.shape) == len(y.shape))
 
 
 @export.register
 def _arg_max(op: ops.ArgMax, draft: Draft) -> None:
     inputs = [*_inputs(op, draft), draft.integers([op.axis])]
-    draft.emit("ARG_MAX", inputs, draft.index[op.output], output_type=_TYPE_NUMBER[draft.graph.out(op).dtype])
+    draft.emit("ARG_MAX", inputs, draft.index[op.output], output_type=TYPE_NUMBERS[draft.graph.out(op).dtype.name])
 
 
 @export.register
@@ -352,3 +353,32 @@ def _resize(op: ops.ResizeNearest | ops.ResizeBilinear, draft: Draft) -> None:
     size = draft.graph.out(op).shape[1:3]
     options = {"align_corners": op.align_corners, "half_pixel_centers": op.half_pixel_centers}
     draft.emit(code, [*_inputs(op, draft), draft.integers(size)], draft.index[op.output], **options)
+
+
+# --- truth values, whole numbers and indices -------------------------------------------------------------------------
+
+
+@export.register
+def _cast(op: ops.Cast, draft: Draft) -> None:
+    x, y = (TYPE_NUMBERS[t.dtype.name] for t in (draft.graph.ins(op)[0], draft.graph.out(op)))
+    draft.emit("CAST", _inputs(op, draft), draft.index[op.output], in_data_type=x, out_data_type=y)
+
+
+@export.register
+def _compare(op: ops.Compare, draft: Draft) -> None:
+    draft.emit(op.relation.name, _inputs(op, draft), draft.index[op.output])
+
+
+@export.register
+def _select(op: ops.Select, draft: Draft) -> None:
+    draft.emit("SELECT_V2", _inputs(op, draft), draft.index[op.output])
+
+
+@export.register
+def _gather(op: ops.Gather, draft: Draft) -> None:
+    draft.emit("GATHER", _inputs(op, draft), draft.index[op.output], axis=op.axis, batch_dims=op.batch_axes)
+
+
+@export.register
+def _gather_nd(op: ops.GatherNd, draft: Draft) -> None:
+    draft.emit("GATHER_ND", _inputs(op, draft), draft.index[op.output])
