@@ -1,6 +1,6 @@
 #include "mq.h"
 
-/* Each network's library brings this file along; linked together, any one of them serves. */
+/* Each network's library contains this file; if several are linked, any copy serves all. */
 #define MQ_SHARED __attribute__((weak))
 
 MQ_SHARED uint32_t mq_type_bytes(mq_type_t type)
@@ -11,7 +11,7 @@ MQ_SHARED uint32_t mq_type_bytes(mq_type_t type)
     return bytes[type];
 }
 
-/* Largest value of the type; the smallest is its complement. What is wider than 32 bits is limited to them. */
+/* Largest value of the type; the smallest is its complement. Types wider than 32 bits are limited to 32 bits. */
 static int32_t highest(mq_type_t type)
 {
     const uint32_t bytes = mq_type_bytes(type);

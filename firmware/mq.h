@@ -1,4 +1,4 @@
-/* What a compiled network is, for programs that run it. Every generated model header includes this one. */
+/* The description of a compiled network for programs that run it. Every generated model header includes this one. */
 #ifndef MQ_H
 #define MQ_H
 
@@ -11,13 +11,13 @@ extern "C" {
 /* Element types of inputs and outputs, as stored in the arena (little endian). */
 typedef enum { MQ_FLOAT32, MQ_INT8, MQ_INT16, MQ_INT32, MQ_INT64, MQ_BOOL } mq_type_t;
 
-/* Of an offset: from the start of the network's states, not of the arena. */
+/* Flag of an offset that is relative to the network's states, not to the arena. */
 #define MQ_IN_STATE UINT32_C(0x80000000)
 
 /* One tensor inside the arena: real = scale * (stored - zero_point). scale is 0 where the values are not quantised. */
 typedef struct {
     const char *name;
-    uint32_t offset; /* bytes from the start of the arena; of a step's output maybe MQ_IN_STATE and bytes from there */
+    uint32_t offset; /* bytes from the start of the arena, or of the states (MQ_IN_STATE) */
     uint32_t bytes;
     mq_type_t type;
     uint8_t rank;
@@ -28,8 +28,8 @@ typedef struct {
 
 /* One call of the program. Its outputs are intact from its end until the next step begins. */
 typedef struct {
-    const char *name; /* as in the model's file, cleaned; empty where the program was made to be small */
-    const char *op;   /* kind and kernel, "Conv2D:conv2d_s8"; empty likewise */
+    const char *name; /* from the model's file, cleaned; empty in a program compiled for size */
+    const char *op;   /* kind and kernel, "Conv2D:conv2d_s8"; empty in a program compiled for size */
     uint32_t macs;    /* multiply-accumulates of one inference */
     uint16_t output_count;
     const mq_tensor_t *outputs;
@@ -37,7 +37,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    uint32_t arena_bytes; /* all the RAM there is: activations, kernel scratch, inputs and outputs */
+    uint32_t arena_bytes; /* bytes of RAM for activations, kernel scratch, inputs and outputs */
     uint32_t arena_alignment;
     uint16_t input_count;
     uint16_t output_count;
@@ -45,12 +45,12 @@ typedef struct {
     const mq_tensor_t *inputs;
     const mq_tensor_t *outputs;
     const mq_step_t *steps;
-    /* One inference over inputs already in the arena, which it may destroy. Returns 0. */
+    /* One inference over the inputs in the arena, which it may overwrite. Returns 0. */
     int (*run)(void *arena);
-    /* Step i of the same inference, in order from 0. Returns 0, or -1 when there is no step i. */
+    /* Step i of the same inference, in order from 0. Returns 0, or -1 if there is no step i. */
     int (*step)(void *arena, int i);
-    /* Of a network that keeps something between inferences, else 0. It changes when an inference ends, in `run` or in the
-       last step; `reset` makes the next inference the first. */
+    /* Bytes of the states, 0 without states. States change at the end of an inference, in `run` or in the last step;
+       `reset` sets their initial values. */
     uint32_t state_bytes;
     void *state;
     void (*reset)(void);
@@ -66,7 +66,7 @@ static inline void *mq_output(const mq_model_t *model, void *arena, int i)
     return (uint8_t *)arena + model->outputs[i].offset;
 }
 
-/* Where a tensor of a model is: an input or output, or what a step has written. */
+/* The address of a model's tensor: an input or output, or the output of a step. */
 static inline void *mq_tensor_data(const mq_model_t *model, void *arena, const mq_tensor_t *tensor)
 {
     uint8_t *const start = (uint8_t *)((tensor->offset & MQ_IN_STATE) != 0 ? model->state : arena);

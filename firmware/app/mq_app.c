@@ -6,7 +6,7 @@
 #include "app/mq_port.h"
 #include MQ_APP_MODEL_HEADER
 
-enum { ACTIVITY_RUN = 1000000 }; /* of the record of a crash: the whole network; below it, the step's number plus 1 */
+enum { ACTIVITY_RUN = 1000000 }; /* step of a crash record: the whole network; smaller values are the step's number plus 1 */
 
 static _Alignas(MQ_APP_ARENA_ALIGNMENT) uint8_t arena[MQ_APP_ARENA_BYTES];
 
@@ -56,7 +56,7 @@ static void keep_ticks(uint64_t ticks)
 #endif
 }
 
-/* An inference has ended. */
+/* Records the end of an inference. */
 static void count_turn(void)
 {
 #if MQ_APP_STATE_BYTES

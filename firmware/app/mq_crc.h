@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of `count` bytes, continuing from `crc`: 0 to begin, or what an earlier call returned. */
+/* CRC of `count` bytes, continued from `crc`: 0 at the beginning, or the result of an earlier call. */
 uint32_t mq_crc32(uint32_t crc, const void *data, size_t count);
 
 #endif

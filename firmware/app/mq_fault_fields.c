@@ -2,7 +2,7 @@
 
 #include "app/mq_serial.h"
 
-/* In the order of mq_fault_t, from `exception` on. */
+/* In the order of mq_fault_t, starting with `exception`. */
 static const char *const names[] = {"exception", "frame", "r0",   "r1",   "r2",    "r3",   "r12",      "lr",   "pc",
                                     "xpsr",      "sp",    "cfsr", "hfsr", "mmfar", "bfar", "activity", "cause"};
 

@@ -94,7 +94,7 @@ char *mq_format_fixed3(char text[MQ_NUMBER_SIZE], float value)
     uint32_t rest;
     const uint64_t whole = mq_divide(scale_to_nearest((uint64_t)mantissa * 1000u, exponent), 1000, &rest);
     text = mq_format_u64(text, whole);
-    char *const end = mq_format_u64(text, 1000u + rest); /* four digits, the first of them in the point's place */
+    char *const end = mq_format_u64(text, 1000u + rest); /* four digits; the first takes the place of the point */
     *text = '.';
     return end;
 }

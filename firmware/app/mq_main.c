@@ -4,11 +4,11 @@
 #include "app/mq_port.h"
 #include "app/mq_serial.h"
 
-enum { TRIAL_US = 1000000 }; /* a new rate is given up when no valid request comes at it for so long */
+enum { TRIAL_US = 1000000 }; /* without a valid request at a new rate for this time, the default rate returns */
 
 static bool on_trial;
 
-/* What follows damage may be the rest of it: it must not be read as commands. */
+/* Bytes after a damaged request may belong to it: they must not be read as commands. */
 static void complain(const char *before, const char *what)
 {
     mq_get_silence();
@@ -69,7 +69,7 @@ static void serve(void)
     carry_out(then, baud);
 }
 
-/* A network whose weights are not those that were built must not answer. Every command is answered by this alone. */
+/* A network with changed weights must not answer. This reply to every command says so. */
 static void refuse(const mq_image_t *image)
 {
     mq_put_text("e-[Corrupted flash: CRC ");

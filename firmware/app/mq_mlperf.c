@@ -7,7 +7,7 @@
 
 enum { BYTES_PER_LINE = 8, DEFAULT_WARMUPS = 10 };
 
-static uint32_t expected_bytes; /* by db load */
+static uint32_t expected_bytes; /* of `db load` */
 static uint32_t loaded_bytes;
 
 void mq_put_lap(uint64_t now_us)
@@ -95,7 +95,7 @@ static void put_bad_digits(const char *digits)
     put_line("']");
 }
 
-/* An even number of digits; those beyond the last byte expected are left unread. */
+/* An even number of digits. Digits after the last expected byte are left unread. */
 static void db_bytes(const char *digits)
 {
     mq_app_wire_changed(MQ_FORM_WIRE);
@@ -137,7 +137,7 @@ static void db(const mq_request_t *request)
     }
 }
 
-/* Time stands still while an input is restored: the two laps differ by the inferences alone. */
+/* The clock stops while an input is restored, so that the two laps differ by the inferences alone. */
 static void run(uint32_t count, uint32_t warmups)
 {
 #if MQ_APP_STATE_BYTES

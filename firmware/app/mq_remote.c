@@ -45,7 +45,7 @@ static uint32_t input_crc(void)
     return mq_crc32(0, mq_app_wire, mq_app_input_bytes);
 }
 
-/* Ticks of an empty measurement, the least of some: where a tick is coarse, its edge may fall into one. */
+/* Ticks of an empty measurement: the minimum of several, because an edge of a coarse tick may fall into one. */
 static uint64_t counter_overhead(void)
 {
     uint64_t least = UINT64_MAX;
@@ -114,7 +114,7 @@ static void seed(mq_call_t *call)
     (void)mq_call_end();
 }
 
-/* Whether the input is the one that argument i says by its CRC; without the argument, any is. */
+/* Whether the input has the CRC of argument i. Without the argument, any input is accepted. */
 static bool input_agrees(const mq_call_t *call, uint32_t i)
 {
     uint32_t crc;
@@ -124,7 +124,7 @@ static bool input_agrees(const mq_call_t *call, uint32_t i)
     return mq_word_hex(call->request, call->first + i, &crc) && mq_app_form == MQ_FORM_STORED && crc == input_crc();
 }
 
-/* A network that keeps something between inferences is told which inference since its reset is meant: argument i. */
+/* For a network with states, argument i is the number of the inference since its reset. */
 typedef enum { MQ_TURN_NEXT, MQ_TURN_DONE, MQ_TURN_OTHER } mq_turn_t;
 
 static mq_turn_t turn_of(const mq_call_t *call, uint32_t i)
@@ -168,7 +168,8 @@ static void put_result(const mq_call_t *call, uint64_t ticks)
     (void)mq_call_end();
 }
 
-/* An inference that has been run already is told again, if these are its results: it must not change the state twice. */
+/* A repeated request for an inference whose results are present gets these results again: states must not change
+   twice. */
 static void tell_again(const mq_call_t *call, const mq_tensor_t *tensors)
 {
 #if MQ_APP_STATE_BYTES
@@ -216,7 +217,7 @@ static void step(mq_call_t *call)
 }
 
 #if MQ_APP_STATE_BYTES
-/* reset: of the network's state. */
+/* reset: sets the network's states to their initial values. */
 static void reset(mq_call_t *call)
 {
     mq_app_reset();
@@ -275,8 +276,8 @@ static void out(mq_call_t *call)
     }
 }
 
-/* One inference over a painted arena and stack, the first and the last of a stream. `arena_used` counts up to the last byte
- * that was written. */
+/* One inference over a painted arena and stack, the first and the last of a stream. `arena_used` extends to the last byte
+ * that changed. */
 static void memory(mq_call_t *call)
 {
     uint8_t *const arena = mq_app_arena;
@@ -340,7 +341,7 @@ static const mq_verb_t verbs[] = {{"info", info}, {"in", in},         {"seed", s
                                    {"out", out},   {"memory", memory}, {"fault", fault}, {"baud", baud}, {"reboot", reboot},
                                    {NULL, NULL}};
 
-/* The row of a table that ends in an empty one, or null. */
+/* The row for a word in a table that ends with an empty row, or null. */
 static const mq_verb_t *find(const mq_verb_t *row, const mq_request_t *request, uint32_t verb)
 {
     while (row->name != NULL && !mq_word_is(request, verb, row->name)) {

@@ -27,7 +27,7 @@ static void split(char *text, mq_request_t *request)
     }
 }
 
-/* Checks the CRC and takes it and the number off. Returns where the words begin, or null. */
+/* Checks the CRC and removes it and the number. Returns the start of the words, or null. */
 static char *check(char *command, mq_request_t *request)
 {
     enum { HEAD = MQ_REQUEST_MARK_SIZE + NUMBER_DIGITS };

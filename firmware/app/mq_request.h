@@ -18,16 +18,16 @@ typedef struct {
     char *words[MQ_WORDS_MAX];
     bool checked;
     uint32_t number;
-    uint32_t crc; /* of the text before " *": what a request goes on with is checked from here */
+    uint32_t crc; /* CRC of the text before " *": the check of raw bytes after the request continues from it */
 } mq_request_t;
 
 /* Whether it begins with "mq #". */
 bool mq_is_checked(const char *command);
-/* Splits at spaces, in place; words beyond MQ_WORDS_MAX stay in the last. `mq` and the number are not among the words of a
- * checked request. False when it is checked and its check fails. */
+/* Splits at spaces, in place; words beyond MQ_WORDS_MAX stay in the last one. `mq` and the number are not among the words of a
+ * checked request. Returns false if a checked request fails its check. */
 bool mq_parse_request(char *command, mq_request_t *request);
 bool mq_word_is(const mq_request_t *request, uint32_t i, const char *text);
-/* Word i as a decimal or hexadecimal number; false when there is no such word or it is no number. */
+/* Word i as a decimal or hexadecimal number; false if the word is missing or is no number. */
 bool mq_word_u32(const mq_request_t *request, uint32_t i, uint32_t *value);
 bool mq_word_hex(const mq_request_t *request, uint32_t i, uint32_t *value);
 

@@ -1,4 +1,4 @@
-/* Inputs that both sides can make, so that none need be sent. */
+/* Inputs that host and device both generate, so that none must be sent. */
 #include <string.h>
 
 #include "app/mq_app.h"
@@ -15,7 +15,8 @@ static uint32_t mix(uint32_t x)
     return x;
 }
 
-/* Little-endian words: as they are for integers; the lowest bit of each byte for truth values; as reals in [-1, 1), multiples of 2^-23, for float32. */
+/* Little-endian words: unchanged for integers; the lowest bit of each byte for truth values; as reals in [-1, 1),
+ * multiples of 2^-23, for float32. */
 static void fill(uint8_t *bytes, const mq_tensor_t *tensor, uint32_t state)
 {
     for (uint32_t i = 0; i < tensor->bytes; i += 4) {

@@ -72,7 +72,7 @@ uint32_t mq_put_crc(void)
     return put_crc;
 }
 
-/* The next character of a command, or -1. A person may think between two characters, a program does not. */
+/* The next character of a command, or -1. A person may pause between two characters, a program does not. */
 static int next_char(const char *command, uint32_t count, uint32_t timeout_us)
 {
     if (count >= MQ_REQUEST_MARK_SIZE && mq_is_checked(command)) {

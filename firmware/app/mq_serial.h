@@ -1,4 +1,4 @@
-/* Text and bytes over the serial port. All that is put is also added to a running CRC-32. */
+/* Text and bytes over the serial port. All sent bytes are also added to a running CRC-32. */
 #ifndef MQ_SERIAL_H
 #define MQ_SERIAL_H
 
@@ -7,7 +7,7 @@
 
 enum {
     MQ_COMMAND_SIZE = 80,    /* characters of a command, without its % */
-    MQ_SILENCE_US = 20000,   /* a line this long silent carries nothing more of what was being sent */
+    MQ_SILENCE_US = 20000,   /* after this silence the rest of a damaged request is complete */
     MQ_BYTE_TIMEOUT_US = 200000, /* longest pause inside a request */
 };
 
@@ -19,28 +19,28 @@ void mq_put_u64(uint64_t value);
 void mq_put_hex(uint32_t value);
 /* As "%0.3f". */
 void mq_put_fixed3(float value);
-/* Text of unknown origin: what is not printable ASCII becomes '?'. */
+/* Text of unknown origin: characters other than printable ASCII become '?'. */
 void mq_put_foreign(const char *text);
 /* "\r\n" */
 void mq_put_end(void);
 
-/* The CRC so far, to begin with and to read. */
+/* The running CRC, for initialization and reading. */
 void mq_put_crc_set(uint32_t crc);
 uint32_t mq_put_crc(void);
 
 typedef enum {
     MQ_LINE_COMPLETE,
     MQ_LINE_TOO_LONG,
-    MQ_LINE_BROKEN, /* a checked request stopped in the middle */
-    MQ_LINE_NONE,   /* nothing came for the time allowed */
+    MQ_LINE_BROKEN, /* a checked request that stopped before its end */
+    MQ_LINE_NONE,   /* no character within the timeout */
 } mq_line_t;
 
-/* A command, up to its %, which is taken and not kept; carriage returns and line feeds are left out. Waits for the first
- * character `timeout_us`, or as long as it takes when that is 0; for the others of a checked request MQ_BYTE_TIMEOUT_US. */
+/* Reads a command up to its %, which is not stored; carriage returns and line feeds are ignored. The timeout of the first
+ * character is `timeout_us`, 0 for none; that of the others in a checked request is MQ_BYTE_TIMEOUT_US. */
 mq_line_t mq_get_command(char command[MQ_COMMAND_SIZE + 1], uint32_t timeout_us);
-/* `count` raw bytes. False when the sender pauses for MQ_BYTE_TIMEOUT_US. */
+/* Reads `count` raw bytes. False after a pause of MQ_BYTE_TIMEOUT_US. */
 bool mq_get_bytes(void *data, uint32_t count);
-/* Throws away what comes until the line is silent. */
+/* Discards received bytes until the line is silent. */
 void mq_get_silence(void);
 
 #endif

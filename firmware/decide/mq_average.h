@@ -10,8 +10,8 @@ typedef struct {
     bool is_started;
 } mq_average_t;
 
-/* Adds a value and returns the average, rounded down. The first value is the first average. `weight` of the newest value is in
- * units of 2^-15, 1 to 2^15. */
+/* Adds a value and returns the average, rounded down. The first average is the first value. `weight` of the newest value is
+ * in units of 2^-15, 1 to 2^15. */
 static inline int32_t mq_average(mq_average_t *average, int32_t value, int32_t weight)
 {
     const int64_t newest = value * (INT64_C(1) << 16);

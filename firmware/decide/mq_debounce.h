@@ -1,4 +1,4 @@
-/* A state changes once another has been observed for several inferences in a row. */
+/* A state changes when another one was observed in several consecutive inferences. */
 #ifndef MQ_DEBOUNCE_H
 #define MQ_DEBOUNCE_H
 
@@ -9,10 +9,10 @@
 
 typedef struct {
     int32_t state, candidate;
-    uint32_t agreeing; /* inferences in a row that gave the candidate, at most MQ_DECIDE_DEBOUNCE */
+    uint32_t agreeing; /* consecutive inferences with the candidate, at most MQ_DECIDE_DEBOUNCE */
 } mq_debounce_t;
 
-/* True when the state changes with this inference. */
+/* Returns true if the state changes with this inference. */
 static inline bool mq_debounce(mq_debounce_t *debounce, int32_t observed)
 {
     if (observed != debounce->candidate) {

@@ -21,7 +21,7 @@ static mq_average_t average;
 static int32_t smoothed;
 
 #if MQ_DECIDE_IS_DELAYED
-static mq_node_score_t forecast[MQ_ERROR_ROWS * MQ_NODE_CHANNELS]; /* of the inference before */
+static mq_node_score_t forecast[MQ_ERROR_ROWS * MQ_NODE_CHANNELS]; /* error of the preceding inference */
 static bool has_forecast;
 #endif
 
@@ -35,7 +35,7 @@ void mq_decide_reset(void)
 #endif
 }
 
-/* False when there is none yet. */
+/* False if there is no error yet. */
 static bool score_of(const mq_node_score_t *output, int32_t *score)
 {
 #if MQ_DECIDE_IS_DELAYED

@@ -7,7 +7,7 @@
 
 typedef struct {
     bool is_alarm;
-    int32_t score; /* smoothed */
+    int32_t score; /* smoothed score */
 } mq_verdict_t;
 
 #endif

@@ -29,7 +29,7 @@ bool mq_decide(mq_verdict_t *verdict)
 
 uint32_t mq_decide_crc(uint32_t crc)
 {
-    return crc; /* the output is all there is */
+    return crc; /* the outputs alone: the rule keeps no score */
 }
 
 void mq_decide_put(const mq_verdict_t *verdict)

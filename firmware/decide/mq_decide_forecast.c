@@ -13,7 +13,7 @@ enum { NO_ERROR = -1 };
 
 static const mq_decimal_t decimals[MQ_NODE_CHANNELS] = {MQ_DECIDE_DECIMALS};
 static const mq_decimal_t error_decimal = MQ_DECIDE_DECIMAL;
-static mq_node_score_t forecast[MQ_DECIDE_ROWS][MQ_NODE_CHANNELS]; /* of the inference before */
+static mq_node_score_t forecast[MQ_DECIDE_ROWS][MQ_NODE_CHANNELS]; /* forecast of the preceding inference */
 static bool has_forecast;
 static int32_t error;
 

@@ -1,4 +1,4 @@
-/* The samples that follow, and the error of the forecast before. */
+/* The samples that follow, and the error of the preceding forecast. */
 #ifndef MQ_DECIDE_FORECAST_H
 #define MQ_DECIDE_FORECAST_H
 
@@ -8,8 +8,8 @@
 #include "node/node_config.h"
 
 typedef struct {
-    uint32_t from; /* the first sample of the forecast, from 0 */
-    int32_t error; /* -1: there is no forecast before */
+    uint32_t from; /* first sample of the forecast, from 0 */
+    int32_t error; /* -1: no preceding forecast */
     mq_node_score_t values[MQ_DECIDE_ROWS][MQ_NODE_CHANNELS];
 } mq_verdict_t;
 

@@ -1,4 +1,4 @@
-/* The outputs as numbers, each with an alarm beyond its limits. */
+/* The outputs as numbers, each with an alarm outside its limits. */
 #ifndef MQ_DECIDE_VALUE_H
 #define MQ_DECIDE_VALUE_H
 

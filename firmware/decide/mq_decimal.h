@@ -9,7 +9,7 @@ typedef struct {
     int32_t multiplier;
     int32_t shift;   /* 0 to 62 */
     int64_t offset;  /* below 2^62 */
-    uint32_t digits; /* behind the point, 0 to 9 */
+    uint32_t digits; /* digits after the point, 0 to 9 */
 } mq_decimal_t;
 
 void mq_put_decimal(int32_t value, const mq_decimal_t *scale);

@@ -3,7 +3,7 @@
 #include "decide/decision_config.h"
 #include "node/mq_node.h"
 
-/* The scaled difference of one element; its square, or its size, fits into 32 bits MQ_ERROR_BLOCK times. */
+/* The scaled difference of one element. A sum of MQ_ERROR_BLOCK squares, or absolute values, fits 32 bits. */
 static inline uint32_t term(mq_node_stored_t x, mq_node_score_t y, int32_t offset)
 {
     const int32_t e = (offset - y * MQ_ERROR_Y_MULTIPLIER + x * MQ_ERROR_X_MULTIPLIER) >> MQ_ERROR_SHIFT;
@@ -17,7 +17,7 @@ static inline uint32_t term(mq_node_stored_t x, mq_node_score_t y, int32_t offse
 static uint32_t block_sum(const mq_node_stored_t *x, const mq_node_score_t *y, uint32_t count)
 {
     int32_t offset = MQ_ERROR_OFFSET;
-    __asm__("" : "+r"(offset)); /* in a register, so that it is the addend of a multiply-accumulate */
+    __asm__("" : "+r"(offset)); /* in a register, as the addend of a multiply-accumulate */
     uint32_t sum = 0;
     for (; count >= 4; count -= 4, x += 4, y += 4) {
         sum += term(x[0], y[0], offset);

@@ -6,8 +6,8 @@
 
 #include "node/node_config.h"
 
-/* Over MQ_ERROR_ROWS rows of the window from MQ_ERROR_FIRST_ROW on, and as many elements of `output`. The unit of the sum is in
- * manifest.json. */
+/* Over MQ_ERROR_ROWS rows of the window from row MQ_ERROR_FIRST_ROW, and the same number of elements of `output`. manifest.json
+ * contains the unit of the sum. */
 int32_t mq_error_sum(const mq_node_score_t *output);
 
 #endif

@@ -1,6 +1,6 @@
-/* The network on this computer: samples on standard input, all inputs of one after the other, raw; the outputs of each on
- * standard output, likewise. With --steps, the outputs of every step instead. What a network keeps between inferences lives
- * on from sample to sample; with --reset-each, every sample is the first. */
+/* The network on this computer. Standard input has raw samples, all inputs of one sample after the other; standard output gets
+ * the outputs of each sample, with --steps the outputs of every step. States continue from sample to sample; with --reset-each,
+ * every sample starts from initial states. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

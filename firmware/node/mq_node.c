@@ -9,7 +9,7 @@
 
 static const mq_normal_t normals[MQ_NODE_CHANNELS] = {MQ_NODE_NORMALS};
 
-/* The last MQ_NODE_WINDOW samples as the network stores them; `oldest` is where the next one goes. */
+/* The last MQ_NODE_WINDOW samples as stored by the network; `oldest` is the place of the next sample. */
 static mq_node_stored_t window[MQ_NODE_WINDOW][MQ_NODE_CHANNELS];
 static uint32_t oldest;
 static uint32_t missing = MQ_NODE_WINDOW; /* samples until the next inference */
@@ -41,7 +41,7 @@ static void store(const int16_t sample[MQ_NODE_CHANNELS])
 static void feed(void)
 {
     uint8_t *const input = mq_input(mq_app_model, mq_app_arena, 0);
-    const uint32_t behind = oldest * (uint32_t)sizeof window[0]; /* bytes of the newer part, which lies first */
+    const uint32_t behind = oldest * (uint32_t)sizeof window[0]; /* bytes of the newer part, which comes first in the ring */
     memcpy(input, window[oldest], sizeof window - behind);
     memcpy(input + sizeof window - behind, window[0], behind);
 }

@@ -21,7 +21,7 @@ static int16_t queue[SAMPLES_MAX][MQ_NODE_CHANNELS];
 static uint32_t queued, taken;
 
 static bool has_stream;
-static uint32_t stream, start; /* of the last request */
+static uint32_t stream, start; /* CRC of the last request */
 static mq_decision_t made[DECISIONS_MAX];
 static uint32_t made_count;
 
@@ -37,7 +37,7 @@ bool mq_replay_take(int16_t sample[MQ_NODE_CHANNELS])
     return true;
 }
 
-/* All samples that the sensor has. */
+/* All available samples of the sensor. */
 static void poll(void)
 {
     int16_t sample[MQ_NODE_CHANNELS];
@@ -70,7 +70,7 @@ static bool is_repeated(uint32_t number, uint32_t from, uint32_t count)
     return has_stream && number == stream && from == start && count == queued;
 }
 
-/* A request that was not seen yet. */
+/* A new request, not a repeated one. */
 static void go_on(uint32_t number, uint32_t from, uint32_t count)
 {
     if (from == 0) {
@@ -125,11 +125,11 @@ static void samples(mq_call_t *call)
     if (taken == queued) {
         reply(call, mq_put_crc());
     } else {
-        mq_call_error(call, "sensor"); /* it does not replay */
+        mq_call_error(call, "sensor"); /* this sensor does not replay */
     }
 }
 
-/* node: how far it is. */
+/* node: its progress. */
 static void node(mq_call_t *call)
 {
     reply(call, 0);

@@ -1,5 +1,5 @@
-/* Raw counts of a sensor to what the network stores, by one multiplication: floor((raw * multiplier + offset) / 2^shift), limited
- * to the type. The constants hold sensor's unit, mean, deviation, scale, zero point, and the half that makes it round. */
+/* Raw counts of a sensor to stored values of the network, by one multiplication: floor((raw * multiplier + offset) / 2^shift),
+ * limited to the type. The constants combine the sensor's unit, mean, deviation, scale, zero point, and the rounding half. */
 #ifndef MQ_NORMALISE_H
 #define MQ_NORMALISE_H
 

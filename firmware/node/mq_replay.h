@@ -7,7 +7,7 @@
 
 #include "node/node_config.h"
 
-/* The next one; false when all have been taken. */
+/* The next sample; false if all are consumed. */
 bool mq_replay_take(int16_t sample[MQ_NODE_CHANNELS]);
 
 #endif

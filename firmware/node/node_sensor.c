@@ -1,5 +1,5 @@
-/* A sensor that replays what a computer sends (`mcuquant node`, or the command `mq samples`), so that the node can be tested with
- * recorded data. Put your own in its place: these three functions, and no more. */
+/* A sensor that replays samples from a computer (`mcuquant node`, or the command `mq samples`), so that the node can be tested
+ * with recorded data. Replace these three functions to use a real sensor. */
 #include "node/node_sensor.h"
 
 #include "node/mq_replay.h"

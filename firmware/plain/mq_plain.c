@@ -1,4 +1,4 @@
-/* Firmware that does nothing but what it is asked over the serial port. */
+/* Firmware that only answers requests over the serial port. */
 #include <stddef.h>
 
 #include "app/mq_app.h"

@@ -1,4 +1,4 @@
-/* The wire carries an image of unsigned bytes, of which an int8 network stores each 128 lower. All outputs are results. */
+/* The wire carries an image of unsigned bytes, which an int8 network stores minus 128. All outputs are results. */
 #include "app/mq_app.h"
 #include "app/mq_element.h"
 

@@ -1,16 +1,16 @@
-/* Sum or difference of int8 rows, one operand repeated along them or across them, on cores with SMLAWB; the arithmetic is
-   that of mq_add_words.h. */
+/* Sum or difference of int8 rows, where one operand is repeated along or across rows, on cores with SMLAWB; the
+   arithmetic is that of mq_add_words.h. */
 #ifndef MQ_ADD_ROWS_H
 #define MQ_ADD_ROWS_H
 
 #include "mq_dsp.h"
 
-/* rows, depth: 1 or more. a_row, b_row: from row to row; a_step, b_step: 1, or 0 for one value in a row. */
+/* rows, depth: 1 or more. a_row, b_row: distance of rows; a_step, b_step: 1, or 0 for one value per row. */
 typedef struct {
     int32_t rows, depth;
     int32_t a_row, a_step;
     int32_t b_row, b_step;
-    int32_t a_factor, b_factor; /* scales of the inputs over that of the output, times 2^28 */
+    int32_t a_factor, b_factor; /* scales of the inputs relative to that of the output, times 2^28 */
     int32_t offset;
 } mq_add_rows_t;
 
@@ -19,7 +19,7 @@ MQ_KERNEL int32_t mq_add_rows_term(int32_t factor, int32_t x, int32_t sum)
     return mq_smlawb(factor, (uint32_t)x << 8, sum);
 }
 
-/* One row with one value: `offset` has that value's term. */
+/* A row with a single value, whose term `offset` includes. */
 MQ_KERNEL void mq_add_rows_one(int32_t depth, int32_t factor, const int8_t *x, int32_t offset, int8_t *y)
 {
 #pragma GCC unroll 4

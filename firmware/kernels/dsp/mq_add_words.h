@@ -15,7 +15,7 @@
 /* count: 1 or more. The factors: -2^31 to 2^31 - 1. a, b and y are aligned to 4 bytes. */
 typedef struct {
     int32_t count;
-    int32_t a_factor, b_factor; /* scales of the inputs over that of the output, times 2^28 */
+    int32_t a_factor, b_factor; /* scales of the inputs relative to that of the output, times 2^28 */
     int32_t offset;
 } mq_add_words_t;
 

@@ -28,7 +28,7 @@ MQ_KERNEL void mq_conv2d_dot_fill(const mq_window_t *p, int32_t words, uint32_t 
     }
 }
 
-/* A run of `bytes` bytes. */
+/* Copies a run of `bytes` bytes. */
 MQ_KERNEL void mq_conv2d_dot_run(const mq_window_t *p, const int8_t *from, int32_t bytes, uint32_t *to)
 {
     if (p->in_c % 4 == 0 && p->in_c / p->groups % 4 == 0) {
@@ -38,7 +38,7 @@ MQ_KERNEL void mq_conv2d_dot_run(const mq_window_t *p, const int8_t *from, int32
     }
 }
 
-/* The row of a window whose first tap is at `from`. */
+/* Gathers the row of a window whose first tap is at `from`. */
 MQ_KERNEL void mq_conv2d_dot_row(const mq_window_t *p, const int8_t *from, mq_taps_t t, uint32_t *to)
 {
     if (t.kx0 == 0 && t.kx1 == p->k_w) {
@@ -56,7 +56,7 @@ MQ_KERNEL void mq_conv2d_dot_row(const mq_window_t *p, const int8_t *from, mq_ta
     }
 }
 
-/* The window of a group, whose channels begin at `x`. */
+/* Gathers the window of a group, whose channels begin at `x`. */
 MQ_KERNEL void mq_conv2d_dot_gather(const mq_window_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
 {
     const int32_t words = mq_conv2d_dot_run_words(p);
@@ -82,8 +82,7 @@ MQ_KERNEL void mq_conv2d_dot_gather(const mq_window_t *p, const int8_t *x, mq_ta
     }
 }
 
-/* `weights` and `scale` are those of mq_dot.h, of the groups one after the other. scratch:
-   the words of a window. */
+/* `weights` and `scale` are those of mq_dot.h, group after group. scratch: the words of a window. */
 MQ_KERNEL void mq_conv2d_dot_s8(const mq_window_t *p, const int8_t *x, const int32_t *weights, const int32_t *scale,
                                 int32_t *scratch, int8_t *y)
 {

@@ -21,7 +21,7 @@ typedef struct {
     const uint32_t *x;
     const uint32_t *x_end;
     int8_t *y[2];
-    int32_t groups; /* of four outputs; 1 or more */
+    int32_t groups; /* for four outputs; 1 or more */
     const uint32_t *stream;
 } mq_few_channels_t;
 
@@ -30,7 +30,7 @@ typedef void mq_few_channels_kernel_t(const mq_few_channels_t *);
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
 #define MQ_FEW_STEP_BYTES "52"
-/* A load behind another takes a cycle. */
+/* A load directly after another takes one cycle. */
 #define MQ_FEW_STEP                                                                                                    \
     "ldr.w  r0, [r12], #4\n"                                                                                           \
     "ldr.w  r1, [r12], #4\n"                                                                                           \
@@ -93,7 +93,7 @@ typedef void mq_few_channels_kernel_t(const mq_few_channels_t *);
                          "ubfx   r5, r5, #3, #3\n"                                                                     \
                          "cmp    r5, #0\n"                                                                             \
                          "it     ne\n"                                                                                 \
-                         "rsbne  r5, r5, #8\n" /* steps to leave out the first time */                                 \
+                         "rsbne  r5, r5, #8\n" /* steps to skip in the first pass */                                 \
                          "mov    r6, #" MQ_FEW_STEP_BYTES "\n"                                                         \
                          "adr    r7, 2f\n"                                                                             \
                          "mla    r5, r5, r6, r7\n"                                                                     \
@@ -201,14 +201,14 @@ MQ_KERNEL int32_t mq_conv2d_few_channels_offset(const mq_window_t *p, int32_t i)
     return (ky * p->dilation_h * p->in_w + kx * p->dilation_w) * p->in_c + i % p->in_c;
 }
 
-/* A tap as a halfword, or 0 behind the last. */
+/* A tap as a halfword, or 0 after the last one. */
 MQ_KERNEL uint32_t mq_conv2d_few_channels_tap(const mq_window_t *p, const int8_t *x, int32_t i)
 {
     return i < mq_conv2d_few_channels_taps(p) ? (uint32_t)x[mq_conv2d_few_channels_offset(p, i)] : 0;
 }
 
-/* A window inside the image: every load at an offset that is known, two taps a word, into every other word. Eight loads
-   before their stores, for a load behind another takes a cycle, one by itself two. */
+/* A window inside the image: every load has a known offset, and two taps form a word, stored to every other word.
+   Eight loads precede their stores, because a load directly after another takes one cycle, a separate one two. */
 MQ_KERNEL void mq_conv2d_few_channels_inside(const mq_window_t *p, const int8_t *x, uint32_t *to)
 {
     const int32_t taps = mq_conv2d_few_channels_taps(p);
@@ -233,7 +233,7 @@ MQ_KERNEL void mq_conv2d_few_channels_inside(const mq_window_t *p, const int8_t 
     }
 }
 
-/* A window that reaches outside: its part inside is laid over padding first. */
+/* A window that extends outside: its part inside is copied over padding first. */
 MQ_KERNEL void mq_conv2d_few_channels_outside(const mq_window_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
 {
     const int32_t taps = mq_conv2d_few_channels_taps(p);
@@ -259,13 +259,14 @@ MQ_KERNEL void mq_conv2d_few_channels_outside(const mq_window_t *p, const int8_t
     }
 }
 
-/* Where the next window begins: the output's column, row and column of its first tap, and that tap's place in the image. */
+/* The next window: the output's column, the row and column of its first tap, and the position of that tap in the
+   image. */
 typedef struct {
     int32_t ox, row, column;
     int32_t offset;
 } mq_few_channels_place_t;
 
-/* On by `pixels` that are not beyond the end of the row. */
+/* Moves forward by `pixels`, which stay in the row. */
 MQ_KERNEL void mq_conv2d_few_channels_step(const mq_window_t *p, mq_few_channels_place_t *at, int32_t pixels)
 {
     at->ox += pixels;
@@ -279,7 +280,7 @@ MQ_KERNEL void mq_conv2d_few_channels_step(const mq_window_t *p, mq_few_channels
     }
 }
 
-/* How many windows, from this one on and in its row, are inside the image. */
+/* Number of consecutive windows in the row, starting with this one, that are inside the image. */
 MQ_KERNEL int32_t mq_conv2d_few_channels_windows_inside(const mq_window_t *p, const mq_few_channels_place_t *at)
 {
     const int32_t last_row = p->in_h - 1 - (p->k_h - 1) * p->dilation_h;
@@ -290,7 +291,7 @@ MQ_KERNEL int32_t mq_conv2d_few_channels_windows_inside(const mq_window_t *p, co
     return mq_min((last_column - at->column) / p->stride_w + 1, p->out_w - at->ox);
 }
 
-/* One window, and on to the next. */
+/* Gathers one window and moves to the next. */
 MQ_KERNEL void mq_conv2d_few_channels_gather(const mq_window_t *p, const int8_t *image,
                                              const mq_few_channels_place_t *at, uint32_t *to)
 {
@@ -302,7 +303,7 @@ MQ_KERNEL void mq_conv2d_few_channels_gather(const mq_window_t *p, const int8_t 
     }
 }
 
-/* The outputs of two pixels; those behind the last whole four by way of `results`, for the last group has more. */
+/* The outputs of two pixels. Outputs after the last whole four go through `results`, because the last group has more. */
 MQ_KERNEL void mq_conv2d_few_channels_outputs(const mq_window_t *p, mq_few_channels_t *run, int32_t constants,
                                               mq_few_channels_kernel_t *kernel)
 {
@@ -324,7 +325,7 @@ MQ_KERNEL void mq_conv2d_few_channels_outputs(const mq_window_t *p, mq_few_chann
     }
 }
 
-/* Both windows of a pair; of an odd number of pixels the last is computed twice. */
+/* Gathers both windows of a pair. The last one of an odd number of pixels is computed twice. */
 MQ_KERNEL void mq_conv2d_few_channels_windows(const mq_window_t *p, const int8_t *image, mq_few_channels_place_t *at,
                                               int is_last, uint32_t *windows)
 {
@@ -337,7 +338,7 @@ MQ_KERNEL void mq_conv2d_few_channels_windows(const mq_window_t *p, const int8_t
     }
 }
 
-/* The same of a pair inside the image, `step` bytes apart. */
+/* The same for a pair inside the image, `step` bytes apart. */
 MQ_KERNEL void mq_conv2d_few_channels_windows_side_by_side(const mq_window_t *p, const int8_t *x, int32_t step,
                                                   uint32_t *windows)
 {

@@ -5,13 +5,13 @@
 #include "mq_gemm.h"
 #include "mq_window.h"
 
-/* Words of one window: its bytes, filled up with zeros. */
+/* Words of one window: its bytes, padded with zeros. */
 MQ_KERNEL int32_t mq_conv2d_gemm_words(const mq_window_t *p)
 {
     return (p->k_h * p->k_w * p->in_c + 3) / 4;
 }
 
-/* The window of output pixel (oy, ox) as bytes in the order of the weights. */
+/* Copies the window of output pixel (oy, ox) as bytes in the order of the weights. */
 MQ_KERNEL void mq_conv2d_gemm_gather(const mq_window_t *p, const int8_t *x, mq_taps_t t, int8_t *to)
 {
     for (int32_t ky = 0; ky < p->k_h; ky++) {
@@ -25,7 +25,7 @@ MQ_KERNEL void mq_conv2d_gemm_gather(const mq_window_t *p, const int8_t *x, mq_t
     }
 }
 
-/* `words` words of padding, expanded. */
+/* Expands `words` words of padding. */
 MQ_KERNEL void mq_conv2d_gemm_pad(const mq_window_t *p, int32_t words, uint32_t *to)
 {
     const uint32_t odd = ((uint32_t)p->x_zero & 0xFFFFu) * 0x00010001u;
@@ -36,7 +36,7 @@ MQ_KERNEL void mq_conv2d_gemm_pad(const mq_window_t *p, int32_t words, uint32_t 
     }
 }
 
-/* One row of a window, expanded; `outside`: all of it is padding. */
+/* Expands one row of a window; `outside`: it is all padding. */
 MQ_KERNEL void mq_conv2d_gemm_row(const mq_window_t *p, const uint32_t *from, mq_taps_t t, int outside,
                                   uint32_t *to)
 {
@@ -56,7 +56,7 @@ MQ_KERNEL void mq_conv2d_gemm_row(const mq_window_t *p, const uint32_t *from, mq
     mq_conv2d_gemm_pad(p, (p->k_w - t.kx1) * words, to + 6 * t.kx1 * words);
 }
 
-/* The same, expanded, where a pixel's channels are whole words. */
+/* Expands a window whose channels are whole words. */
 MQ_KERNEL void mq_conv2d_gemm_expand(const mq_window_t *p, const int8_t *x, mq_taps_t t, uint32_t *to)
 {
     const int32_t words = p->in_c / 4;
@@ -70,7 +70,7 @@ MQ_KERNEL void mq_conv2d_gemm_expand(const mq_window_t *p, const int8_t *x, mq_t
     }
 }
 
-/* The window of output pixel (oy, ox) becomes pixel `i` of the block. */
+/* Expands the window of output pixel (oy, ox) as pixel `i` of the block. */
 MQ_KERNEL void mq_conv2d_gemm_pixel(const mq_window_t *p, const int8_t *x, int32_t oy, int32_t ox, int32_t i,
                                     uint32_t *block, uint32_t *bytes)
 {
@@ -83,8 +83,9 @@ MQ_KERNEL void mq_conv2d_gemm_pixel(const mq_window_t *p, const int8_t *x, int32
     }
 }
 
-/* `stream` is that of mq_gemm.h; an odd output is packed with a twin. scratch, in words: the block, 6 a word of
-   the window; where in_c is not a multiple of 4, a word each; where the pixels are no multiple of 3, outputs of three. */
+/* `stream` is that of mq_gemm.h; an odd output is packed with a twin. scratch, in words: the block, 6 per word of the
+   window; if in_c is not a multiple of 4, one per word; if the number of pixels is not a multiple of 3, outputs of
+   three. */
 MQ_KERNEL void mq_conv2d_gemm(const mq_window_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch,
                               int8_t *y, mq_gemm_kernel_t *kernel, int32_t constants)
 {

@@ -1,14 +1,14 @@
 /* Convolution of int8 images to few outputs on cores with SMLAD: the products of mq_dot.h over the ring of mq_ring.h.
  *
- * Windows of one row lie in the ring as they are; of others the rows, or the taps where there is a dilation, are put
- * together in scratch.
+ * A window with one row is contiguous in the ring. For other windows the rows, or for dilation the taps, are copied
+ * to scratch.
  */
 #ifndef MQ_CONV2D_RING_H
 #define MQ_CONV2D_RING_H
 
 #include "mq_ring.h"
 
-/* A row of the window that begins `x` in the ring. Returns the place behind it. */
+/* Copies a row of the window that begins at `x` in the ring. Returns the end of the copy. */
 MQ_KERNEL uint32_t *mq_conv2d_ring_row(const mq_window_t *p, const uint32_t *x, uint32_t *to)
 {
     const int32_t words = mq_ring_pixel_words(p);
@@ -22,7 +22,7 @@ MQ_KERNEL uint32_t *mq_conv2d_ring_row(const mq_window_t *p, const uint32_t *x, 
     return to + p->k_w * words;
 }
 
-/* The window at column `x` of the ring; `slot` is where its first row lies. */
+/* The window at column `x` of the ring; `slot` is the slot of its first row. */
 MQ_KERNEL const uint32_t *mq_conv2d_ring_window(const mq_window_t *p, const uint32_t *x, int32_t slot, uint32_t *to)
 {
     if (p->k_h == 1 && (p->dilation_w == 1 || p->k_w == 1)) {
@@ -38,7 +38,7 @@ MQ_KERNEL const uint32_t *mq_conv2d_ring_window(const mq_window_t *p, const uint
     return to;
 }
 
-/* `weights` and `scale` are those of mq_dot.h, each tap filled up to words. scratch, in words: the ring, a window. */
+/* `weights` and `scale` are those of mq_dot.h, each tap padded to words. scratch, in words: the ring, a window. */
 MQ_KERNEL void mq_conv2d_ring_s8(const mq_window_t *p, const int8_t *x, const int32_t *weights, const int32_t *scale,
                                  int32_t *scratch, int8_t *y)
 {

@@ -9,14 +9,14 @@
 #include "mq_conv2d_dot.h"
 #include "mq_gemm.h"
 
-/* The next up to three output pixels: their images and the taps of their windows. */
+/* The next output pixels, at most three: their images and the taps of their windows. */
 typedef struct {
     const int8_t *x[3];
     mq_taps_t taps[3];
     int32_t count;
 } mq_rows_block_t;
 
-/* The outputs of one group of a block, `y_pixel` bytes from a pixel to the next. */
+/* The outputs of one group of a block; consecutive pixels are `y_pixel` bytes apart. */
 MQ_KERNEL void mq_conv2d_rows_outputs(mq_gemm_layer_t *layer, int32_t pixels, int32_t y_pixel, int8_t *y)
 {
     const int32_t outputs = layer->outputs;
@@ -46,7 +46,7 @@ MQ_KERNEL void mq_conv2d_rows_groups(const mq_window_t *p, const mq_rows_block_t
     uint32_t *const bytes = layer.block + 6 * words;
     const mq_gemm_layer_t first = layer;
     for (int32_t group = 0; group < p->groups; group++, y += layer.outputs) {
-        const int32_t begin = group * group_words; /* no address behind the stream is computed */
+        const int32_t begin = group * group_words; /* no address past the end of the stream is computed */
         layer.stream = first.stream + begin;
         layer.odd_stream = first.odd_stream + begin;
         layer.pairs.w_end = first.pairs.w_end + begin;
@@ -59,8 +59,8 @@ MQ_KERNEL void mq_conv2d_rows_groups(const mq_window_t *p, const mq_rows_block_t
     }
 }
 
-/* `stream` is that of mq_gemm.h, of the groups one after the other; an odd output is packed with a twin. scratch, in
-   words: the block, 6 a word of a window; a window; outputs of three pixels of a group. */
+/* `stream` is that of mq_gemm.h, group after group; an odd output is packed with a twin. scratch, in words: the
+   block, 6 per word of a window; a window; outputs of three pixels of a group. */
 MQ_KERNEL void mq_conv2d_rows(const mq_window_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch, int8_t *y,
                               mq_gemm_kernel_t *kernel, int32_t constants)
 {

@@ -5,7 +5,7 @@
 #include "mq_gemm_sums.h"
 #include "mq_window.h"
 
-/* The window of an output pixel as bytes in the order of the weights. */
+/* Copies the window of an output pixel as bytes in the order of the weights. */
 MQ_KERNEL void mq_conv2d_sums_gather(const mq_window_t *p, const int8_t *x, mq_taps_t t, int8_t *to)
 {
     for (int32_t ky = 0; ky < p->k_h; ky++) {
@@ -21,8 +21,8 @@ MQ_KERNEL void mq_conv2d_sums_gather(const mq_window_t *p, const int8_t *x, mq_t
     }
 }
 
-/* `stream` is that of mq_gemm_sums.h; an odd output is packed with a twin. scratch, in words: the block, 6 a word of the
-   window; a window as bytes, filled up to words; sums, 3 an output of the stream. */
+/* `stream` is that of mq_gemm_sums.h; an odd output is packed with a twin. scratch, in words: the block, 6 per word
+   of the window; a window as bytes, padded to words; sums, 3 per output of the stream. */
 MQ_KERNEL void mq_conv2d_sums_s8(const mq_window_t *p, const int8_t *x, const int32_t *stream, const int32_t *bias,
                                  const int32_t *m, const int8_t *shift, int32_t *scratch, int8_t *y)
 {

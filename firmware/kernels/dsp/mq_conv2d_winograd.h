@@ -17,10 +17,10 @@ typedef struct {
     int32_t in_h, in_w, in_c; /* in_c and out_c: multiples of 4 */
     int32_t out_h, out_w, out_c;
     int32_t pad_top, pad_left;
-    int32_t x_zero; /* what padding holds */
+    int32_t x_zero; /* value of the padding */
 } mq_conv2d_winograd_t;
 
-/* Where a tile begins in the output. */
+/* The position of a tile in the output. */
 typedef struct {
     int32_t oy, ox;
 } mq_winograd_corner_t;
@@ -33,7 +33,7 @@ MQ_KERNEL uint32_t *mq_conv2d_winograd_fill(uint32_t *to, int32_t words, uint32_
     return to;
 }
 
-/* The 6x6 inputs of a tile, with what is outside the image. */
+/* The 6x6 inputs of a tile, including padding. */
 MQ_KERNEL void mq_conv2d_winograd_gather(const mq_conv2d_winograd_t *p, const uint32_t *x, int32_t row, int32_t column,
                                          uint32_t *to)
 {
@@ -54,7 +54,7 @@ MQ_KERNEL void mq_conv2d_winograd_gather(const mq_conv2d_winograd_t *p, const ui
     }
 }
 
-/* B of a tile's inputs, which become one of two tiles of `to`. */
+/* Transforms a tile's inputs by B into one of two tiles of `to`. */
 MQ_KERNEL void mq_conv2d_winograd_input(const mq_conv2d_winograd_t *p, const uint32_t *x, mq_winograd_corner_t at,
                                         uint32_t *pixels, uint32_t *to)
 {
@@ -67,7 +67,7 @@ MQ_KERNEL void mq_conv2d_winograd_input(const mq_conv2d_winograd_t *p, const uin
     }
 }
 
-/* Outputs of four channels of a tile; those of tiles that reach out of the image by way of 64 bytes. */
+/* Outputs of four channels of a tile; a tile that extends past the image uses 64 bytes of temporary storage. */
 MQ_KERNEL void mq_conv2d_winograd_output(const mq_conv2d_winograd_t *p, const uint32_t *products,
                                          const int32_t *constants, mq_winograd_corner_t at, int8_t *y,
                                          const mq_winograd_place_t *place, mq_winograd_output_t *output)

@@ -18,10 +18,10 @@ typedef struct {
     int32_t out_h, out_w, out_c;
     int32_t k_h, stride_h, dilation_h;
     int32_t pad_top, pad_left;
-    int32_t x_zero; /* what padding holds */
+    int32_t x_zero; /* value of the padding */
 } mq_conv2d_winograd_row_t;
 
-/* Six pixels of row `row`, from `column` on, with what is outside the image. */
+/* Six pixels of row `row`, starting at `column`, including padding. */
 MQ_KERNEL void mq_conv2d_winograd_row_gather(const mq_conv2d_winograd_row_t *p, const uint32_t *x, int32_t row,
                                              int32_t column, uint32_t *to)
 {
@@ -36,7 +36,7 @@ MQ_KERNEL void mq_conv2d_winograd_row_gather(const mq_conv2d_winograd_row_t *p, 
     }
 }
 
-/* B of the inputs of the tile that begins at output pixel (oy, ox); it becomes one of two tiles of `to`. */
+/* Transforms the inputs of the tile at output pixel (oy, ox) by B into one of two tiles of `to`. */
 MQ_KERNEL void mq_conv2d_winograd_row_input(const mq_conv2d_winograd_row_t *p, const uint32_t *x, int32_t oy,
                                             int32_t ox, uint32_t *pixels, uint32_t *to)
 {
@@ -53,7 +53,8 @@ MQ_KERNEL void mq_conv2d_winograd_row_input(const mq_conv2d_winograd_row_t *p, c
     }
 }
 
-/* Four channels of a tile of `columns` outputs; those of tiles that reach out of the image by way of 16 bytes. */
+/* Four channels of a tile of `columns` outputs; a tile that extends past the image uses 16 bytes of temporary
+   storage. */
 MQ_KERNEL void mq_conv2d_winograd_row_output(const uint32_t *products, const int32_t *constants, int8_t *y,
                                              int32_t y_pixel, int32_t columns, mq_winograd_row_output_t *output)
 {

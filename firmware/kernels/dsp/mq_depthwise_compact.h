@@ -11,12 +11,12 @@
 #include "mq_window.h"
 
 /* Weights are [k_h][k_w][channels]. */
-/* Where a tap's first channel is, in the image and among the weights. */
+/* The position of a tap's first channel, in the image and in the weights. */
 typedef struct {
     int32_t x, w;
 } mq_compact_tap_t;
 
-/* Lists the taps inside the image; returns the place behind the last. */
+/* Lists the taps inside the image; returns the end of the list. */
 MQ_KERNEL mq_compact_tap_t *mq_compact_taps(const mq_window_t *p, mq_taps_t t, mq_compact_tap_t *to)
 {
     for (int32_t ky = t.ky0; ky < t.ky1; ky++) {
@@ -38,7 +38,7 @@ MQ_KERNEL int32_t mq_compact_high(uint32_t a, uint32_t b, int32_t acc)
     return acc + (int16_t)(a >> 16) * (int16_t)(b >> 16);
 }
 
-/* Sums of four channels; x and w at the first of them, acc begins with their biases. */
+/* Sums of four channels; x and w point to the first of them, acc contains their biases. */
 MQ_KERNEL void mq_compact_four(const int8_t *x, const int8_t *w, uint32_t zeros, const mq_compact_tap_t *taps,
                                const mq_compact_tap_t *end, int32_t *acc)
 {
@@ -90,7 +90,7 @@ MQ_KERNEL void mq_compact_pixel(const mq_window_t *p, const int8_t *x, const int
     }
 }
 
-/* bias, m (31 bits) and shift (to the left) have one entry a channel. scratch: 8 bytes a tap of the window. */
+/* bias, m (31 bits) and shift (to the left) have one entry per channel. scratch: 8 bytes per tap of the window. */
 MQ_KERNEL void mq_depthwise_compact_s8(const mq_window_t *p, const int8_t *x, const int8_t *w,
                                        const int32_t *bias, const int32_t *m, const int8_t *shift, int32_t *scratch,
                                        int8_t *y)

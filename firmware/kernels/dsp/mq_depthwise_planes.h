@@ -31,26 +31,26 @@ typedef struct {
     int32_t out_h, out_w;
     int32_t stride_h, stride_w; /* stride_w: 1 or 2 */
     int32_t pad_top, pad_left;  /* pad_left: 0 or 1 */
-    int32_t x_zero;             /* what padding holds */
+    int32_t x_zero;             /* value of the padding */
     int32_t row;                /* words of a strip's row: 7 where stride_w is 2, else 4, or 3 as said above */
     int32_t band;               /* output rows of a band */
 } mq_depthwise_planes_t;
 
-/* A layer at work. Sizes of planes in words. */
+/* State of a layer's execution. Sizes of planes are in words. */
 typedef struct {
     mq_planes_rows_t rows;
-    mq_planes_t full, last; /* strips of six outputs, and the last when it has fewer */
+    mq_planes_t full, last; /* strips of six outputs, and the last one if it has fewer */
     uint32_t *planes;
-    int32_t row, strip; /* a row of a strip; a strip */
-    int32_t strips;     /* of four planes */
+    int32_t row, strip; /* words of a row of a strip; of a strip */
+    int32_t strips;     /* words of four planes */
     uint32_t pad;
     int32_t in_h, in_row;
     int32_t out_h, out_row;
     int32_t stride, pad_top, band;
-    int32_t shared; /* rows that two bands have in common */
+    int32_t shared; /* rows that two bands share */
     int is_aligned;
     mq_planes_kernel_t *kernel;
-    int32_t words; /* of a channel in the stream */
+    int32_t words; /* words of a channel in the stream */
 } mq_planes_work_t;
 
 typedef struct {
@@ -61,7 +61,8 @@ typedef struct {
     uint32_t word[7];
 } mq_planes_row7_t;
 
-/* `rows` rows of all strips hold padding from `to` on. A row of 3 words takes the next row's first along. */
+/* Fills `rows` rows of all strips with padding, starting at `to`. A row of 3 words includes the first word of the
+   next row. */
 static MQ_SHARED void mq_planes_pad(const mq_planes_work_t *k, uint32_t *to, int32_t rows)
 {
     const uint32_t pad = k->pad;
@@ -76,7 +77,7 @@ static MQ_SHARED void mq_planes_pad(const mq_planes_work_t *k, uint32_t *to, int
     }
 }
 
-/* The last rows of a band, two or one, become the first of the next. Rows of 3 words move as if of 4. */
+/* Moves the last rows of a band, two or one, to the beginning of the next. Rows of 3 words move like rows of 4. */
 static MQ_SHARED void mq_planes_move(const mq_planes_work_t *k, int32_t rows)
 {
     const int32_t back = k->band * k->stride * k->row;
@@ -123,7 +124,7 @@ MQ_KERNEL void mq_planes_load(mq_planes_work_t *k, const int8_t *x, int32_t iy, 
     mq_planes_unpack(&k->rows, channels);
 }
 
-/* Some strips over `rows` output rows; y is the output of the first channel in the first column. */
+/* Strips of equal width over `rows` output rows; y is the output of the first channel in the first column. */
 MQ_KERNEL void mq_planes_strips(const mq_planes_work_t *k, mq_planes_t *run, const uint32_t *stream, int32_t rows,
                                 int32_t channels, int8_t *y)
 {
@@ -137,7 +138,7 @@ MQ_KERNEL void mq_planes_strips(const mq_planes_work_t *k, mq_planes_t *run, con
     k->kernel(run);
 }
 
-/* All rows of up to four channels of one image. */
+/* All rows of at most four channels of one image. */
 static MQ_SHARED void mq_planes_group(mq_planes_work_t *k, const int8_t *x, const uint32_t *stream, int32_t channels,
                                       int8_t *y)
 {
@@ -200,7 +201,7 @@ MQ_KERNEL mq_planes_rows_t mq_planes_rows(const mq_depthwise_planes_t *p, const 
     };
 }
 
-/* Weights in `stream`: `words` a channel, see mq_planes_t. scratch: four planes of a band. */
+/* Weights in `stream`: `words` per channel, see mq_planes_t. scratch: four planes of a band. */
 MQ_KERNEL void mq_depthwise_planes(const mq_depthwise_planes_t *p, const int8_t *x, const int32_t *stream,
                                    int32_t *scratch, int8_t *y, int32_t words, mq_planes_kernel_t *kernel)
 {

@@ -1,16 +1,16 @@
 /* Depthwise convolution of int8 images with windows of any shape, on cores with SMLAD.
  *
- * Rows lie in the ring of mq_ring.h. A window is a list of pairs of taps; two
- * inputs of four channels are paired, and multiplied by two weights each, in one instruction a channel: 24 cycles for
- * 8 MACs on Cortex-M4, and 10 to 20 an output.
+ * Rows are in the ring of mq_ring.h. A window is a list of pairs of taps. Two inputs of four channels are paired and
+ * multiplied by two weights each, with one instruction per channel: 24 cycles for 8 MACs on Cortex-M4, and 10 to 20
+ * per output.
  */
 #ifndef MQ_DEPTHWISE_TAPS_H
 #define MQ_DEPTHWISE_TAPS_H
 
 #include "mq_ring.h"
 
-/* Bytes from the first pixel of the ring to each tap of the first window of output row `oy`; an odd number of taps ends
-   with one whose weight is 0. */
+/* Bytes from the first pixel of the ring to each tap of the first window of output row `oy`. A tap with weight 0
+   follows an odd number of taps. */
 MQ_KERNEL void mq_taps_list(const mq_window_t *p, int32_t oy, int32_t *list)
 {
     const int32_t words = mq_ring_pixel_words(p), rows = mq_ring_rows(p);
@@ -33,8 +33,8 @@ typedef struct {
     const int8_t *x; /* in the ring */
     const int32_t *list;
     const int32_t *list_end;
-    const uint32_t *w; /* of each pair of taps, the weights of the channels 0, 2, 1, 3 of four */
-    const int32_t *scale; /* of four channels: starts, then the constants of each: a factor; or as in mq_dot.h */
+    const uint32_t *w; /* for each pair of taps, the weights of the channels 0, 2, 1, 3 of four */
+    const int32_t *scale; /* for four channels: starts, then the constants of each: a factor; or as in mq_dot.h */
     int8_t *y;
     int32_t channels;
 } mq_taps_call_t;
@@ -64,7 +64,7 @@ typedef struct {
 
 #define MQ_TAPS_FOUR MQ_TAPS_STEP MQ_TAPS_STEP MQ_TAPS_STEP MQ_TAPS_STEP
 
-/* The sums of four channels become outputs, by TFLite's two roundings. */
+/* Requantizes the sums of four channels with TFLite's two roundings. */
 #define MQ_TAPS_TWICE_ONE(sum)                                                                                         \
     "ldmia.w r3!, {r9, r10, r11}\n"                                                                                    \
     "lsl    " sum ", " sum ", #1\n"                                                                                    \
@@ -75,7 +75,7 @@ typedef struct {
     "ssat   " sum ", #8, " sum "\n"
 #define MQ_TAPS_TWICE MQ_TAPS_TWICE_ONE("r4") MQ_TAPS_TWICE_ONE("r5") MQ_TAPS_TWICE_ONE("r6") MQ_TAPS_TWICE_ONE("r7")
 
-/* The same in two instructions, where 256 times the sum fits and that is exact. */
+/* The same in two instructions, if 256 times the sum fits and that is exact. */
 #define MQ_TAPS_ONCE(shift)                                                                                            \
     "ldmia.w r3!, {r8, r9, r10, r11}\n"                                                                                \
     "smmulr r4, r4, r8\n"                                                                                              \
@@ -96,7 +96,7 @@ typedef struct {
                          "sub    sp, sp, #28\n"                                                                        \
                          "ldmia  r0, {r0, r1, r2, r3, r4, r5, r6}\n"                                                   \
                          "sub    r7, r1, r2\n"                                                                         \
-                         "ubfx   r7, r7, #3, #2\n" /* pairs to leave out the first time */                             \
+                         "ubfx   r7, r7, #3, #2\n" /* pairs to skip in the first pass */                             \
                          "mov    r8, #" MQ_TAPS_STEP_BYTES "\n"                                                        \
                          "adr.w  r9, 2f\n"                                                                             \
                          "mla    r9, r7, r8, r9\n"                                                                     \

@@ -13,10 +13,10 @@
 
 #include "mq_dsp.h"
 
-/* Words of scale an output. */
+/* Words of scale per output. */
 #define MQ_DOT_SCALE 4
 
-/* An output of its sum; `scale` begins with m. */
+/* Requantizes the sum of an output; `scale` begins with m. */
 MQ_KERNEL int8_t mq_dot_requantize(int32_t sum, const int32_t *scale)
 {
     const int32_t high = mq_smmulr((int32_t)(2 * (uint32_t)sum), scale[0]);
@@ -25,7 +25,7 @@ MQ_KERNEL int8_t mq_dot_requantize(int32_t sum, const int32_t *scale)
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
-/* Four inputs of one output: the bytes 0 and 2 of x in lr, 1 and 3 in r8. */
+/* Four inputs of one output: bytes 0 and 2 of x in lr, 1 and 3 in r8. */
 #define MQ_DOT_ONE(w, sum)                                                                                             \
     "sxtb16 r3, " w "\n"                                                                                               \
     "smlad  " sum ", r3, lr, " sum "\n"                                                                                \
@@ -67,7 +67,7 @@ MQ_KERNEL int8_t mq_dot_requantize(int32_t sum, const int32_t *scale)
     "bne.w  2b\n"                                                                                                      \
     "ldr    r12, [sp, #52]\n" scale "str    r12, [sp, #52]\n"
 
-/* All outputs of the window of `words` words at `x`. Returns the place behind the weights. */
+/* All outputs of the window of `words` words at `x`. Returns the end of the weights. */
 static __attribute__((naked, noinline, unused)) const uint32_t *mq_dot(
     const uint32_t *x __attribute__((unused)), int32_t words __attribute__((unused)),
     const uint32_t *w __attribute__((unused)), const int32_t *scale __attribute__((unused)),
@@ -120,7 +120,7 @@ MQ_KERNEL int32_t mq_dot_sum(const uint32_t *x, int32_t words, const uint32_t *w
     return sum;
 }
 
-/* All outputs of the window of `words` words at `x`. Returns the place behind the weights. */
+/* All outputs of the window of `words` words at `x`. Returns the end of the weights. */
 MQ_KERNEL const uint32_t *mq_dot(const uint32_t *x, int32_t words, const uint32_t *w, const int32_t *scale,
                                  int32_t outputs, int8_t *y)
 {
@@ -138,7 +138,7 @@ MQ_KERNEL const uint32_t *mq_dot(const uint32_t *x, int32_t words, const uint32_
 
 #endif
 
-/* Words where they are: `from` is at a word. */
+/* Copies whole words; `from` is aligned. */
 MQ_KERNEL void mq_dot_copy_words(const int8_t *from, int32_t words, uint32_t *to)
 {
     const uint32_t *word = (const uint32_t *)(const void *)from;
@@ -148,8 +148,8 @@ MQ_KERNEL void mq_dot_copy_words(const int8_t *from, int32_t words, uint32_t *to
     }
 }
 
-/* `bytes` bytes from any address to whole words; what is behind them in the last word has no meaning. Words are read
-   only where some of them is wanted. */
+/* Copies `bytes` bytes from any address to whole words; the rest of the last word is undefined. A word is read only
+   if some of its bytes are used. */
 MQ_KERNEL void mq_dot_copy(const int8_t *from, int32_t bytes, uint32_t *to)
 {
     const uint32_t before = (uint32_t)((uintptr_t)from % 4u);

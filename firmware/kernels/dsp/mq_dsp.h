@@ -1,4 +1,4 @@
-/* The instructions of Armv7E-M that kernels are built from, and what each means on any other machine. */
+/* The Armv7E-M instructions that kernels use, with their equivalents on other machines. */
 #ifndef MQ_DSP_H
 #define MQ_DSP_H
 

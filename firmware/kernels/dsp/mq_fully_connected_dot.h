@@ -4,7 +4,7 @@
 
 #include "mq_dot.h"
 
-/* All are 1 or more. Where there are several rows, depth is a multiple of 4. */
+/* All are 1 or more. With several rows, depth is a multiple of 4. */
 typedef struct {
     int32_t rows, depth, outputs;
 } mq_fully_connected_dot_t;

@@ -20,8 +20,8 @@
    [rows][outputs]. */
 typedef struct {
     int32_t rows, depth, outputs;
-    int32_t constant_step; /* words from the constants of eight outputs to the next ones'; 0: all have the same */
-    int32_t shift;         /* of the requantization in two instructions: 8 or 12 */
+    int32_t constant_step; /* words between the constants of eight outputs and those of the next eight; 0: equal constants */
+    int32_t shift;         /* shift of the requantization in two instructions: 8 or 12 */
 } mq_fully_connected_eight_t;
 
 /* One call. `constants`, of eight outputs each: the factors of the requantization in two instructions (see `requantize`
@@ -29,11 +29,11 @@ typedef struct {
 typedef struct {
     const uint32_t *x;
     const uint32_t *x_end;
-    const uint32_t *weights; /* of eight outputs: starts, then the first word of each, the second of each, ... */
+    const uint32_t *weights; /* for eight outputs: starts, then the first word of each, the second of each, ... */
     const uint32_t *constants;
     int32_t constant_step; /* bytes */
     int8_t *y;
-    int32_t groups; /* of eight outputs; 1 or more */
+    int32_t groups; /* groups of eight outputs; 1 or more */
 } mq_eight_t;
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
@@ -50,7 +50,7 @@ typedef struct {
     MQ_EIGHT_PAIR("r4", "r5")                                                                                          \
     MQ_EIGHT_NEXT MQ_EIGHT_PAIR("r6", "r7") MQ_EIGHT_NEXT MQ_EIGHT_PAIR("r8", "r9")                                    \
     MQ_EIGHT_NEXT MQ_EIGHT_PAIR("r10", "r11")
-/* Single loads: one behind another takes a cycle. */
+/* Separate loads: one directly after another takes one cycle. */
 #define MQ_EIGHT_PREPARED                                                                                               \
     "ldr.w  r0, [r12], #4\n"                                                                                           \
     "ldr.w  r1, [r12], #4\n"                                                                                           \
@@ -98,7 +98,7 @@ typedef struct {
     MQ_EIGHT_ROUND_TWICE("r7", "3") MQ_EIGHT_ROUND_TWICE("r8", "4") MQ_EIGHT_ROUND_TWICE("r9", "5")                    \
     MQ_EIGHT_ROUND_TWICE("r10", "6") MQ_EIGHT_ROUND_TWICE("r11", "7")
 
-/* Words of x a column of the unrolled loop takes, and bytes of code. */
+/* Words of x that a column of the unrolled loop processes, and bytes of its code. */
 #define MQ_EIGHT_RUN(column, words, size, requantize)                                                                  \
     "push   {r4-r11, lr}\n"                                                                                            \
     "ldmia  r0, {r0-r6}\n"                                                                                             \
@@ -106,7 +106,7 @@ typedef struct {
     "lsr    r8, r8, #" words "\n"                                                                                      \
     "ands   r8, r8, #7\n"                                                                                              \
     "it     ne\n"                                                                                                      \
-    "rsbne  r8, r8, #8\n" /* columns to leave out the first time */                                                    \
+    "rsbne  r8, r8, #8\n" /* columns to skip in the first pass */                                                    \
     "mov    r9, #" size "\n"                                                                                           \
     "adr    r10, 2f\n"                                                                                                 \
     "mla    r8, r8, r9, r10\n"                                                                                         \
@@ -238,7 +238,7 @@ MQ_KERNEL void mq_eight_prepare(const uint32_t *x, int32_t words, uint32_t *to)
     }
 }
 
-/* Outputs that are no multiple of eight end in a group whose last results are dropped. */
+/* If the number of outputs is not a multiple of eight, the surplus results of the last group are discarded. */
 MQ_KERNEL void mq_eight_row(const mq_fully_connected_eight_t *p, mq_eight_t *run, void (*eight)(const mq_eight_t *))
 {
     const int32_t groups = p->outputs / 8, rest = p->outputs % 8;
@@ -260,7 +260,7 @@ MQ_KERNEL void mq_eight_row(const mq_fully_connected_eight_t *p, mq_eight_t *run
     }
 }
 
-/* Depth is a multiple of 4 where there are several rows. */
+/* With several rows, depth is a multiple of 4. */
 #define MQ_DEFINE_FULLY_CONNECTED_EIGHT(name, eight)                                                                   \
     MQ_KERNEL void name(const mq_fully_connected_eight_t *p, const int8_t *x, const int32_t *weights,                  \
                         const int32_t *constants, int8_t *y)                                                           \

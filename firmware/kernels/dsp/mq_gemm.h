@@ -18,11 +18,11 @@
 
 #include "mq_dsp.h"
 
-/* What all blocks of a layer have in common. */
+/* Parameters that all blocks of a layer share. */
 typedef struct {
-    int32_t y_pixel;       /* bytes from an output pixel to the next */
-    const uint32_t *w_end; /* behind the stream's last pair */
-    int32_t skip;          /* bytes of code from the unrolled loop to where it is entered */
+    int32_t y_pixel;       /* bytes between output pixels */
+    const uint32_t *w_end; /* end of the stream's last pair */
+    int32_t skip;          /* bytes of code between the start of the unrolled loop and its entry */
     const uint32_t *block_end;
 } mq_gemm_t;
 
@@ -30,7 +30,8 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
 
 #define MQ_GEMM_UNROLL 8
 #define MQ_GEMM_STEP_BYTES 68
-/* The first of `words` steps stands by itself; the unrolled loop is entered so that it ends with the last. */
+/* The first of `words` steps is separate. The unrolled loop is entered at a point from which it ends with the last
+   step. */
 #define MQ_GEMM_SKIP(words)                                                                                            \
     (((words) == 1 ? MQ_GEMM_UNROLL : (MQ_GEMM_UNROLL - ((words)-1) % MQ_GEMM_UNROLL) % MQ_GEMM_UNROLL) *              \
      MQ_GEMM_STEP_BYTES)
@@ -58,7 +59,7 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
 #define MQ_GEMM_LOOP                                                                                                   \
     MQ_STEPS_OF_LENGTH(MQ_GEMM_STEPS MQ_GEMM_STEPS, MQ_TEXT_OF(MQ_GEMM_UNROLL), MQ_TEXT_OF(MQ_GEMM_STEP_BYTES))
 
-/* The starts, the first words, and into the loop. */
+/* Loads the starts and the first words, and enters the loop. */
 #define MQ_GEMM_START                                                                                                  \
     "ldmia  r1!, {r3, r6}           \n" MQ_GEMM_WORDS(MQ_GEMM_OF_START)                                                \
     "ldr    pc, [sp, #16]           \n"
@@ -91,7 +92,7 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
                      "add    sp, sp, #20             \n"                                                               \
                      "pop    {r4-r11, pc}            \n")
 
-/* One rounding where that is proven to be enough: see `two_instructions` in the compiler. */
+/* One rounding, if that is proven to be exact: see `two_instructions` in the compiler. */
 #define MQ_GEMM_SCALE(y, factor) "smmulr " y ", " y ", " factor "\n"
 #define MQ_GEMM_SHIFT(y, shift) "ssat " y ", #8, " y ", asr #" shift "\n"
 #define MQ_GEMM_TWO(shift)                                                                                             \
@@ -156,7 +157,7 @@ static __attribute__((naked, noinline, unused)) void mq_gemm_expand(
 #undef MQ_GEMM_EXPAND_ONE
 }
 
-/* Three pixels of `words` words each, one behind the other, become a block. */
+/* Expands three consecutive pixels of `words` words each to a block. */
 static __attribute__((naked, noinline, unused)) void mq_gemm_expand_three(
     const uint32_t *from __attribute__((unused)), int32_t words __attribute__((unused)),
     uint32_t *block __attribute__((unused)))
@@ -212,7 +213,7 @@ MQ_KERNEL int32_t mq_gemm_sum(const uint32_t *x, const uint32_t *x_end, const ui
     return sum;
 }
 
-/* `constants` words of the requantization an output. */
+/* `constants` words of the requantization per output. */
 MQ_KERNEL void mq_gemm_block(const uint32_t *block, const uint32_t *stream, int8_t *y, const mq_gemm_t *g,
                              int32_t constants, mq_gemm_requantize_t *requantize)
 {
@@ -257,7 +258,7 @@ MQ_GEMM_DEFINE(mq_gemm_12, MQ_GEMM_TWO("12"), 1, mq_gemm_requantize_12)
 MQ_GEMM_DEFINE(mq_gemm_8, MQ_GEMM_TWO("8"), 1, mq_gemm_requantize_8)
 MQ_GEMM_DEFINE(mq_gemm_twice, MQ_GEMM_ROUNDING_TWICE, 3, mq_gemm_requantize_twice)
 
-/* A layer: where its blocks are made, and where its outputs come from. */
+/* A layer: the place of its blocks, and the source of its outputs. */
 typedef struct {
     mq_gemm_t pairs, odd;
     const uint32_t *stream, *odd_stream;
@@ -267,7 +268,7 @@ typedef struct {
     mq_gemm_kernel_t *kernel;
 } mq_gemm_layer_t;
 
-/* `words` weight words an output and `constants` words of its requantization; scratch begins with the block. */
+/* `words` weight words per output and `constants` words of its requantization; scratch begins with the block. */
 MQ_KERNEL mq_gemm_layer_t mq_gemm_layer(mq_gemm_kernel_t *kernel, const int32_t *stream, int32_t words, int32_t outputs,
                                         int32_t constants, uint32_t *block, void *spare)
 {

@@ -28,7 +28,7 @@ MQ_KERNEL void mq_gemm_sums_expand(const uint32_t *from, int32_t words, uint32_t
     "smlad  " b ", " w ", r12, " b "\n"                                                                                \
     "smlad  " c ", " w ", lr, " c " \n"
 
-/* For `pairs` pairs of outputs: the sums of the first output of each pixel, then of the second. */
+/* For `pairs` pairs of outputs: the sums of the first output for each pixel, then of the second. */
 static __attribute__((naked, noinline, unused)) void mq_gemm_sums(
     const uint32_t *block __attribute__((unused)), const uint32_t *block_end __attribute__((unused)),
     const uint32_t *stream __attribute__((unused)), int32_t *sums __attribute__((unused)),
@@ -89,7 +89,7 @@ MQ_KERNEL void mq_gemm_sums(const uint32_t *block, const uint32_t *block_end, co
 
 #endif
 
-/* How sums become outputs; one bias, m (31 bits) and shift (to the left) an output. */
+/* Parameters of the requantization; one bias, m (31 bits) and shift (to the left) per output. */
 typedef struct {
     const int32_t *bias, *m;
     const int8_t *shift;

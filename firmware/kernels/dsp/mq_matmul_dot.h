@@ -29,7 +29,8 @@ MQ_KERNEL int32_t mq_matmul_dot_sum(uint32_t word, int32_t sum)
     return mq_smlad(mq_sxtb16(word), 0x00010001u, mq_smlad(mq_sxtb16_ror8(word), 0x00010001u, sum));
 }
 
-/* `count` bytes, `stride` apart, to words that are `step` apart, the last one filled up with 0. Returns their sum. */
+/* Copies `count` bytes, `stride` apart, to words that are `step` apart; the last word is padded with 0. Returns their
+   sum. */
 MQ_KERNEL int32_t mq_matmul_dot_gather(const int8_t *from, int32_t stride, int32_t count, uint32_t *to, int32_t step)
 {
     int32_t sum = 0;
@@ -50,7 +51,7 @@ MQ_KERNEL int32_t mq_matmul_dot_gather(const int8_t *from, int32_t stride, int32
     return sum;
 }
 
-/* Weights and scale of `columns` columns at b. */
+/* Copies weights and scale of `columns` columns at b. */
 MQ_KERNEL void mq_matmul_dot_pack(const mq_matmul_dot_t *p, const int8_t *b, int32_t columns, uint32_t *w, int32_t *scale)
 {
     const int32_t words = (p->depth + 3) / 4;
@@ -69,7 +70,7 @@ MQ_KERNEL void mq_matmul_dot_pack(const mq_matmul_dot_t *p, const int8_t *b, int
     }
 }
 
-/* What all sums begin with, changed. */
+/* Changes the initial value of all sums. */
 MQ_KERNEL void mq_matmul_dot_add(int32_t *scale, int32_t columns, int32_t value)
 {
     for (; columns >= 4; columns -= 4, scale += 4 * MQ_DOT_SCALE) {
@@ -88,7 +89,7 @@ MQ_KERNEL void mq_matmul_dot_add(int32_t *scale, int32_t columns, int32_t value)
     }
 }
 
-/* A row of a as whole words: where it is, or in `room`. */
+/* A row of a as whole words: in place, or copied to `room`. */
 MQ_KERNEL const uint32_t *mq_matmul_dot_row(const mq_matmul_dot_t *p, const int8_t *a, uint32_t *room, int32_t *sum)
 {
     const int32_t words = p->depth / 4, rest = p->depth % 4;

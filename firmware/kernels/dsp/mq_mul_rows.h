@@ -1,4 +1,4 @@
-/* Product of int8 rows, an operand repeated along them or across them or not, on cores with SMMULR. */
+/* Product of int8 rows, where an operand may be repeated along or across rows, on cores with SMMULR. */
 #ifndef MQ_MUL_ROWS_H
 #define MQ_MUL_ROWS_H
 

@@ -1,4 +1,4 @@
-/* Rows of an int8 image on their way into planes of int16, a channel each; see mq_depthwise_planes.h. */
+/* Copies rows of an int8 image to planes of int16, one per channel; see mq_depthwise_planes.h. */
 #ifndef MQ_PLANES_ROWS_H
 #define MQ_PLANES_ROWS_H
 
@@ -11,10 +11,10 @@ typedef struct {
     uint32_t *to;
     int32_t plane;           /* from a channel's plane to the next one's */
     int32_t x_next, to_next; /* from the end of a row to the start of the next */
-    int32_t strips;          /* times 4; 1 more where rows end with half a pair, 2 where they begin with one */
-    int32_t jump;            /* from behind a strip's last word to the next strip's first */
-    int32_t step;            /* words from a strip's first to the next one's, which the strip holds too */
-    int32_t tail;            /* whole pairs of pixels behind the first word of the last strip */
+    int32_t strips;          /* times 4; 1 more if rows end with half a pair, 2 more if they begin with one */
+    int32_t jump;            /* from the end of a strip's last word to the next strip's first word */
+    int32_t step;            /* words between the first words of strips; the next strip's first word belongs to both */
+    int32_t tail;            /* whole pairs of pixels after the first word of the last strip */
     uint32_t pad;            /* four bytes of padding */
     int32_t rows;
 } mq_planes_rows_t;
@@ -82,7 +82,7 @@ typedef struct {
 
 #define MQ_PLANES_SIX(step) step step step step step step
 
-/* Four channels at a time. `size`: bytes of code of a pair on its way; a strip needs up to six of them. */
+/* Four channels at a time. `size`: bytes of code per pair; a strip needs up to six of them. */
 #define MQ_PLANES_UNPACK(size, pair, first, last)                                                                      \
     "push   {r4-r11, lr}\n"                                                                                            \
     "mov    r8, r0\n"                                                                                                  \
@@ -125,7 +125,7 @@ typedef struct {
     ".balign 4\n" MQ_STEPS_OF_LENGTH(MQ_PLANES_SIX(pair MQ_PLANES_PUT), "6", size)                                     \
     "5:\n"                                                                                                             \
     "cmp    r5, #4\n"                                                                                                  \
-    "blo    6f\n" pair MQ_PLANES_PUT /* the last of a strip, the first of the next */                                  \
+    "blo    6f\n" pair MQ_PLANES_PUT /* the last word of a strip, the first of the next */                                  \
     "add    r2, r2, r12\n"                                                                                             \
     "b      3b\n"                                                                                                      \
     "6:\n"                                                                                                             \

@@ -11,9 +11,9 @@
 /* Strips of equal width of `channels` planes, one after the other. channels, strips: 1 or more. Factors and m of the
    stream: less than 2^31; shifts: 1 to 22. */
 typedef struct {
-    int32_t y_pixel; /* bytes from an output to the next */
+    int32_t y_pixel; /* bytes between outputs */
     int32_t factor;
-    int32_t y_row;  /* from the last output written in a row to the first of the row below */
+    int32_t y_row;  /* from the last output of a row to the first output of the next row */
     int32_t x_row;  /* from the end of one window to the start of the window below, in bytes like all steps */
     const uint8_t *x_end;
     int32_t start;
@@ -22,12 +22,12 @@ typedef struct {
     int8_t *y;
     const uint32_t *stream; /* of each channel: w0 w1 w2 0 of each row as bytes, start, and factor or else m, rounding
                                with zero point and shift */
-    int32_t plane;          /* from a channel's plane to the next one's */
+    int32_t plane;          /* bytes between the planes of channels */
     int32_t channels;
-    int32_t span; /* bytes that the windows of one column of a strip move over */
-    int32_t form; /* outputs a row less 1; 6 more with a stride of 2; 12 where rows take 3 words */
+    int32_t span; /* bytes over which the windows of one column of a strip move */
+    int32_t form; /* outputs per row minus 1; 6 more with a stride of 2; 12 more if rows take 3 words */
     int32_t strips;
-    int32_t x_strip, y_strip; /* from the end of a strip to the next */
+    int32_t x_strip, y_strip; /* bytes from the end of a strip to the next one */
     int32_t strip;            /* bytes of a strip */
     int32_t strips_left;
 } mq_planes_t;
@@ -43,7 +43,7 @@ typedef void mq_planes_kernel_t(const mq_planes_t *);
     "smlad  " y ", " next ", r11, " from "\n"                                                                          \
     "smlatb " y ", " x ", r10, " y "\n"
 
-/* What is added to: `start` in the first row of a window, the accumulator itself in the others. */
+/* The addend: `start` in the first row of a window, the accumulator in the others. */
 #define MQ_PLANES_START(y) "r9"
 #define MQ_PLANES_SUM(y) y
 

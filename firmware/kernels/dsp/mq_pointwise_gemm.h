@@ -9,7 +9,7 @@ typedef struct {
     int32_t pixels, in_c, out_c;
 } mq_pointwise_gemm_t;
 
-/* `bytes` bytes from any address to whole words. What is behind them in the last word has no meaning. */
+/* Copies `bytes` bytes from any address to whole words. The rest of the last word is undefined. */
 MQ_KERNEL void mq_pointwise_gemm_align(const int8_t *from, int32_t bytes, uint32_t *to)
 {
     const int32_t words = (bytes + 3) / 4;
@@ -17,7 +17,7 @@ MQ_KERNEL void mq_pointwise_gemm_align(const int8_t *from, int32_t bytes, uint32
     const uint32_t *aligned = (const uint32_t *)(const void *)(from - before);
     uint32_t low = *aligned++;
     for (int32_t i = 0; i < words; i++) {
-        /* The last word is read only where some of it is wanted. */
+        /* The last word is read only if some of its bytes are used. */
         const int more = i + 1 < words || (int32_t)before + bytes > 4 * words;
         const uint32_t high = before && more ? *aligned : 0;
         to[i] = before ? low >> (8 * before) | high << (32 - 8 * before) : low;
@@ -27,7 +27,7 @@ MQ_KERNEL void mq_pointwise_gemm_align(const int8_t *from, int32_t bytes, uint32
     }
 }
 
-/* `count` pixels, at most three, become a block. */
+/* Expands `count` pixels, at most three, to a block. */
 MQ_KERNEL void mq_pointwise_gemm_expand(const int8_t *x, int32_t in_c, int32_t count, uint32_t *block, uint32_t *bytes)
 {
     const int32_t words = (in_c + 3) / 4;
@@ -44,8 +44,9 @@ MQ_KERNEL void mq_pointwise_gemm_expand(const int8_t *x, int32_t in_c, int32_t c
     }
 }
 
-/* `stream` is that of mq_gemm.h; an odd output is packed with a twin. scratch, in words: the block, 6 a word of
-   a pixel; where in_c is not a multiple of 4, a word each; where the pixels are no multiple of 3, outputs of three. */
+/* `stream` is that of mq_gemm.h; an odd output is packed with a twin. scratch, in words: the block, 6 per word of a
+   pixel; if in_c is not a multiple of 4, one per word; if the number of pixels is not a multiple of 3, outputs of
+   three. */
 MQ_KERNEL void mq_pointwise_gemm(const mq_pointwise_gemm_t *p, const int8_t *x, const int32_t *stream, int32_t *scratch,
                                  int8_t *y, mq_gemm_kernel_t *kernel, int32_t constants)
 {

@@ -6,7 +6,7 @@
 #include "mq_mean.h"
 #include "mq_pool.h"
 
-/* As many bytes as two 16-bit sums hold whatever they are. */
+/* Number of bytes whose sum always fits 16 bits. */
 #define MQ_POOL_WORDS_MOST 256
 
 /* Adds four channels of `count` pixels, `step` words apart, to sums. */

@@ -1,6 +1,5 @@
-/* The rows of an image that a row of windows reaches, in a ring in scratch: as pixels of whole words, with the padding
- * beside them, so that no window needs a special case, nor do channels that are no multiple of four.
- */
+/* The rows of an image for a row of windows, in a ring in scratch. Pixels are padded to whole words, with image
+ * padding beside them, so that windows and channel counts need no special cases. */
 #ifndef MQ_RING_H
 #define MQ_RING_H
 
@@ -28,7 +27,7 @@ MQ_KERNEL int32_t mq_ring_row_words(const mq_window_t *p)
     return mq_ring_row_pixels(p) * mq_ring_pixel_words(p);
 }
 
-/* Row `iy` of the image, which may lie outside it. */
+/* Row `iy` of the image, which may be outside it. */
 MQ_KERNEL void mq_ring_load_row(const mq_window_t *p, const int8_t *x, int32_t iy, uint32_t *to)
 {
     const int32_t words = mq_ring_pixel_words(p), pixels = mq_ring_row_pixels(p);
@@ -53,8 +52,8 @@ MQ_KERNEL void mq_ring_load_row(const mq_window_t *p, const int8_t *x, int32_t i
     }
 }
 
-/* The rows that the windows of output row `oy` reach and that are not in the ring yet; `loaded` counts rows from the first
-   one that any window reaches. Returns the new count. */
+/* Copies the rows for the windows of output row `oy` that are not in the ring yet. `loaded` counts rows from the
+   first row of any window. Returns the new count. */
 MQ_KERNEL int32_t mq_ring_load(const mq_window_t *p, const int8_t *x, int32_t oy, int32_t loaded, uint32_t *ring)
 {
     const int32_t rows = mq_ring_rows(p), needed = oy * p->stride_h + rows;

@@ -24,15 +24,15 @@
 /* What all calls of mq_winograd_products of a layer have in common. `pairs`: words of a tile's inputs of a position.
    One call: the products of two tiles and four outputs at all positions. bytes: a multiple of 8. */
 typedef struct {
-    const uint32_t *first_end; /* of the first position's inputs */
-    int32_t bytes;             /* from one position's inputs to the next */
-    uint32_t *end;             /* of the products */
-    int32_t skip;              /* bytes of code from the unrolled loop to where it is entered */
+    const uint32_t *first_end; /* bytes of the first position's inputs */
+    int32_t bytes;             /* bytes between the inputs of positions */
+    uint32_t *end;             /* bytes of the products */
+    int32_t skip;              /* bytes of code between the start of the unrolled loop and its entry */
 } mq_winograd_t;
 
 #define MQ_WINOGRAD_UNROLL 16
 #define MQ_WINOGRAD_STEP_BYTES 44
-/* The first of `pairs` steps stands by itself. */
+/* The first of `pairs` steps is separate. */
 #define MQ_WINOGRAD_SKIP(pairs)                                                                                        \
     ((MQ_WINOGRAD_UNROLL - ((pairs) - 1) % MQ_WINOGRAD_UNROLL) % MQ_WINOGRAD_UNROLL * MQ_WINOGRAD_STEP_BYTES)
 

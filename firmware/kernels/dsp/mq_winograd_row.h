@@ -45,7 +45,7 @@ static __attribute__((naked, noinline, unused)) void mq_winograd_row_input(
                      "pop    {r4-r11, pc}             \n");
 }
 
-/* One rounding where that is proven to be enough; start and factor are in r4 and r6. */
+/* One rounding, if that is proven to be exact; start and factor are in r4 and r6. */
 #define MQ_WINOGRAD_ROW_ONCE(y, left, right)                                                                           \
     "add    " y ", r4, " y ", lsl #" left " \n"                                                                        \
     "smmulr " y ", " y ", r6         \n"                                                                               \

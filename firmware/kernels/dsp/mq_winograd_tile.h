@@ -4,9 +4,9 @@
 
 #include "mq_winograd.h"
 
-/* Where the outputs of a tile go. */
+/* The destination of a tile's outputs. */
 typedef struct {
-    int32_t y_pixel, y_row; /* bytes to the next */
+    int32_t y_pixel, y_row; /* bytes between rows */
 } mq_winograd_place_t;
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
@@ -113,7 +113,7 @@ static __attribute__((naked, noinline, unused)) void mq_winograd_tile_input(
     "str    r5, [sp, #4 * " j " + 48]   \n"                                                                            \
     "str    r8, [sp, #4 * " j " + 72]   \n"
 
-/* One rounding where that is proven to be enough; start and factor are in r11 and r12. */
+/* One rounding, if that is proven to be exact; start and factor are in r11 and r12. */
 #define MQ_WINOGRAD_ONCE(y, left, right)                                                                               \
     "add    " y ", r11, " y ", lsl #" left " \n"                                                                       \
     "smmulr " y ", " y ", r12        \n"                                                                               \

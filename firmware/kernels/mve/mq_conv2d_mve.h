@@ -18,18 +18,18 @@ typedef struct {
     int32_t stride_h, stride_w;
     int32_t dilation_h, dilation_w;
     int32_t pad_top, pad_left;
-    int32_t windows; /* that scratch holds */
-    int32_t x_zero;  /* what padding holds */
+    int32_t windows; /* windows that scratch holds */
+    int32_t x_zero;  /* value of the padding */
     int32_t y_zero, act_min, act_max;
 } mq_conv2d_mve_t;
 
-/* Bytes of a window in scratch: whole vectors. What is behind its taps has weights of 0. */
+/* Bytes of a window in scratch: whole vectors. Bytes after its taps have weights of 0. */
 MQ_KERNEL int32_t mq_conv2d_mve_bytes(const mq_conv2d_mve_t *p)
 {
     return (p->k_h * p->k_w * p->in_c + 15) / 16 * 16;
 }
 
-/* One row of a window's taps, some of them inside the image. `from` is where tap 0 is, or would be. */
+/* One row of a window's taps, some of them inside the image. `from` is the position of tap 0, which may be outside. */
 MQ_KERNEL void mq_conv2d_mve_row(const mq_conv2d_mve_t *p, const int8_t *from, mq_taps_t t, int8_t *to)
 {
     const int32_t depth = p->in_c, before = t.kx0 * depth, behind = t.kx1 * depth;
@@ -44,7 +44,7 @@ MQ_KERNEL void mq_conv2d_mve_row(const mq_conv2d_mve_t *p, const int8_t *from, m
     mq_mve_fill(p->x_zero, p->k_w * depth - behind, to + behind);
 }
 
-/* The window of output pixel (oy, ox), in the order of the weights: one that reaches outside the image. */
+/* The window of output pixel (oy, ox) in the order of the weights, for a window that extends past the image. */
 MQ_KERNEL void mq_conv2d_mve_border(const mq_conv2d_mve_t *p, const int8_t *x, int32_t oy, int32_t ox, int8_t *to)
 {
     const mq_taps_t t = MQ_TAPS(p, oy, ox);
@@ -61,7 +61,7 @@ MQ_KERNEL void mq_conv2d_mve_border(const mq_conv2d_mve_t *p, const int8_t *x, i
     }
 }
 
-/* One that lies inside. `from` is where its first tap is. */
+/* The same for a window inside the image. `from` is the position of its first tap. */
 MQ_KERNEL void mq_conv2d_mve_inside(const mq_conv2d_mve_t *p, const int8_t *from, int8_t *to)
 {
     const int32_t taps = p->dilation_w == 1 ? p->k_w : 1; /* that are neighbours */
@@ -74,7 +74,7 @@ MQ_KERNEL void mq_conv2d_mve_inside(const mq_conv2d_mve_t *p, const int8_t *from
     }
 }
 
-/* Whether taps from `start` on are all inside an image of `size` pixels. */
+/* Whether all taps from `start` are inside an image of `size` pixels. */
 MQ_KERNEL int mq_conv2d_mve_fits(int32_t start, int32_t taps, int32_t dilation, int32_t size)
 {
     return start >= 0 && start + (taps - 1) * dilation < size;

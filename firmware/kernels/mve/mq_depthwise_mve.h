@@ -13,13 +13,13 @@ typedef struct {
     int32_t channels;
     int32_t stride_h, stride_w; /* stride_w is 1 or 2 */
     int32_t pad_top, pad_left;
-    int32_t columns; /* of all windows of a row, and one more where they are 2 apart */
-    int32_t buffers; /* of columns in scratch: with 2, rows are there before the outputs of those above are written */
-    int32_t x_zero;  /* what padding holds */
+    int32_t columns; /* columns of all windows of a row; one more if windows are 2 apart */
+    int32_t buffers; /* buffers of columns in scratch: with 2, rows are read before the outputs above them are written */
+    int32_t x_zero;  /* value of the padding */
     int32_t y_zero, act_min, act_max;
 } mq_depthwise_mve_t;
 
-/* Rows of the output at a time. */
+/* Rows of the output that are computed together. */
 MQ_KERNEL int32_t mq_depthwise_mve_rows(const mq_depthwise_mve_t *p)
 {
     return p->stride_h == 1 && p->stride_w == 1 && p->out_h > 1 ? 2 : 1;
@@ -28,7 +28,7 @@ MQ_KERNEL int32_t mq_depthwise_mve_rows(const mq_depthwise_mve_t *p)
 MQ_SHARED static mq_mve_depthwise_t mq_depthwise_mve_layer(const mq_depthwise_mve_t *p)
 {
     const int32_t rows = mq_depthwise_mve_rows(p), left = p->out_w % 4;
-    const int32_t last = rows == 2 && left <= 2 ? 2 : 4; /* pixels that are computed last, some of them once more */
+    const int32_t last = rows == 2 && left <= 2 ? 2 : 4; /* pixels that are computed last, some of them again */
     const int32_t back = p->out_w < last ? 0 : last - left;
     mq_mve_depthwise_t layer = {
         .y_step = 4 * p->channels,
@@ -56,7 +56,7 @@ MQ_SHARED static mq_mve_depthwise_t mq_depthwise_mve_layer(const mq_depthwise_mv
     return layer;
 }
 
-/* Columns of the rows that begin at input row `row`, maybe outside of the image, for some channels. */
+/* Columns of the rows from input row `row`, possibly outside the image, for some channels. */
 MQ_SHARED static void mq_depthwise_mve_fill(const mq_depthwise_mve_t *p, const int8_t *x, int32_t row, int32_t channels,
                                      int8_t *to)
 {
@@ -75,7 +75,7 @@ MQ_SHARED static void mq_depthwise_mve_fill(const mq_depthwise_mve_t *p, const i
     mq_mve_fill(p->x_zero, MQ_MVE_COLUMN * (p->columns - p->pad_left - pixels), to + MQ_MVE_COLUMN * pixels);
 }
 
-/* All rows of at most 16 channels. An odd row is computed with the one before once more. */
+/* All rows of at most 16 channels. An odd row is computed together with the preceding one, again. */
 MQ_KERNEL void mq_depthwise_mve_channels(const mq_depthwise_mve_t *p, const mq_mve_depthwise_t *layer, const int8_t *x,
                                          const int8_t *stream, int32_t channels, int8_t *scratch, int8_t *y,
                                          mq_mve_depthwise_kernel_t *kernel)

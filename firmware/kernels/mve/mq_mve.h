@@ -1,4 +1,4 @@
-/* Bytes copied and filled 16 at a time on cores with MVE, and the same anywhere else; there, what VRSHL does. */
+/* Copies and fills 16 bytes at a time on cores with MVE, with equivalents for other machines; VRSHL. */
 #ifndef MQ_MVE_H
 #define MQ_MVE_H
 

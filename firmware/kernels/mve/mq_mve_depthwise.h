@@ -18,7 +18,7 @@
 
 #define MQ_MVE_COLUMN 64 /* bytes: 16 channels of four rows */
 
-/* Four rows of one pixel, and what is added to be at the next pixel: 0 in padding. */
+/* Four rows of one pixel, with the distance to the next pixel: 0 in padding. */
 typedef struct {
     const int8_t *row[4];
     int32_t step[4];
@@ -28,15 +28,15 @@ typedef struct {
    one row or two. fours: 1 or more. columns and stores are offsets in bytes, those of 16 bits less than 2^16.
    y_zero: -128 to 127; -128 <= act_min <= act_max <= 127. */
 typedef struct {
-    uint32_t columns[4]; /* places of a vector's columns, less those that the first load moves on by */
+    uint32_t columns[4]; /* offsets of a vector's columns, relative to the position after the first load */
     union {
-        uint16_t two_rows[8]; /* places of eight outputs, in turn of the first and the second vector */
+        uint16_t two_rows[8]; /* offsets of eight outputs, alternating between the first and the second vector */
         uint32_t one_row[4];
     } stores;
-    int32_t y_step; /* bytes from four pixels of the output to the next four */
+    int32_t y_step; /* bytes between groups of four pixels of the output */
     int32_t fours;
-    uint32_t last;           /* which bytes of the last vector are outputs, where some are left; else 0 */
-    int32_t x_back, y_back;  /* bytes to where the last ones begin */
+    uint32_t last;           /* mask of the bytes of the last vector that are outputs; 0 if it is complete */
+    int32_t x_back, y_back;  /* bytes to the start of the last ones */
     int32_t y_zero, act_min, act_max;
 } mq_mve_depthwise_t;
 
@@ -46,7 +46,7 @@ typedef void mq_mve_depthwise_kernel_t(const mq_mve_depthwise_t *p, const int8_t
 
 #if defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE
 
-/* `pixels` pixels of `channels` channels become columns. */
+/* Interleaves `pixels` pixels of `channels` channels to columns. */
 static __attribute__((naked, noinline, unused)) void mq_mve_columns(
     const mq_mve_rows_t *rows __attribute__((unused)), int32_t pixels __attribute__((unused)),
     int8_t *to __attribute__((unused)), int32_t channels __attribute__((unused)))

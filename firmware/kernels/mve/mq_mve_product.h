@@ -22,8 +22,8 @@
    127. Multipliers of the stream: 2^30 to 2^31 - 1; shifts: -31 to 0. Sums must fit 32 bits. */
 typedef struct {
     const int32_t *stream;
-    int32_t x_step;  /* bytes from a pixel of the input to the next */
-    int32_t outputs; /* of a pixel, at least 4 and less than 2^15; also bytes from an output pixel to the next */
+    int32_t x_step;  /* bytes between pixels of the input */
+    int32_t outputs; /* outputs of a pixel, at least 4 and less than 2^15; also bytes between output pixels */
     int32_t head;
     int32_t vectors;
     int32_t y_zero, act_min, act_max;
@@ -142,7 +142,7 @@ typedef void mq_mve_product_kernel_t(const mq_mve_product_t *p, const int8_t *x,
                      "add    r9, r9, #4                 \n"                                                            \
                      "cmp    r9, r11                    \n"                                                            \
                      "blo.w  6b                         \n"                                                            \
-                     "ldr    r11, [sp, #56]             \n" /* The last four outputs, where some are left. */          \
+                     "ldr    r11, [sp, #56]             \n" /* The last four outputs, if fewer remain. */          \
                      "cmp    r9, r11                    \n"                                                            \
                      "itt    lo                         \n"                                                            \
                      "sublo  r9, r11, #4                \n"                                                            \

@@ -8,8 +8,8 @@
    to 127; -128 <= act_min <= act_max <= 127. y: [rows][pixels][out_c]; stream: see mq_mve_product.h, aligned to 4
    bytes. */
 typedef struct {
-    int32_t rows, row_step;     /* bytes from one row of input pixels to the next */
-    int32_t pixels, pixel_step; /* of a row */
+    int32_t rows, row_step;     /* bytes between rows of input pixels */
+    int32_t pixels, pixel_step; /* pixels of a row */
     int32_t in_c, out_c;
     int32_t y_zero, act_min, act_max;
 } mq_pointwise_mve_t;

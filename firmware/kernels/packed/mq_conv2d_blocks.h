@@ -12,11 +12,12 @@
 /* `conv` as mq_window.h says, with groups of 1 and int8 activations. blocks: 1 or more; step: 0 or 1. */
 typedef struct {
     mq_window_t conv;
-    int32_t blocks; /* expanded at a time */
-    int32_t step;   /* from the factor of one output to that of the next: 0 where all have the same */
+    int32_t blocks; /* blocks that are expanded at a time */
+    int32_t step;   /* distance of the factors of outputs: 0 for equal factors */
 } mq_conv2d_blocks_t;
 
-/* How sums become outputs: one bias an output, `step` entries of m (31 bits) and shift (to the left) on for each. */
+/* Parameters of the requantization: one bias per output; m (31 bits) and shift (to the left) are `step` entries
+   apart. */
 typedef struct {
     const int32_t *bias, *m;
     const int8_t *shift;

@@ -13,25 +13,25 @@
    step: 0 or the words of one requantization. */
 typedef struct {
     mq_window_t conv;
-    int32_t blocks;  /* expanded at a time */
-    int32_t outputs; /* unpacked at a time: even */
-    int32_t step;    /* from the requantization of one output to that of the next: 0 where all have the same */
+    int32_t blocks;  /* blocks that are expanded at a time */
+    int32_t outputs; /* outputs that are unpacked at a time: even */
+    int32_t step;    /* distance of the requantizations of outputs: 0 for equal ones */
 } mq_conv2d_packed_gemm_t;
 
-/* How sums begin, an entry an output, and how they become outputs: see mq_gemm.h. */
+/* Initial sums, one entry per output, and their requantization: see mq_gemm.h. */
 typedef struct {
     const int32_t *start, *constants;
 } mq_packed_gemm_scale_t;
 
-/* Scratch, and what it holds. */
+/* The parts of scratch. */
 typedef struct {
     uint32_t *table, *blocks, *bytes, *stream;
     int8_t *spare; /* the outputs of three pixels */
-    int32_t words; /* of a window */
-    int32_t ends;  /* constants of an output */
+    int32_t words; /* words of a window */
+    int32_t ends;  /* words of constants of an output */
 } mq_packed_gemm_room_t;
 
-/* The pixel that is expanded next. */
+/* The next pixel to expand. */
 typedef struct {
     const int8_t *x;
     int32_t oy, ox;
@@ -63,7 +63,7 @@ MQ_KERNEL void mq_packed_gemm_expand(const mq_window_t *p, const mq_packed_gemm_
     }
 }
 
-/* Output o and its twin as they stand in a stream. Returns what is behind them. */
+/* Output o and its twin in the format of a stream. Returns the end. */
 MQ_KERNEL uint32_t *mq_packed_gemm_pair(const mq_conv2d_packed_gemm_t *p, const mq_unpack_t *w,
                                         const mq_packed_gemm_scale_t *s, const mq_packed_gemm_room_t *r, int32_t o,
                                         uint32_t *to)

@@ -19,8 +19,8 @@
 typedef struct {
     int32_t rows, depth, outputs;
     int32_t bits;
-    int32_t entries; /* of the codebook */
-    int32_t step;    /* from the factor of one output to that of the next: 0 where all have the same */
+    int32_t entries; /* entries of the codebook */
+    int32_t step;    /* distance of the factors of outputs: 0 for equal factors */
     int32_t zeros_step;
     int32_t y_zero;
     int32_t act_min, act_max; /* clamp of the stored output */
@@ -29,10 +29,10 @@ typedef struct {
 /* multiplier: 1 to 255. m: 2^30 to 2^31 - 1, or 0; shift: -31 to 31; both have one entry for each output, or one
    where step is 0. */
 typedef struct {
-    const uint32_t *words; /* of four outputs: the first word of each, the second of each, ... */
+    const uint32_t *words; /* for four outputs: the first word of each, the second of each, ... */
     const int8_t *codebook;
-    const int16_t *zeros;      /* what is 0 as it is stored: `zeros_step` entries on for each output */
-    const uint8_t *multiplier; /* of each output; null: 1 */
+    const int16_t *zeros;      /* the stored value of 0: outputs are `zeros_step` entries apart */
+    const uint8_t *multiplier; /* multiplier of each output; null: 1 */
     const int32_t *bias;
     const int32_t *m;    /* 31 bits */
     const int8_t *shift; /* to the left */
@@ -51,7 +51,7 @@ MQ_KERNEL int32_t mq_fields_words(const mq_fields_t *p)
     return (pairs + mq_fields_pairs(p) - 1) / mq_fields_pairs(p);
 }
 
-/* A row as pairs, filled up with zeros to whole words of weights; the sum of its inputs. */
+/* A row as pairs, padded with zeros to whole words of weights. Returns the sum of its inputs. */
 MQ_KERNEL int32_t mq_fields_prepare(const mq_fields_t *p, const int8_t *x, uint32_t *to)
 {
     const int32_t pairs = mq_fields_words(p) * mq_fields_pairs(p);
@@ -82,7 +82,7 @@ MQ_KERNEL int32_t mq_fields_prepare(const mq_fields_t *p, const int8_t *x, uint3
     "ldr    r12, [r1], #4\n" MQ_FIELDS_FIRST_VALUE("r4", "r8") MQ_FIELDS_FIRST_VALUE("r5", "r9")                       \
         MQ_FIELDS_FIRST_VALUE("r6", "r10") MQ_FIELDS_FIRST_VALUE("r7", "r11")
 
-/* Two loads in a row: the second takes a cycle. */
+/* Two adjacent loads: the second takes one cycle. */
 #define MQ_FIELDS_TWO_INDICES(v, w, shift, width, sum, next)                                                           \
     "ubfx   lr, " v ", #" shift ", #" width "\n"                                                                       \
     "ubfx   r2, " w ", #" shift ", #" width "\n"                                                                       \
@@ -130,7 +130,7 @@ MQ_KERNEL int32_t mq_fields_prepare(const mq_fields_t *p, const int8_t *x, uint3
         mq_fields_sums(w, x, x_end, sums, looks_up ? table : 0, bits);                                                 \
     }
 
-/* Sums of four outputs; over values where there is no table. */
+/* Sums of four outputs. Without a table, fields are values. */
 MQ_KERNEL void mq_fields_sums(const uint32_t *w, const uint32_t *x, const uint32_t *x_end, int32_t *sums,
                               const uint32_t *table, uint32_t bits)
 {
@@ -211,7 +211,7 @@ MQ_KERNEL void mq_fields_table(const mq_fields_t *p, const int8_t *codebook, uin
     }
 }
 
-/* Up to four outputs from `o` on, of a row whose inputs have the sum `inputs`. */
+/* At most four outputs from `o`, for a row whose inputs have the sum `inputs`. */
 MQ_KERNEL void mq_fields_requantize(const mq_fields_t *p, const mq_fields_weights_t *w, int32_t o, const int32_t *sums,
                                     int32_t inputs, int8_t *y)
 {

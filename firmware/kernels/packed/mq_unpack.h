@@ -11,19 +11,19 @@
 
 /* bits: 1 to 8; entries: 0, or 2 to 256. zeros_step: 0 or 1; multiplier: 1 to 255. */
 typedef struct {
-    const uint32_t *planes; /* of each output */
+    const uint32_t *planes; /* indices or values of each output */
     int32_t bits;
-    int32_t entries;           /* of a group's codebook; 0: the planes have values */
+    int32_t entries;           /* entries of a group's codebook; 0: the planes contain values */
     const int8_t *codebook;    /* [group][entries] */
-    const uint8_t *group;      /* of each output; null: all are of the first */
-    const int16_t *zeros;      /* what is 0 as it is stored: `zeros_step` entries on for each output */
-    int32_t zeros_step;        /* 0: all have the same */
-    const uint8_t *multiplier; /* of each output; null: 1 */
-    const uint8_t *kept;       /* where planes are a bitmap, see mq_bitmap.h: the weights that are not 0 */
-    const uint16_t *begin;     /* the first of each output among them */
+    const uint8_t *group;      /* group of each output; null: all outputs use the first */
+    const int16_t *zeros;      /* the stored value of 0: outputs are `zeros_step` entries apart */
+    int32_t zeros_step;        /* 0: all outputs share it */
+    const uint8_t *multiplier; /* multiplier of each output; null: 1 */
+    const uint8_t *kept;       /* if planes are a bitmap, see mq_bitmap.h: the nonzero weights */
+    const uint16_t *begin;     /* index of each output's first weight in `kept` */
 } mq_unpack_t;
 
-/* Words of a plane of `bits` bits for `quads` fours of weights. */
+/* Words of a plane of `bits` bits for `quads` groups of four weights. */
 MQ_KERNEL int32_t mq_plane_words(int32_t bits, int32_t quads)
 {
     return (quads * bits + 7) / 8;
@@ -103,7 +103,7 @@ MQ_KERNEL void mq_unpack_row(const mq_unpack_t *w, int32_t o, int32_t quads, uin
     }
 }
 
-/* Fours of a row as `mq_unpack_row` writes them. */
+/* Groups of four weights in a row as `mq_unpack_row` writes them. */
 MQ_KERNEL int32_t mq_unpack_written(const mq_unpack_t *w, int32_t quads)
 {
     const int32_t each = (w->bits & (w->bits - 1)) != 0 ? 1 : 8 / w->bits;

@@ -48,7 +48,7 @@ MQ_KERNEL uint32_t mq_pairs_of_indices(const mq_unpack_t *w, uint32_t raw)
     return (uint32_t)(256 * w->codebook[b < last ? b : last] + w->codebook[a < last ? a : last]);
 }
 
-/* With what is 0 taken off, where that is the same for all outputs. */
+/* Subtracts the stored value of 0 if it is the same for all outputs. */
 MQ_KERNEL void mq_pairs_make_table(const mq_unpack_t *w, uint32_t *table)
 {
     const uint32_t less = w->zeros_step ? 0 : mq_pairs_of_zero(w->zeros[0]);
@@ -247,7 +247,7 @@ MQ_KERNEL void mq_pairs_kept(const uint32_t *row, int32_t quads, const uint8_t *
     }
 }
 
-/* Any others: as bytes first. */
+/* All other formats: as bytes first. */
 MQ_KERNEL void mq_pairs_any(const mq_unpack_t *w, int32_t o, const uint32_t *row, int32_t quads, uint32_t less,
                             uint32_t *to)
 {

@@ -4,8 +4,8 @@
 
 #include "mq_common.h"
 
-/* Element k of the axis is k * inner from the first; `outer` counts what lies before the axis. All are 1 or more:
-   the product of the dimensions before the axis, the axis, and those behind it. */
+/* Element k of the axis is k * inner elements after the first. All are 1 or more: `outer` is the product of the
+   dimensions before the axis, `inner` of those after it. */
 typedef struct {
     int32_t outer, size, inner;
 } mq_argmax_t;

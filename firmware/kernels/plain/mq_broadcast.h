@@ -1,4 +1,4 @@
-/* Walking two tensors that broadcast against each other. */
+/* Loops over two tensors with broadcast. */
 #ifndef MQ_BROADCAST_H
 #define MQ_BROADCAST_H
 
@@ -6,9 +6,9 @@
 
 #define MQ_BROADCAST_RANK 5
 
-/* Output size of each axis, and how far each input moves along it (0 where it has one entry for all). Unused leading
-   axes have size 1. The compiler merges axes, so that equal shapes are one run along the last. size: 1 or more; a
-   and b: elements from one index to the next, 0 along an axis that is repeated. */
+/* Output size of each axis, and the step of each input along it (0 for an input with one entry). Unused leading axes
+   have size 1. The compiler merges axes, so that equal shapes are one run along the last. size: 1 or more; a and b:
+   elements between indices, 0 along a repeated axis. */
 typedef struct {
     int32_t size[MQ_BROADCAST_RANK];
     int32_t a[MQ_BROADCAST_RANK];

@@ -1,4 +1,4 @@
-/* What all kernels share: the one rounding rule, clamps, and how a step is compiled. */
+/* Common parts of all kernels: rounding, clamps, and the compilation of a step. */
 #ifndef MQ_COMMON_H
 #define MQ_COMMON_H
 
@@ -6,15 +6,15 @@
 #include <stdint.h>
 #include <string.h>
 
-/* GCC 12 vectorizes for MVE with wrong masks: where some lanes are chosen at compile time, it takes them all. */
+/* GCC 12 vectorizes for MVE incorrectly: if lanes are selected at compile time, it uses all lanes. */
 #if defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE && !defined(__clang__)
 #pragma GCC optimize("no-tree-vectorize")
 #endif
 
-/* A step stays a function of its own, also beside one that is equal: it is what a profile attributes its cycles to. And
-   it is called whatever the compiler concludes from its body: GCC 12 took some that copy for functions without effect
-   (see mq_apart) and dropped them. Clang has no noipa, and optnone is slow: a statement that no compiler takes away, and
-   that is no instruction, is the effect there. */
+/* A step is a separate function, even if it equals another one, because profiles attribute cycles to it. It must also
+   be called whatever the compiler infers from its body: GCC 12 considered some copying steps free of effects (see
+   mq_apart) and dropped them. Clang lacks noipa, and optnone is slow, so the effect there is a statement that
+   compilers keep and that produces no instruction. */
 #ifdef __clang__
 #define MQ_STEP __attribute__((noinline))
 #define MQ_SIDE_EFFECT() __asm__ volatile("" ::: "memory")
@@ -22,22 +22,23 @@
 #define MQ_STEP __attribute__((noipa))
 #define MQ_SIDE_EFFECT() ((void)0)
 #endif
-/* Kernels take their parameters as compile-time constants; the compiler specialises them. */
+/* Kernels have compile-time constant parameters, for which the compiler specializes them. */
 #define MQ_KERNEL static inline __attribute__((always_inline))
-/* What a kernel calls several times is a function of its own where a program is made small. */
+/* Code with several calls in a kernel is a separate function in a program compiled for size. */
 #ifdef __OPTIMIZE_SIZE__
 #define MQ_SMALL_CALL static __attribute__((noinline, unused))
 #else
 #define MQ_SMALL_CALL MQ_KERNEL
 #endif
-/* Larger functions are there once for all layers, with parameters in variables; fast also in a program made small. */
+/* Larger functions exist once for all layers, with parameters in variables; they are optimized for speed also in a
+   program compiled for size. */
 #ifdef __clang__
 #define MQ_SHARED __attribute__((noinline))
 #else
 #define MQ_SHARED __attribute__((noinline, noclone, optimize("O2")))
 #endif
 
-/* A loop of constant length up to 4 is written out; not in a program made small. */
+/* A loop of constant length up to 4 is unrolled, except in a program compiled for size. */
 #if defined(__OPTIMIZE_SIZE__) || defined(__clang__)
 #define MQ_UNROLL_SMALL
 #else
@@ -58,7 +59,7 @@
 #define MQ_TEXT(value) #value
 #define MQ_TEXT_OF(value) MQ_TEXT(value)
 
-/* True by construction of the program: the compiler relies on it. */
+/* True for every generated program: the compiler relies on it. */
 #define MQ_KNOWN(condition)                                                                                            \
     do {                                                                                                               \
         if (!(condition)) {                                                                                            \
@@ -66,16 +67,16 @@
         }                                                                                                              \
     } while (0)
 
-/* A constant that the compiler shall keep in a register, where an instruction can shift the other operand. */
+/* A constant that the compiler keeps in a register, so that an instruction can shift the other operand. */
 MQ_KERNEL uint32_t mq_in_register(uint32_t x)
 {
     __asm__("" : "+r"(x));
     return x;
 }
 
-/* The same address, of which the compiler does not know that it lies in the arena as others do. Where a loop reads and
-   writes by different steps, GCC 12 computes the one address from the other, as a multiple: the base of the access is
-   then no pointer but 0, and it concludes that nothing at all is accessed. */
+/* The same address, hidden from the compiler's alias analysis. If a loop reads and writes the arena with different
+   steps, GCC 12 computes one address as a multiple of the other; the base of the access is then 0 instead of a
+   pointer, and GCC infers that nothing is accessed. */
 MQ_KERNEL uint8_t *mq_apart(void *p)
 {
     __asm__("" : "+r"(p));
@@ -130,7 +131,7 @@ MQ_KERNEL int32_t mq_requantize(int32_t x, int32_t m, int32_t shift)
     return mq_round_shift(mq_high_mul(scaled, m), right);
 }
 
-/* The same where it is called several times over and not for every product of a layer. */
+/* The same for several calls in a kernel that are not in its innermost loop. */
 MQ_SMALL_CALL int32_t mq_requantize_call(int32_t x, int32_t m, int32_t shift)
 {
     return mq_requantize(x, m, shift);

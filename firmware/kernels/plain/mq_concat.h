@@ -1,4 +1,4 @@
-/* Tensors joined along an axis. */
+/* Concatenation of tensors along an axis. */
 #ifndef MQ_CONCAT_H
 #define MQ_CONCAT_H
 
@@ -7,18 +7,18 @@
 
 /* rows and inputs: 1 or more; bytes: 1, 2, 4 or 8. */
 typedef struct {
-    int32_t rows;   /* what lies before the axis */
-    int32_t inputs; /* how many are joined */
-    int32_t bytes;  /* of an element */
+    int32_t rows;   /* product of the dimensions before the axis */
+    int32_t inputs; /* number of inputs */
+    int32_t bytes;  /* bytes of an element */
 } mq_concat_t;
 
-/* One input: the elements it gives to every row of the output, and how they change. */
+/* One input: its elements in every row of the output, and their rescaling. */
 typedef struct {
     int32_t width;
     mq_rescale_t rescale;
 } mq_concat_part_t;
 
-/* Elements of any type, as they are. */
+/* Copies elements of any type. */
 MQ_KERNEL void mq_concat(const mq_concat_t *p, const mq_concat_part_t *parts, const void *const *x, void *y)
 {
     uint8_t *to = y;
@@ -31,7 +31,7 @@ MQ_KERNEL void mq_concat(const mq_concat_t *p, const mq_concat_part_t *parts, co
     }
 }
 
-/* Inputs whose values are held in another way than the output's are rescaled. */
+/* Rescales inputs whose scale or zero point differs from the output's. */
 MQ_KERNEL void mq_concat_rescale_s8(const mq_concat_t *p, const mq_concat_part_t *parts, const void *const *x,
                                     int8_t *y)
 {

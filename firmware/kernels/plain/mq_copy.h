@@ -1,4 +1,4 @@
-/* Moving elements of any type: slices and transpositions, and the inside of a padded tensor. */
+/* Copies elements of any type: slices, transpositions, and the inside of a padded tensor. */
 #ifndef MQ_COPY_H
 #define MQ_COPY_H
 
@@ -6,10 +6,9 @@
 
 #define MQ_COPY_RANK 6
 
-/* Element size in bytes, the rest in elements, which may be several of the tensors' where they stay together. Step i
-   of an axis moves x_step[axis] in the input and y_step[axis] in the output; steps may be negative. The compiler
-   merges axes; unused leading ones have size 1. size: 1 or more; steps: elements from one index to the next, in any
-   direction. */
+/* Element size in bytes; all others in elements, which may combine several of the tensors' elements. Step i of an
+   axis moves x_step[axis] in the input and y_step[axis] in the output; steps may be negative. The compiler merges
+   axes; unused leading axes have size 1. size: 1 or more; steps: elements between indices, of any sign. */
 typedef struct {
     int32_t bytes; /* 1, 2, 4 or 8 */
     int32_t x_start, y_start;
@@ -22,7 +21,7 @@ typedef uint16_t __attribute__((may_alias)) mq_half_t;
 typedef uint32_t __attribute__((may_alias)) mq_word_t;
 typedef uint64_t __attribute__((may_alias)) mq_double_t;
 
-/* `count` elements of a type, four at a time: loads follow each other. Steps are in elements. */
+/* `count` elements of a type, four at a time, so that loads are adjacent. Steps are in elements. */
 #define MQ_DEFINE_MOVE(type)                                                                                           \
     MQ_KERNEL void mq_move_##type(const void *x, int32_t x_step, void *y, int32_t y_step, int32_t count)               \
     {                                                                                                                  \
@@ -70,7 +69,7 @@ MQ_KERNEL void mq_move(const void *x, int32_t x_step, void *y, int32_t y_step, i
     }
 }
 
-/* Neighbours. For bytes in a row memcpy pays from some length on; units of more bytes are moved here as fast. */
+/* A contiguous run. memcpy is faster for bytes above a certain length; larger units are moved here as fast. */
 MQ_KERNEL void mq_copy_dense(const void *x, void *y, int32_t count, int32_t bytes)
 {
     if (bytes == 1 && count > 24) {
@@ -80,7 +79,7 @@ MQ_KERNEL void mq_copy_dense(const void *x, void *y, int32_t count, int32_t byte
     }
 }
 
-/* The last axis: one run where it is contiguous in both. */
+/* The last axis: one run if it is contiguous in both tensors. */
 MQ_KERNEL void mq_copy_run(const mq_copy_t *p, const uint8_t *x, uint8_t *y)
 {
     const int32_t x_step = p->x_step[MQ_COPY_RANK - 1];

@@ -1,4 +1,4 @@
-/* Depthwise convolution of images: output channel c*multiplier + j reads input channel c alone. Any shape. */
+/* Depthwise convolution of images: output channel c*multiplier + j reads only input channel c. Any shape. */
 #ifndef MQ_DEPTHWISE_H
 #define MQ_DEPTHWISE_H
 

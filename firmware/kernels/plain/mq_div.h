@@ -1,4 +1,4 @@
-/* Quotient of two tensors of int8, broadcast against each other. */
+/* Quotient of two int8 tensors, with broadcast. */
 #ifndef MQ_DIV_H
 #define MQ_DIV_H
 

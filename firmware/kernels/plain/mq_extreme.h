@@ -1,4 +1,4 @@
-/* Larger or smaller of two tensors' stored values, broadcast against each other. */
+/* Larger or smaller of the stored values of two tensors, with broadcast. */
 #ifndef MQ_EXTREME_H
 #define MQ_EXTREME_H
 

@@ -29,7 +29,8 @@ MQ_KERNEL int32_t mq_exp_last_quarter(int32_t a)
     return exp_minus_eighth + mq_product(exp_minus_eighth, x + tail);
 }
 
-/* exp(a) as Q0.31 for a <= 0 as Q5.26: that of the last quarter times exp(-2^k) for every bit of the rest. */
+/* exp(a) as Q0.31 for a <= 0 as Q5.26: the exponential of the fraction below 1/4 times exp(-2^k) for every bit of the
+   rest. */
 MQ_SMALL_CALL int32_t mq_exp_negative(int32_t a)
 {
     /* k = -2..4 */

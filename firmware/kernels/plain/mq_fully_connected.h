@@ -7,7 +7,7 @@
 /* Weights are [outputs][depth]. rows, depth and outputs: 1 or more. x_zero and y_zero: of the activations' type. */
 typedef struct {
     int32_t rows, depth, outputs;
-    int32_t x_zero, w_zero, y_zero; /* w_zero: -128..127, 0 in most networks; packed weights have theirs */
+    int32_t x_zero, w_zero, y_zero; /* w_zero: -128..127, 0 in most networks; packed weights have their own zero points */
     int32_t act_min, act_max;       /* clamp of the stored output */
 } mq_fully_connected_t;
 

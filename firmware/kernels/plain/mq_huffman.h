@@ -1,8 +1,8 @@
-/* Constants that lie in flash as a canonical Huffman code of their bytes, and in RAM once they are unpacked.
+/* Constants that are stored in flash as a canonical Huffman code of their bytes, and unpacked into RAM.
  *
- * 15 numbers of 16 bits, the lowest byte first: how many codes have 1, 2, ... 15 bits. Then the byte of each code, shorter
- * codes first and in the order of the codes. Then the codes of all bytes, each from its highest bit on, filling every byte
- * from its lowest bit on. The decoder is that of RFC 1951, section 3.2.2, read a bit at a time.
+ * The format: 15 numbers of 16 bits, low byte first, with the number of codes of 1, 2, ... 15 bits. Then the byte of
+ * each code, shorter codes first and in the order of the codes. Then the codes of all bytes, each from its highest
+ * bit, which fill every byte from its lowest bit. The decoder is that of RFC 1951, section 3.2.2, bit by bit.
  */
 #ifndef MQ_HUFFMAN_H
 #define MQ_HUFFMAN_H

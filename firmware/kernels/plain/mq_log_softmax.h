@@ -7,7 +7,7 @@
 typedef struct {
     int32_t rows, depth; /* at most 4095 deep: the sum of exponentials is Q12.19 */
     int32_t m, shift;    /* of a difference to Q5.26 */
-    int32_t diff_min;    /* what is further below the maximum adds nothing to the sum */
+    int32_t diff_min;    /* smaller differences add nothing to the sum */
     int32_t inverse_m, inverse_shift; /* from Q5.26 to differences */
 } mq_log_softmax_t;
 

@@ -1,4 +1,4 @@
-/* Long short-term memory, step after step, as TFLite's 8x8->16 and 16x8 kernels. */
+/* Long short-term memory, step by step, as TFLite's 8x8->16 and 16x8 kernels. */
 #ifndef MQ_LSTM_H
 #define MQ_LSTM_H
 
@@ -13,8 +13,8 @@ typedef struct {
     int32_t steps, inputs, units;
     mq_factor_t input[4], hidden[4];
     mq_factor_t forget, cell, output;
-    int32_t clip;      /* of the cell, 0: none */
-    mq_sigmoid_t tanh; /* of the cell */
+    int32_t clip;      /* limit of the cell, 0: none */
+    mq_sigmoid_t tanh; /* multiplier of the cell */
     int32_t h_zero, act_min, act_max;
 } mq_lstm_t;
 
@@ -50,8 +50,8 @@ MQ_KERNEL int32_t mq_lstm_unit(const mq_lstm_t *p, const int32_t *sum, const uin
     return mq_stored(mq_requantize(t * o, p->output.m, p->output.shift), p->h_zero, p->act_min, p->act_max);
 }
 
-/* Weights are [gate][unit][input] and [gate][unit][unit]; both biases begin the sums of a row, the zero points are in them.
-   y are the outputs of all steps; the last one and the cell are copied to where the states take them from. */
+/* Weights are [gate][unit][input] and [gate][unit][unit]. Both biases are initial values of sums and include the zero
+   points. y are the outputs of all steps; the last output and the cell are copied to the sources of the states. */
 #define MQ_DEFINE_LSTM(name, x_t, acc_t, requantize)                                                                   \
     MQ_KERNEL int32_t name##_half(const x_t *x, const int8_t *w, int32_t count, acc_t acc, const mq_factor_t *factor)  \
     {                                                                                                                  \

@@ -1,11 +1,11 @@
-/* Product of two tensors' last two axes, the leading ones broadcast. */
+/* Product over the last two axes of two tensors; leading axes are broadcast. */
 #ifndef MQ_MATMUL_H
 #define MQ_MATMUL_H
 
 #include "mq_broadcast.h"
 
-/* `matrices` walks the leading axes; its steps are in elements. Element (r, k) of a is at r * a_row + k * a_column
-   of its matrix, (k, c) of b at k * b_row + c * b_column: a matrix stored transposed only has the two swapped. rows,
+/* `matrices` loops over the leading axes, with steps in elements. Element (r, k) of a is at r * a_row + k * a_column
+   of its matrix, (k, c) of b at k * b_row + c * b_column; for a matrix stored transposed the two are swapped. rows,
    depth, columns: 1 or more; the steps of rows and columns are elements. */
 typedef struct {
     mq_broadcast_t matrices;

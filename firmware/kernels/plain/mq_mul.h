@@ -1,4 +1,4 @@
-/* Product of two tensors, broadcast against each other. */
+/* Product of two tensors, with broadcast. */
 #ifndef MQ_MUL_H
 #define MQ_MUL_H
 

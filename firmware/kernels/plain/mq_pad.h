@@ -1,10 +1,10 @@
-/* A tensor of any type with a constant around it. */
+/* Surrounds a tensor of any type with a constant. */
 #ifndef MQ_PAD_H
 #define MQ_PAD_H
 
 #include "mq_copy.h"
 
-/* `inside` says where the input goes; y has `count` elements of `bytes` bytes. `value` is one element. */
+/* `inside` describes the place of the input; y has `count` elements of `bytes` bytes. `value` is one element. */
 MQ_KERNEL void mq_pad(const mq_copy_t *inside, int32_t count, int32_t bytes, const void *x, const void *value, void *y)
 {
     if (bytes == 1) {

@@ -1,4 +1,4 @@
-/* Average and maximum over windows of images. What lies outside the image takes no part. */
+/* Average and maximum over windows of images. Positions outside the image are ignored. */
 #ifndef MQ_POOL_H
 #define MQ_POOL_H
 
@@ -20,7 +20,7 @@ typedef struct {
     int32_t top, bottom, left, right;
 } mq_box_t;
 
-/* Where all windows lie inside, which is known at compile time, loops over them are of a constant length. */
+/* If all windows are inside, which is known at compile time, their loops have a constant length. */
 MQ_KERNEL mq_box_t mq_pool_box(const mq_pool_t *p, int32_t oy, int32_t ox)
 {
     const int32_t row = oy * p->stride_h - p->pad_top, bottom = row + p->k_h;
@@ -57,8 +57,8 @@ MQ_KERNEL int32_t mq_pool_mean(int32_t sum, int32_t count)
     return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 }
 
-/* All channels of the window whose part inside the image is not empty; x starts at the image. `_box`: of any part;
-   `_whole`: of a window that lies inside, whose loops have a constant length. */
+/* All channels of a window whose part inside the image is not empty; x points to the image. `_box`: any part;
+   `_whole`: a window inside, whose loops have a constant length. */
 #define MQ_DEFINE_POOL(name, x_t, start, join, result)                                                                 \
     MQ_KERNEL void name##_box(const mq_pool_t *p, const x_t *x, mq_box_t box, x_t *y)                                  \
     {                                                                                                                  \

@@ -1,4 +1,4 @@
-/* ReLU with slopes for negative values that are a tensor of their own, broadcast to the input. */
+/* ReLU with a tensor of slopes for negative values, which is broadcast to the input. */
 #ifndef MQ_PRELU_H
 #define MQ_PRELU_H
 

@@ -10,7 +10,7 @@ typedef struct {
     int32_t act_min, act_max; /* clamp of the stored output; not used by dequantization */
 } mq_affine_t;
 
-/* Nearest integer, halves away from zero, saturated; the least one for what is no number. */
+/* Nearest integer, halves away from zero, saturated; the smallest one for NaN. */
 MQ_KERNEL int32_t mq_round_float(float v)
 {
     if (v >= 2147483648.0f) {
@@ -24,7 +24,7 @@ MQ_KERNEL int32_t mq_round_float(float v)
     return whole + (rest >= 0.5f) - (rest <= -0.5f);
 }
 
-/* A real number that may lie where integers are: the output may run into the input. */
+/* A real number that may share memory with integers, because the output may overlap the input. */
 typedef float __attribute__((may_alias)) mq_float_t;
 
 #define MQ_DEFINE_QUANTIZE(name, y_t)                                                                                  \
@@ -35,8 +35,7 @@ typedef float __attribute__((may_alias)) mq_float_t;
         }                                                                                                              \
     }
 
-/* The difference has at most 17 bits, so that its product with the scale is rounded once, as if made in double
-   precision. */
+/* The difference has at most 17 bits, so that its product with the scale is rounded once, as in double precision. */
 #define MQ_DEFINE_DEQUANTIZE(name, x_t)                                                                                \
     MQ_KERNEL void name(const mq_affine_t *p, int32_t count, const x_t *x, mq_float_t *y)                              \
     {                                                                                                                  \

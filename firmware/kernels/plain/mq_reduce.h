@@ -1,4 +1,4 @@
-/* Walking a tensor whose axes are partly reduced. */
+/* Loops over a tensor some of whose axes are reduced. */
 #ifndef MQ_REDUCE_H
 #define MQ_REDUCE_H
 
@@ -6,9 +6,8 @@
 
 #define MQ_REDUCE_AXES 3
 
-/* Sizes of the axes that stay and of those that go, and how far each step along them moves, in elements. The
-   compiler merges axes; unused leading ones have size 1. Sizes: 1 or more; steps: elements from one index to the
-   next. */
+/* Sizes of the kept and of the reduced axes, and the step along each in elements. The compiler merges axes; unused
+   leading axes have size 1. Sizes: 1 or more; steps: elements between indices. */
 typedef struct {
     int32_t kept[MQ_REDUCE_AXES];
     int32_t kept_step[MQ_REDUCE_AXES];

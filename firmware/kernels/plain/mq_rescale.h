@@ -1,11 +1,11 @@
-/* Stored values of one tensor in another's units: QUANTIZE between integers, and the last step of other kernels. */
+/* Converts stored values to another tensor's units: QUANTIZE between integers, and the last step of other kernels. */
 #ifndef MQ_RESCALE_H
 #define MQ_RESCALE_H
 
 #include "mq_common.h"
 
 typedef struct {
-    int32_t identity; /* 1: values mean the same in both and are only clamped */
+    int32_t identity; /* 1: equal scales and zero points; values are only clamped */
     int32_t x_zero, y_zero;
     int32_t m, shift;         /* 31 bits; -31..31, to the left */
     int32_t act_min, act_max; /* clamp of the stored output */

@@ -1,4 +1,4 @@
-/* Images enlarged or shrunk by bilinear interpolation. */
+/* Resizes images by bilinear interpolation. */
 #ifndef MQ_RESIZE_BILINEAR_H
 #define MQ_RESIZE_BILINEAR_H
 
@@ -15,8 +15,8 @@ typedef struct {
 /* sum / 2^20 rounded to nearest, ties away from zero. */
 #define MQ_BILINEAR_ROUNDED(sum) (((sum) + ((sum) > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20))
 
-/* rows and columns: for each of the output's the lower input, the upper input, and the share of the upper in 1/1024.
-   The sum of four products with both shares fits sum_t. */
+/* rows and columns: for each output row or column the lower input, the upper input, and the weight of the upper in
+   1/1024. The sum of four products with both weights fits sum_t. */
 #define MQ_DEFINE_RESIZE_BILINEAR(name, x_t, sum_t)                                                                    \
     MQ_KERNEL void name(const mq_resize_bilinear_t *p, const x_t *x, const uint16_t *rows, const uint16_t *columns,    \
                         x_t *y)                                                                                        \

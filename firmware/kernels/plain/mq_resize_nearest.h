@@ -1,4 +1,4 @@
-/* Images of any type enlarged or shrunk by copying the nearest pixel. */
+/* Resizes images of any type by copying the nearest pixel. */
 #ifndef MQ_RESIZE_NEAREST_H
 #define MQ_RESIZE_NEAREST_H
 
@@ -12,7 +12,7 @@ typedef struct {
     int32_t pixel_bytes; /* channels times the size of an element */
 } mq_resize_nearest_t;
 
-/* rows and columns: the input row and column that each of the output's copies. */
+/* rows and columns: the input row and column for each output row and column. */
 MQ_KERNEL void mq_resize_nearest(const mq_resize_nearest_t *p, const void *x, const uint16_t *rows,
                                  const uint16_t *columns, void *y)
 {

@@ -1,4 +1,4 @@
-/* Logistic and hyperbolic tangent of int16 values, by a table of the sigmoid with linear interpolation. */
+/* Logistic and hyperbolic tangent of int16 values, from a table of the sigmoid with linear interpolation. */
 #ifndef MQ_SIGMOID_H
 #define MQ_SIGMOID_H
 
@@ -16,8 +16,8 @@ MQ_KERNEL int32_t mq_sigmoid_argument(const mq_sigmoid_t *p, int32_t x)
     return (int32_t)((uint32_t)x * (uint32_t)p->multiplier + half) >> p->shift;
 }
 
-/* The sigmoid of |t| with 16 + fraction_bits fraction bits; `beyond` for all past the table, whose entries are that of
-   arguments 2^fraction_bits apart, as Q0.16. */
+/* The sigmoid of |t| with 16 + fraction_bits fraction bits; `beyond` for all arguments past the table, whose entries
+   are sigmoids of arguments 2^fraction_bits apart, as Q0.16. */
 MQ_KERNEL int32_t mq_sigmoid_curve(int32_t t, const uint16_t *table, int32_t fraction_bits, int32_t beyond)
 {
     const uint32_t position = t < 0 ? 0u - (uint32_t)t : (uint32_t)t;

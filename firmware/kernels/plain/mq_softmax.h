@@ -1,4 +1,4 @@
-/* Softmax over rows: exp(x - max) over its sum. */
+/* Softmax over rows: exp(x - max) divided by its sum. */
 #ifndef MQ_SOFTMAX_H
 #define MQ_SOFTMAX_H
 
@@ -7,7 +7,7 @@
 typedef struct {
     int32_t rows, depth; /* int8: at most 8191 deep; int16: 65536 */
     int32_t m, shift;    /* of a difference to Q5.26 (int8) or to steps of the table (int16) */
-    int32_t diff_min;    /* int8: what is further below the maximum gives nothing */
+    int32_t diff_min;    /* int8: smaller differences give nothing */
     int32_t act_min, act_max;
 } mq_softmax_t;
 
@@ -45,7 +45,7 @@ MQ_KERNEL uint32_t mq_softmax_sum_s8(const mq_softmax_t *p, const int8_t *x, int
     return sum;
 }
 
-/* Results have y_bits fraction bits. A share so small that it would be shifted out whole is 0. */
+/* Results have y_bits fraction bits. A value so small that all its bits would be shifted out is 0. */
 #define MQ_DEFINE_SOFTMAX(name, y_t, y_bits)                                                                           \
     MQ_KERNEL void name(const mq_softmax_t *p, const int8_t *x, y_t *y)                                                \
     {                                                                                                                  \
@@ -68,7 +68,7 @@ MQ_DEFINE_SOFTMAX(mq_softmax_s8_s16, int16_t, 16)
 
 #undef MQ_DEFINE_SOFTMAX
 
-/* A curve of 513 samples at a position of int16: 9 bits choose the sample, 7 interpolate. */
+/* A curve of 513 samples at a position of int16: 9 bits select the sample, 7 bits interpolate. */
 MQ_KERNEL int32_t mq_softmax_lookup(const int16_t *table, int32_t position)
 {
     const int32_t index = 256 + (position >> 7);

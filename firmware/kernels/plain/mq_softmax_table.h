@@ -1,4 +1,4 @@
-/* Softmax over rows of int8 by a table of exponentials: exp(x - max) over its sum. */
+/* Softmax over rows of int8 with a table of exponentials: exp(x - max) divided by its sum. */
 #ifndef MQ_SOFTMAX_TABLE_H
 #define MQ_SOFTMAX_TABLE_H
 

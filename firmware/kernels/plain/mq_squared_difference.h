@@ -1,10 +1,10 @@
-/* Squared difference of two tensors of differing scales, broadcast against each other. */
+/* Squared difference of two tensors with different scales, with broadcast. */
 #ifndef MQ_SQUARED_DIFFERENCE_H
 #define MQ_SQUARED_DIFFERENCE_H
 
 #include "mq_broadcast.h"
 
-/* Both inputs are brought to a common scale, twice the larger of the two, with `left_shift` bits to spare. */
+/* Both inputs are converted to a common scale, twice the larger of the two, with `left_shift` additional bits. */
 typedef struct {
     mq_broadcast_t shape;
     int32_t a_zero, a_m, a_shift; /* multipliers of 31 bits, shifts -31..0 */

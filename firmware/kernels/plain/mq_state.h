@@ -1,4 +1,4 @@
-/* What a network keeps between inferences. */
+/* The states of a network between inferences. */
 #ifndef MQ_STATE_H
 #define MQ_STATE_H
 
@@ -6,7 +6,8 @@
 
 typedef uint32_t __attribute__((may_alias)) mq_state_word_t;
 
-/* `bytes` from `from` to `to`, in rising order: they may overlap where `to` is the lower one. Words where both allow it. */
+/* Copies `bytes` from `from` to `to` in ascending order: they may overlap if `to` is lower. Uses words if both are
+   aligned. */
 MQ_KERNEL void mq_state_move(uint8_t *to, const uint8_t *from, int32_t bytes)
 {
     int32_t i = 0;

@@ -1,16 +1,17 @@
-/* A convolution and the pooling of its output by strips: some rows of the image between them, in scratch, at a time. */
+/* A convolution and the pooling of its output by strips: a few rows of the image between them are in scratch at a
+   time. */
 #ifndef MQ_STRIPS_H
 #define MQ_STRIPS_H
 
 #include "mq_pool.h"
 
-/* `rows` rows of the convolution's output from `first` on, and the pooling of these, which gives pool.out_h rows. */
+/* `rows` rows of the convolution's output from `first`, and their pooling, which gives pool.out_h rows. */
 typedef struct {
     int32_t first, rows;
     mq_pool_t pool;
 } mq_strip_t;
 
-/* The strip that gives rows of the pooling's output from `row` on, `count` of them or what is left. */
+/* The strip for rows of the pooling's output from `row`: `count` rows, or the remaining ones. */
 MQ_KERNEL mq_strip_t mq_strip(const mq_pool_t *p, int32_t row, int32_t count)
 {
     const int32_t pooled = p->out_h % count ? mq_min(count, p->out_h - row) : count;

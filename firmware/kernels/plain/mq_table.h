@@ -1,4 +1,4 @@
-/* Any function of one value: of int8 by its 256 results, of int16 by samples with linear interpolation. */
+/* Any function of one value: for int8 from its 256 results, for int16 from samples with linear interpolation. */
 #ifndef MQ_TABLE_H
 #define MQ_TABLE_H
 
@@ -12,8 +12,8 @@ MQ_KERNEL void mq_table_s8(int32_t count, const int8_t *x, const int8_t *table, 
     }
 }
 
-/* table[256 + v / 128] is the result for v, 513 samples in all; the lower seven bits of v choose a place between two.
-   x and y may be the same. */
+/* table[256 + v / 128] is the sample for v, 513 samples in all; the lower seven bits of v interpolate. x and y may be
+   the same. */
 MQ_KERNEL void mq_interpolate_s16(int32_t count, const int16_t *x, const int16_t *table, int16_t *y)
 {
     for (int32_t i = 0; i < count; i++) {

@@ -1,4 +1,4 @@
-/* Matrices of bytes transposed in blocks of 4 x 4. The input is read by words: its columns are whole ones. */
+/* Transposes matrices of bytes in blocks of 4 x 4. The input is read by words: its columns are whole words. */
 #ifndef MQ_TRANSPOSE_H
 #define MQ_TRANSPOSE_H
 
@@ -7,9 +7,9 @@
 
 #define MQ_TRANSPOSE_RANK 4
 
-/* Matrices of `rows` x `columns` bytes in the output. Neighbours are in a row in the output and in a column in the input;
-   x_column is between the columns of the input, y_row between the rows of the output. The other axes are walked as
-   mq_copy does. */
+/* Matrices of `rows` x `columns` bytes in the output. Neighbors are in a row of the output and in a column of the
+   input; x_column is the distance of the columns of the input, y_row that of the rows of the output. The other axes
+   are looped over as in mq_copy. */
 typedef struct {
     int32_t size[MQ_TRANSPOSE_RANK];
     int32_t x_step[MQ_TRANSPOSE_RANK];
@@ -19,7 +19,7 @@ typedef struct {
     int32_t y_words; /* whether all rows of the output are whole words */
 } mq_transpose_t;
 
-/* The bytes of `a` where the mask has none, and of `b` where it has. */
+/* The bytes of `a` where the mask is clear, and of `b` where it is set. */
 MQ_KERNEL uint32_t mq_transpose_select(uint32_t a, uint32_t b, uint32_t mask)
 {
     return a ^ ((a ^ b) & mask);
@@ -66,7 +66,7 @@ MQ_KERNEL void mq_transpose_block(const mq_transpose_t *p, const uint8_t *x, uin
     mq_transpose_column(in[3], y + 3, p->y_row);
 }
 
-/* The columns that are left of fours, from `column` on. */
+/* The columns after the last four, from `column`. */
 MQ_KERNEL void mq_transpose_last(const mq_transpose_t *p, int32_t column, const uint8_t *x, uint8_t *y)
 {
     for (; column < p->columns; column++) {
@@ -92,7 +92,7 @@ MQ_KERNEL void mq_transpose_matrix(const mq_transpose_t *p, const uint8_t *x, ui
 
 typedef void mq_transpose_matrix_t(const mq_transpose_t *p, const uint8_t *x, uint8_t *y);
 
-/* All matrices, each by `matrix`, which is inlined. */
+/* All matrices, each with `matrix`, which is inlined. */
 MQ_KERNEL void mq_transpose_each(const mq_transpose_t *p, const void *x, void *y, mq_transpose_matrix_t *matrix)
 {
     uint8_t *const out = mq_apart(y);

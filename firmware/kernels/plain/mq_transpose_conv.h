@@ -18,9 +18,9 @@ typedef struct {
     int32_t act_min, act_max; /* clamp of the stored output */
 } mq_transpose_conv_t;
 
-/* `_window` sums all that reaches one output, whose row and column are counted from the padding's edge: taps lie a
-   stride apart, and each step to a later tap is one to an earlier pixel. The weights are those of output channel o.
-   bias, m (31 bits) and shift (to the left) have one entry per output channel. */
+/* `_window` sums all contributions to one output, whose row and column count from the padding's edge: taps are a
+   stride apart, and each step to a later tap is a step to an earlier pixel. The weights are those of output channel
+   o. bias, m (31 bits) and shift (to the left) have one entry per output channel. */
 #define MQ_DEFINE_TRANSPOSE_CONV(name, x_t, w_t, weight, acc_t, requantize)                                            \
     MQ_KERNEL acc_t name##_window(const mq_transpose_conv_t *p, const x_t *x, const w_t *w, int32_t o,                 \
                                   int32_t row, int32_t column, acc_t acc)                                              \

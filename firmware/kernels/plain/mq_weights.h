@@ -1,37 +1,37 @@
-/* What the kernels with weights share: how a weight is read, and the forms they come in. */
+/* Common parts of kernels with weights: reading a weight, and the forms of kernels. */
 #ifndef MQ_WEIGHTS_H
 #define MQ_WEIGHTS_H
 
 #include "mq_common.h"
 
-/* Weights of 8 bits, as they are. */
+/* Weights of 8 bits. */
 MQ_KERNEL int32_t mq_weight_8(const int8_t *w, int32_t i, int32_t o)
 {
     (void)o;
     return w[i];
 }
 
-/* What unpacked weights are times their multiplier. */
+/* Multiplier of unpacked weights. */
 MQ_KERNEL int32_t mq_weight_16(const int16_t *w, int32_t i, int32_t o)
 {
     (void)o;
     return w[i];
 }
 
-/* Packed weights: a stream of `bits` bits each (1 to 8), the first in the lowest bits of the first byte, without gaps.
-   They are values in two's complement, or indices into the codebook of the output channel's group. */
+/* Packed weights: a stream of `bits` bits each (1 to 8), the first in the lowest bits of the first byte, without
+   gaps. They are values in two's complement, or indices into the codebook of the output channel's group. */
 typedef struct {
     const uint8_t *stream;
     int32_t bits;
-    int32_t entries;           /* of a group's codebook; 0: the stream has values */
+    int32_t entries;           /* entries of a group's codebook; 0: the stream contains values */
     const int8_t *codebook;    /* [group][entries] */
-    const uint8_t *group;      /* of each output channel; null: all are of the first */
+    const uint8_t *group;      /* group of each output channel; null: all use the first */
     int32_t zero;              /* zero point of all channels */
-    const int8_t *zeros;       /* of each; null: `zero` */
-    const uint8_t *multiplier; /* of each; null: 1 */
+    const int8_t *zeros;       /* zero point of each; null: `zero` */
+    const uint8_t *multiplier; /* multiplier of each; null: 1 */
 } mq_packed_t;
 
-/* Entry i of the stream, as it is stored. */
+/* Entry i of the stream, as stored. */
 MQ_KERNEL uint32_t mq_packed_raw(const mq_packed_t *w, int32_t i)
 {
     const uint32_t at = (uint32_t)i * (uint32_t)w->bits;
@@ -43,7 +43,7 @@ MQ_KERNEL uint32_t mq_packed_raw(const mq_packed_t *w, int32_t i)
     return bits & ((1u << w->bits) - 1u);
 }
 
-/* Weight i as it is before zero point and multiplier. */
+/* Weight i before zero point and multiplier. */
 MQ_KERNEL int32_t mq_packed_stored(const mq_packed_t *w, int32_t i, int32_t o)
 {
     const uint32_t raw = mq_packed_raw(w, i);

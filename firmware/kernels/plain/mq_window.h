@@ -1,11 +1,11 @@
-/* Windows that slide over an image and may reach outside it: which of their taps are inside. */
+/* Windows that slide over an image and may extend past it: their taps inside the image. */
 #ifndef MQ_WINDOW_H
 #define MQ_WINDOW_H
 
 #include "mq_common.h"
 
-/* A convolution of images, which lie as [height][width][channel]. Sizes are in elements, strides and dilations in
-   pixels, and 1 or more unless said otherwise. */
+/* A convolution of images, which are stored as [height][width][channel]. Sizes are in elements, strides and dilations
+   in pixels, and 1 or more unless stated otherwise. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w, in_c;
@@ -13,13 +13,13 @@ typedef struct {
     int32_t k_h, k_w;
     int32_t stride_h, stride_w;
     int32_t dilation_h, dilation_w;
-    int32_t pad_top, pad_left; /* 0 or more; less than 0 where the rows of a strip begin inside the image */
-    int32_t groups;            /* in_c and out_c are multiples of it; a depthwise convolution has in_c groups */
-    int32_t x_zero, y_zero;    /* of the activations' type */
+    int32_t pad_top, pad_left; /* 0 or more; negative if the rows of a strip begin inside the image */
+    int32_t groups;            /* divides in_c and out_c; a depthwise convolution has in_c groups */
+    int32_t x_zero, y_zero;    /* in the range of the activations' type */
     int32_t act_min, act_max;  /* clamp of the stored output, of the activations' type */
 } mq_window_t;
 
-/* Where a window starts (row and column of its tap 0, maybe negative), and its taps that are inside the image. */
+/* The start of a window (row and column of its tap 0, possibly negative), and its taps inside the image. */
 typedef struct {
     int32_t row, column;
     int32_t ky0, ky1, kx0, kx1; /* from the first to one past the last */

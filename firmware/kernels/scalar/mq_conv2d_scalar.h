@@ -6,7 +6,7 @@
 #include "mq_scalar_three.h"
 #include "mq_window.h"
 
-/* Inputs of a window, one for each `STEP` elements of a block, and their sum. */
+/* Inputs of a window, one in every `STEP` elements of a block, and their sum. */
 #define MQ_CONV2D_SCALAR_WINDOW(name, type, STEP, OF)                                                                  \
     MQ_SHARED static int32_t name##_taps(const int8_t *from, int32_t count, type *to)                                  \
     {                                                                                                                  \
@@ -65,7 +65,7 @@ MQ_KERNEL int32_t mq_conv2d_scalar_depth(const mq_window_t *p)
     return p->k_h * p->k_w * p->in_c;
 }
 
-/* Taps of a window, filled up to a multiple of four. */
+/* Taps of a window, padded to a multiple of four. */
 MQ_KERNEL mq_scalar_product_t mq_conv2d_scalar_product(const mq_window_t *p, const int8_t *w,
                                                        const int32_t *bias, const int32_t *m, const int8_t *shift)
 {

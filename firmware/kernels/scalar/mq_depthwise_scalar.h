@@ -18,7 +18,7 @@ typedef struct {
     int32_t k_h;
     int32_t stride_h, stride_w;
     int32_t pad_top, pad_left;
-    int32_t x_zero; /* what padding holds */
+    int32_t x_zero; /* value of the padding */
     int32_t y_zero, act_min, act_max;
 } mq_depthwise_scalar_t;
 
@@ -33,7 +33,7 @@ MQ_KERNEL int32_t mq_depthwise_scalar_w(const mq_depthwise_scalar_t *p)
     return (p->out_w - 1) * p->stride_w + 3;
 }
 
-/* A channel into the plane. */
+/* Copies a channel to the plane. */
 MQ_KERNEL void mq_depthwise_scalar_copy(const mq_depthwise_scalar_t *p, const int8_t *x, int8_t *plane)
 {
     const int32_t width = mq_depthwise_scalar_w(p);
@@ -47,8 +47,7 @@ MQ_KERNEL void mq_depthwise_scalar_copy(const mq_depthwise_scalar_t *p, const in
     }
 }
 
-/* How a channel's sums become outputs. How the sums of a channel become outputs. m: 2^30 to 2^31 - 1; right: 0 to
-   31. */
+/* Requantization of a channel's sums. m: 2^30 to 2^31 - 1; right: 0 to 31. */
 typedef struct {
     int32_t bias, m, right;
 } mq_depthwise_scale_t;

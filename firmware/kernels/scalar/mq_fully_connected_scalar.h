@@ -10,7 +10,7 @@ typedef struct {
     int32_t y_zero, act_min, act_max;
 } mq_fully_connected_scalar_t;
 
-/* Outputs from `o` on, at most four; the last one stands in for those that are missing. */
+/* At most four outputs from `o`; the last one replaces missing ones. */
 MQ_SHARED static void mq_fully_connected_four(const mq_scalar_product_t *p, const int8_t *x, int32_t o, int8_t *y)
 {
     const int32_t last = p->outputs - 1, depth = p->depth;

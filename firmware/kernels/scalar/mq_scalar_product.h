@@ -1,4 +1,4 @@
-/* A layer of convolution on cores without SIMD, and how its sums become outputs. */
+/* A layer of convolution on cores without SIMD, and the requantization of its sums. */
 #ifndef MQ_SCALAR_PRODUCT_H
 #define MQ_SCALAR_PRODUCT_H
 
@@ -8,9 +8,9 @@
    act_max <= 127. Sums must fit 32 bits. */
 typedef struct {
     const int8_t *w;
-    const int32_t *bias, *m; /* an entry an output */
+    const int32_t *bias, *m; /* one entry per output */
     const int8_t *shift;
-    int32_t depth; /* of an output, filled up as the micro-kernel wants it */
+    int32_t depth; /* bytes of an output, padded for the micro-kernel */
     int32_t outputs;
     int32_t y_zero, act_min, act_max;
 } mq_scalar_product_t;
@@ -23,7 +23,8 @@ MQ_KERNEL int32_t mq_scalar_high_mul_parts(int32_t a, int32_t m)
     return 2 * high * m_high + ((low * m_high + ((low * m_low) >> 16) + high * m_low + (1 << 14)) >> 15);
 }
 
-/* The same as this core does it best: Armv6-M has no product of 64 bits, and the library's is of twice 64. */
+/* The same in the fastest form for this core: Armv6-M has no 64-bit product, and the library multiplies 64 by 64
+   bits. */
 MQ_KERNEL int32_t mq_scalar_high_mul(int32_t a, int32_t m)
 {
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
@@ -34,7 +35,7 @@ MQ_KERNEL int32_t mq_scalar_high_mul(int32_t a, int32_t m)
 #endif
 }
 
-/* TFLite's two roundings, where a shift of 0 is with an m of 0 only. */
+/* TFLite's two roundings; a shift of 0 occurs only with m = 0. */
 MQ_KERNEL int32_t mq_scalar_requantize(int32_t sum, int32_t m, int32_t right)
 {
     const int32_t high = mq_scalar_high_mul(sum, m);

@@ -1,6 +1,8 @@
-/* Fully connected layer with weights of which some are 0: a bit each says which, and the others are stored one a byte.
+/* Fully connected layer whose weights are partly 0: one bit per weight marks nonzero ones, which are stored one per
+ * byte.
  *
- * Any core. The input's zero point is in the biases; sums are modulo 2^32, where the compiler proves that the whole fits.
+ * It runs on any core. The biases are corrected for the input's zero point; sums are modulo 2^32, where the compiler
+ * proves that the total fits.
  */
 #ifndef MQ_BITMAP_H
 #define MQ_BITMAP_H
@@ -11,7 +13,7 @@
    [rows][depth], y: [rows][outputs]. */
 typedef struct {
     int32_t rows, depth, outputs;
-    int32_t step; /* from the factor of one output to that of the next: 0 where all have the same */
+    int32_t step; /* distance of the factors of outputs: 0 for equal factors */
     int32_t y_zero;
     int32_t act_min, act_max; /* clamp of the stored output */
 } mq_bitmap_t;
@@ -19,15 +21,15 @@ typedef struct {
 /* bits: (depth + 31) / 32 words for each output. multiplier: 1 to 255. m: 2^30 to 2^31 - 1, or 0; shift: -31 to 31;
    both have one entry for each output, or one where step is 0. */
 typedef struct {
-    const uint32_t *bits;      /* of each output whole words, the first weight in the highest bit */
-    const int8_t *kept;        /* of all outputs, one behind the other */
-    const uint8_t *multiplier; /* of each output; null: 1 */
+    const uint32_t *bits;      /* for each output whole words, the first weight in the highest bit */
+    const int8_t *kept;        /* nonzero weights of all outputs, one after the other */
+    const uint8_t *multiplier; /* multiplier of each output; null: 1 */
     const int32_t *bias;
     const int32_t *m;    /* 31 bits */
     const int8_t *shift; /* to the left */
 } mq_bitmap_weights_t;
 
-/* Products of an output with one row. Returns what is behind of `kept`. */
+/* Products of an output with one row. Returns the end of its nonzero weights. */
 MQ_KERNEL const int8_t *mq_bitmap_sum(const uint32_t *bits, int32_t depth, const int8_t *kept, const int8_t *x,
                                       uint32_t *total)
 {

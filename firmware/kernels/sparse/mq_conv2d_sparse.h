@@ -1,4 +1,4 @@
-/* Convolution of images with weights of which most are 0; see mq_sparse.h. */
+/* Convolution of images with mostly zero weights; see mq_sparse.h. */
 #ifndef MQ_CONV2D_SPARSE_H
 #define MQ_CONV2D_SPARSE_H
 

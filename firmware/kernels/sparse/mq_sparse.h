@@ -19,9 +19,9 @@
    act_min <= act_max <= 127. x: [rows][depth], y: [rows][outputs]. */
 typedef struct {
     int32_t rows, depth, outputs;
-    int32_t value_bits;  /* low bits of an entry of 8 bits that are an index; 0: entries of 16 bits */
-    int32_t wide_counts; /* counts have 16 bits, not 8 */
-    int32_t step;        /* from the factor of one output to that of the next: 0 where all have the same */
+    int32_t value_bits;  /* low bits of an 8-bit entry that are an index; 0: entries have 16 bits */
+    int32_t wide_counts; /* whether counts have 16 bits, not 8 */
+    int32_t step;        /* distance of the factors of outputs: 0 for equal factors */
     int32_t y_zero;
     int32_t act_min, act_max; /* clamp of the stored output */
 } mq_sparse_t;
@@ -32,8 +32,8 @@ typedef struct {
 typedef struct {
     const uint8_t *entries;
     const int8_t *codebook;
-    const uint8_t *counts;     /* of entries, one an output */
-    const uint8_t *multiplier; /* of each output; null: 1 */
+    const uint8_t *counts;     /* number of entries of each output */
+    const uint8_t *multiplier; /* multiplier of each output; null: 1 */
     const int32_t *bias;
     const int32_t *m;    /* 31 bits */
     const int8_t *shift; /* to the left */
@@ -44,7 +44,7 @@ MQ_KERNEL int32_t mq_sparse_count(const mq_sparse_t *p, const mq_sparse_weights_
     return p->wide_counts ? w->counts[2 * o] | w->counts[2 * o + 1] << 8 : w->counts[o];
 }
 
-/* The weight of the entry at `*at`, which is then behind it; `*x` goes on to its input. */
+/* The weight of the entry at `*at`, which moves to the next one; `*x` moves to its input. */
 MQ_KERNEL int32_t mq_sparse_next(const mq_sparse_t *p, const mq_sparse_weights_t *w, const uint8_t **at,
                                  const int8_t **x)
 {
@@ -57,7 +57,7 @@ MQ_KERNEL int32_t mq_sparse_next(const mq_sparse_t *p, const mq_sparse_weights_t
     return w->codebook[first & ((1u << p->value_bits) - 1u)];
 }
 
-/* The products of `count` entries with one row of inputs; the entries behind them. */
+/* The products of `count` entries with one row of inputs. Returns the end of the entries. */
 MQ_KERNEL const uint8_t *mq_sparse_one(const mq_sparse_t *p, const mq_sparse_weights_t *w, const uint8_t *at,
                                        int32_t count, const int8_t *x, uint32_t *sum)
 {
@@ -71,7 +71,7 @@ MQ_KERNEL const uint8_t *mq_sparse_one(const mq_sparse_t *p, const mq_sparse_wei
     return at;
 }
 
-/* With MQ_SPARSE_ROWS rows, a sum for each. */
+/* The same for MQ_SPARSE_ROWS rows, with one sum each. */
 MQ_KERNEL const uint8_t *mq_sparse_four(const mq_sparse_t *p, const mq_sparse_weights_t *w, const uint8_t *at,
                                         int32_t count, const int8_t *x, uint32_t *sums)
 {

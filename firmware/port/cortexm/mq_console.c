@@ -1,4 +1,4 @@
-/* The console over the chip's UART. A family without one has a file of this name of its own. */
+/* The console over the chip's UART. A family without a UART has its own file of this name. */
 #include "port/cortexm/mq_console.h"
 
 #include "app/mq_port.h"
@@ -8,7 +8,7 @@
 #include "port/cortexm/mq_cortexm.h"
 #include "port/cortexm/mq_time.h"
 
-/* A program's next byte is mostly there before a sleep would have begun. */
+/* A program's next byte usually arrives before a sleep would begin. */
 enum { POLLS_BEFORE_SLEEP = 50 };
 enum { ALARM_MAX = 0xFFFFFF };
 #define AIRCR_RESET ((0x05FAu << 16) | (1u << 2))

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* At MQ_BOARD_BAUD, from the core clock that runs. */
+/* At MQ_BOARD_BAUD, from the core clock that actually runs. */
 void mq_console_init(uint32_t core_clock_hz);
 
 #endif

@@ -1,4 +1,4 @@
-/* The port's functions that are the same on every Cortex-M, over the chip's clock. */
+/* Functions of the port that are the same on every Cortex-M, for the chip's clock. */
 #include "port/cortexm/mq_cortexm.h"
 
 #include "app/mq_port.h"

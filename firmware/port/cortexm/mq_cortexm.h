@@ -41,7 +41,7 @@ enum { CCR_UNALIGN_TRP = 1 << 3, CCR_DIV_0_TRP = 1 << 4 };
 enum { CFSR_MSTKERR = 1 << 4, CFSR_STKERR = 1 << 12, CFSR_STKOF = 1 << 20 };
 enum { MPU_CTRL_ENABLE = 1, MPU_CTRL_PRIVDEFENA = 4 };
 
-/* By the linker script. */
+/* Defined by the linker script. */
 extern uint32_t mq_stack_bottom[], mq_stack_top[];
 extern const uint8_t mq_image_start[], mq_image_end[];
 
@@ -77,17 +77,17 @@ static inline void mq_barrier(void)
 }
 
 void mq_stack_init(void);
-/* Whether the words below the stack are as they were at the start: where no memory protection keeps it from them. */
+/* Whether the words below the stack are unchanged, for cores without memory protection. */
 bool mq_stack_is_whole(void);
 bool mq_stack_has_room_above(uint32_t address);
 void mq_image_init(void);
 void mq_watchdog_init(uint32_t clock_hz);
-/* The main loop goes on. */
+/* A sign of life of the main loop. */
 void mq_watchdog_alive(void);
-/* Every MQ_TIME_PERIOD clocks, by the timer's interrupt. */
+/* Called every MQ_TIME_PERIOD clocks by the timer's interrupt. */
 void mq_watchdog_look(void);
 void mq_fault_init(void);
-/* Ends in the same record and reset as a crash of the core's; from an interrupt, when it returns. */
+/* Ends in the same record and reset as a crash that the core detects; from an interrupt, after its return. */
 void mq_fault_raise(uint32_t cause);
 void mq_fault_entry(void);
 void mq_time_entry(void);

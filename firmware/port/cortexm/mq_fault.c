@@ -8,14 +8,14 @@
 #include "port/cortexm/mq_cortexm.h"
 
 enum { STACK_WORDS = 160, FRAME_BYTES = 32, HARD_FAULT = 3 };
-enum { MAGIC_CRASHED = 0x6D714661, MAGIC_KEPT = 0x6D716B70 }; /* the reset to come is the crash's; an earlier one was */
+enum { MAGIC_CRASHED = 0x6D714661, MAGIC_KEPT = 0x6D716B70 }; /* caused the coming reset; an earlier one */
 
 static mq_fault_t record __attribute__((section(".noinit")));
 static uint32_t activity __attribute__((section(".noinit")));
-/* The handler's own: the stack it interrupted may have none left. */
+/* A separate stack for the handler, because the interrupted one may be exhausted. */
 uint32_t mq_fault_stack[STACK_WORDS] __attribute__((section(".noinit"), aligned(8), used));
 static bool crashed;
-static volatile uint32_t raised; /* a cause that the core did not find itself */
+static volatile uint32_t raised; /* a cause that software detected */
 
 __attribute__((used)) _Noreturn void mq_fault_handle(const uint32_t *frame);
 
@@ -105,7 +105,7 @@ static void take_frame(const uint32_t *frame)
     }
 }
 
-/* Armv6-M does not say why it crashed; with the stack used up, that is why. */
+/* Armv6-M does not report the cause of a crash; if the stack is exhausted, that is the cause. */
 static uint32_t cause_of(const uint32_t *frame)
 {
     const bool is_silent = record.cfsr == 0 && record.exception == HARD_FAULT;

@@ -1,4 +1,4 @@
-/* Whether flash holds what was built: its CRC-32 at boot against the one that the build has put behind it. */
+/* Compares the CRC-32 of the flash contents at boot with the one that the build appended. */
 #include "app/mq_crc.h"
 #include "app/mq_port.h"
 #include "port/cortexm/mq_cortexm.h"

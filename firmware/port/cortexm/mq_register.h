@@ -9,13 +9,13 @@
 #define MQ_REGISTER(address) (*(volatile uint32_t *)(address))
 #define MQ_BIT(n) (UINT32_C(1) << (n))
 #define MQ_BITS(high, low) ((UINT32_MAX >> (31 - (high))) & (UINT32_MAX << (low)))
-/* `value` in the place of `field`, one of the two above. */
+/* `value` shifted to `field`, which is one of the two above. */
 #define MQ_IN(field, value) ((uint32_t)(value) * ((field) & (~(field) + 1u)))
 
 /* An oscillator that is slow to start takes some 10 ms: far less than this takes at any clock. */
 enum { MQ_WAIT_POLLS = 500000 };
 
-/* Until the bits of `field` are `bits`; false when they do not become so. */
+/* Waits until the bits of `field` are `bits`; false after the limit. */
 static inline bool mq_await(const volatile uint32_t *reg, uint32_t field, uint32_t bits)
 {
     for (uint32_t polls = MQ_WAIT_POLLS; polls > 0; polls--) {

@@ -17,7 +17,7 @@ static uint32_t *lowest(void)
     return mq_stack_bottom + GUARD_BYTES / sizeof(uint32_t);
 }
 
-/* Without memory protection. With it, nobody may look. */
+/* For cores without memory protection. With it, the guard must not be read. */
 static bool is_watched;
 
 static void watch(void)
@@ -42,7 +42,7 @@ bool mq_stack_has_room_above(uint32_t address)
     return address >= (uint32_t)lowest();
 }
 
-/* False where the core cannot. */
+/* False if the core does not support it. */
 static bool guard(void)
 {
 #if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
@@ -61,7 +61,7 @@ static bool guard(void)
 #endif
 }
 
-/* From the guard up to just below this function's own frame. */
+/* From the guard up to just below this function's frame. */
 static __attribute__((noinline)) void paint(void)
 {
     const uint32_t *const end = (const uint32_t *)mq_stack_pointer() - 8;

@@ -7,11 +7,11 @@
 int main(void);
 _Noreturn void mq_reset(void);
 
-/* By the linker script. */
+/* Defined by the linker script. */
 extern uint8_t mq_data_load[], mq_data_start[], mq_data_end[], mq_bss_start[], mq_bss_end[];
 
 enum { SYSTEM_VECTORS = 16, SYSTICK_VECTOR = 15, MOST_IRQS = 240 };
-#ifdef MQ_CHIP_TIMER_IRQ /* a timer of the chip's in place of SysTick */
+#ifdef MQ_CHIP_TIMER_IRQ /* a timer of the chip in place of SysTick */
 #define LAST_IRQ (MQ_BOARD_UART_IRQ > MQ_CHIP_TIMER_IRQ ? MQ_BOARD_UART_IRQ : MQ_CHIP_TIMER_IRQ)
 #else
 #define LAST_IRQ MQ_BOARD_UART_IRQ
@@ -51,7 +51,7 @@ static __attribute__((noinline)) void start_memory(void)
     memset(mq_bss_start, 0, (size_t)(mq_bss_end - mq_bss_start));
 }
 
-/* What a boot loader may have left on. */
+/* Settings that a boot loader may have left enabled. */
 static void quieten(void)
 {
     SYST_CSR = 0;
@@ -72,7 +72,7 @@ _Noreturn void mq_reset(void)
     start_memory();
     mq_stack_init();
     mq_fault_init();
-    mq_interrupts_restore(0); /* a boot loader may have masked them all */
+    mq_interrupts_restore(0); /* a boot loader may have masked all interrupts */
     (void)main();
     for (;;) {
     }

@@ -6,10 +6,10 @@ enum { SYSTICK_BITS = 24 /* MQ_TIME_PERIOD */, SYSTICK_RELOAD = (1 << SYSTICK_BI
 #define DWT_UNLOCK 0xC5ACCE55u
 
 static bool has_cyccnt;
-static volatile uint32_t wraps; /* of SysTick, or of CYCCNT */
+static volatile uint32_t wraps; /* ticks of SysTick, or of CYCCNT */
 static volatile uint32_t last_cyccnt;
-static uint64_t before_ticks; /* SysTick's count before it was last set going */
-static uint32_t alarm_clocks; /* 0: none */
+static uint64_t before_ticks; /* SysTick's count before its last start */
+static uint32_t alarm_clocks; /* 0: no alarm */
 static volatile bool alarm_due;
 
 static uint64_t cyccnt_ticks(void)
@@ -106,7 +106,7 @@ void mq_alarm_end(void)
 {
     const uint32_t left = SYST_CVR;
     SYST_CSR = 0;
-    mq_barrier(); /* an alarm that is just due is taken as such */
+    mq_barrier(); /* an alarm that is just due counts as due */
     before_ticks += alarm_due ? alarm_clocks : alarm_clocks - left;
     alarm_clocks = 0;
     alarm_due = false;

@@ -6,15 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Clocks between two interrupts of the timer while no alarm is set. */
+/* Clocks between two interrupts of the timer without an alarm. */
 enum { MQ_TIME_PERIOD = 1 << 24 };
 
 void mq_time_init(void);
 uint64_t mq_time_ticks(void);
-/* What counts, as mq_port_ticks_source() has it. */
+/* The counter, in the terms of mq_port_ticks_source(). */
 const char *mq_time_source(void);
 
-/* The core's clocks until the alarm, below 2^24. Counting goes on, but for the few clocks it takes to set it. */
+/* Clocks of the core until the alarm, below 2^24. Counting continues, except for the few clocks of the set-up. */
 void mq_alarm_set(uint32_t clocks);
 bool mq_alarm_is_due(void);
 void mq_alarm_end(void);

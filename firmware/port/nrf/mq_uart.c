@@ -42,7 +42,7 @@ bool mq_uart_readable(void)
     return UART0_EVENTS_RXDRDY != 0;
 }
 
-/* Cleared first: a byte behind this one raises it again once this one is read. */
+/* Cleared first: a following byte sets it again after this one is read. */
 uint8_t mq_uart_read(void)
 {
     UART0_EVENTS_RXDRDY = 0;

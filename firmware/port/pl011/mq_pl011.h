@@ -26,7 +26,7 @@
 #define UART0_UARTICR_RXIC MQ_BIT(4)
 #define UART0_UARTICR_RTIC MQ_BIT(6)
 
-/* The family's: what the UART is clocked with. */
+/* Defined by the family: the UART's clock. */
 uint32_t mq_pl011_clock_hz(uint32_t clock_hz);
 
 #endif

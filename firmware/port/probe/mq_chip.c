@@ -1,4 +1,4 @@
-/* Any Cortex-M: its clock is the one that the debug probe found running. There is no UART; see mq_console.c. */
+/* Any Cortex-M: its clock is the one that the debug probe finds running. There is no UART; see mq_console.c. */
 #include "port/cortexm/mq_chip.h"
 
 #include "board.h"

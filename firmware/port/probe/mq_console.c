@@ -6,7 +6,7 @@
 #include "port/probe/mq_probe.h"
 
 volatile mq_probe_mailbox_t mq_probe_mailbox;
-static uint32_t taken_bytes; /* of what was received */
+static uint32_t taken_bytes; /* bytes received and not yet read */
 
 /* The core stops on the first instruction, and the host moves it to the return address. */
 __attribute__((noinline, noclone, used)) void mq_probe_exchange(void)
@@ -66,7 +66,7 @@ void mq_port_putc(uint8_t byte)
 
 bool mq_port_can_baud(uint32_t baud)
 {
-    return baud > 0; /* no wire, no rate */
+    return baud > 0; /* there is no rate */
 }
 
 void mq_port_set_baud(uint32_t baud)

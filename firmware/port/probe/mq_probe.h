@@ -9,8 +9,8 @@ enum { MQ_PROBE_BUFFER_BYTES = 1024 };
 
 typedef enum {
     MQ_PROBE_FLUSH = 0, /* `sent` is full */
-    MQ_PROBE_WAIT = 1,  /* until bytes come, or `timeout_us` are over */
-    MQ_PROBE_RESET = 2, /* load the image again and start it; .noinit keeps its content */
+    MQ_PROBE_WAIT = 1,  /* until bytes arrive, or after `timeout_us` */
+    MQ_PROBE_RESET = 2, /* load the image again and start it; .noinit keeps its contents */
 } mq_probe_request_t;
 
 typedef struct {

@@ -17,7 +17,7 @@
 #define USART_CR1_RXNEIE MQ_BIT(5)
 #define USART_CR1_UE MQ_BIT(13)
 
-/* The family's: what the USART is clocked with. */
+/* Defined by the family: the USART's clock. */
 uint32_t mq_usart_clock_hz(uint32_t clock_hz);
 
 #endif

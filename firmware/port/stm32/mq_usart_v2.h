@@ -20,7 +20,7 @@
 #define USART_RDR MQ_REGISTER(MQ_BOARD_UART_BASE + 0x24u)
 #define USART_TDR MQ_REGISTER(MQ_BOARD_UART_BASE + 0x28u)
 
-/* The family's: what the USART is clocked with. */
+/* Defined by the family: the USART's clock. */
 uint32_t mq_usart_clock_hz(uint32_t clock_hz);
 
 #endif
