@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -248,6 +250,43 @@ def test_documents_have_no_mannered_phrases(path: Path) -> None:
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_help_has_no_mannered_phrases(command: str) -> None:
     assert mannered(COMMANDS[command].get_help(click.Context(COMMANDS[command], info_name=command))) == []
+
+
+FRAGMENT = re.compile(r"(?:Of|What|Whose|Those|That|Whatever|of|what) ")
+"""Beginnings of docstrings and comments that leave out their noun."""
+
+
+def python_prose(text: str) -> Iterator[str]:
+    """Docstrings, comments, and the strings below constants."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string.lstrip("# ")
+        elif token.type == tokenize.STRING and token.line[: token.start[1]].strip() == "":
+            yield token.string.removeprefix("r").strip('" \n') if '"""' in token.string[:4] else ""
+
+
+def c_prose(text: str) -> Iterator[str]:
+    return (m[0].strip("/* ") for m in re.finditer(r"/\*.*?\*/", text, re.DOTALL))
+
+
+def objections(comments: Iterable[str]) -> list[str]:
+    """ "none" may end a sentence in code, where None is a value."""
+    banned = [phrase for text in comments for phrase in mannered(text) if not phrase.lower().endswith("none")]
+    return banned + [text[:60] for text in comments if FRAGMENT.match(text)]
+
+
+def test_docstrings_and_comments_are_plain() -> None:
+    sources = dict.fromkeys((ROOT / "mcuquant").rglob("*.py"), python_prose)
+    sources |= {path: c_prose for folder in ("firmware", "templates") for path in (ROOT / folder).rglob("*.[chj]*")}
+    assert len(sources) > 500
+    problems = {p.name: objections(list(of(p.read_text(encoding="utf-8")))) for p, of in sources.items()}
+    assert {name: found for name, found in problems.items() if found} == {}
+
+
+def test_objections_to_comments() -> None:
+    assert list(python_prose('x = 1  # of it\n"""Of a row."""\ny = "Of"\n')) == ["of it", "Of a row."]
+    assert list(c_prose("int x; /* of a row */\n/* Words.\n * More. */")) == ["of a row", "Words.\n * More."]
+    assert objections(["Of a row.", "The row is read anew.", "None if there is none."]) == ["anew", "Of a row."]
 
 
 def mannered(text: str) -> list[str]:

@@ -7,7 +7,7 @@
 
 enum { BYTES_PER_LINE = 8, DEFAULT_WARMUPS = 10 };
 
-static uint32_t expected_bytes; /* of `db load` */
+static uint32_t expected_bytes; /* bytes that `db load` announced */
 static uint32_t loaded_bytes;
 
 void mq_put_lap(uint64_t now_us)

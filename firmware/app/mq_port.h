@@ -1,4 +1,4 @@
-/* What the application needs of a chip. port/cortexm and one chip family of port/ implement it together. */
+/* The application's interface to a chip. port/cortexm and one chip family of port/ implement it together. */
 #ifndef MQ_PORT_H
 #define MQ_PORT_H
 

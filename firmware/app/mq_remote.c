@@ -1,4 +1,4 @@
-/* Commands of our own, "mq VERB ARGUMENTS". Every reply is one line, for the same request under the same number:
+/* Commands of mcuquant, "mq VERB ARGUMENTS". Every reply is one line, for the same request under the same number:
  *
  *     mq #SSSSSSSS ok NAME=VALUE ... *CCCCCCCC
  *     mq #SSSSSSSS error CODE *CCCCCCCC

@@ -1,4 +1,4 @@
-/* A command as words, and the checked form of our own commands.
+/* A command as words, and the checked form of mcuquant's commands.
  *
  *     mq VERB ARGUMENTS            as a person types it
  *     mq #SSSSSSSS VERB ARGUMENTS *CCCCCCCC     as a program sends it

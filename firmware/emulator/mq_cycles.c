@@ -102,7 +102,7 @@ static void enter_interrupt(const mq_block_t *handler)
     frames[depth - 1].interrupted = interrupted; /* when lost, of no use */
 }
 
-/* The board starts anew: nothing that was called will return, and a window that was open never closes. */
+/* The board resets: no present call will return, and an open window never closes. */
 static void forget(void)
 {
     visit = (mq_visit_t){0};

@@ -124,8 +124,8 @@ static size_t base_frame(size_t from)
     return from;
 }
 
-/* A branch to another function. One that this chain of tail calls came through already is gone back to: two functions that
-   branch to each other stay two frames. */
+/* A branch to another function. If this chain of tail calls already contains the function, its frame is used again,
+   so that two functions that branch to each other stay two frames. */
 static void tail_call(mq_function_t *function)
 {
     size_t base = base_frame(depth);

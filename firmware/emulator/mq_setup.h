@@ -1,4 +1,4 @@
-/* What the cycle model is asked to count: read from the file that config= names. */
+/* The request to the cycle model, read from the file that config= names. */
 #ifndef MQ_SETUP_H
 #define MQ_SETUP_H
 

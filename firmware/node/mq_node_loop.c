@@ -15,7 +15,7 @@
 #include "node/node_sensor.h"
 
 enum { SAMPLE_BYTES = MQ_NODE_CHANNELS * sizeof(int16_t), SAMPLES_MAX = MQ_CALL_CHUNK_BYTES / SAMPLE_BYTES };
-enum { DECISIONS_MAX = 8 }; /* of one request */
+enum { DECISIONS_MAX = 8 }; /* most bytes of one request */
 
 static int16_t queue[SAMPLES_MAX][MQ_NODE_CHANNELS];
 static uint32_t queued, taken;

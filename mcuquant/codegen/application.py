@@ -56,7 +56,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the rules of MLPerf Tiny define for one of its models. `fits` checks its input; any output is accepted."""
+    """The rules of MLPerf Tiny for one of its models. `fits` checks its input; any output is accepted."""
 
     wire: Wire
     fits: Callable[[CTensor, CTensor], bool]

@@ -322,7 +322,7 @@ def search_result(study: optuna.Study) -> SearchResult:
     """All completed trials of a study."""
     completed = study.get_trials(deepcopy=False, states=_COMPLETE_STATES)
     best = sorted(study.best_trials, key=lambda t: (-t.values[0], t.values[1:], t.number))
-    first = {tuple(t.values): t for t in reversed(best)}  # of several trials with equal values, the first counts
+    first = {tuple(t.values): t for t in reversed(best)}  # the first of several trials with equal values counts
     front = tuple(_completed_trial(t) for t in best if first[tuple(t.values)] is t)
     return SearchResult(tuple(map(_completed_trial, completed)), front)
 

@@ -28,7 +28,7 @@ def expand_average_pool(graph: Graph) -> Graph:
 
 
 def _has_tflite_borders(graph: Graph, pool: ops.AvgPool2D) -> bool:
-    """Whether padding is none or that of SAME: ceil(size / stride) windows, an odd row or column last."""
+    """Whether padding is zero or that of SAME: ceil(size / stride) windows, an odd row or column last."""
     x, y, p = graph[pool.inputs[0]], graph.out(pool), pool.padding
     sides = ((p.top, p.bottom), (p.left, p.right))
     axes = zip(x.shape[1:3], y.shape[1:3], pool.window, pool.stride, sides, strict=True)

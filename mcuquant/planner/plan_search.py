@@ -34,7 +34,7 @@ _MOST_TENSORS = 400
 kernels that apply, placed once.
 """
 _ARENA_WEIGHT, _CYCLES_WEIGHT = 10, 5
-"""Weights of `balanced`: one percent of RAM, or of cycles, counts as so many percent of flash (docs/planner.md)."""
+"""Weights of `balanced` in percent of flash, for one percent of RAM and of cycles (docs/planner.md)."""
 
 _FIRMWARE_RAM_BYTES = 4096
 """RAM in bytes of a firmware in addition to the arena (stack, buffers of the serial line), rounded. `balanced` weighs

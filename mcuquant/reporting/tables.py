@@ -1,4 +1,4 @@
-"""What a person reads: values → tables and sentences. Nothing here prints, and nothing is wider than 100 columns."""
+"""Values → tables and sentences for readers. Nothing here prints, and nothing is wider than 100 columns."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def stream_table(streaming: Streamed) -> Table:
-    """What is reused of each layer from window to window."""
+    """Reused and computed rows of each layer in a stream network."""
     title = f"A stream of {streaming.hop} new row{'s' if streaming.hop > 1 else ''} at a time"
     grid = table("*layer", "op", ">rows", ">kept", ">computed", ">MACs", ">before", title=title)
     for layer in streaming.layers:
@@ -172,7 +172,7 @@ def _weights_text(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def choice_text(facts: Mapping[str, Any]) -> str:
-    """What the choice of kernels went by."""
+    """The limits and objective of the selection of kernels."""
     estimate = facts["estimate"]
     return (
         f"Selected for {facts['optimize']}; estimated (Cortex-M4, no wait states): {estimate['cycles']:,} cycles, "
@@ -187,7 +187,7 @@ def peak_text(peak: Mapping[str, Any]) -> str:
 
 
 def snr_table(rows: Iterable[LayerSnr]) -> Table:
-    """What each layer loses: by itself, together with all before it, and what its loss alone does to the outputs.
+    """The loss of each layer: by itself, together with all earlier layers, and its effect on the outputs.
 
     Rows without a number are the network's inputs.
     """
@@ -207,7 +207,7 @@ def db_text(db: float) -> str:
 
 
 def quantizers_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Each quantizer at each number of bits: right answers, distance to the float network, flash, cycles."""
+    """Each quantizer at each number of bits: accuracy, SNR relative to the float network, flash, cycles."""
     grid = table("weights by", "formula", ">bits", ">correct", ">outputs", ">constants", ">cycles")
     for row in rows:
         right = "" if row["right"] is None else f"{100 * row['right']:.1f} %"

@@ -106,7 +106,7 @@ def _pickles(content: bytes, name: str) -> Iterator[bytes]:
 
 
 def _harm(pickled: bytes) -> str | None:
-    """What a pickle would do beyond building tensors; None if nothing. As strict as torch's `weights_only`."""
+    """The first effect of a pickle beyond building tensors; None without one. As strict as torch's `weights_only`."""
     end = 0
     try:
         for opcode, argument, position in pickletools.genops(pickled):

@@ -254,7 +254,9 @@ def extreme_over(call: Call, kind: type[ir.Reduce]) -> Item:
 
 
 def extreme(call: Call, kind: type[ir.Reduce], pairwise: type[ir.Binary]) -> Item:
-    """Of two tensors, of a whole one, or over an axis with indices as a second output, which is not supported."""
+    """Maximum or minimum of two tensors, of a whole one, or over an axis; indices as a second
+    output are not supported.
+    """
     if "other" in call.args:
         return binary(call, pairwise, call.args["self"], call.args["other"])
     result = reduce(call, kind, _dims(call), keep=call.get("keepdim", False))

@@ -9,7 +9,7 @@
  * is exact modulo 2^32: the compiler proves that 256 times the true sum fits, and that no h leaves 16 bits.
  *
  * x1 and z of all inputs are prepared in scratch, where there is room for two bytes an input (38 cycles for 32 products
- * on Cortex-M4), or anew for every eight outputs (40 cycles).
+ * on Cortex-M4), or again for every eight outputs (40 cycles).
  */
 #ifndef MQ_FULLY_CONNECTED_EIGHT_H
 #define MQ_FULLY_CONNECTED_EIGHT_H

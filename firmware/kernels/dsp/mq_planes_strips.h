@@ -20,8 +20,8 @@ typedef struct {
     uint32_t weights[6]; /* w0 w1, w1 w2 of each row */
     const uint8_t *x;
     int8_t *y;
-    const uint32_t *stream; /* of each channel: w0 w1 w2 0 of each row as bytes, start, and factor or else m, rounding
-                               with zero point and shift */
+    const uint32_t *stream; /* per channel: w0 w1 w2 0 of each row as bytes, start, and a factor or else m,
+                               rounding with zero point, shift */
     int32_t plane;          /* bytes between the planes of channels */
     int32_t channels;
     int32_t span; /* bytes over which the windows of one column of a strip move */

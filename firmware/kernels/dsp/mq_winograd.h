@@ -21,8 +21,8 @@
 
 #include "mq_dsp.h"
 
-/* What all calls of mq_winograd_products of a layer have in common. `pairs`: words of a tile's inputs of a position.
-   One call: the products of two tiles and four outputs at all positions. bytes: a multiple of 8. */
+/* Parameters that all calls of mq_winograd_products of a layer share. `pairs`: words of a tile's inputs of a
+   position. One call: the products of two tiles and four outputs at all positions. bytes: a multiple of 8. */
 typedef struct {
     const uint32_t *first_end; /* bytes of the first position's inputs */
     int32_t bytes;             /* bytes between the inputs of positions */
@@ -202,7 +202,7 @@ MQ_KERNEL int8_t mq_winograd_requantize_8(uint32_t sum, const int32_t *constants
     return (int8_t)mq_clamp(mq_smmulr((int32_t)sum, constants[1]) >> 8, -128, 127);
 }
 
-/* Of twice a sum; constants: any, m, what is added, shift. */
+/* Requantizes twice a sum; constants: any, m, the addend, shift. */
 MQ_KERNEL int8_t mq_winograd_round_twice(int32_t twice, const int32_t *constants)
 {
     const int32_t high = mq_smmulr(twice, constants[1]);

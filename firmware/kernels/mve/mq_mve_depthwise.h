@@ -5,7 +5,7 @@
  * four vectors of weights, the same ones moved on by a row and by a column, which are loads from four addresses of weights
  * between zeros. Where windows do not overlap like that (strides) a vector makes one output.
  *
- * The stream has 36 bytes a channel: five zeros, three columns of three weights and a zero, seven zeros; bias, multiplier
+ * The stream has 36 bytes per channel: five zeros, three columns of three weights and a zero, seven zeros; bias, multiplier
  * and shift (to the left) as int32. Requantization is that of mq_mve_product.h.
  *
  * Instructions: 14 for each column of 16 channels, 29 (33, 38) for eight outputs in two rows, 19 (21, 26) for four in one or
@@ -120,7 +120,7 @@ static __attribute__((naked, noinline, unused)) void mq_mve_columns(
     "vqadd.s16 q4, q4, r8               \n" clamp("q4")                                                                \
     "vldrw.u32 q6, [sp, #16]            \n"                                                                            \
     "vqmovnb.s16 q4, q4                 \n" store(".32")
-/* Of two pixels in each of two rows, where no more are left. */
+/* The outputs of two pixels in each of two rows, at the end of the rows. */
 #define MQ_MVE_HALF_OUTPUTS(away, clamp)                                                                               \
     MQ_MVE_TWO_BY_TWO("q4")                                                                                            \
     MQ_MVE_SCALE_ONE("q4", away)                                                                                       \

@@ -9,7 +9,7 @@
  *
  * A pixel is `head` bytes (fewer than 16), then `vectors` of 16. The stream has for every four outputs: biases; four
  * vectors of weights for the head, if any, and for each vector; multipliers; shifts (to the left). Where the outputs are
- * not a multiple of four, the last four are the last ones once more. All of it int32, the weights as bytes.
+ * not a multiple of four, the last group is the last four outputs again. Everything is int32, weights are bytes.
  *
  * Instructions for each four outputs of two pixels: 14.5 a vector, and 22 (26, 32) for everything else.
  */

@@ -25,7 +25,7 @@ MQ_KERNEL void mq_conv2d_unpacked_row(const mq_unpack_t *w, int32_t o, int32_t q
     }
 }
 
-/* bias, m (31 bits) and shift (to the left) have one entry per output channel. scratch: four bytes a weight, as
+/* bias, m (31 bits) and shift (to the left) have one entry per output channel. scratch: four bytes per weight, as
    mq_unpack_written counts them. */
 MQ_KERNEL void mq_conv2d_unpacked_s8(const mq_window_t *p, const int8_t *x, const mq_unpack_t *w, const int32_t *bias,
                                      const int32_t *m, const int8_t *shift, int16_t *scratch, int8_t *y)

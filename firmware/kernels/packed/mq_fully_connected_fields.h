@@ -5,7 +5,7 @@
  * stored as unsigned by adding half their range: a mask makes an operand of SMLAD. Of indices the two fields are side by
  * side and look a ready operand up in a table of pairs, which is made in scratch from the codebook.
  *
- * 1.4 cycles a product with values of 4 bits on Cortex-M4, 2 with indices of 4.
+ * 1.4 cycles per product with values of 4 bits on Cortex-M4, 2 with indices of 4.
  */
 #ifndef MQ_FULLY_CONNECTED_FIELDS_H
 #define MQ_FULLY_CONNECTED_FIELDS_H

@@ -7,7 +7,7 @@
 /* Zero points are 0. */
 typedef struct {
     int64_t three, six; /* in 1/256 of the input's units; six is at most 2^32 */
-    int32_t m, shift;   /* of the product to the output; 31 bits, -31..14 to the left */
+    int32_t m, shift;   /* factor from the product to the output; 31 bits, -31..14 to the left */
 } mq_hard_swish_t;
 
 MQ_KERNEL void mq_hard_swish_s16(const mq_hard_swish_t *p, int32_t count, const int16_t *x, int16_t *y)

@@ -6,7 +6,7 @@
 
 typedef struct {
     int32_t rows, depth; /* at most 4095 deep: the sum of exponentials is Q12.19 */
-    int32_t m, shift;    /* of a difference to Q5.26 */
+    int32_t m, shift;    /* factor from a difference to Q5.26 */
     int32_t diff_min;    /* smaller differences add nothing to the sum */
     int32_t inverse_m, inverse_shift; /* from Q5.26 to differences */
 } mq_log_softmax_t;
@@ -15,7 +15,7 @@ typedef struct {
 MQ_KERNEL int32_t mq_log_from_one(int32_t x)
 {
     const int32_t sqrt_half = 1518500250;
-    const int32_t fourth_root = 1805811301; /* of 1/2 */
+    const int32_t fourth_root = 1805811301; /* fourth root of 1/2 */
     const int32_t quarter = 1 << 23;
     const int32_t headroom_a = __builtin_clz((uint32_t)x) - 1;
     const int32_t r_a = mq_shift_left(mq_product(x << headroom_a, sqrt_half), 1);

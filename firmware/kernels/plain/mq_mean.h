@@ -11,7 +11,7 @@ typedef struct {
     int32_t act_min, act_max; /* the output type's range */
 } mq_mean_t;
 
-/* The compiler rejects means over so many elements that the sum could overflow. */
+/* The compiler rejects means whose sum could overflow. */
 #define MQ_DEFINE_MEAN(name, x_t)                                                                                      \
     MQ_KERNEL void name(const mq_mean_t *p, const x_t *x, x_t *y)                                                      \
     {                                                                                                                  \

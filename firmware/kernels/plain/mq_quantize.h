@@ -6,7 +6,7 @@
 
 typedef struct {
     float scale;
-    int32_t zero;             /* of the integer side */
+    int32_t zero;             /* zero point of the integer side */
     int32_t act_min, act_max; /* clamp of the stored output; not used by dequantization */
 } mq_affine_t;
 

@@ -6,7 +6,7 @@
 
 typedef struct {
     int32_t rows, depth; /* int8: at most 8191 deep; int16: 65536 */
-    int32_t m, shift;    /* of a difference to Q5.26 (int8) or to steps of the table (int16) */
+    int32_t m, shift;    /* factor from a difference to Q5.26 (int8) or to steps of the table (int16) */
     int32_t diff_min;    /* int8: smaller differences give nothing */
     int32_t act_min, act_max;
 } mq_softmax_t;

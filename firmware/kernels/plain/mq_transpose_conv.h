@@ -14,7 +14,7 @@ typedef struct {
     int32_t k_h, k_w;
     int32_t stride_h, stride_w;
     int32_t pad_top, pad_left;
-    int32_t x_zero, y_zero;   /* of the activations' type */
+    int32_t x_zero, y_zero;   /* in the range of the activations' type */
     int32_t act_min, act_max; /* clamp of the stored output */
 } mq_transpose_conv_t;
 

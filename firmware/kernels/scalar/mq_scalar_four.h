@@ -74,7 +74,7 @@ MQ_KERNEL void mq_scalar_four(const int32_t *block, const int8_t *w, const int32
     }
     for (; block != block_end; block += 4, w++) {
         for (int32_t i = 0; i < 4; i++) {
-            sums[i] = (int32_t)((uint32_t)sums[i] + (uint32_t)block[i] * (uint32_t)*w); /* of any pixel, also of none */
+            sums[i] = (int32_t)((uint32_t)sums[i] + (uint32_t)block[i] * (uint32_t)*w);
         }
     }
 }

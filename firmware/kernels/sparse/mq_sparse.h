@@ -5,7 +5,7 @@
  * a row and the count of them elsewhere. The input's zero point is in the biases; sums are modulo 2^32, where the compiler
  * proves that the whole fits.
  *
- * Up to four rows of inputs at a time, so that an entry is taken apart once for all of them: 10 cycles an entry for one
+ * Up to four rows of inputs at a time, so that an entry is decoded once for all of them: 10 cycles per entry for one
  * row and 5 for each of four, on Cortex-M4.
  */
 #ifndef MQ_SPARSE_H

@@ -1,4 +1,4 @@
-/* What each chip family provides to port/cortexm: its clock and its UART. */
+/* The interface of a chip family to port/cortexm: its clock and its UART. */
 #ifndef MQ_CHIP_H
 #define MQ_CHIP_H
 

@@ -4,7 +4,7 @@
 
 enum { EIGHT_BITS = 3, FRACTION_BITS = 6, DIVIDER_MIN = 1 << FRACTION_BITS, DIVIDER_MAX = 0xFFFF << FRACTION_BITS };
 
-/* Of 16 times the rate, in 1/64. */
+/* The divider for 16 times the rate, in 1/64. */
 static uint64_t divider(uint32_t clock_hz, uint32_t baud)
 {
     return ((uint64_t)mq_pl011_clock_hz(clock_hz) * 4u + baud / 2u) / baud;

@@ -1,5 +1,5 @@
-/* What RP2040 and RP2350 have in common, over the family's registers, included before this: 12 MHz crystal, system PLL,
- * UART0. */
+/* Common parts of RP2040 and RP2350, for the family's registers, which must be included first: 12 MHz crystal, system
+ * PLL, UART0. */
 #ifndef MQ_RP_H
 #define MQ_RP_H
 
@@ -19,7 +19,7 @@ static inline bool mq_rp_release(uint32_t blocks)
     return mq_await(&RESETS_RESET_DONE, blocks, blocks);
 }
 
-/* What a boot loader may have left running is not touched before clk_sys is on clk_ref. */
+/* Clocks that a boot loader may have left running are not changed before clk_sys uses clk_ref. */
 static inline bool mq_rp_start_crystal(void)
 {
     XOSC_CTRL = MQ_IN(XOSC_CTRL_FREQ_RANGE, XOSC_RANGE_1_TO_15_MHZ);

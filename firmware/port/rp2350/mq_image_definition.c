@@ -1,5 +1,6 @@
-/* What the boot ROM looks for in the first 4 KiB of flash: a block with one item, an image for the Arm cores in the secure
- * state (RP2350 data sheet, sections 5.1.4 and 5.9). The vector table is where the image begins. */
+/* The image definition that the boot ROM searches in the first 4 KiB of flash: a block with one item, an image for
+ * the Arm cores in the secure state (RP2350 data sheet, sections 5.1.4 and 5.9). The vector table is at the start of
+ * the image. */
 #include <stdint.h>
 
 enum { EXECUTABLE_ITEM = 0x42, ONE_WORD = 1, ALL_ITEMS = 0xFF };

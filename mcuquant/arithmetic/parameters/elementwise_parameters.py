@@ -124,13 +124,13 @@ def rescale_params(graph: Graph, op: Quantize | Relu) -> RescaleParams:
 
 
 def rescaled(x: fx.Ints, p: RescaleParams) -> fx.IntArray:
-    """What `p` means: stored values of one tensor in another's units."""
+    """Stored values of one tensor in another's units, by the parameters `p`."""
     moved = fx.requantize(fx.as_int64(x) - p.x_zero, p.multiplier.m, p.multiplier.shift) + p.y_zero
     return fx.as_int64(np.clip(moved, p.act_min, p.act_max))
 
 
 def leaky_relu(x: fx.Ints, p: LeakyReluParams) -> fx.IntArray:
-    """What `p` means."""
+    """Leaky ReLU of stored values, by the parameters `p`."""
     centred = fx.as_int64(x) - p.x_zero
     slope = fx.requantize(centred, p.slope.m, p.slope.shift)
     below = -slope if p.negative else slope

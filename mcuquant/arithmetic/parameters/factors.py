@@ -1,4 +1,4 @@
-"""What the derivations share: rescale factors, clamp bounds, and when two tensors hold values in the same way."""
+"""Common parts of the derivations: rescale factors, clamp bounds, and the comparison of scales and zero points."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ...errors import GraphError
 from ...ir import Activation, Tensor
 from .. import fixedpoint as fx
 
-LARGEST_FACTOR = 2.0**30  # of `requantize`: what it shifts left must fit 32 bits
-LARGEST_FACTOR64 = 2.0**14  # of `requantize64`: its one right shift is at least 1
+LARGEST_FACTOR = 2.0**30  # for `requantize`: the left-shifted value must fit 32 bits
+LARGEST_FACTOR64 = 2.0**14  # for `requantize64`: its single right shift is at least 1
 
-LARGEST_COMPARED = 2.0**6  # of a scale that is compared: 17 bits, shifted left by 8, still fit 32 bits
-LARGEST_QUOTIENT_FACTOR = 2.0**22  # of a quotient of int8: its right shift is never negative
+LARGEST_COMPARED = 2.0**6  # for a compared scale: 17 bits, shifted left by 8, still fit 32 bits
+LARGEST_QUOTIENT_FACTOR = 2.0**22  # for an int8 quotient: its right shift is never negative
 
 
 def f32(x: float) -> float:

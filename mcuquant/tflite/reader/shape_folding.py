@@ -81,7 +81,7 @@ def _integers(t: TensorRow) -> Array | None:
 
 
 def _strided_slice(row: OperatorRow, x: Array, begin: Array, end: Array, step: Array) -> Array:
-    """Of one axis, without new axes."""
+    """A slice along one axis, without new axes."""
     if x.ndim != 1 or begin.size != 1 or row.options["ellipsis_mask"] or row.options["new_axis_mask"]:
         raise ValueError
     first, last, stride = int(begin[0]), int(end[0]), int(step[0])
