@@ -7,7 +7,8 @@ under the same name. It knows no C names and arena offsets, which `lower` assign
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from ..arithmetic.fixedpoint import Multiplier
 from ..boards.core import Core
@@ -312,6 +313,17 @@ def stride_fields(stride: tuple[int, int], padding: Padding) -> dict[str, Value]
 def multiplier_fields(m: Multiplier, prefix: str = "") -> dict[str, Value]:
     """A factor as struct fields: m and shift after `prefix`."""
     return {f"{prefix}m": m.m, f"{prefix}shift": m.shift}
+
+
+def parameter_fields(parameters: Any) -> dict[str, Value]:
+    """Integers and factors of a parameter dataclass as struct fields of the same names."""
+    result: dict[str, Value] = {}
+    for name in (f.name for f in fields(parameters)):
+        value = getattr(parameters, name)
+        prefix = name.removesuffix("multiplier").removesuffix("_")
+        factor = isinstance(value, Multiplier)
+        result |= multiplier_fields(value, prefix and f"{prefix}_") if factor else {name: value}
+    return result
 
 
 def named(site: Site) -> str:

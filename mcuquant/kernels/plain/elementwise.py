@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ...arithmetic.parameters import AddParams, DivParams, MulParams, PreluParams, SquaredDifferenceParams, params
+from ...arithmetic.parameters import params
 from ...ir import DType, Op
 from ...ir.ops import Add, Div, Maximum, Minimum, Mul, Prelu, SquaredDifference, Sub
 from ..shared.axes import BROADCAST_RANK, Axis, broadcast_axes, broadcast_fields
 from ..shared.overlap import elementwise
 from ..shared.plain_estimates import broadcast, by_core
-from ..variant import Arg, Args, Cycles, In, Out, Site, Struct, Takes, Value, Variant, multiplier_fields
+from ..variant import Arg, Args, Cycles, In, Out, Site, Struct, Takes, Value, Variant, parameter_fields
 
 
 def _axes(site: Site) -> list[Axis]:
@@ -20,84 +20,20 @@ def _all_are(dtype: DType) -> Takes:
     return lambda site: all(t.dtype is dtype for t in (*site.ins, site.out)) and len(_axes(site)) <= BROADCAST_RANK
 
 
+def _with_parameters(struct: str) -> Args:
+    """Arguments of a kernel whose struct has the fields of the operation's parameters."""
+
+    def args(site: Site) -> tuple[Arg, ...]:
+        shape = {"shape": broadcast_fields(_axes(site))}
+        return Struct(struct, shape | parameter_fields(params(site.graph, site.op))), In(0), In(1), Out()
+
+    return args
+
+
 def _add(site: Site) -> tuple[Arg, ...]:
-    p = params(site.graph, site.op)
-    assert isinstance(p, AddParams)
-    fields: dict[str, Value] = {
-        "shape": broadcast_fields(_axes(site)),
-        "a_zero": p.a_zero,
-        **multiplier_fields(p.a_multiplier, "a_"),
-        "b_zero": p.b_zero,
-        **multiplier_fields(p.b_multiplier, "b_"),
-        "b_sign": -1 if isinstance(site.op, Sub) else 1,
-        "y_zero": p.y_zero,
-        **multiplier_fields(p.y_multiplier, "y_"),
-        "left_shift": p.left_shift,
-        "act_min": p.act_min,
-        "act_max": p.act_max,
-    }
+    sign: dict[str, Value] = {"b_sign": -1 if isinstance(site.op, Sub) else 1}
+    fields = {"shape": broadcast_fields(_axes(site))} | parameter_fields(params(site.graph, site.op)) | sign
     return Struct("mq_add_t", fields), In(0), In(1), Out()
-
-
-def _mul(site: Site) -> tuple[Arg, ...]:
-    p = params(site.graph, site.op)
-    assert isinstance(p, MulParams)
-    fields: dict[str, Value] = {
-        "shape": broadcast_fields(_axes(site)),
-        "a_zero": p.a_zero,
-        "b_zero": p.b_zero,
-        "y_zero": p.y_zero,
-        **multiplier_fields(p.multiplier),
-        "act_min": p.act_min,
-        "act_max": p.act_max,
-    }
-    return Struct("mq_mul_t", fields), In(0), In(1), Out()
-
-
-def _div(site: Site) -> tuple[Arg, ...]:
-    p: DivParams = params(site.graph, site.op)
-    fields: dict[str, Value] = {
-        "shape": broadcast_fields(_axes(site)),
-        "a_zero": p.a_zero,
-        "b_zero": p.b_zero,
-        "y_zero": p.y_zero,
-        **multiplier_fields(p.multiplier),
-        "act_min": p.act_min,
-        "act_max": p.act_max,
-    }
-    return Struct("mq_div_t", fields), In(0), In(1), Out()
-
-
-def _squared_difference(site: Site) -> tuple[Arg, ...]:
-    p: SquaredDifferenceParams = params(site.graph, site.op)
-    fields: dict[str, Value] = {
-        "shape": broadcast_fields(_axes(site)),
-        "a_zero": p.a_zero,
-        **multiplier_fields(p.a_multiplier, "a_"),
-        "b_zero": p.b_zero,
-        **multiplier_fields(p.b_multiplier, "b_"),
-        "y_zero": p.y_zero,
-        **multiplier_fields(p.y_multiplier, "y_"),
-        "left_shift": p.left_shift,
-        "act_min": p.act_min,
-        "act_max": p.act_max,
-    }
-    return Struct("mq_squared_difference_t", fields), In(0), In(1), Out()
-
-
-def _prelu(site: Site) -> tuple[Arg, ...]:
-    p: PreluParams = params(site.graph, site.op)
-    fields: dict[str, Value] = {
-        "shape": broadcast_fields(_axes(site)),
-        "x_zero": p.x_zero,
-        "slope_zero": p.slope_zero,
-        "y_zero": p.y_zero,
-        **multiplier_fields(p.above, "above_"),
-        **multiplier_fields(p.below, "below_"),
-        "act_min": p.act_min,
-        "act_max": p.act_max,
-    }
-    return Struct("mq_prelu_t", fields), In(0), In(1), Out()
 
 
 def _extreme(site: Site) -> tuple[Arg, ...]:
@@ -140,13 +76,13 @@ _PLAIN: tuple[tuple[str, str, type[Op], tuple[tuple[str, DType], ...], float], .
 
 VARIANTS = (
     *_both("add", "mq_add.h", (Add, Sub), _add, _cycles(43.5, 8, 1.28, 1.08)),
-    *_both("mul", "mq_mul.h", Mul, _mul, _cycles(26.5, 10, 1.23, 0.88)),
+    *_both("mul", "mq_mul.h", Mul, _with_parameters("mq_mul_t"), _cycles(26.5, 10, 1.23, 0.88)),
     Variant(
         "div_s8",
         "mq_div.h",
         Div,
         _all_are(DType.INT8),
-        _div,
+        _with_parameters("mq_div_t"),
         overlap_offsets=elementwise,
         cycles=_cycles(172, 8, 1.26, 0.87),
     ),
@@ -154,10 +90,10 @@ VARIANTS = (
         "squared_difference",
         "mq_squared_difference.h",
         SquaredDifference,
-        _squared_difference,
+        _with_parameters("mq_squared_difference_t"),
         _cycles(46, 12, 1.17, 0.87),
     ),
-    *_both("prelu", "mq_prelu.h", Prelu, _prelu, _prelu_cycles),
+    *_both("prelu", "mq_prelu.h", Prelu, _with_parameters("mq_prelu_t"), _prelu_cycles),
     *_both("maximum", "mq_extreme.h", Maximum, _extreme, _cycles(11, 7.5, 1.0, 0.65)),
     *_both("minimum", "mq_extreme.h", Minimum, _extreme, _cycles(11, 7.5, 1.0, 0.65)),
     *(
