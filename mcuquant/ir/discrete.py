@@ -12,7 +12,7 @@ from .operation import Op
 
 
 class Relation(enum.StrEnum):
-    """What a comparison asks of two numbers."""
+    """The relation of two numbers that a comparison tests."""
 
     EQUAL = "equal"
     NOT_EQUAL = "not_equal"

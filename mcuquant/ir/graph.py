@@ -280,7 +280,7 @@ class Graph:
 
     @property
     def is_float(self) -> bool:
-        """Whether it computes with real numbers; it may find truth values and whole numbers besides."""
+        """Whether it computes with real numbers. It may also contain truth values and whole numbers."""
         computed = [self.tensors[i] for op in self.ops for i in op.outputs]
         real = any(t.dtype is DType.FLOAT32 for t in self.tensors.values() if not t.is_constant)
         return real and all(t.dtype is DType.FLOAT32 or t.is_plain for t in computed)

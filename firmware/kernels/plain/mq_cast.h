@@ -4,7 +4,7 @@
 
 #include "mq_common.h"
 
-/* What has too many bits loses the high ones. count: elements, 1 or more. */
+/* Values are cut to the low bits of the target type. count: elements, 1 or more. */
 #define MQ_DEFINE_CAST(name, x_t, y_t)                                                                                 \
     MQ_KERNEL void name(int32_t count, const x_t *x, y_t *y)                                                           \
     {                                                                                                                  \

@@ -95,4 +95,4 @@ WHOLE_NUMBERS: Mapping[type[Op], Callable[[Array, Array], Array]] = {
     Maximum: np.maximum,
     Minimum: np.minimum,
 }
-"""Of int32, and truth values; results wrap around."""
+"""Operations on int32 and truth values; results wrap around."""

@@ -72,7 +72,7 @@ _PLAIN: tuple[tuple[str, str, type[Op], tuple[tuple[str, DType], ...], float], .
     ("div", "mq_whole_numbers.h", Div, _WHOLE, 22),
     ("squared_difference", "mq_whole_numbers.h", SquaredDifference, _WHOLE, 10),
 )
-"""Of whole numbers and truth values: cycles of an element."""
+"""Cycles of an element for whole numbers and truth values."""
 
 VARIANTS = (
     *_both("add", "mq_add.h", (Add, Sub), _add, _cycles(43.5, 8, 1.28, 1.08)),
