@@ -6,7 +6,8 @@
 MQ_SHARED uint32_t mq_type_bytes(mq_type_t type)
 {
     static const uint8_t bytes[] = {
-        [MQ_FLOAT32] = 4, [MQ_INT8] = 1, [MQ_INT16] = 2, [MQ_INT32] = 4, [MQ_INT64] = 8, [MQ_BOOL] = 1,
+        [MQ_FLOAT32] = 4, [MQ_INT8] = 1, [MQ_INT16] = 2,  [MQ_INT32] = 4,
+        [MQ_INT64] = 8,   [MQ_BOOL] = 1, [MQ_UINT32] = 4, [MQ_UINT64] = 8,
     };
     return bytes[type];
 }

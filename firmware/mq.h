@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 /* Element types of inputs and outputs, as stored in the arena (little endian). */
-typedef enum { MQ_FLOAT32, MQ_INT8, MQ_INT16, MQ_INT32, MQ_INT64, MQ_BOOL } mq_type_t;
+typedef enum { MQ_FLOAT32, MQ_INT8, MQ_INT16, MQ_INT32, MQ_INT64, MQ_BOOL, MQ_UINT32, MQ_UINT64 } mq_type_t;
 
 /* Flag of an offset that is relative to the network's states, not to the arena. */
 #define MQ_IN_STATE UINT32_C(0x80000000)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
+    from . import features
     from .arithmetic.interpreter import run, trace
     from .boards.board import Board, board_names, load_board
     from .codegen.node_settings import NodeSettings
@@ -42,6 +43,7 @@ _HOMES = {
     "project.project": ("Project",),
     "quantization": ("Weights", "snr_report"),
 }
+_MODULES = ("features",)
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "compress",
     "compress_file",
     "equalize",
+    "features",
     "from_tflite",
     "from_torch",
     "load",
@@ -76,6 +79,8 @@ def __getattr__(name: str) -> Any:
     """Names of the public interface are imported on first use, so that the command line starts quickly."""
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module 'mcuquant' has no attribute {name!r}")
     return getattr(import_module(f".{_HOME[name]}", __name__), name)

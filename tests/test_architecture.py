@@ -19,7 +19,7 @@ LAYERS = (
     ("arithmetic", "boards"),
     ("tflite",),
     ("torch_import", "passes", "kernels", "quantization"),
-    ("planner",),
+    ("planner", "features"),
     ("codegen",),
     ("firmware_build",),
     ("device",),
@@ -37,7 +37,7 @@ EXCEPTIONS = {("quantization", "passes")}
 PARTS = {
     "ir": (
         ("operation",),
-        ("discrete", "functions", "palette", "names", "recurrent"),
+        ("discrete", "functions", "palette", "names", "recurrent", "signal_ops"),
         ("ops",),
         ("graph",),
         ("named_functions", "real_functions"),
@@ -45,7 +45,7 @@ PARTS = {
         ("metrics", "verify"),
         ("serialize",),
     ),
-    "arithmetic": (("fixedpoint",), ("parameters",), ("interpreter",)),
+    "arithmetic": (("fixedpoint", "fft16", "logarithm"), ("front_end", "parameters"), ("interpreter",)),
     "tflite": (("schema",), ("reader", "writer")),
     "kernels": (
         ("variant",),

@@ -26,7 +26,7 @@ from mcuquant.tflite.writer.operators import export
 ROOT = Path(__file__).parents[1]
 RESOLVER_BUILTINS = 100
 """Of python/tflite_micro/python_ops_resolver.cc, without the custom ones."""
-BASES = (ops.Op, ops.Unary, ops.Binary, ops.Pool, ops.Reduce)
+BASES = (ops.Op, ops.Unary, ops.Binary, ops.Pool, ops.Reduce, ops.SignalOp)
 OPERATIONS = sorted(
     (kind for name in ops.__all__ if isinstance(kind := getattr(ops, name), type) and issubclass(kind, Op)),
     key=lambda kind: kind.__name__,
@@ -36,8 +36,10 @@ FLOAT_ONLY = {ops.BatchNorm}
 NO_ARITHMETIC = {
     *(ops.ArgMax, ops.BatchNorm, ops.Maximum, ops.Minimum, ops.Pad, ops.Reshape, ops.ResizeNearest, ops.Slice),
     *(ops.Transpose, ops.ResizeBilinear, ops.Cast, ops.Select, ops.Gather, ops.GatherNd),
+    *(kind for kind in CONCRETE if issubclass(kind, ops.SignalOp) and kind is not ops.Rescale),
 }
-"""Operations that move or compare stored values, and the one that is folded away before there are any."""
+"""Operations that move or compare stored values, those of front ends, whose integers are their attributes, and the one
+that is folded away before there are any."""
 
 
 @cache

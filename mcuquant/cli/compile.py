@@ -16,6 +16,7 @@ from ..firmware_build.build import check_free
 from ..planner.objective import DEFAULT
 from ..reporting import tables
 from .console import next_step, say, show, working
+from .front_end_option import front_end_option, with_front_end
 from .node import node_options, read_node
 from .objective_options import objective_options
 from .option_groups import GroupedCommand, option
@@ -64,6 +65,7 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 @option(QUANTIZATION, "--snr", is_flag=True, help="Show the signal-to-noise ratio of each layer.")
 @option(STREAM, "--stream", "axis", type=int, metavar="AXIS", help="Axis of the input's rows, 1 for those of NHWC.")
 @option(STREAM, "--hop", type=int, metavar="N", help="New rows at a time.  [1]")
+@front_end_option()
 @objective_options
 @node_options
 def compile_(
@@ -82,6 +84,7 @@ def compile_(
     no_build: bool,
     axis: int | None,
     hop: int | None,
+    frontend: str | None,
     **options: Any,
 ) -> None:
     """Quantize MODEL and build it for a board.
@@ -100,6 +103,7 @@ def compile_(
       mcuquant compile vww_int8.tflite --optimize speed --max-ram 40K -o build/vww
       mcuquant compile watch.pt2 --calibration x.npz --app node --normalise stats.json -o build/watch
       mcuquant compile kws_int8.tflite --stream 1 --hop 2 -o build/kws
+      mcuquant compile okay_nabu.tflite --frontend micro -o build/nabu
       mcuquant compile kws_int8.tflite --app library --name kws -o lib/kws
     """
     from .. import flow
@@ -120,6 +124,8 @@ def compile_(
     streaming = _streamed(graph, axis, hop)
     if streaming is not None:
         graph, source, rows = streaming.graph, None, ()
+    if frontend is not None:
+        graph, source, rows = with_front_end(graph, frontend), None, ()
     make = partial(flow.compile, graph, target, directory, name, build_firmware=not no_build)
     with working("writing C" if no_build else "writing and compiling C"):
         project = make(

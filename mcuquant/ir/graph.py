@@ -12,7 +12,8 @@ convolution windows are then contiguous in memory. Everything is frozen; a pass 
 
 Levels (`verify`):
     FLOAT       every activation is float32; `BatchNorm` is allowed.
-    QUANTISED   every activation is an integer with a scale and a zero point; no `BatchNorm`.
+    QUANTISED   every activation is an integer with a scale and a zero point; no `BatchNorm`. Those of front ends
+                (`signal_ops`) need no scale.
     LOWERABLE   QUANTISED, and every operation has a form the C kernels take.
 """
 
@@ -46,6 +47,8 @@ class DType(enum.StrEnum):
     INT16 = "int16"
     INT32 = "int32"
     INT64 = "int64"
+    UINT32 = "uint32"
+    UINT64 = "uint64"
 
     @property
     def numpy(self) -> np.dtype[Any]:
@@ -59,10 +62,16 @@ class DType(enum.StrEnum):
     def is_integer(self) -> bool:
         return self is not DType.FLOAT32
 
+    @property
+    def is_unsigned(self) -> bool:
+        return self in (DType.UINT32, DType.UINT64)
+
     def range(self, bits: int | None = None) -> tuple[int, int]:
-        """(lowest, highest) value of a signed integer of `bits` bits (default: the type's width); (0, 1) of bool."""
+        """(lowest, highest) value of an integer of `bits` bits (default: the type's width); (0, 1) of bool."""
         if self is DType.BOOL:
             return 0, 1
+        if self.is_unsigned:
+            return 0, (1 << (bits or self.bits)) - 1
         half = 1 << ((bits or self.bits) - 1)
         return -half, half - 1
 
@@ -169,7 +178,7 @@ class Tensor:
     @property
     def is_plain(self) -> bool:
         """Whether it holds truth values or whole numbers, which no scale makes real numbers of."""
-        return self.q is None and self.dtype in (DType.BOOL, DType.INT32, DType.INT64)
+        return self.q is None and (self.dtype in (DType.BOOL, DType.INT32, DType.INT64) or self.dtype.is_unsigned)
 
     @property
     def scale(self) -> float:

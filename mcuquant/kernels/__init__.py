@@ -23,7 +23,7 @@ from .dsp import (
 )
 from .mve import depthwise_mve, product_mve, transpose_mve
 from .packed import fully_connected_fields, packed_gemm, unpacked
-from .plain import choices, conv, elementwise, lstm, matmul, movement, pool, reduce, softmax, unary
+from .plain import choices, conv, elementwise, lstm, matmul, movement, pool, reduce, signal_steps, softmax, unary
 from .scalar import depthwise_scalar, product_scalar
 from .sparse import bitmap, sparse
 from .variant import Blob, Exactly, In, Ins, Number, Out, Parts, Pooling, Record, Scratch, Site, Struct, Variant
@@ -84,6 +84,7 @@ _OF_ONE: tuple[Variant, ...] = (
     *movement.VARIANTS,
     *lstm_words.VARIANTS,
     *lstm.VARIANTS,
+    *signal_steps.VARIANTS,
 )
 VARIANTS = (*_OF_ONE, *strips.strips(_OF_ONE, pool.VARIANTS))
 

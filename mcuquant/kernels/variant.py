@@ -117,6 +117,10 @@ Args = Callable[[Site], tuple[Arg, ...]]
 Takes = Callable[[Site], bool]
 
 
+def always(_: Site) -> bool:
+    return True
+
+
 def no_scratch(_: Site) -> int:
     return 0
 

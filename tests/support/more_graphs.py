@@ -15,6 +15,7 @@ import graphs
 import layers
 import numpy as np
 import recurrent_graphs
+import signal_graphs
 from compressed import asymmetric, narrow, pruned, shared, two_level, with_weights
 from graphs import INT8, INT16, Generator
 from nets import Net
@@ -220,6 +221,7 @@ def _compressed_forms() -> dict[str, Generator]:
 GENERATORS: dict[str, Generator] = {
     **_compressed_forms(),
     **discrete_graphs.GENERATORS,
+    **signal_graphs.GENERATORS,
     "lstm": recurrent_graphs.lstm,
     "lstm_clipped": partial(recurrent_graphs.lstm, clip=0.4),
     "lstm_int16": partial(recurrent_graphs.lstm, dtype=INT16),

@@ -125,12 +125,23 @@ def _random_value(rng: np.random.Generator, t: Tensor, mode: int) -> Array:
     if t.dtype is DType.FLOAT32:
         return rng.normal(0, (0.1, 1, 3, 10)[mode], t.shape).astype(np.float32)
     low, high = t.dtype.range()
+    if t.dtype.is_unsigned:
+        return _random_unsigned(rng, t, mode)
     if mode == 0:
         return rng.choice(np.array([low, high], t.dtype.numpy), t.shape)
     if mode == 1:
         near = t.zero_point + rng.integers(-20, 21, t.shape)
         return np.clip(near, low, high).astype(t.dtype.numpy)
     return rng.integers(low, high + 1, t.shape).astype(t.dtype.numpy)
+
+
+def _random_unsigned(rng: np.random.Generator, t: Tensor, mode: int) -> Array:
+    """The ends of the type, or values of any magnitude: of one number of bits, or of one each."""
+    low, high = t.dtype.range()
+    if mode == 0:
+        return rng.choice(np.array([low, high, 1], t.dtype.numpy), t.shape)
+    unused = rng.integers(0, t.dtype.bits, t.shape if mode == 1 else ()).astype(t.dtype.numpy)
+    return np.asarray(rng.integers(low, high, t.shape, t.dtype.numpy, endpoint=True) >> unused)
 
 
 def same_padding(size: int, reach: int, stride: int) -> Pair:

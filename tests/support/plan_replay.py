@@ -22,8 +22,9 @@ def replay(graph: Graph, planned: Plan, inputs: list[Array]) -> list[Array]:
         op = graph.ops[step.op_index]
         scratch = slice(step.scratch_offset or 0, (step.scratch_offset or 0) + step.scratch_bytes)
         arena[scratch] = rng.integers(0, 256, step.scratch_bytes, dtype=np.uint8)
-        y = interpreter.evaluate(graph, op, [_read(arena, graph, planned, i) for i in op.inputs])
-        _write(arena, planned.offsets[op.output], y)
+        results = interpreter.evaluate_all(graph, op, [_read(arena, graph, planned, i) for i in op.inputs])
+        for i, y in zip(op.outputs, results, strict=True):
+            _write(arena, planned.offsets[i], y)
         arena[scratch] = rng.integers(0, 256, step.scratch_bytes, dtype=np.uint8)
     return [_read(arena, graph, planned, i) for i in graph.outputs]
 

@@ -17,6 +17,7 @@ from ...ir.elementwise_table import ELEMENTWISE
 from ...ir.ops import Enter
 from .binary_ops import batch_norm, binary
 from .discrete_ops import cast, compare, gather, gather_nd, select
+from .front_end_ops import KERNELS as SIGNAL_KERNELS
 from .movement_ops import concat, pad, reshape, resize_nearest, slice_, transpose
 from .pooling_ops import average_pool, max_pool
 from .recurrent_ops import lstm
@@ -66,6 +67,7 @@ KERNELS: Mapping[type[Op], Kernel] = {
     ops.Select: select,
     ops.Gather: gather,
     ops.GatherNd: gather_nd,
+    **SIGNAL_KERNELS,
 }
 
 

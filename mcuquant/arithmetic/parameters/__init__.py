@@ -15,6 +15,8 @@ from typing import Any
 from ...errors import GraphError
 from ...ir import Graph, Op, ops
 from ...ir.elementwise_table import ELEMENTWISE
+from .conversions import AffineParams as AffineParams
+from .conversions import affine_params
 from .elementwise_parameters import AddParams as AddParams
 from .elementwise_parameters import CompareParams as CompareParams
 from .elementwise_parameters import ConcatParams as ConcatParams
@@ -77,6 +79,7 @@ DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
     ops.Sum: mean_params,
     ops.Lstm: lstm_params,
     ops.Compare: compare_params,
+    ops.Rescale: affine_params,
 }
 
 

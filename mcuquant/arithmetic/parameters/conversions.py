@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ...ir import Array
+from ...ir import Array, Graph, Op
 from .. import fixedpoint as fx
 
 
@@ -19,6 +20,34 @@ class QuantizeParams:
     y_zero: int
     act_min: int
     act_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class AffineParams:
+    """int16 to an integer: y = clamp((x * multiplier + offset) >> shift); the offset has the half that rounds."""
+
+    multiplier: int
+    offset: int
+    shift: int
+    act_min: int
+    act_max: int
+
+
+def affine_params(graph: Graph, op: Op) -> AffineParams:
+    """The multiplier has 31 bits: for every int16, the result is the nearest but for ties that are none by 2^-16."""
+    x, y = graph.ins(op)[0], graph.out(op)
+    ratio = x.scale / y.scale
+    shift = 31 - math.frexp(ratio)[1]
+    multiplier = min(round(ratio * 2.0**shift), (1 << 31) - 1)
+    half = 1 << (shift - 1)
+    offset = (y.zero_point << shift) + half - x.zero_point * multiplier
+    return AffineParams(multiplier, offset, shift, *y.dtype.range())
+
+
+def rescaled(graph: Graph, op: Op, x: Array) -> Array:
+    """The results of a `Rescale` for stored values x."""
+    p = affine_params(graph, op)
+    return np.asarray(np.clip((x.astype(np.int64) * p.multiplier + p.offset) >> p.shift, p.act_min, p.act_max))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from ...errors import GraphError
 from .. import Graph, Level, Op, Role, Tensor
 from ..elementwise_table import ELEMENTWISE
 from ..ops import ConvPool
-from .recurrent_rules import outputs_of
+from .recurrent_rules import outputs_of as recurrent_outputs
 from .shapes import shape_problems
+from .signal_rules import INPUTS, OUTPUTS
 from .states import state_problems
 from .tensors import tensor_problems
 from .types import attribute_problems, type_problems
@@ -76,8 +77,8 @@ def _operation_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
     if not least <= len(op.inputs) <= most:
         count = f"{least}" if least == most else f"{least} to {most}"
         yield f"has {len(op.inputs)} inputs, expected {count}"
-    if len(op.outputs) != outputs_of(op):
-        yield f"has {len(op.outputs)} outputs, expected {outputs_of(op)}"
+    if len(op.outputs) != _outputs_of(op):
+        yield f"has {len(op.outputs)} outputs, expected {_outputs_of(op)}"
     yield from shape_problems(graph, op)
     yield from attribute_problems(graph, op)
     yield from type_problems(graph, op, level)
@@ -92,6 +93,10 @@ def _joint_problems(graph: Graph, op: ConvPool, level: Level) -> Iterator[str]:
     yield from (f"its {part.kind} {p}" for part in (op.conv, op.pool) for p in _operation_problems(graph, part, level))
 
 
+def _outputs_of(op: Op) -> int:
+    return OUTPUTS.get(type(op)) or recurrent_outputs(op)
+
+
 _MANY = 1 << 16
 _INPUT_COUNTS = {
     **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "TransposeConv", "FullyConnected"), (2, 3)),
@@ -102,5 +107,6 @@ _INPUT_COUNTS = {
     "Lstm": (6, 6),
     **dict.fromkeys(("Compare", "Gather", "GatherNd"), (2, 2)),
     "Select": (3, 3),
+    **{kind.__name__: (count, count) for kind, count in INPUTS.items()},
 }
 """Minimum and maximum number of inputs of operations, except those with one input."""

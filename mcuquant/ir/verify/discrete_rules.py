@@ -70,7 +70,7 @@ def is_discrete(graph: Graph, op: Op) -> bool:
 def _plain_types(op: Op) -> Sequence[DType]:
     """Types without a scale that an operation of any type computes with."""
     if isinstance(op, _MOVES):
-        return (_BOOL, _INT32, DType.INT64)
+        return (_BOOL, _INT32, DType.INT64, DType.UINT32, DType.UINT64)
     if isinstance(op, ops.ReduceMax | ops.ReduceMin):
         return (_BOOL, _INT32)
     row = ELEMENTWISE.get(type(op))

@@ -10,6 +10,7 @@ from .. import Graph, Op, Padding, Pair, Shape, ops
 from ..elementwise_table import ELEMENTWISE
 from .discrete_rules import broadcast, broadcast_shapes, gather_nd_shapes, gather_shapes
 from .recurrent_rules import lstm_shapes
+from .signal_rules import SHAPES as SIGNAL_SHAPES
 
 Shapes = tuple[Shape, ...]
 Rule = Callable[[Any, Shapes, Shape], Iterator[str]]
@@ -264,4 +265,5 @@ RULES: dict[type[Op], Rule] = {
     ops.Gather: gather_shapes,
     ops.GatherNd: gather_nd_shapes,
     ops.Lstm: lstm_shapes,
+    **SIGNAL_SHAPES,
 }

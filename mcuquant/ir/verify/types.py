@@ -10,6 +10,7 @@ from ..elementwise_table import ELEMENTWISE, Rule
 from ..named_functions import function_problem
 from .discrete_rules import discrete_problems, is_discrete
 from .recurrent_rules import lstm_problems
+from .signal_rules import signal_problems
 
 _WEIGHTED = (ops.Conv2D, ops.DepthwiseConv2D, ops.TransposeConv, ops.FullyConnected)
 _SYMMETRIC_INT16 = (
@@ -30,6 +31,9 @@ def type_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
         return
     if is_discrete(graph, op):
         yield from discrete_problems(graph, op, level)
+        return
+    if isinstance(op, ops.SignalOp):
+        yield from signal_problems(graph, op)
         return
     if level is Level.FLOAT:
         yield from _float_problems(graph, op)

@@ -14,7 +14,14 @@ from ...ir import DType, Graph, Level, Op, ops
 from ...ir.metrics import effort
 from ...ir.verify import verify
 from ..schema import MAX_FILE_BYTES, ModelFile, printable, read
-from . import compute_handlers, discrete_handlers, movement_handlers, rearrange_handlers, recurrent_handlers
+from . import (
+    compute_handlers,
+    discrete_handlers,
+    movement_handlers,
+    rearrange_handlers,
+    recurrent_handlers,
+    signal_handlers,
+)
 from .float_parts import join_float_parts
 from .operator_node import MAX_ENDS, Node, Translation
 from .plain_integers import with_unit_scales
@@ -32,6 +39,7 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     **rearrange_handlers.HANDLERS,
     **recurrent_handlers.HANDLERS,
     **discrete_handlers.HANDLERS,
+    **signal_handlers.HANDLERS,
     CODE: lookup,
 }
 

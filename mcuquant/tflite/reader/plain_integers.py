@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..schema import ModelFile, Quantization
+from ..schema.rows import CUSTOM_OPTIONS
 
 SCALE_FREE = frozenset(
     (
         *("CAST", "MAXIMUM", "MINIMUM", "SELECT_V2", "GATHER", "GATHER_ND", "EMBEDDING_LOOKUP"),
         *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CONCATENATION", "PACK", "UNPACK", "SPLIT", "SPLIT_V"),
         *("SLICE", "STRIDED_SLICE", "PAD", "REVERSE_V2", "BROADCAST_TO", "TILE", "ZEROS_LIKE", "FILL"),
+        *CUSTOM_OPTIONS,
     )
 )
 """Operators whose results do not depend on scales."""

@@ -33,6 +33,8 @@ _DTYPES = {
     "INT16": DType.INT16,
     "INT32": DType.INT32,
     "INT64": DType.INT64,
+    "UINT32": DType.UINT32,
+    "UINT64": DType.UINT64,
 }
 _STORED: dict[str, np.dtype[Any]] = {
     "FLOAT16": np.dtype("<f2"),

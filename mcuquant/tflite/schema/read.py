@@ -15,9 +15,22 @@ from typing import Any
 
 import numpy as np
 import tflite
+from flatbuffers import flexbuffers
 
 from ...errors import ModelError
-from .rows import OPTIONS, ModelFile, OperatorRow, Option, Quantization, Subgraph, TensorRow, camel, printable
+from .rows import (
+    CUSTOM_OPTIONS,
+    OPTIONS,
+    ModelFile,
+    OperatorRow,
+    Option,
+    Quantization,
+    Subgraph,
+    TensorRow,
+    camel,
+    custom,
+    printable,
+)
 
 MAX_FILE_BYTES = 1 << 26
 MAX_VALUES = 1 << 20
@@ -28,6 +41,8 @@ MAX_LIST = 1024
 """Maximum length of a shape, operand list or option of one tensor or operator; it also keeps messages short."""
 MAX_NAME_BYTES = 512
 MAX_SUBGRAPHS = 64
+MAX_CUSTOM_BYTES = 1024
+"""Of the options of one custom operator."""
 _TABLE_COST = 128
 
 _IDENTIFIER = b"TFL3"
@@ -118,7 +133,7 @@ class _Reader:
         number = max(table.BuiltinCode(), table.DeprecatedBuiltinCode())
         code = _OPERATORS.get(number, f"BUILTIN_{number}")
         if code == "CUSTOM":
-            code = f"CUSTOM {self._text(table.CustomCode())!r}"
+            code = custom(self._text(table.CustomCode()))
         return code, table.Version()
 
     def _tensor(self, table: Any) -> TensorRow:
@@ -164,6 +179,8 @@ class _Reader:
         return OperatorRow(code, inputs, outputs, self._options(table, index, code), version)
 
     def _options(self, table: Any, index: int, code: str) -> dict[str, Option]:
+        if code in CUSTOM_OPTIONS:
+            return self._custom_options(table, index, code)
         name, fields = OPTIONS.get(code, ("", ()))
         kind = table.BuiltinOptionsType()
         if not fields or kind == tflite.BuiltinOptions.NONE:
@@ -175,8 +192,34 @@ class _Reader:
         options.Init(union.Bytes, union.Pos)
         return {field: self._option(options, camel(field)) for field in fields}
 
+    def _custom_options(self, table: Any, index: int, code: str) -> dict[str, Option]:
+        """The integers of a FlexBuffers map; those that it lacks are left out."""
+        fields, length = CUSTOM_OPTIONS[code], table.CustomOptionsLength()
+        if not fields or not length:
+            return {}
+        if length > MAX_CUSTOM_BYTES:
+            raise ModelError(
+                f"{self._name}: operator {index} ({code}) has {length:,} bytes of options, "
+                f"expected at most {MAX_CUSTOM_BYTES}"
+            )
+        try:
+            found = flexbuffers.GetRoot(table.CustomOptionsAsNumpy().tobytes()).AsMap
+            return {name: value for name in fields if (value := _entry(found, name)) is not None}
+        except (*_BROKEN, AttributeError, KeyError, RecursionError) as error:
+            raise ModelError(
+                f"{self._name}: operator {index} ({code}) has options that are no map of integers, expected "
+                f"{', '.join(fields)}"
+            ) from error
+
     def _option(self, options: Any, field: str) -> Option:
         if hasattr(options, f"{field}AsNumpy"):
             return self._integers(options, field)
         value: int | float | bool | bytes | None = getattr(options, field)()
         return self._text(value) if value is None or isinstance(value, bytes) else value
+
+
+def _entry(found: Any, name: str) -> int | None:
+    try:
+        return int(found[name].AsInt)
+    except KeyError:
+        return None

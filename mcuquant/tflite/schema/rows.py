@@ -159,6 +159,44 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Options table of each operator that has one, and the fields read and written."""
 
 
+CUSTOM = "CUSTOM "
+"""Begins the code of an operator that the schema does not name: CUSTOM 'SignalRfft'."""
+
+
+def custom(name: str) -> str:
+    """The code of a custom operator."""
+    return f"{CUSTOM}{name!r}"
+
+
+CUSTOM_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    custom("SignalWindow"): ("shift",),
+    custom("SignalFftAutoScale"): (),
+    custom("SignalRfft"): ("T", "fft_length"),
+    custom("SignalIrfft"): ("T", "fft_length"),
+    custom("SignalEnergy"): ("end_index", "start_index"),
+    custom("SignalFilterBank"): ("num_channels",),
+    custom("SignalFilterBankSquareRoot"): (),
+    custom("SignalFilterBankSpectralSubtraction"): (
+        "alternate_one_minus_smoothing",
+        "alternate_smoothing",
+        "clamping",
+        "min_signal_remaining",
+        "num_channels",
+        "one_minus_smoothing",
+        "smoothing",
+        "smoothing_bits",
+        "spectral_subtraction_bits",
+    ),
+    custom("SignalPCAN"): ("snr_shift",),
+    custom("SignalFilterBankLog"): ("input_correction_bits", "output_scale"),
+    custom("SignalFramer"): ("frame_size", "frame_step", "prefill"),
+    custom("SignalOverlapAdd"): ("T", "frame_step"),
+    custom("SignalDelay"): ("delay_length",),
+}
+"""Custom operators that are read and written, and the integers of their options, a map of FlexBuffers, in the order of
+its keys: TensorFlow Lite Micro finds them by place."""
+
+
 def printable(text: str) -> str:
     """`text` as valid UTF-8 that is safe to print: all other characters become question marks."""
     valid = text.encode("utf-8", "replace").decode("utf-8")

@@ -9,8 +9,20 @@ from typing import Any
 import flatbuffers
 import numpy as np
 import tflite
+from flatbuffers import flexbuffers
 
-from .rows import OPTIONS, ModelFile, OperatorRow, Option, Quantization, Subgraph, TensorRow, camel
+from .rows import (
+    CUSTOM,
+    CUSTOM_OPTIONS,
+    OPTIONS,
+    ModelFile,
+    OperatorRow,
+    Option,
+    Quantization,
+    Subgraph,
+    TensorRow,
+    camel,
+)
 
 SCHEMA_VERSION = 3
 FILE_IDENTIFIER = b"TFL3"
@@ -74,23 +86,25 @@ def _buffer(builder: Any, data: bytes | memoryview) -> int:
     return _table(builder, "Buffer", {"data": builder.EndVector()})
 
 
-def _code(op: OperatorRow) -> tuple[int, int]:
-    return int(getattr(tflite.BuiltinOperator, op.code)), op.version
+def _code(op: OperatorRow) -> tuple[int, int, str]:
+    """(number, version, name of a custom one)."""
+    if op.code.startswith(CUSTOM):
+        return int(tflite.BuiltinOperator.CUSTOM), op.version, op.code.removeprefix(CUSTOM).strip("'")
+    return int(getattr(tflite.BuiltinOperator, op.code)), op.version, ""
 
 
-def _operator_code(builder: Any, code: int, version: int) -> int:
+def _operator_code(builder: Any, code: int, version: int, name: str) -> int:
     # Readers older than the 32-bit field see 127, "see the other one".
-    return _table(
-        builder,
-        "OperatorCode",
-        {"deprecated_builtin_code": min(code, 127), "version": version, "builtin_code": code},
-    )
+    fields = {"deprecated_builtin_code": min(code, 127), "version": version, "builtin_code": code}
+    if name:
+        fields["custom_code"] = builder.CreateString(name)
+    return _table(builder, "OperatorCode", fields)
 
 
 def _subgraph(
     builder: Any,
     subgraph: Subgraph,
-    codes: list[tuple[int, int]],
+    codes: list[tuple[int, int, str]],
     places: Iterator[int],
     name: str,
     inputs: tuple[int, ...] = (),
@@ -143,6 +157,8 @@ def _operator(builder: Any, op: OperatorRow, opcode: int) -> int:
         name, _ = OPTIONS[op.code]
         fields["builtin_options_type"] = int(getattr(tflite.BuiltinOptions, name))
         fields["builtin_options"] = _options(builder, name, op)
+    if op.code in CUSTOM_OPTIONS:
+        fields["custom_options"] = builder.CreateByteVector(flexbuffers.Dumps(dict(op.options)))
     return _table(builder, "Operator", fields)
 
 

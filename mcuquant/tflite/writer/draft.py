@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ...errors import ModelError
-from ...ir import Array, DType, Graph, Lstm, QParams, Role, Tensor
+from ...ir import Array, DType, Graph, Lstm, Op, QParams, Role, Tensor
+from ...ir.ops import OverlapAdd, SpectralSubtraction
 from ..schema import ModelFile, OperatorRow, Quantization, TensorRow, printable
 from ..schema.rows import Option, Subgraph
 from .operator_versions import version
@@ -31,16 +32,19 @@ class Draft:
     """The tensor that names the variable of each state."""
     variables: frozenset[int] = frozenset()
     """States that one operator stores in its own variable tensors."""
+    inner: frozenset[int] = frozenset()
+    """States that one operator stores without a tensor in the file."""
 
     @classmethod
     def of(cls, graph: Graph) -> Draft:
-        ids, own = sorted(graph.tensors), variables(graph)
+        own, inner = variables(graph), inner_states(graph)
+        ids = sorted({*graph.tensors} - inner)
         rows = [replace(tensor_row(_unset(graph[t])), is_variable=t in own) for t in ids]
-        return cls(graph, {t: i for i, t in enumerate(ids)}, rows, variables=own)
+        return cls(graph, {t: i for i, t in enumerate(ids)}, rows, variables=own, inner=inner)
 
     def open_states(self) -> None:
         """Operators that initialize the variables once, and read them."""
-        states = [t for t in self.graph.states if t.id not in self.variables]
+        states = [t for t in self.graph.states if t.id not in self.variables | self.inner]
         if not states:
             return
         self._row("CALL_ONCE", (), (), init_subgraph_index=1)
@@ -66,9 +70,9 @@ class Draft:
     def _row(self, code: str, inputs: tuple[int, ...], outputs: tuple[int, ...], **options: Option) -> None:
         self.operators.append(OperatorRow(code, inputs, outputs, options))
 
-    def emit(self, code: str, inputs: Sequence[int], output: int, **options: Option) -> None:
+    def emit(self, code: str, inputs: Sequence[int], *outputs: int, **options: Option) -> None:
         types = [self.tensors[i].type for i in inputs if i >= 0]
-        row = OperatorRow(code, tuple(inputs), (output,), options, version(code, types))
+        row = OperatorRow(code, tuple(inputs), outputs, options, version(code, types))
         self.operators.append(row)
 
     def integers(self, values: Sequence[int] | Sequence[Sequence[int]]) -> int:
@@ -108,9 +112,20 @@ class Draft:
 
 def variables(graph: Graph) -> frozenset[int]:
     """States with initial value real zero that only an Lstm reads and updates."""
+    return _own_states(graph, lambda op: zip(op.inputs[4:], op.outputs[1:], strict=True) if type(op) is Lstm else ())
+
+
+def inner_states(graph: Graph) -> frozenset[int]:
+    """The same of operations of front ends, whose operators have no tensor for their state."""
+    kept = (SpectralSubtraction, OverlapAdd)
+    return _own_states(graph, lambda op: ((op.inputs[1], op.outputs[1]),) if isinstance(op, kept) else ())
+
+
+def _own_states(graph: Graph, pairs_of: Callable[[Op], Iterable[tuple[int, int]]]) -> frozenset[int]:
+    """`pairs_of` gives the states of an operation and their next values."""
     updates, zero = {u.state: u.value for u in graph.updates}, set[int]()
     for op in graph.ops:
-        pairs = tuple(zip(op.inputs[4:], op.outputs[1:], strict=True)) if isinstance(op, Lstm) else ()
+        pairs = tuple(pairs_of(op))
         own = all(updates.get(s) == v and graph.consumers(s) == (op,) and _is_zero(graph[s]) for s, v in pairs)
         zero.update(s for s, _ in pairs if own)
     return frozenset(zero)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ...ir import Conv2D, DepthwiseConv2D, DType, FullyConnected, Graph, QParams, Tensor, TransposeConv
 from ..schema import ModelFile, write
 from .draft import Draft, refuse
-from .operators import export
+from .signal_writer import export
 
 WEIGHTED = (Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv)
 

@@ -1,0 +1,273 @@
+"""Operations of audio front ends; firmware/kernels/plain/mq_rfft16.h and others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...arithmetic import fft16
+from ...arithmetic.logarithm import TABLE
+from ...arithmetic.parameters import AffineParams, params
+from ...ir import Array, DType, ops
+from ..shared.overlap import elementwise
+from ..variant import CALL, Arg, Blob, Cycles, In, Number, Out, Site, Struct, Value, Variant, always, per_element
+
+
+def _window(site: Site) -> tuple[Arg, ...]:
+    x, w, op = *site.ins, site.op
+    assert isinstance(op, ops.Window)
+    fields = {"rows": x.elements // w.elements, "size": w.elements, "shift": op.shift}
+    return Struct("mq_window_samples_t", fields), In(0), In(1), Out()
+
+
+def auto_scale_struct(site: Site) -> Struct:
+    op = site.op
+    assert isinstance(op, ops.FftAutoScale)
+    fields = {"count": site.out.elements, "ignores_lowest": int(op.ignores_lowest)}
+    return Struct("mq_fft_auto_scale_t", fields)
+
+
+def _auto_scale(site: Site) -> tuple[Arg, ...]:
+    return auto_scale_struct(site), In(), Out(0), Out(1)
+
+
+def transform_tables(length: int, inverse: bool) -> tuple[Blob, Blob, Blob]:
+    half = length // 2
+    order = Blob("order", fft16.order(half).astype(np.uint16), "element that each place begins with")
+    turns = Blob("turns", _int16(fft16.twiddles(half, inverse)), "(cosine, sine) of k / length turns")
+    parts = Blob("half_turns", _int16(fft16.half_twiddles(half, inverse)), "likewise, that part the two halves")
+    return order, turns, parts
+
+
+def _int16(values: Array) -> Array:
+    return values.astype(np.int16)
+
+
+def transform_struct(site: Site) -> Struct:
+    op = site.op
+    assert isinstance(op, ops.Rfft | ops.Irfft)
+    return Struct("mq_fft16_t", {"half": op.length // 2, "samples": site.ins[0].elements})
+
+
+def _transform(site: Site) -> tuple[Arg, ...]:
+    op = site.op
+    assert isinstance(op, ops.Rfft | ops.Irfft)
+    return transform_struct(site), In(), *transform_tables(op.length, isinstance(op, ops.Irfft)), Out()
+
+
+def _transform_cycles(butterfly: float) -> Cycles:
+    """Of `butterfly` cycles each, a quarter of the elements in each stage."""
+
+    def cycles(site: Site) -> int:
+        op = site.op
+        assert isinstance(op, ops.Rfft | ops.Irfft)
+        half = op.length // 2
+        return CALL + round(half * (20 + butterfly * (len(fft16.radices(half)) / 4 + 0.2)))
+
+    return cycles
+
+
+def energy_struct(site: Site) -> Struct:
+    op = site.op
+    assert isinstance(op, ops.Energy)
+    return Struct("mq_energy_t", {"bins": site.out.elements, "start": op.start, "end": op.end})
+
+
+def _energy(site: Site) -> tuple[Arg, ...]:
+    return energy_struct(site), In(), Out()
+
+
+def _filter_bank(site: Site) -> tuple[Arg, ...]:
+    weights, unweights, *segments = (t.value for t in site.ins[1:])
+    pairs = weights.astype(np.uint32) | unweights.astype(np.uint32) << 16
+    rows = np.stack(segments, axis=1).astype(np.uint16)
+    return (
+        Number(site.out.elements),
+        In(0),
+        Blob("weights", pairs, "of a rising half, and above it of the falling half before"),
+        Blob("segments", rows, "first bin, first weight, width of each"),
+        Out(),
+    )
+
+
+def _square_root(site: Site) -> tuple[Arg, ...]:
+    return Number(site.out.elements), In(0), In(1), Out()
+
+
+def _subtraction(site: Site) -> tuple[Arg, ...]:
+    op = site.op
+    assert isinstance(op, ops.SpectralSubtraction)
+    fields: dict[str, Value] = {
+        "channels": site.out.elements,
+        "smoothing": (op.smoothing, op.alternate_smoothing),
+        "rest": (op.one_minus_smoothing, op.alternate_one_minus_smoothing),
+        "min_remaining": op.min_signal_remaining,
+        "up_bits": op.smoothing_bits,
+        "bits": op.bits,
+        "clamping": int(op.clamping),
+    }
+    return Struct("mq_spectral_subtraction_t", fields), In(0), In(1), Out(0), Out(1)
+
+
+def _pcan(site: Site) -> tuple[Arg, ...]:
+    op = site.op
+    assert isinstance(op, ops.Pcan)
+    fields = {"channels": site.out.elements, "shift": op.snr_shift}
+    return Struct("mq_pcan_t", fields), In(0), In(1), In(2), Out()
+
+
+def _log(site: Site) -> tuple[Arg, ...]:
+    op = site.op
+    assert isinstance(op, ops.FilterBankLog)
+    fields = {"channels": site.out.elements, "scale": op.output_scale, "up_bits": op.correction_bits}
+    table = Blob("log2", np.array(TABLE, np.uint16), "log2(1 + k / 128) - k / 128 in 1/65536")
+    return Struct("mq_filter_bank_log_t", fields), In(), table, Out()
+
+
+def _overlap_add(site: Site) -> tuple[Arg, ...]:
+    op = site.op
+    assert isinstance(op, ops.OverlapAdd)
+    fields = {"size": site.ins[0].elements, "step": op.step}
+    return Struct("mq_overlap_add_t", fields), In(0), In(1), Out(0), Out(1)
+
+
+def _rescale(site: Site) -> tuple[Arg, ...]:
+    p = params(site.graph, site.op)
+    assert isinstance(p, AffineParams)
+    low, high = np.int64(p.offset).astype(np.uint64) & np.uint64(0xFFFFFFFF), p.offset >> 32
+    fields = {
+        "multiplier": p.multiplier,
+        "shift": p.shift,
+        "offset_low": int(low.astype(np.uint32).astype(np.int32)),
+        "offset_high": high,
+        "low": p.act_min,
+        "high": p.act_max,
+    }
+    return Struct("mq_affine16_t", fields), Number(site.out.elements), In(), Out()
+
+
+VARIANTS = (
+    Variant(
+        "window_samples",
+        "mq_window_samples.h",
+        ops.Window,
+        always,
+        _window,
+        overlap_offsets=lambda site: (elementwise(site)[0], None),
+        cycles=per_element(0, 14),
+        step_bytes=60,
+        shared_bytes=80,
+    ),
+    Variant(
+        "fft_auto_scale",
+        "mq_fft_auto_scale.h",
+        ops.FftAutoScale,
+        always,
+        _auto_scale,
+        cycles=per_element(0, 17),
+        step_bytes=120,
+        shared_bytes=120,
+    ),
+    Variant(
+        "rfft16",
+        "mq_rfft16.h",
+        ops.Rfft,
+        always,
+        _transform,
+        cycles=_transform_cycles(160),
+        step_bytes=120,
+        shared_bytes=1000,
+    ),
+    Variant(
+        "irfft16",
+        "mq_irfft16.h",
+        ops.Irfft,
+        always,
+        _transform,
+        cycles=_transform_cycles(170),
+        step_bytes=60,
+        shared_bytes=1000,
+    ),
+    Variant(
+        "energy",
+        "mq_energy.h",
+        ops.Energy,
+        always,
+        _energy,
+        cycles=per_element(0, 9),
+        step_bytes=80,
+        shared_bytes=100,
+    ),
+    Variant(
+        "filter_bank",
+        "mq_filter_bank.h",
+        ops.FilterBank,
+        always,
+        _filter_bank,
+        cycles=per_element(14, 30),
+        step_bytes=120,
+        shared_bytes=120,
+    ),
+    Variant(
+        "filter_bank_square_root",
+        "mq_filter_bank_square_root.h",
+        ops.FilterBankSquareRoot,
+        always,
+        _square_root,
+        cycles=per_element(0, 320),
+        step_bytes=360,
+        shared_bytes=360,
+    ),
+    Variant(
+        "spectral_subtraction",
+        "mq_spectral_subtraction.h",
+        ops.SpectralSubtraction,
+        always,
+        _subtraction,
+        cycles=per_element(0, 36),
+        step_bytes=140,
+        shared_bytes=160,
+    ),
+    Variant("pcan", "mq_pcan.h", ops.Pcan, always, _pcan, cycles=per_element(0, 60), step_bytes=160, shared_bytes=160),
+    Variant(
+        "filter_bank_log",
+        "mq_filter_bank_log.h",
+        ops.FilterBankLog,
+        always,
+        _log,
+        cycles=per_element(0, 45),
+        step_bytes=140,
+        shared_bytes=140,
+    ),
+    Variant(
+        "rescale_s8",
+        "mq_affine16.h",
+        ops.Rescale,
+        lambda site: site.out.dtype is DType.INT8,
+        _rescale,
+        overlap_offsets=elementwise,
+        cycles=per_element(0, 14),
+        step_bytes=60,
+        shared_bytes=80,
+    ),
+    Variant(
+        "rescale_s16",
+        "mq_affine16.h",
+        ops.Rescale,
+        lambda site: site.out.dtype is DType.INT16,
+        _rescale,
+        overlap_offsets=elementwise,
+        cycles=per_element(0, 14),
+        step_bytes=60,
+        shared_bytes=80,
+    ),
+    Variant(
+        "overlap_add",
+        "mq_overlap_add.h",
+        ops.OverlapAdd,
+        always,
+        _overlap_add,
+        cycles=per_element(14, 0),
+        step_bytes=120,
+        shared_bytes=120,
+    ),
+)
