@@ -20,7 +20,7 @@ _ONE = 32767
 
 @cache
 def radices(length: int) -> tuple[int, ...]:
-    """Of the stages, the outermost first."""
+    """Radices of the stages, the outermost first."""
     twos = length.bit_length() - 1
     return (4,) * (twos // 2) + (2,) * (twos % 2)
 
@@ -68,7 +68,7 @@ def divided(x: Ints, divisor: int) -> Ints:
 
 
 def product(a: Ints, b: Ints) -> Ints:
-    """Of complex numbers."""
+    """The product of complex numbers."""
     wide, other = a.astype(np.int64), b.astype(np.int64)
     real = wide[..., 0] * other[..., 0] - wide[..., 1] * other[..., 1]
     imaginary = wide[..., 0] * other[..., 1] + wide[..., 1] * other[..., 0]

@@ -32,7 +32,7 @@ def windowed(x: npt.NDArray[np.integer], w: npt.NDArray[np.integer], shift: int)
 
 
 def bits(x: npt.NDArray[np.integer] | Words) -> Int64s:
-    """Of each number without leading zeros, up to 2^53."""
+    """The length of each number in bits without leading zeros; numbers up to 2^53."""
     return np.frexp(x.astype(np.float64))[1].astype(np.int64)
 
 
@@ -49,7 +49,7 @@ def free_bits(x: Int16s, ignores_lowest: bool) -> Int64s:
 
 
 def _free_bits_behind_lowest(x: Int16s) -> int:
-    """The absolute value of -32768 is -32768 in 16 bits: the maximum starts anew with the next element."""
+    """The absolute value of -32768 is -32768 in 16 bits: the maximum starts again with the next element."""
     largest = -32768
     for value in x[np.flatnonzero(x == -32768)[-1] + 1 :].tolist():
         largest = value if value > largest else max(largest, -value)

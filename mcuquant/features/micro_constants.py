@@ -62,7 +62,7 @@ def _triangles(
     below: npt.NDArray[np.float32],
     centers: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    """Falling weights from each center's predecessor to it, and what is left to 1."""
+    """Falling weights from each center's predecessor to it, and 1 minus these."""
     parts = [
         (center - places[a:b]) / (center - low) for a, b, low, center in zip(starts, ends, below, centers, strict=True)
     ]

@@ -115,7 +115,7 @@ class MicroFrontend:
         )
 
     def frames(self, count: int) -> int:
-        """Frames of so many samples."""
+        """The number of frames of `count` samples."""
         return max(0, (count - self.window) // self.step + 1)
 
     def features(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:

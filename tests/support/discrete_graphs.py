@@ -144,6 +144,8 @@ _WHOLE = [(op, dtype) for op, row in ELEMENTWISE.items() for dtype in row.plain]
 
 GENERATORS: dict[str, Generator] = {
     **{f"cast_{NAMES[x]}_to_{NAMES[y]}": partial(cast, x, y) for x in NAMES for y in NAMES if x is not y},
+    "cast_int32_to_uint32": partial(cast, INT32, DType.UINT32),
+    "cast_uint32_to_int32": partial(cast, DType.UINT32, INT32),
     **{
         f"{op.__name__.lower()}{'_broadcast' if wide else ''}_{NAMES[dtype]}": partial(whole_numbers, op, dtype, wide)
         for op, dtype in _WHOLE

@@ -5,7 +5,7 @@
 #include "mq_common.h"
 
 typedef struct {
-    int32_t bins;       /* of x, pairs (real, imaginary), 1 or more */
+    int32_t bins;       /* number of pairs (real, imaginary) of x, 1 or more */
     int32_t start, end; /* bins that are computed, 0 <= start < end <= bins; the others are 0 */
 } mq_energy_t;
 

@@ -16,7 +16,7 @@ typedef struct {
 
 typedef struct {
     int32_t half;    /* complex elements: a power of two from 8 to 2048 */
-    int32_t samples; /* of the input, 1 to 2 * half; zeros are behind them */
+    int32_t samples; /* number of input samples, 1 to 2 * half; zeros follow them */
 } mq_fft16_t;
 
 MQ_KERNEL int16_t mq_fft16_rounded(uint32_t x)

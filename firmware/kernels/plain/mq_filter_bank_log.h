@@ -6,8 +6,8 @@
 
 typedef struct {
     int32_t channels; /* 1 or more */
-    int32_t scale;    /* of the result, 1..2900 */
-    int32_t up_bits;  /* x has so many fraction bits fewer than its logarithm is of, 0..31 */
+    int32_t scale;    /* factor of the result, 1..2900 */
+    int32_t up_bits;  /* x is shifted to the left by these bits first, 0..31 */
 } mq_filter_bank_log_t;
 
 /* log2(x) in 2^-16, 1 <= x. The table has log2(1 + k / 128) - k / 128 for k up to 128, in 2^-16. */

@@ -20,7 +20,7 @@ MQ_SHARED static void mq_fft16_joined(const mq_complex16_t *x, int32_t half, con
         const mq_complex16_t b = mq_fft16_divided(mq_fft16_conjugate(x[half - low]), 2);
         const mq_complex16_t even = mq_fft16_sum(a, b);
         const mq_complex16_t odd = mq_fft16_product(mq_fft16_difference(a, b), half_turns[low - 1]);
-        /* Of the middle element, which is its own counterpart, the second form is the one that stays. */
+        /* The middle element is its own counterpart: the second form is its value. */
         y[i] = k < half / 2 ? mq_fft16_sum(even, odd) : mq_fft16_conjugate(mq_fft16_difference(even, odd));
     }
 }

@@ -5,7 +5,7 @@
 #include "mq_common.h"
 
 typedef struct {
-    int32_t size, step; /* of a frame, and how far the next one is behind it: 1 <= step < size */
+    int32_t size, step; /* samples of a frame, and from a frame to the next: 1 <= step < size */
 } mq_overlap_add_t;
 
 /* `before` are the size - step samples that frames reached so far, `after` those behind y. */

@@ -6,7 +6,7 @@
 
 typedef struct {
     int32_t channels; /* 1 or more */
-    int32_t shift;    /* of x times gain, 0..31 */
+    int32_t shift;    /* shift of x times gain, 0..31 */
 } mq_pcan_t;
 
 /* The table's function of x: on each interval between powers of two a polynomial of the ten bits behind the first. */

@@ -6,9 +6,9 @@
 
 typedef struct {
     int32_t channels;       /* 1 or more */
-    uint16_t smoothing[2];  /* of even and of odd channels: the weight of the newest value, in 2^-bits */
+    uint16_t smoothing[2];  /* weight of the newest value in even and in odd channels, in 2^-bits */
     uint16_t rest[2];       /* the weight of the estimate before */
-    uint16_t min_remaining; /* what remains of a signal at least, in 2^-bits */
+    uint16_t min_remaining; /* minimum share of a signal that remains, in 2^-bits */
     int32_t up_bits;        /* more fraction bits of the estimate, 0..31 */
     int32_t bits;           /* 0..31 */
     int32_t clamping;       /* 1: the estimate is at most the signal */

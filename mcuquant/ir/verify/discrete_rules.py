@@ -81,8 +81,9 @@ def discrete_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
     ins, y = graph.ins(op), graph.out(op)
     match op:
         case ops.Cast():
-            for word, t in (("input", ins[0]), ("output", y)):
-                yield from _type_problems(word, t, _CAST)
+            if {ins[0].dtype, y.dtype} != {_INT32, DType.UINT32}:
+                for word, t in (("input", ins[0]), ("output", y)):
+                    yield from _type_problems(word, t, _CAST)
         case ops.Compare():
             yield from _type_problems("output", y, (_BOOL,))
             yield from _value_problems(level, ins, _COMPARED)

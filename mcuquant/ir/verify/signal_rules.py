@@ -34,7 +34,7 @@ OUTPUTS = {kind: len(types[1]) for kind, types in _TYPES.items()}
 
 FFT_LENGTHS = tuple(1 << bits for bits in range(4, 13))
 GAIN_ENTRIES = 125
-"""Of the table of `Pcan`: the gains of 0, 1 and 2, then three coefficients from 4 * b - 6 on for values of b bits."""
+"""Length of the table of `Pcan`: gains of 0, 1 and 2, and three coefficients from 4 * b - 6 on for b-bit values."""
 _CONSTANTS: Mapping[type[Op], range] = {ops.Window: range(1, 2), ops.FilterBank: range(1, 6), ops.Pcan: range(2, 3)}
 """Inputs that must be constant."""
 
@@ -129,7 +129,7 @@ _RANGES: Mapping[type[Op], Mapping[str, tuple[int, int]]] = {
 
 
 def signal_problems(graph: Graph, op: ops.SignalOp) -> Iterator[str]:
-    """What is wrong with types, constants and attributes; shapes fit."""
+    """Problems of types, constants and attributes; the shapes are valid."""
     for word, tensors, types in zip(
         ("input", "output"), (graph.ins(op), [graph[i] for i in op.outputs]), _TYPES[type(op)], strict=True
     ):

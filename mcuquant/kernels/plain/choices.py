@@ -21,7 +21,10 @@ _NAMES = {
     DType.INT32: "s32",
     DType.BOOL: "u8",
     DType.FLOAT32: "f32",
+    DType.UINT32: "u32",
 }
+_CASTS = tuple((x, y) for x in _NAMES for y in _NAMES if x is not y and DType.UINT32 not in (x, y))
+_UNSIGNED_CASTS = ((DType.INT32, DType.UINT32), (DType.UINT32, DType.INT32))
 _LESS, _EQUAL, _GREATER = 1, 2, 4
 _RELATIONS = {
     Relation.EQUAL: _EQUAL,
@@ -137,7 +140,7 @@ def _row_count(ins: Sequence[Tensor], y: Tensor) -> int:
 
 
 VARIANTS = (
-    *(_cast_variant(x, y) for x in _NAMES for y in _NAMES if x is not y),
+    *(_cast_variant(x, y) for x, y in (*_CASTS, *_UNSIGNED_CASTS)),
     *(
         Variant(
             f"compare_{_NAMES[dtype]}",

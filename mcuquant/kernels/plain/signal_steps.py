@@ -55,7 +55,7 @@ def _transform(site: Site) -> tuple[Arg, ...]:
 
 
 def _transform_cycles(butterfly: float) -> Cycles:
-    """Of `butterfly` cycles each, a quarter of the elements in each stage."""
+    """Cycles of a transform with a quarter as many butterflies in each stage as elements, `butterfly` cycles each."""
 
     def cycles(site: Site) -> int:
         op = site.op

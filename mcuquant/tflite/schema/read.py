@@ -42,7 +42,7 @@ MAX_LIST = 1024
 MAX_NAME_BYTES = 512
 MAX_SUBGRAPHS = 64
 MAX_CUSTOM_BYTES = 1024
-"""Of the options of one custom operator."""
+"""Maximum size of the options of one custom operator."""
 _TABLE_COST = 128
 
 _IDENTIFIER = b"TFL3"

@@ -14,7 +14,7 @@ from ...ir.elementwise_table import ELEMENTWISE
 Option = int | float | bool | str | tuple[int, ...]
 
 PADDING_SAME, PADDING_VALID = 0, 1
-TYPE_NUMBERS = {"FLOAT32": 0, "INT32": 2, "INT64": 4, "BOOL": 6, "INT16": 7, "INT8": 9}
+TYPE_NUMBERS = {"FLOAT32": 0, "INT32": 2, "INT64": 4, "BOOL": 6, "INT16": 7, "INT8": 9, "UINT32": 15}
 """Element types as options of operators."""
 ABSENT = -1
 """Index of an omitted optional input."""
