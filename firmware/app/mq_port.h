@@ -24,7 +24,7 @@ const char *mq_port_ticks_source(void);
 int mq_port_getc(uint32_t timeout_us);
 /* Sleeps until a byte is available. */
 void mq_port_wait(void);
-/* The same for at most `timeout_us`. Returns whether a byte is available. */
+/* The same for at most `timeout_us`; 0 does not sleep. Returns whether a byte is available. */
 bool mq_port_await(uint32_t timeout_us);
 void mq_port_putc(uint8_t byte);
 /* Whether the UART supports this rate. */

@@ -15,13 +15,14 @@
 #include "node/node_sensor.h"
 
 enum { SAMPLE_BYTES = MQ_NODE_CHANNELS * sizeof(int16_t), SAMPLES_MAX = MQ_CALL_CHUNK_BYTES / SAMPLE_BYTES };
-enum { DECISIONS_MAX = 8 }; /* most bytes of one request */
+enum { DECISIONS_MAX = 8 }; /* most decisions of one request */
+enum { QUIET_US = 500000 }; /* longer than a computer needs between two requests of one conversation */
 
 static int16_t queue[SAMPLES_MAX][MQ_NODE_CHANNELS];
 static uint32_t queued, taken;
 
 static bool has_stream;
-static uint32_t stream, start; /* CRC of the last request */
+static uint32_t stream, start; /* the last request */
 static mq_decision_t made[DECISIONS_MAX];
 static uint32_t made_count;
 
@@ -37,20 +38,33 @@ bool mq_replay_take(int16_t sample[MQ_NODE_CHANNELS])
     return true;
 }
 
-/* All available samples of the sensor. */
-static void poll(void)
+/* The next sample, and the decision that it leads to. Returns whether the sensor had one. */
+static bool take_sample(void)
 {
     int16_t sample[MQ_NODE_CHANNELS];
     mq_decision_t decision;
-    while (mq_sensor_read(sample)) {
-        if (!mq_node_take(sample, &decision)) {
-            continue;
-        }
+    if (!mq_sensor_read(sample)) {
+        return false;
+    }
+    if (mq_node_take(sample, &decision)) {
         mq_node_put(&decision);
         if (made_count < DECISIONS_MAX) {
             made[made_count++] = decision;
         }
     }
+    return true;
+}
+
+/* Takes all available samples, until a byte of a command is available: a sensor that always has a sample must not keep commands
+ * waiting. Returns whether there is such a byte. */
+static bool poll(void)
+{
+    while (!mq_port_await(0)) {
+        if (!take_sample()) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void reply(const mq_call_t *call, uint32_t lines_crc)
@@ -82,7 +96,8 @@ static void go_on(uint32_t number, uint32_t from, uint32_t count)
     queued = count;
     taken = 0;
     made_count = 0;
-    poll();
+    for (uint32_t i = 0; i < count && take_sample(); i++) {
+    }
 }
 
 static void tell_again(void)
@@ -143,12 +158,16 @@ void mq_app_start(void)
     mq_sensor_start();
 }
 
+/* After a command, the node takes no sample until the serial port has been silent for QUIET_US: its inferences would replace the
+ * outputs that the next command asks for. */
 void mq_app_idle(void)
 {
-    bool is_spoken_to;
-    do {
-        poll();
-        is_spoken_to = mq_sensor_poll_us == 0 || mq_port_await(mq_sensor_poll_us);
-    } while (!is_spoken_to);
+    static bool has_command;
+    if (has_command && mq_port_await(QUIET_US)) {
+        return;
+    }
+    has_command = true;
+    while (!poll() && mq_sensor_poll_us != 0 && !mq_port_await(mq_sensor_poll_us)) {
+    }
     mq_port_wait();
 }

@@ -273,6 +273,22 @@ def test_a_sensor_of_one_s_own_is_asked_between_commands(tmp_path: Path, board: 
 
 
 @pytest.mark.parametrize("board", [MAIN, *(pytest.param(b, marks=pytest.mark.slow) for b in OTHERS)])
+def test_a_sensor_that_always_has_a_sample_keeps_no_command_waiting(tmp_path: Path, board: str) -> None:
+    """Bench, inputs and outputs, and the refusal of samples, while decisions are told without end."""
+    driver = OWN_SENSOR.replace("number % 2u == 0", "true")
+    files = {"imu.c": driver, "hal/values.h": "#define value(x) (int)((x) % 6000u)\n"}
+    settings = replace(SETTINGS, stride=1, debounce=1, sensor=files)
+    project = flow.compile(network(), board, tmp_path / "net", app="node", node=settings)
+    x = np.random.default_rng(1).integers(-128, 128, (2, 1, 16, 3), np.int8)
+    with project.connect() as dut:
+        assert np.array_equal(dut.run(x), project.run_host(x)[0])
+        with pytest.raises(DeviceError, match="refuses 'samples': it reads a sensor of its own"):
+            dut.run_node(movements(40))
+        assert dut.bench().count > 0
+        assert np.array_equal(dut.run(x), project.run_host(x)[0])
+
+
+@pytest.mark.parametrize("board", [MAIN, *(pytest.param(b, marks=pytest.mark.slow) for b in OTHERS)])
 def test_the_core_sleeps_between_samples(nodes: Callable[[str], Project], board: str) -> None:
     """An emulator whose core never sleeps uses as much of a processor as passes of time."""
     project = nodes(board)

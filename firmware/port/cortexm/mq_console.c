@@ -63,6 +63,9 @@ bool mq_port_await(uint32_t timeout_us)
             return true;
         }
     }
+    if (timeout_us == 0) {
+        return false;
+    }
     uint64_t left = (uint64_t)timeout_us * (clock_hz / 1000000u + 1u);
     for (; left > ALARM_MAX; left -= ALARM_MAX) {
         if (sleep_for(ALARM_MAX)) {
