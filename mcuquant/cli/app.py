@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+import warnings
+from typing import Any, TextIO
 
 import click
 
-from ..errors import McuquantError
+from ..errors import CalibrationWarning, McuquantError
 from .bench import bench, run
 from .boards import boards
 from .compare import compare_
 from .compile import compile_
 from .compress import compress
-from .console import INTERRUPTED
+from .console import INTERRUPTED, say
 from .demo import demo
 from .doctor import doctor
 from .flash import flash_
@@ -33,13 +35,31 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.simplefilter("default", CalibrationWarning)
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except McuquantError as error:
             click.echo(f"Error: {error}", err=True)
             raise click.exceptions.Exit(error.exit_code) from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A line like all others for what concerns the user's data, without a place in the code."""
+    if issubclass(category, CalibrationWarning):
+        say(f"warning: {message}")
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno, line), file=file or sys.stderr, nl=False)
 
 
 HELP = """Compile a small neural network to bit-exact int8 firmware for a Cortex-M core, and measure it there.

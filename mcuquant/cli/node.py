@@ -22,6 +22,7 @@ from ..quantization.array_files import load_arrays, named
 from ..reporting import tables
 from ..reporting.node_quality import (
     Real,
+    at_inferences,
     confusion_rows,
     float_figures,
     integer_figures,
@@ -46,7 +47,6 @@ _SETTINGS = (
         "smooth",
         "hysteresis",
         "normal",
-        "quantile",
     ),
     *("quantile", "output_unit", "output_scale", "output_offset", "low", "high", "rate_hz", "sensor", "sensor_include"),
 )
@@ -115,6 +115,7 @@ def node_(directory: Path, data: Path, float_model: Path | None, json_path: Path
             "test it with one"
         )
     raw = recording(node, data)
+    labels = _labels(project, data, len(raw))
     with working("running on this machine"):
         expected = project.run_node(raw)
     with working(f"running on {project.board.name}"), project.connect(port) as dut:
@@ -123,21 +124,24 @@ def node_(directory: Path, data: Path, float_model: Path | None, json_path: Path
     show(tables.decision_table(node_run.decisions))
     say(f"Samples: {node_run.samples:,}; inferences: {node_run.inferences:,}; decisions: {len(node_run.decisions):,}.")
     if measurement is not None:
-        say(duty_cycle(node, measurement))
+        say(_duty_cycle_text(node, measurement))
     text = difference(node_run, expected)
     if text:
         raise DeviceError(f"{project.board.name} makes other decisions than this machine: {text}")
     say(f"All decisions on {project.board.name}, and the scores of all inferences, equal this machine's.")
-    columns = _qualities(project, data, raw, float_model)
+    columns = _qualities(project, labels, raw, float_model)
     if columns:
         _show_quality(columns)
     if json_path is not None:
-        text = quality_text(columns, project.firmware.digest)
+        share = None if measurement is None else duty_cycle(node, measurement)
+        text = quality_text(columns, project.firmware.digest, share, node.rate_hz)
         write_whole(json_path, lambda file: file.write(text.encode()))
     next_step(f"mcuquant bench {directory}")
 
 
-def _qualities(project: Project, data: Path, raw: Array, float_model: Path | None) -> dict[str, dict[str, Any]]:
+def _qualities(
+    project: Project, labels: Array | None, raw: Array, float_model: Path | None
+) -> dict[str, dict[str, Any]]:
     """The quality of the decisions by network, the float one first; empty without the labels that
     the decisions need.
     """
@@ -149,10 +153,18 @@ def _qualities(project: Project, data: Path, raw: Array, float_model: Path | Non
         if float_model is not None:
             real = _float_run(float_model, node.real_windows(raw, x.scale or 1.0, x.zero_point))
             figures = {"float": float_figures(node, real, y.scale or 1.0, y.zero_point), **figures}
-        arrays = load_arrays(data)
-        labels = labels_of(node, arrays["y"], len(raw), seen, f"array 'y' of {data}") if "y" in arrays else None
+        labels = None if labels is None else at_inferences(labels, seen)
         columns = {name: quality(node, figure, labels) for name, figure in figures.items()}
     return columns if all(columns.values()) else {}
+
+
+def _labels(project: Project, data: Path, samples: int) -> Array | None:
+    """The labels of a recording, checked before it is replayed; None if it has none."""
+    arrays = load_arrays(data)
+    if "y" not in arrays:
+        return None
+    classes = int(np.prod(project.outputs[0].sample))
+    return labels_of(project.node, arrays["y"], samples, classes, f"array 'y' of {data}")
 
 
 def _float_run(path: Path, windows: Array) -> Real:
@@ -184,11 +196,15 @@ def _show_quality(columns: Mapping[str, Mapping[str, Any]]) -> None:
     show(matrix)
 
 
-def duty_cycle(node: Node, measurement: Measurement) -> str:
+def duty_cycle(node: Node, measurement: Measurement) -> float:
+    """The share of time that the core computes, 0 to 1; above 1, it is too slow for the rate."""
+    assert node.inferences_per_s is not None
+    return measurement.latency_us * node.inferences_per_s / 1e6
+
+
+def _duty_cycle_text(node: Node, measurement: Measurement) -> str:
     """The duty cycle of the core, and the source of the time of an inference."""
-    rate = node.inferences_per_s
-    assert rate is not None
-    share = measurement.latency_us * rate / 1e6
+    rate, share = node.inferences_per_s, duty_cycle(node, measurement)
     return (
         f"Duty cycle: {100 * share:.2f} % at {node.rate_hz:g} samples a second, {rate:.3g} inferences a second of "
         f"{measurement.latency_us:,.1f} µs ({measurement.latency_source})."
@@ -206,34 +222,16 @@ def recording(node: Node, path: Path) -> Array:
     if "raw" in arrays:
         return node.check(arrays["raw"], f"array 'raw' of {path}")
     if "x" not in arrays:
-        contents = ", ".join(map(repr, arrays)) or "nothing"
+        contents = "one array without a name" if "" in arrays else ", ".join(map(repr, arrays)) or "nothing"
         raise CalibrationError(
             f"{path} holds neither an array 'raw' (int16 counts) nor 'x' (values), it holds {contents}"
         )
-    x = arrays["x"]
-    if x.ndim != 2 or x.shape[1] != node.channels:
-        raise CalibrationError(
-            f"array 'x' of {path} has shape {x.shape}; expected one recording, (samples, {node.channels})"
-        )
-    _check_finite(x, path)
-    if count := node.limited(x):
-        say(
-            f"warning: {count:,} of {x.size:,} values of {path} exceed the sensor's 16 bits and are limited; "
-            f"lsb is {', '.join(f'{n:g}' for n in node.lsb)}"
-        )
-    return node.check(node.raw(x), f"array 'x' of {path}")
+    return node.check(_counted(arrays["x"], node.lsb, node.channels, path), f"array 'x' of {path}")
 
 
-def _check_finite(x: Array, path: Path) -> None:
-    if x.dtype.kind not in "fiu":
-        raise CalibrationError(f"array 'x' of {path} is {x.dtype}; expected numbers")
-    bad = np.argwhere(~np.isfinite(x))
-    if len(bad):
-        sample, channel = map(int, bad[0])
-        raise CalibrationError(
-            f"array 'x' of {path} holds {len(bad):,} values of NaN or infinity, the first at sample {sample}, "
-            f"channel {channel}; leave these samples out"
-        )
+def _counted(x: Array, lsb: Sequence[float] | float, channels: int | None, path: Path) -> Array:
+    """The raw counts of array `x` of a file. Warns of those that are limited."""
+    return raw_counts(x, lsb, channels, f"array 'x' of {path}")
 
 
 def _check_rate(node: Node, arrays: Mapping[str, Array], path: Path) -> None:
@@ -261,6 +259,8 @@ def read_node(options: Mapping[str, Any], is_node: bool, calibration: Path | Non
             name = next(iter(settings)).removesuffix("_hz").replace("_", "-")
             raise click.UsageError(f"--{name} belongs to --app node")
         return None
+    if "quantile" in settings and "normal" not in settings:
+        raise click.UsageError("--quantile belongs to --normal X.npz, recordings of normal operation")
     include = settings.pop("sensor_include", ())
     if include and "sensor" not in settings:
         raise click.UsageError("--sensor-include holds headers of a driver: add its files with --sensor FILE.c")
@@ -276,8 +276,7 @@ def _counts(path: Path, lsb: Sequence[float] | float) -> Array:
     if "raw" in arrays:
         return arrays["raw"]
     (x,) = named(path, "x")
-    _check_finite(x, path)
-    return raw_counts(x, lsb)
+    return _counted(x, lsb, None, path)
 
 
 def _needed(source: Path | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ network's type. The constants combine real = (raw * lsb - mean) / std and stored
 from __future__ import annotations
 
 import math
+import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
@@ -16,7 +17,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import CalibrationError, ModelError
+from ..errors import CalibrationError, CalibrationWarning, ModelError
 from ..ir import Array, DType, Tensor
 from .decision_rules import RULES, AnomalyRule, Inferences, Rule
 from .decisions import AnyDecision
@@ -76,17 +77,12 @@ class Node:
         return node
 
     def raw(self, values: Array) -> Array:
-        """(T, channels) real values as raw counts: rounded to nearest, limited to 16 bits."""
-        return raw_counts(values, self.lsb)
+        """(T, channels) real values as raw counts: rounded to nearest, limited to 16 bits.
 
-    def limited(self, values: Array) -> int:
-        """Number of real values whose raw counts exceed 16 bits and are limited by `raw`."""
-        counts, info = self._counts(values), np.iinfo(RAW)
-        return int(((counts < info.min) | (counts > info.max)).sum())
-
-    def _counts(self, values: Array) -> Array:
-        counts: Array = np.rint(np.asarray(values, np.float64) / np.array(self.lsb))
-        return counts
+        Raises CalibrationError for another shape and for values of NaN or infinity. Warns (CalibrationWarning) of
+        values that are limited.
+        """
+        return raw_counts(values, self.lsb, self.channels)
 
     @property
     def inferences_per_s(self) -> float | None:
@@ -95,6 +91,10 @@ class Node:
 
     def check(self, raw: Array, name: str = "raw samples") -> Array:
         """Raises CalibrationError unless the recording is (T, channels) int16 with at least one window."""
+        if not isinstance(raw, np.ndarray):
+            raise CalibrationError(
+                f"{name}: found {type(raw).__name__}; expected an array, int16 of shape (samples, {self.channels})"
+            )
         if raw.ndim != 2 or raw.shape[1] != self.channels or raw.dtype != RAW or not len(raw):
             raise CalibrationError(
                 f"{name}: found {raw.dtype} of shape {raw.shape}; expected int16 of shape (samples, {self.channels})"
@@ -152,12 +152,43 @@ class Node:
         return Inferences(self.windows(raw), outputs.reshape(len(outputs), -1), self.stride)
 
 
-def raw_counts(values: Array, lsb: Sequence[float] | float) -> Array:
-    """(T, channels) real values as raw counts of `lsb` each: rounded to nearest, limited to 16 bits."""
+def raw_counts(values: Array, lsb: Sequence[float] | float, channels: int | None = None, name: str = "values") -> Array:
+    """(T, channels) real values as raw counts of `lsb` each: nearest, limited to 16 bits.
+
+    Raises CalibrationError for another shape and for values of NaN or infinity. Warns (CalibrationWarning) of values
+    that are limited, because a real sensor saturates too.
+    """
+    x, units = np.asarray(values), np.atleast_1d(np.asarray(lsb, np.float64))
+    if channels is None and x.ndim == 2:
+        channels = len(units) if len(units) > 1 else x.shape[1]
+    _check_values(name, x, channels)
     info = np.iinfo(RAW)
-    counts = np.rint(np.asarray(values, np.float64) / np.asarray(lsb, np.float64))
+    counts = np.rint(x.astype(np.float64) / units)
+    count = int(((counts < info.min) | (counts > info.max)).sum())
+    if count:
+        warnings.warn(
+            f"{count:,} of {x.size:,} values of {name} exceed the sensor's 16 bits and are limited; "
+            f"lsb is {', '.join(f'{n:g}' for n in units)}",
+            CalibrationWarning,
+            stacklevel=3,
+        )
     limited: Array = np.clip(counts, info.min, info.max).astype(RAW)
     return limited
+
+
+def _check_values(name: str, x: Array, channels: int | None) -> None:
+    if x.ndim != 2 or x.shape[1] != channels:
+        expected = "channels" if channels is None else channels
+        raise CalibrationError(f"{name} has shape {x.shape}; expected one recording, (samples, {expected})")
+    if x.dtype.kind not in "fiu":
+        raise CalibrationError(f"{name} is {x.dtype}; expected numbers")
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        sample, channel = map(int, bad[0])
+        raise CalibrationError(
+            f"{name} holds {len(bad):,} values of NaN or infinity, the first at sample {sample}, channel {channel}; "
+            "leave these samples out"
+        )
 
 
 def _revive(kind: Any, value: Any) -> Any:

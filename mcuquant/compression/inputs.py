@@ -114,12 +114,35 @@ def _file(file: Path, key: str, path: Path) -> Any:
 def _load_weights(net: nn.Module, file: Path, path: Path) -> None:
     """Loads a state dict without executing code. Raises ConfigError if it does not fit the network."""
     try:
-        net.load_state_dict(torch.load(file, weights_only=True))
+        state = torch.load(file, weights_only=True)
     except OSError as error:
         raise ConfigError(f"{path}: 'weights': {file} cannot be read: {error.strerror}") from error
-    except Exception as error:  # torch.load and load_state_dict raise several unrelated types
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigError(f"{path}: 'weights': {file} is no state dict of this network: {reason}") from error
+    except Exception as error:  # torch.load raises several unrelated types
+        raise ConfigError(
+            f"{path}: 'weights': {file} holds no state dict; write it with torch.save(net.state_dict(), ...)"
+        ) from error
+    _check_state(net, state, file, path)
+    net.load_state_dict(state)
+
+
+def _check_state(net: nn.Module, state: object, file: Path, path: Path) -> None:
+    """ConfigError unless a state dict has the names and shapes of the network's, and finite numbers."""
+    where = f"{path}: 'weights': {file}"
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ConfigError(f"{where} holds no state dict; write it with torch.save(net.state_dict(), ...)")
+    own = net.state_dict()
+    for words, names in (("lacks", own.keys() - state.keys()), ("has another", state.keys() - own.keys())):
+        if names:
+            listed = ", ".join(map(repr, sorted(map(str, names))[:3]))
+            raise ConfigError(f"{where} is of another network: it {words} {listed}")
+    for name, value in own.items():
+        if state[name].shape != value.shape:
+            raise ConfigError(
+                f"{where} is of another network: {name!r} has shape {tuple(state[name].shape)}, "
+                f"the network's {tuple(value.shape)}"
+            )
+        if not torch.isfinite(state[name]).all():
+            raise ConfigError(f"{where}: {name!r} holds NaN or infinity")
 
 
 def load_data(files: Files | None, path: Path) -> Data:

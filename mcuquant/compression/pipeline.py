@@ -5,6 +5,7 @@ compile.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import nn
 from .. import flow
 from ..arithmetic import interpreter
 from ..boards.board import Board, load_board
-from ..errors import ConfigError
+from ..errors import CalibrationWarning, ConfigError
 from ..ir import Array, Graph
 from ..ir.metrics import parameters, total_macs
 from ..project.project import Project
@@ -85,8 +86,10 @@ def compress(
     check_samples(data, net)
     with training.alone(recipe.seed):
         check_targets(net, data, recipe, board)
-        rehearsal = _Run(first_batch(data), short(recipe), board, augment, lambda *_: None, Steps())
-        rehearsal.whole(copy.deepcopy(net))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CalibrationWarning)  # one batch has few samples
+            rehearsal = _Run(first_batch(data), short(recipe), board, augment, lambda *_: None, Steps())
+            rehearsal.whole(copy.deepcopy(net))
     run = _Run(data, recipe, board, augment, progress or (lambda *_: None), steps or Steps())
     with training.alone(recipe.seed):
         small, graph, targets = run.whole(net)

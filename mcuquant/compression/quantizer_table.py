@@ -14,6 +14,7 @@ from ..errors import CalibrationError
 from ..flow import quantize
 from ..ir import Array, Graph
 from ..quantization import Weights
+from ..quantization.labels import check_labels
 from ..quantization.quantizers import BITS, QUANTIZERS
 from ..quantization.samples import read_samples, single, spread_evenly
 from ..quantization.snr import output_snr, quantized_inputs
@@ -56,9 +57,9 @@ def weigh(
     `test` (else `calibration`) are the samples of the comparison; `classes` (N,) are their class numbers for the first
     output. Raises CalibrationError if the numbers of classes and samples differ.
     """
-    samples = read_samples(graph, calibration if test is None else test, channels_first)
-    if classes is not None and len(classes) != len(samples[0]):
-        raise CalibrationError(f"there are {len(samples[0])} samples and {len(classes)} classes; expected as many")
+    samples = _samples(graph, calibration, test, channels_first)
+    if classes is not None:
+        check_classes(graph, classes, len(samples[0]))
     judges = spread_evenly((*samples, *([] if classes is None else [classes])), MOST_SAMPLES)
     inputs = list(single(judges[: len(samples)]))
     exact = [run(graph, x) for x in inputs]
@@ -69,6 +70,26 @@ def weigh(
             cost = cost_of(quantized, board)
             db = output_snr(quantized, inputs, exact)
             yield Weighed(name, quantizer.formula, n, right, db, cost.constant_bytes, cost.cycles)
+
+
+def _samples(graph: Graph, calibration: Any, test: Any, channels_first: bool | None) -> tuple[Array, ...]:
+    if test is None:
+        return read_samples(graph, calibration, channels_first)
+    try:
+        return read_samples(graph, test, channels_first)
+    except CalibrationError as error:
+        raise CalibrationError(str(error).replace("calibration data", "test data")) from error
+
+
+def check_classes(graph: Graph, classes: Array, count: int) -> None:
+    """CalibrationError unless there is a class number of the first output for each of `count` samples."""
+    if classes.shape != (count,) or classes.dtype.kind not in "iu":
+        raise CalibrationError(
+            f"there are {count} samples and classes of {classes.dtype} and shape {classes.shape}; "
+            f"expected {count} class numbers, one for each sample"
+        )
+    out = graph[graph.outputs[0]]
+    check_labels("the test data", int(classes.min()), int(classes.max()), int(np.prod(out.shape[1:])))
 
 
 def _part_right(graph: Graph, inputs: Sequence[Sequence[Array]], classes: Array) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import MaxTrialsCallback, StudyDirection
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..errors import BudgetError, ConfigError, ToolError
@@ -29,7 +29,7 @@ from .recipe import Recipe, load_recipe, recipe_of
 from .settings import Reader, read_table
 from .steps import digest_of
 from .training import alone, fit
-from .trial_sampler import TrialSampler
+from .trial_sampler import TrialSampler, claim_position, final_positions, position_of
 
 COSTS = tuple(UNITS)
 """Costs that a search may minimize: numbers of the compiler's plan, see `compression.costs.Cost`."""
@@ -37,10 +37,6 @@ Value = str | int | float | bool
 _RECORD, _COSTS = "record", "costs"
 _DIGEST, _VERSION = "digest", "mcuquant"
 _COMPLETE_STATES = (TrialState.COMPLETE,)
-_FINAL_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
-"""Final states of a trial. Trials with unreachable targets count, so that a search for the impossible ends. Interrupted
-trials do not count.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +233,7 @@ class CompletedTrial:
     """One completed trial."""
 
     number: int
+    """Position in the search, 0, 1, 2, ...: interrupted trials have none."""
     values: Mapping[str, Value]
     costs: Mapping[str, int]
     """Costs of the trial, all of COSTS."""
@@ -265,14 +262,18 @@ def search(path: str | Path, progress: Callable[[int, int], None] | None = None)
     if data.valid is None or data.valid.y is None:
         raise ConfigError(f"{what.path}: key 'data.valid' is missing: a search is judged on validation samples")
     study = what.study(what.digest(data))
-    count = MaxTrialsCallback(what.settings.trials, states=_FINAL_STATES)
+    total = what.settings.trials
 
     def report_progress(current: optuna.Study, _: FrozenTrial) -> None:
+        count = len(final_positions(current))
         if progress is not None:
-            progress(len(current.get_trials(deepcopy=False, states=_FINAL_STATES)), what.settings.trials)
+            progress(min(count, total), total)
+        if count >= total:
+            current.stop()
 
-    if len(study.get_trials(deepcopy=False, states=_FINAL_STATES)) < what.settings.trials:
-        study.optimize(_Objective.of(what, replace(data, test=None)), callbacks=[report_progress, count])
+    if len(final_positions(study)) < total:
+        objective = _Objective.of(what, replace(data, test=None))
+        study.optimize(objective, callbacks=[report_progress], catch=(_SurplusError,))
     result = search_result(study)
     if not result.trials:
         raise BudgetError(
@@ -280,6 +281,10 @@ def search(path: str | Path, progress: Callable[[int, int], None] | None = None)
             f"[prune], and name another 'search.study': {what.settings.study!r} is used up"
         )
     return result
+
+
+class _SurplusError(Exception):
+    """Other processes have ended all trials since this one began."""
 
 
 @dataclass(slots=True)
@@ -303,6 +308,9 @@ class _Objective:
         return cls(what, data, net, augment)
 
     def __call__(self, trial: Trial) -> tuple[float, ...]:
+        position = claim_position(trial, self.what.settings.trials)
+        if position is None:
+            raise _SurplusError
         values = {name: values.suggest(trial, name) for name, values in self.what.settings.space.items()}
         recipe = replace(self.what.with_values(values), train=None)
         try:
@@ -311,7 +319,7 @@ class _Objective:
             raise optuna.TrialPruned(str(error)) from error
         if result.missed:
             raise optuna.TrialPruned(result.missed[0])
-        record, costs = replace(result.records[-1], label=f"trial {trial.number}"), asdict(result.cost)
+        record, costs = replace(result.records[-1], label=f"trial {position}"), asdict(result.cost)
         trial.set_user_attr(_RECORD, record.to_json())
         trial.set_user_attr(_COSTS, costs)
         assert record.accuracy is not None
@@ -320,8 +328,10 @@ class _Objective:
 
 def search_result(study: optuna.Study) -> SearchResult:
     """All completed trials of a study."""
-    completed = study.get_trials(deepcopy=False, states=_COMPLETE_STATES)
-    best = sorted(study.best_trials, key=lambda t: (-t.values[0], t.values[1:], t.number))
+    trials = study.get_trials(deepcopy=False, states=_COMPLETE_STATES)
+    by_position = {position_of(t): t for t in reversed(trials)}
+    completed = [by_position[position] for position in sorted(by_position)]
+    best = sorted(study.best_trials, key=lambda t: (-t.values[0], t.values[1:], position_of(t), t.number))
     first = {tuple(t.values): t for t in reversed(best)}  # the first of several trials with equal values counts
     front = tuple(_completed_trial(t) for t in best if first[tuple(t.values)] is t)
     return SearchResult(tuple(map(_completed_trial, completed)), front)
@@ -329,7 +339,7 @@ def search_result(study: optuna.Study) -> SearchResult:
 
 def _completed_trial(trial: FrozenTrial) -> CompletedTrial:
     attributes = trial.user_attrs
-    return CompletedTrial(trial.number, dict(trial.params), attributes[_COSTS], Record(**attributes[_RECORD]))
+    return CompletedTrial(position_of(trial), dict(trial.params), attributes[_COSTS], Record(**attributes[_RECORD]))
 
 
 def trial_recipe(path: str | Path, number: int) -> Recipe:

@@ -42,7 +42,12 @@ class Port:
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.bits // 8
 
     def quantize(self, real: Array) -> Array:
-        """Real values as stored values: rounded to nearest, halves away from zero, limited to the type."""
+        """Real values as stored values: rounded to nearest, halves away from zero, limited to the type.
+
+        Raises CalibrationError for NaN.
+        """
+        if np.isnan(np.asarray(real, np.float64)).any():
+            raise CalibrationError(f"values for {self.name!r} hold NaN, which no stored value represents")
         if self.scale is None:
             return np.asarray(real, self.dtype.numpy)
         scaled = np.asarray(real, np.float32) / np.float32(self.scale)

@@ -20,6 +20,7 @@ from ..codegen.fixed_numbers import AVERAGE_BITS
 from ..codegen.sensor_node import Node
 from ..errors import CalibrationError, OutputError, ToolError
 from ..ir import Array
+from ..quantization.labels import check_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,9 @@ def _averages(values: Array, weight: int) -> Array:
     return results
 
 
-def labels_of(node: Node, y: Array, samples: int, seen: Inferences, name: str) -> Array:
-    """The labels of the inferences, from those of the samples. Raises CalibrationError if they do not fit the
-    decisions.
+def labels_of(node: Node, y: Array, samples: int, classes: int, name: str) -> Array:
+    """The labels of a recording: (T,), of a node of values (T, outputs). Raises CalibrationError if they do not fit
+    the decisions. `classes` is the number of the network's scores; -1 is no class, for a node with a threshold.
     """
     outputs = node.rule.outputs if isinstance(node.rule, ValueRule) else 1
     kinds, what = ("iu", "class numbers") if isinstance(node.rule, ClassRule) else ("iub", "0 or 1")
@@ -100,8 +101,20 @@ def labels_of(node: Node, y: Array, samples: int, seen: Inferences, name: str) -
             f"{name} is {y.dtype} of shape {y.shape}; expected {what}, one per sample: ({samples},)"
             + (f" or ({samples}, {outputs})" if outputs > 1 else "")
         )
-    rows = flat[[seen.sample(i) for i in range(len(seen.outputs))]]
-    return rows if isinstance(node.rule, ValueRule) else rows[:, 0]
+    if isinstance(node.rule, ValueRule):
+        return flat
+    if isinstance(node.rule, ClassRule):
+        has_threshold = node.rule.threshold > node.score_dtype.range()[0]
+        low = int(y.min())
+        check_labels(name, 0 if has_threshold and low == NO_CLASS else low, int(y.max()), classes)
+    elif isinstance(node.rule, AnomalyRule) and not np.isin(y, (0, 1)).all():
+        raise CalibrationError(f"{name} is from {y.min()} to {y.max()}; expected 0 (normal) or 1 (anomaly)")
+    return flat[:, 0]
+
+
+def at_inferences(labels: Array, seen: Inferences) -> Array:
+    """The labels of the inferences, from those of the samples: an inference has that of its newest sample."""
+    return labels[[seen.sample(i) for i in range(len(seen.outputs))]]
 
 
 def quality(node: Node, figures: Array, labels: Array | None) -> dict[str, Any]:
@@ -218,6 +231,9 @@ def load_quality(path: Path) -> Mapping[str, Any]:
         raise OutputError(f"{path} is not what mcuquant node --json writes; remove it, or write it again") from error
 
 
-def quality_text(columns: Mapping[str, Mapping[str, Any]], digest: str) -> str:
-    """The file for `mcuquant report`."""
-    return json.dumps({"digest": digest, "networks": columns}, indent=1) + "\n"
+def quality_text(
+    columns: Mapping[str, Mapping[str, Any]], digest: str, duty_cycle: float | None = None, rate_hz: float | None = None
+) -> str:
+    """The file for `mcuquant report`. The duty cycle, 0 to 1, is that of the core at `rate_hz` samples per second."""
+    timing = {} if duty_cycle is None else {"rate_hz": rate_hz, "duty_cycle": duty_cycle}
+    return json.dumps({"digest": digest, **timing, "networks": columns}, indent=1) + "\n"

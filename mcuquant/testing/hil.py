@@ -28,6 +28,12 @@ SHOWN = 5
 """Number of differing elements that a message lists."""
 
 
+def _check_limit(name: str, limit: float) -> None:
+    """A comparison with NaN is never true, so a test with such a limit could not fail."""
+    if not limit > 0:
+        raise AssertionError(f"{name} is {limit}, expected a number above 0")
+
+
 @dataclass(slots=True)
 class TestDut:
     """A connected board for the duration of a test; `measurements` are those of the test."""
@@ -90,6 +96,7 @@ class TestDut:
     def expect_latency(self, max_us: float) -> Measurement:
         """Raises AssertionError with both sides if one inference takes longer; else returns the measurement."""
         __tracebackhide__ = True
+        _check_limit("max_us", max_us)
         measurement = self.bench()
         if measurement.latency_us > max_us:
             raise AssertionError(
@@ -105,6 +112,7 @@ class TestDut:
         cycles or instructions of an emulated one.
         """
         __tracebackhide__ = True
+        _check_limit("max_cycles", max_cycles)
         measurement = self.bench()
         if measurement.count > max_cycles:
             raise AssertionError(
@@ -119,6 +127,7 @@ class TestDut:
         Returns its size in bytes.
         """
         __tracebackhide__ = True
+        _check_limit("max_bytes", max_bytes)
         ram_bytes = self.project.firmware.ram_bytes
         if ram_bytes > max_bytes:
             raise AssertionError(

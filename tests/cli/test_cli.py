@@ -161,8 +161,23 @@ def test_quantizers_wants_a_float_network_and_as_many_classes_as_samples(files: 
     check_fails(
         mcuquant("quantizers", files.pt2, "--calibration", files.calibration, "--data", tmp_path / "t.npz"),
         1,
-        "there are 40 samples and 3 classes; expected as many",
+        "there are 40 samples and classes of float64 and shape (3,); expected 40 class numbers, one for each sample",
     )
+
+
+def test_quantizers_refuses_labels_that_are_no_classes_and_names_the_test_data(files: Files, tmp_path: Path) -> None:
+    x, test = np.load(files.calibration)["x"], tmp_path / "t.npz"
+    graph = flow.load(files.pt2)
+    classes = graph[graph.outputs[0]].elements
+    for y, range_ in ((np.arange(40) % classes + 1, f"1 to {classes}"), (np.full(40, -1), "-1 to -1")):
+        text = f"labels of the test data are from {range_}, but the network has {classes} outputs: "
+        np.savez(test, x=x, y=y)
+        result = mcuquant("quantizers", files.pt2, "--calibration", files.calibration, "--data", test)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"Error: {text}")
+    np.savez(test, x=x[:0], y=np.zeros(0, int))
+    result = mcuquant("quantizers", files.pt2, "--calibration", files.calibration, "--data", test)
+    assert result.stderr.startswith("Error: test data 'input' has shape (0, ")
 
 
 class Sum(torch.nn.Module):

@@ -27,7 +27,7 @@ from mcuquant.codegen.decisions import Decision
 from mcuquant.codegen.node_settings import NodeSettings
 from mcuquant.codegen.sensor_node import Node, NodeRun, configure, difference
 from mcuquant.demo import data
-from mcuquant.errors import CalibrationError, ModelError, OutputError
+from mcuquant.errors import CalibrationError, CalibrationWarning, ModelError, OutputError
 from mcuquant.ir import Array, DType, QParams, Role, Tensor
 from mcuquant.project.project import Project
 
@@ -119,7 +119,8 @@ def test_windows_are_those_the_network_was_trained_on() -> None:
 def test_values_become_the_nearest_counts() -> None:
     made = node(lsb=[0.5, 0.5, 0.5, 1, 1, 0.1])
     values = np.array([[1.2, -1.3, 1e6, 0.5, 1.5, -1e9]])
-    assert made.raw(values).tolist() == [[2, -3, 32767, 0, 2, -32768]]
+    with pytest.warns(CalibrationWarning, match="2 of 6 values of values exceed"):
+        assert made.raw(values).tolist() == [[2, -3, 32767, 0, 2, -32768]]
 
 
 @settings(deadline=None, max_examples=100)
@@ -303,16 +304,40 @@ def test_recordings_that_a_node_cannot_take(arrays: dict[str, Any], text: str, t
     assert str(caught.value) == text.format(path=path)
 
 
-def test_limited_values_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_limited_values_are_counted(tmp_path: Path) -> None:
     x = np.zeros((200, 6))
     x[3, 1], x[4, 2] = 40.0, -40.0
     path = recorded(tmp_path, x=x, rate_hz=50.0)
-    raw = recording(node(lsb=0.001, rate_hz=50.0), path)
+    with pytest.warns(CalibrationWarning) as caught:
+        raw = recording(node(lsb=0.001, rate_hz=50.0), path)
     assert (raw[3, 1], raw[4, 2]) == (32767, -32768)
-    assert capsys.readouterr().out == (
-        f"warning: 2 of 1,200 values of {path} exceed the sensor's 16 bits and are limited; "
-        "lsb is 0.001, 0.001, 0.001, 0.001, 0.001, 0.001\n"
+    (warning,) = caught
+    assert str(warning.message) == (
+        f"2 of 1,200 values of array 'x' of {path} exceed the sensor's 16 bits and are limited; "
+        "lsb is 0.001, 0.001, 0.001, 0.001, 0.001, 0.001"
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (np.full((4, 6), np.inf), "values holds 24 values of NaN or infinity, the first at sample 0, channel 0; leave"),
+        (np.zeros((1, 4, 6)), "values has shape (1, 4, 6); expected one recording, (samples, 6)"),
+        (np.zeros((6, 4)), "values has shape (6, 4); expected one recording, (samples, 6)"),
+        ("x", "values has shape (); expected one recording, (samples, 6)"),
+        (np.full((4, 6), "x"), "values is <U1; expected numbers"),
+    ],
+)
+def test_values_that_are_no_recording(values: Any, text: str) -> None:
+    with pytest.raises(CalibrationError) as caught:
+        node().raw(values)
+    assert str(caught.value).startswith(text)
+
+
+def test_a_list_is_no_recording() -> None:
+    with pytest.raises(CalibrationError) as caught:
+        node().check([[0] * 6] * 200)  # type: ignore[arg-type]
+    assert str(caught.value) == "raw samples: found list; expected an array, int16 of shape (samples, 6)"
 
 
 def test_the_duty_cycle_follows_from_the_rate() -> None:

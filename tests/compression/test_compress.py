@@ -231,7 +231,7 @@ def test_files_of_a_recipe(folder: Path) -> None:
         ("raises.py:build", "", f"'model': {folder / 'raises.py'} raised ValueError: no (raises.py, line 2)"),
         ("net.py:nothing", "", "'model' 'net.py:nothing' returned int, expected a torch.nn.Module"),
         ("net.py:build", "none.pt", f"'weights': {folder / 'none.pt'} cannot be read: No such file or directory"),
-        ("net.py:build", "net.pt", f"'weights': {folder / 'net.pt'} is no state dict of this network: Error(s) in "),
+        ("net.py:build", "net.pt", f"'weights': {folder / 'net.pt'} is of another network: it lacks '"),
         ("net.pt2", "", "'model' is 'net.pt2': what torch.export saved cannot be trained; name the Python function "),
     ):
         with pytest.raises(ConfigError) as error:

@@ -19,8 +19,10 @@ from click.testing import CliRunner
 from small_nets import clusters
 
 from mcuquant.cli import main
+from mcuquant.compression.inputs import load_data
 from mcuquant.compression.pipeline import compress_file
 from mcuquant.compression.recipe_search import Range, Search, Settings, search, trial_recipe
+from mcuquant.compression.trial_sampler import claim_position
 from mcuquant.errors import BudgetError, ConfigError, ToolError
 from mcuquant.reporting.record import load_records
 
@@ -104,17 +106,16 @@ def test_three_processes_work_on_one_search(folder: Path) -> None:
     assert [worker.wait() for worker in workers] == [0, 0, 0]
     what = Search.load(path)
     trials = what.study().get_trials(states=(optuna.trial.TrialState.COMPLETE,))
-    assert 4 <= len(trials) <= 6  # those under way when the fourth ends are finished
-    assert len({t.number for t in trials}) == len(trials)
+    assert {t.user_attrs["position"] for t in trials} == {0, 1, 2, 3}
     result = CliRunner().invoke(main, ["search", str(path)])
     assert result.exit_code == 0, result.output
-    assert result.output.startswith(f"{len(trials)} trials; ")
+    assert result.output.startswith("4 trials; ")
     assert "Accuracy: 60 validation samples, interpreter. Costs: estimated by the planner.\n" in result.output
     assert f"\nNext: mcuquant compress {path} --trial " in result.output
-    assert len(load_records(folder / "out" / "records.json")) == len(trials)
+    assert len(load_records(folder / "out" / "records.json")) == 4
     picture = ET.parse(folder / "out" / "front.svg").getroot()
     dots = [e for e in picture.iter() if e.tag.endswith("circle")]
-    assert len(dots) == 2 * len(trials)
+    assert len(dots) == 2 * 4
     assert json.loads((folder / "out" / "records.json").read_text())["records"][0]["label"] == "trial 0"
 
 
@@ -165,7 +166,8 @@ def test_a_study_is_of_one_recipe(folder: Path, change: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_an_interrupted_trial_does_not_count(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = recipe(folder, 2)
+    whole = outcomes(recipe(folder, 3, f"journal:{folder / 'a.journal'}"))
+    path = recipe(folder, 3)
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -175,7 +177,22 @@ def test_an_interrupted_trial_does_not_count(folder: Path, monkeypatch: pytest.M
     assert result.exit_code == 130
     assert result.output == (f"Interrupted. Finished trials are saved; continue with: mcuquant search {path}\n")
     monkeypatch.undo()
-    assert [t.number for t in search(path).trials] == [1, 2]
+    search(recipe(folder, 1))
+    recipe(folder, 3)
+    monkeypatch.setattr("mcuquant.compression.recipe_search.compress", interrupted)
+    assert CliRunner().invoke(main, ["search", str(path)]).exit_code == 130
+    monkeypatch.undo()
+    assert outcomes(path) == whole
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_trial_whose_process_was_killed_is_run_again(folder: Path) -> None:
+    whole = outcomes(recipe(folder, 3, f"journal:{folder / 'a.journal'}"))
+    path = recipe(folder, 3)
+    what = Search.load(path)
+    study = what.study(what.digest(load_data(what.recipe.data, path)))
+    assert claim_position(study.ask(), 3) == 0
+    assert outcomes(path) == whole
 
 
 @pytest.mark.parametrize("text", ["foo:bar", "foo", "grpc://host", "journal:", "sqlite:file.db", "://", "ftp://a/b"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mcuquant.ir import Array, DType, QParams, Role, Tensor
 from mcuquant.reporting.html.decisions_section import decisions
 from mcuquant.reporting.node_quality import (
     Real,
+    at_inferences,
     confusion_rows,
     float_figures,
     integer_figures,
@@ -107,16 +109,37 @@ def test_values_have_errors() -> None:
 
 def test_the_label_of_an_inference_is_that_of_its_newest_sample() -> None:
     made, seen, _, _ = both(3)
-    assert labels_of(made, np.arange(80), 80, seen, "y").tolist() == list(range(WINDOW - 1, 80, STRIDE))
+    assert at_inferences(np.arange(80), seen).tolist() == list(range(WINDOW - 1, 80, STRIDE))
+    assert labels_of(made, np.arange(80) % 3, 80, 3, "y").tolist() == [i % 3 for i in range(80)]
 
 
 def test_other_labels_are_refused() -> None:
-    made, seen, _, _ = both(3)
+    made, _ = node(3)
     with pytest.raises(CalibrationError) as caught:
-        labels_of(made, np.zeros(79, np.int64), 80, seen, "array 'y' of r.npz")
+        labels_of(made, np.zeros(79, np.int64), 80, 3, "array 'y' of r.npz")
     assert str(caught.value) == (
         "array 'y' of r.npz is int64 of shape (79,); expected class numbers, one per sample: (80,)"
     )
+    for first, last, hint in ((1, 3, "; labels that begin at 1 need 1 subtracted"), (0, 3, ""), (-1, 2, "")):
+        with pytest.raises(CalibrationError) as caught:
+            labels_of(made, np.linspace(first, last, 80).astype(int), 80, 3, "y")
+        assert str(caught.value) == (
+            f"labels of y are from {first} to {last}, but the network has 3 outputs: expected 0 to 2{hint}"
+        )
+
+
+def test_a_node_with_a_threshold_may_know_no_class() -> None:
+    made, _ = node(3, threshold=0.1)
+    assert labels_of(made, np.full(80, -1), 80, 3, "y").tolist() == [-1] * 80
+    with pytest.raises(CalibrationError):
+        labels_of(made, np.full(80, -2), 80, 3, "y")
+
+
+def test_labels_of_anomalies_are_0_or_1() -> None:
+    made, *_ = both(1, decision="anomaly", threshold=0.5)
+    with pytest.raises(CalibrationError) as caught:
+        labels_of(made, np.arange(80) % 3, 80, 1, "y")
+    assert str(caught.value) == "y is from 0 to 2; expected 0 (normal) or 1 (anomaly)"
 
 
 def test_a_missing_scikit_learn_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +174,10 @@ def test_the_file_of_measures_is_read_again(tmp_path: Path) -> None:
     columns = {"board": quality(made, np.array([0, 1]), np.array([0, 0]))}
     path = tmp_path / "node.json"
     path.write_text(quality_text(columns, "abc"))
+    assert load_quality(path) == {"digest": "abc", "networks": columns}
+    path.write_text(quality_text(columns, "abc", 0.25, 40.0))
+    assert json.loads(path.read_text())["duty_cycle"] == 0.25
+    assert json.loads(path.read_text())["rate_hz"] == 40.0
     assert load_quality(path) == {"digest": "abc", "networks": columns}
     path.write_text('{"digest": "abc"}')
     with pytest.raises(OutputError) as caught:

@@ -249,6 +249,14 @@ def test_nothing_is_compared(mq_dut):
     with pytest.raises(AssertionError) as caught:
         mq_dut.expect_equal(np.load("x.npy")[:0], np.load("y.npy")[:0])
     assert str(caught.value) == "expect_equal was given 0 samples: nothing was compared"
+    for name, expect in (
+        ("max_us", mq_dut.expect_latency),
+        ("max_cycles", mq_dut.expect_cycles),
+        ("max_bytes", mq_dut.expect_ram),
+    ):
+        with pytest.raises(AssertionError) as caught:
+            expect(float("nan"))
+        assert str(caught.value) == f"{name} is nan, expected a number above 0"
 """
 
 
