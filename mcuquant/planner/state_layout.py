@@ -49,10 +49,10 @@ class StateLayout:
 
 def with_lines(graph: Graph) -> Graph:
     """The graph in which each concatenation that builds a line is an operation that appends new rows to it."""
-    made = {line.joined: line for line in _lines(graph)}
+    lines = {line.joined: line for line in _lines(graph)}
     ops = tuple(
         Enter(inputs=op.inputs, outputs=op.outputs, axis=op.axis)
-        if isinstance(op, Concat) and op.output in made
+        if isinstance(op, Concat) and op.output in lines
         else op
         for op in graph.ops
     )

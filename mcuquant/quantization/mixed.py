@@ -53,14 +53,14 @@ class _Merge:
     """The int8 and the int16 form, indexed by whether int16 is requested."""
     tensors: dict[int, Tensor] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
-    made: dict[_Place, int] = field(default_factory=dict)
+    twins: dict[_Place, int] = field(default_factory=dict)
     next_id: int = 0
 
     def run(self, places: Collection[int]) -> Graph:
         narrow = self.forms[False]
         self.next_id = 1 + max(max(form.tensors) for form in self.forms)
         for i in narrow.inputs:
-            self.tensors[i], self.made[i, False] = narrow[i], i
+            self.tensors[i], self.twins[i, False] = narrow[i], i
         parts = [dict(_parts(self.real, form)) for form in self.forms]
         for op in self.real.ops:
             wide = op.output in places
@@ -78,21 +78,21 @@ class _Merge:
             own[op.output] = y.id
             self.tensors[y.id] = y
             self.ops.append(replace(op, inputs=inputs, outputs=(y.id,)))
-        self.made[part[-1].output, wide] = part[-1].output
+        self.twins[part[-1].output, wide] = part[-1].output
 
     def _operand(self, t: Tensor, wide: bool) -> int:
         return self._keep(replace(t, id=self._new_id())) if t.is_constant else self._input(t.id, wide)
 
     def _input(self, i: int, wide: bool) -> int:
         """The tensor in the requested type, converted if necessary; indices have only one type."""
-        if (i, wide) in self.made:
-            return self.made[i, wide]
-        source, target = self.made[i, not wide], self.forms[wide][i]
+        if (i, wide) in self.twins:
+            return self.twins[i, wide]
+        source, target = self.twins[i, not wide], self.forms[wide][i]
         if target.q is None:
             return source
         twin = replace(target, id=self._new_id(), role=Role.ACTIVATION, name=f"{target.name}/{target.dtype}")
         self.ops.append(Quantize(inputs=(source,), outputs=(self._keep(twin),)))
-        self.made[i, wide] = twin.id
+        self.twins[i, wide] = twin.id
         return twin.id
 
     def _keep(self, t: Tensor) -> int:
