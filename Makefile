@@ -5,10 +5,11 @@ WORKERS ?= 2
 py := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench test test-full lint format docs clean
+.PHONY: help setup demo demo-monitor bench test test-full lint format docs clean
 
 help:
 	@echo 'make demo       train, quantize, compile, run under emulation and measure a network on real sensor data'
+	@echo 'make demo-monitor  the same for a sensor node that raises an alarm for unusual motion'
 	@echo 'make bench      measure MLPerf Tiny'"'"'s models and any MODELS="a.tflite b.tflite", write benchmarks/results.md'
 	@echo 'make test       lint, types and tests (about what continuous integration runs)'
 	@echo 'make test-full  the same with the slow tests'
@@ -25,6 +26,9 @@ setup:
 
 demo: setup
 	@$(py) -m mcuquant demo
+
+demo-monitor: setup
+	@$(py) -m mcuquant demo monitor
 
 bench: setup
 	@$(py) -m benchmarks $(MODELS)

@@ -11,11 +11,12 @@ import click
 import numpy as np
 
 from ..boards.board import DEFAULT_BOARD, Board, load_board
-from ..errors import DeviceError, ToolError
+from ..errors import DeviceError
 from ..firmware_build import build
 from ..reporting import tables
 from .bench import on_board
 from .console import next_step, progress, say, show, working
+from .demo_monitor import FLOAT_FILE, memory, monitor, need_torch
 
 if TYPE_CHECKING:
     from ..demo.data import DemoData
@@ -23,29 +24,47 @@ if TYPE_CHECKING:
     from ..ir import Array, Graph
     from ..project.project import Project
 
-FLOAT_FILE = "float.mq"
+NAMES = ("movements", "monitor")
+"""The demos, the default first."""
 EVERY = 4
 """Number of test windows that are sent through the serial port."""
 
 
 @click.command()
+@click.argument("name", type=click.Choice(NAMES), default=NAMES[0], metavar="[NAME]")
 @click.option("--board", default=DEFAULT_BOARD, show_default=True, help="A name of `mcuquant boards`, or a TOML file.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the training.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("build/demo"), show_default=True)
-def demo(board: str, seed: int, output: Path) -> None:
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: build/demo or build/demo-NAME.")
+@click.pass_context
+def demo(context: click.Context, name: str, board: str, seed: int, output: Path | None) -> None:
     """Train, compile and measure a network on real sensor data.
 
-    Ten people wore a smartwatch during seven shoulder exercises. A network is trained on seven of them to
-    classify the exercises, compiled to int8 firmware, and tested on the other three through the board's serial port.
+    Ten people wore a smartwatch during seven shoulder exercises. NAME selects the demo:
+
+    \b
+    movements  The default. A network is trained on seven people to classify the exercises, compiled to int8
+               firmware, and tested on the other three through the board's serial port.
+    monitor    An autoencoder learns the motion of seven people. The sensor node raises an alarm for a
+               vibration that is added to the recording of another person.
 
     \b
     Examples:
       mcuquant demo
       mcuquant demo --board qemu-mps3-an547 -o build/demo55
+      mcuquant demo monitor
     """
     target = load_board(board)
+    output = output or Path("build") / ("demo" if name == NAMES[0] else f"demo-{name}")
     build.check_free(output)
     build.need_firmware_tools()
+    if name == "monitor":
+        monitor(context, target, seed, output)
+    else:
+        _movements(target, seed, output)
+
+
+def _movements(target: Board, seed: int, output: Path) -> None:
+    """Classification of exercises by a network with a serial port."""
     start = time.monotonic()
     data, trained = _train(seed)
     from .. import flow
@@ -93,13 +112,10 @@ def _save(data: DemoData, directory: Path) -> None:
 
 def _train(seed: int) -> tuple[DemoData, Trained]:
     say("1. Train on smartwatch recordings of shoulder exercises (PyPI: seglearn)")
-    try:
-        from ..demo import data as recordings
-        from ..demo import train as training
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ToolError("the demo trains with PyTorch, which is not installed: pip install torch==2.13.0") from error
+    need_torch()
+    from ..demo import data as recordings
+    from ..demo import train as training
+
     with working("reading recordings"):
         data = recordings.load()
     say(f"   {len(data.train):,} training windows of 7 people, {len(data.test):,} test windows of 3 others")
@@ -121,10 +137,7 @@ def _compile(int8: Graph, source: Graph, board: Board, output: Path) -> Project:
 
     with working("writing and compiling C"):
         project = flow.compile(int8, board, output, source=source)
-    for note in project.manifest["notes"]:
-        say(f"   {note}")
-    firmware, arena = project.firmware, project.manifest["arena_bytes"]
-    show(tables.memory_table(project.board, firmware.flash_bytes, firmware.ram_bytes, arena))
+    memory(project)
     return project
 
 

@@ -63,7 +63,7 @@ def train(
     start = time.monotonic()
     history: list[Epoch] = []
     others = data.train.of([s for s in TRAIN if s not in VALIDATION])
-    with _alone():
+    with one_thread():
         first = _noted(_epochs(others, seed, epochs, data.train.of(VALIDATION)), history, progress)
         best = max((epoch for epoch, _ in first), key=lambda epoch: (epoch.validation, epoch.number)).number
         *_, (_, net) = islice(_noted(_epochs(data.train, seed, epochs), history, progress), best)
@@ -104,7 +104,7 @@ def accuracy(net: nn.Module, windows: Windows) -> float:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread, which is faster for small networks and gives the same sums on every machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
