@@ -12,6 +12,7 @@ from .dsp import (
     depthwise_planes,
     depthwise_taps,
     dot_products,
+    front_end_words,
     fully_connected_eight,
     gemm,
     gemm_rows,
@@ -84,6 +85,7 @@ _OF_ONE: tuple[Variant, ...] = (
     *movement.VARIANTS,
     *lstm_words.VARIANTS,
     *lstm.VARIANTS,
+    *front_end_words.VARIANTS,
     *signal_steps.VARIANTS,
 )
 VARIANTS = (*_OF_ONE, *strips.strips(_OF_ONE, pool.VARIANTS))

@@ -13,6 +13,7 @@ import layers
 import numpy as np
 import product_graphs
 import recurrent_graphs
+import signal_graphs
 from compressed import shared
 from graphs import Generator
 from nets import Net, padded_length, padding
@@ -215,6 +216,7 @@ GENERATORS: dict[str, Generator] = {
     "depthwise_planes_large_by_two": partial(_depthwise, pads=_SAME, size=(30, 41), channels=4, stride=(2, 2)),
     "lstm_words": partial(recurrent_graphs.lstm, multiple=4),
     "lstm_words_clipped": partial(recurrent_graphs.lstm, multiple=4, clip=0.4),
+    **signal_graphs.WORDS,
     **product_graphs.GENERATORS,
     **dot_graphs.GENERATORS,
     "transpose_words": partial(transposed, shape=(1, 8, 12)),

@@ -44,23 +44,24 @@ def _int16s(net: Net, low: int, high: int, count: int) -> int:
     return net.constant(net.rng.integers(low, high + 1, count), INT16)
 
 
-def window(rng: np.random.Generator, rows: bool = False) -> Graph:
-    net, size = Net(rng), int(rng.integers(1, 60))
+def window(rng: np.random.Generator, rows: bool = False, multiple: int = 1, shift: int | None = None) -> Graph:
+    net, size = Net(rng), multiple * int(rng.integers(1, 60))
     shape = (int(rng.integers(2, 4)), size) if rows else (size,)
     x, w = _input(net, shape, INT16), _int16s(net, -32768, 32767, size)
-    return net.graph(*_apply(net, ops.Window, (x, w), (shape, INT16), shift=net.size(0, 15)), name="window")
+    form = {"shift": net.size(0, 15) if shift is None else shift}
+    return net.graph(*_apply(net, ops.Window, (x, w), (shape, INT16), **form), name="window")
 
 
-def fft_auto_scale(rng: np.random.Generator, ignores_lowest: bool = False) -> Graph:
-    net, size = Net(rng), int(rng.integers(1, 60))
+def fft_auto_scale(rng: np.random.Generator, ignores_lowest: bool = False, multiple: int = 1) -> Graph:
+    net, size = Net(rng), multiple * int(rng.integers(1, 60))
     x = _input(net, (size,), INT16)
     ends = ((size,), INT16), ((), INT32)
     return net.graph(*_apply(net, ops.FftAutoScale, (x,), *ends, ignores_lowest=ignores_lowest), name="auto_scale")
 
 
-def rfft(rng: np.random.Generator, length: int) -> Graph:
+def rfft(rng: np.random.Generator, length: int, multiple: int = 1) -> Graph:
     net = Net(rng)
-    x = _input(net, (int(rng.choice([length, rng.integers(1, length + 1)])),), INT16)
+    x = _input(net, (multiple * int(rng.choice([length, rng.integers(1, length + 1)]) // multiple) or multiple,), INT16)
     return net.graph(*_apply(net, ops.Rfft, (x,), ((length + 2,), INT16), length=length), name="rfft")
 
 
@@ -171,6 +172,16 @@ GENERATORS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "rescale": rescale,
     "rescale_int16": partial(rescale, dtype=INT16),
 }
+WORDS: dict[str, Callable[[np.random.Generator], Graph]] = {
+    "window_words": partial(window, multiple=2, shift=12),
+    "window_words_rows": partial(window, rows=True, multiple=2, shift=12),
+    "fft_auto_scale_words": partial(fft_auto_scale, multiple=2),
+    "fft_auto_scale_words_ignores_lowest": partial(fft_auto_scale, multiple=2, ignores_lowest=True),
+    **{f"rfft16_words_{n}": partial(rfft, length=n, multiple=2) for n in (*LENGTHS, 128, 2048, 4096)},
+    "energy_words": energy,
+    "filter_bank_root_divided": square_root,
+}
+"""Forms that cores with SMLAD and division have kernels for."""
 STREAMS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "spectral_subtraction": partial(spectral_subtraction, kept=True),
     "spectral_subtraction_clamping": partial(spectral_subtraction, clamping=True, kept=True),

@@ -4,72 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...arithmetic import fft16
 from ...arithmetic.logarithm import TABLE
 from ...arithmetic.parameters import AffineParams, params
-from ...ir import Array, DType, ops
+from ...ir import DType, ops
+from ..shared.front_end_fields import (
+    auto_scale_struct,
+    energy_struct,
+    root_args,
+    transform_cycles,
+    transform_struct,
+    transform_tables,
+    window_struct,
+)
 from ..shared.overlap import elementwise
-from ..variant import CALL, Arg, Blob, Cycles, In, Number, Out, Site, Struct, Value, Variant, always, per_element
+from ..variant import Arg, Blob, In, Number, Out, Site, Struct, Value, Variant, always, per_element
 
 
 def _window(site: Site) -> tuple[Arg, ...]:
-    x, w, op = *site.ins, site.op
-    assert isinstance(op, ops.Window)
-    fields = {"rows": x.elements // w.elements, "size": w.elements, "shift": op.shift}
-    return Struct("mq_window_samples_t", fields), In(0), In(1), Out()
-
-
-def auto_scale_struct(site: Site) -> Struct:
-    op = site.op
-    assert isinstance(op, ops.FftAutoScale)
-    fields = {"count": site.out.elements, "ignores_lowest": int(op.ignores_lowest)}
-    return Struct("mq_fft_auto_scale_t", fields)
+    return window_struct(site), In(0), In(1), Out()
 
 
 def _auto_scale(site: Site) -> tuple[Arg, ...]:
     return auto_scale_struct(site), In(), Out(0), Out(1)
 
 
-def transform_tables(length: int, inverse: bool) -> tuple[Blob, Blob, Blob]:
-    half = length // 2
-    order = Blob("order", fft16.order(half).astype(np.uint16), "element that each place begins with")
-    turns = Blob("turns", _int16(fft16.twiddles(half, inverse)), "(cosine, sine) of k / length turns")
-    parts = Blob("half_turns", _int16(fft16.half_twiddles(half, inverse)), "likewise, that part the two halves")
-    return order, turns, parts
-
-
-def _int16(values: Array) -> Array:
-    return values.astype(np.int16)
-
-
-def transform_struct(site: Site) -> Struct:
-    op = site.op
-    assert isinstance(op, ops.Rfft | ops.Irfft)
-    return Struct("mq_fft16_t", {"half": op.length // 2, "samples": site.ins[0].elements})
-
-
 def _transform(site: Site) -> tuple[Arg, ...]:
     op = site.op
     assert isinstance(op, ops.Rfft | ops.Irfft)
     return transform_struct(site), In(), *transform_tables(op.length, isinstance(op, ops.Irfft)), Out()
-
-
-def _transform_cycles(butterfly: float) -> Cycles:
-    """Cycles of a transform with a quarter as many butterflies in each stage as elements, `butterfly` cycles each."""
-
-    def cycles(site: Site) -> int:
-        op = site.op
-        assert isinstance(op, ops.Rfft | ops.Irfft)
-        half = op.length // 2
-        return CALL + round(half * (20 + butterfly * (len(fft16.radices(half)) / 4 + 0.2)))
-
-    return cycles
-
-
-def energy_struct(site: Site) -> Struct:
-    op = site.op
-    assert isinstance(op, ops.Energy)
-    return Struct("mq_energy_t", {"bins": site.out.elements, "start": op.start, "end": op.end})
 
 
 def _energy(site: Site) -> tuple[Arg, ...]:
@@ -87,10 +49,6 @@ def _filter_bank(site: Site) -> tuple[Arg, ...]:
         Blob("segments", rows, "first bin, first weight, width of each"),
         Out(),
     )
-
-
-def _square_root(site: Site) -> tuple[Arg, ...]:
-    return Number(site.out.elements), In(0), In(1), Out()
 
 
 def _subtraction(site: Site) -> tuple[Arg, ...]:
@@ -173,7 +131,7 @@ VARIANTS = (
         ops.Rfft,
         always,
         _transform,
-        cycles=_transform_cycles(160),
+        cycles=transform_cycles(160),
         step_bytes=120,
         shared_bytes=1000,
     ),
@@ -183,7 +141,7 @@ VARIANTS = (
         ops.Irfft,
         always,
         _transform,
-        cycles=_transform_cycles(170),
+        cycles=transform_cycles(170),
         step_bytes=60,
         shared_bytes=1000,
     ),
@@ -212,7 +170,7 @@ VARIANTS = (
         "mq_filter_bank_square_root.h",
         ops.FilterBankSquareRoot,
         always,
-        _square_root,
+        root_args,
         cycles=per_element(0, 320),
         step_bytes=360,
         shared_bytes=360,
