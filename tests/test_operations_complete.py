@@ -22,6 +22,7 @@ from mcuquant.tflite.reader.from_tflite import HANDLERS
 from mcuquant.tflite.reader.unsupported import ELSE, INSTEAD
 from mcuquant.tflite.reader.variables import CODES as VARIABLE_CODES
 from mcuquant.tflite.writer.operators import export
+from mcuquant.tflite.writer.to_tflite import choice_writer
 
 ROOT = Path(__file__).parents[1]
 RESOLVER_BUILTINS = 100
@@ -35,7 +36,8 @@ CONCRETE = [kind for kind in OPERATIONS if kind not in BASES]
 FLOAT_ONLY = {ops.BatchNorm}
 NO_ARITHMETIC = {
     *(ops.ArgMax, ops.BatchNorm, ops.Maximum, ops.Minimum, ops.Pad, ops.Reshape, ops.ResizeNearest, ops.Slice),
-    *(ops.Transpose, ops.ResizeBilinear, ops.Cast, ops.Select, ops.Gather, ops.GatherNd),
+    *(ops.Transpose, ops.ResizeBilinear, ops.Cast, ops.Select, ops.Gather, ops.GatherNd, ops.UpdateSlice),
+    *(ops.L2Normalization, ops.FloorDiv, ops.FloorMod),
     *(kind for kind in CONCRETE if issubclass(kind, ops.SignalOp) and kind is not ops.Rescale),
 }
 """Operations that move or compare stored values, those of front ends, whose integers are their attributes, and the one
@@ -60,6 +62,7 @@ def compiled() -> set[type[Op]]:
 
 
 def exported() -> set[type[Op]]:
+    assert choice_writer.export is export
     return {kind for kind in CONCRETE if kind in ELEMENTWISE or export.dispatch(kind) is not export.dispatch(Op)}
 
 

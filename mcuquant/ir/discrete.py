@@ -59,3 +59,11 @@ class GatherNd(Op):
 
     Indices outside count as the nearest inside.
     """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSlice(Op):
+    """inputs: x, update, start (int32, one for each axis): x with `update` in the place of the elements from `start`.
+
+    A start from which the update would reach beyond x counts as the nearest that keeps it inside.
+    """

@@ -33,6 +33,16 @@ class Div(Binary):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FloorDiv(Binary):
+    """floor(a / b)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorMod(Binary):
+    """a - b * floor(a / b): the remainder with the sign of b."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SquaredDifference(Binary):
     """(a - b)^2."""
 

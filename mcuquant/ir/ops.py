@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .discrete import Cast, Compare, Gather, GatherNd, Relation, Select
+from .accumulations import AddN, CumSum, L2Normalization
+from .discrete import Cast, Compare, Gather, GatherNd, Relation, Select, UpdateSlice
 from .functions import (
     Abs,
     Add,
@@ -19,6 +20,8 @@ from .functions import (
     Elu,
     Exp,
     Floor,
+    FloorDiv,
+    FloorMod,
     Function,
     Gelu,
     HardSigmoid,
@@ -70,6 +73,7 @@ __all__ = [
     "Abs",
     "Activation",
     "Add",
+    "AddN",
     "ArgMax",
     "AvgPool2D",
     "BatchMatMul",
@@ -81,6 +85,7 @@ __all__ = [
     "Concat",
     "Conv2D",
     "Cos",
+    "CumSum",
     "DepthwiseConv2D",
     "Dequantize",
     "Div",
@@ -92,6 +97,8 @@ __all__ = [
     "FilterBankLog",
     "FilterBankSquareRoot",
     "Floor",
+    "FloorDiv",
+    "FloorMod",
     "FullyConnected",
     "Function",
     "Gather",
@@ -100,6 +107,7 @@ __all__ = [
     "HardSigmoid",
     "HardSwish",
     "Irfft",
+    "L2Normalization",
     "LeakyRelu",
     "Log",
     "LogSoftmax",
@@ -152,6 +160,7 @@ __all__ = [
     "Transpose",
     "TransposeConv",
     "Unary",
+    "UpdateSlice",
     "Window",
 ]
 
@@ -370,3 +379,7 @@ class ResizeBilinear(Op):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchNorm(Op):
     """inputs: x (..., C), scale (C), offset (C): x*scale + offset. Only in float graphs; passes remove it."""
+
+
+INT8_ONLY: tuple[type[Op], ...] = (LogSoftmax, AddN, CumSum, L2Normalization)
+"""Operations without an int16 form, element-wise ones apart (`elementwise_table`)."""

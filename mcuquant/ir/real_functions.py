@@ -56,6 +56,15 @@ def div(op: Any, a: Array, b: Array) -> Array:
         return activate(np.asarray(a / b, np.float32), op.activation)
 
 
+def floor_div(_: Any, a: Array, b: Array) -> Array:
+    return np.asarray(np.floor(np.asarray(a / b, np.float32)), np.float32)
+
+
+def floor_mod(_: Any, a: Array, b: Array) -> Array:
+    rest = np.fmod(a, b)
+    return np.asarray(np.where((rest != 0) & ((rest < 0) != (b < 0)), rest + b, rest), np.float32)
+
+
 def squared_difference(_: Any, a: Array, b: Array) -> Array:
     difference: Array = a - b
     return difference * difference

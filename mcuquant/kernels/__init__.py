@@ -24,7 +24,7 @@ from .dsp import (
 )
 from .mve import depthwise_mve, product_mve, transpose_mve
 from .packed import fully_connected_fields, packed_gemm, unpacked
-from .plain import choices, conv, elementwise, lstm, matmul, movement, pool, reduce, signal_steps, softmax, unary
+from .plain import choices, conv, elementwise, lstm, matmul, movement, pool, reduce, signal_steps, softmax, sums, unary
 from .scalar import depthwise_scalar, product_scalar
 from .sparse import bitmap, sparse
 from .variant import Blob, Exactly, In, Ins, Number, Out, Parts, Pooling, Record, Scratch, Site, Struct, Variant
@@ -79,6 +79,7 @@ _OF_ONE: tuple[Variant, ...] = (
     *pool.VARIANTS,
     *elementwise.VARIANTS,
     *choices.VARIANTS,
+    *sums.VARIANTS,
     *unary.VARIANTS,
     *softmax.VARIANTS,
     *reduce.VARIANTS,

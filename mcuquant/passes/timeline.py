@@ -239,7 +239,7 @@ RULES: Mapping[type[Op], _Rule] = {
     **dict.fromkeys((ops.Conv2D, ops.DepthwiseConv2D, ops.Pool, ops.Pad, ops.Slice), _windowed),
     **dict.fromkeys(ELEMENTWISE, _elementwise),
     ops.Concat: _concat,
-    **dict.fromkeys((ops.Softmax, ops.LogSoftmax, ops.BatchNorm), _same_axis),
+    **dict.fromkeys((ops.Softmax, ops.LogSoftmax, ops.L2Normalization, ops.BatchNorm), _same_axis),
     ops.Transpose: _transpose,
     ops.Reshape: _reshape,
     ops.FullyConnected: _fully_connected,

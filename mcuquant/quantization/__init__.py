@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import CalibrationError, CalibrationWarning, GraphError, UnsupportedOpError
 from ..ir import Array, DType, Graph, ops
 from ..ir.elementwise_table import ELEMENTWISE, Rule
+from ..ir.ops import INT8_ONLY
 from . import quantizers
 from .equalize import equalize as equalize
 from .improvements import Conversion, by_method, improved, method_figures
@@ -141,7 +142,7 @@ def _check_forms(graph: Graph, dtype: DType) -> None:
     for op in graph.ops:
         row = ELEMENTWISE.get(type(op))
         lacks = row is not None and row.rule(dtype) is Rule.NONE
-        if lacks or (isinstance(op, ops.LogSoftmax) and dtype is DType.INT16):
+        if lacks or (isinstance(op, INT8_ONLY) and dtype is DType.INT16):
             raise UnsupportedOpError(
                 f"{graph.name}: {op.kind} {graph.out(op).name!r} has no {dtype} form; use other activations, or "
                 "another operation"

@@ -60,6 +60,9 @@ class _Builder:
 
     def _operand(self, index: int, op: Op, position: int) -> int:
         t = self.graph[op.inputs[position]]
+        if t.is_constant and t.is_plain:
+            self.tensors[t.id] = t
+            return t.id
         if t.is_constant and t.dtype is DType.FLOAT32:
             q = self.scales[op.output] if shares_scale(op) else operand(op, t, self.dtype)
             return self._keep(stored_operand(t, q, self.dtype))

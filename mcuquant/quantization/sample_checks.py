@@ -43,7 +43,7 @@ class _Outlier:
 
 def checked(graph: Graph, samples: tuple[Array, ...]) -> tuple[tuple[Array, ...], list[str]]:
     """(samples without the corrupt ones, warnings). `samples` is an array (N, ...) for each input."""
-    outliers = [(graph[i], outlier) for i, x in zip(graph.inputs, samples, strict=True) for outlier in _outliers(x)]
+    outliers = [(graph[i], outlier) for i, x in _real(graph, samples) for outlier in _outliers(x)]
     corrupt = {o.sample for t, o in outliers if _is_corrupt(graph, samples, o)}
     kept = np.setdiff1d(np.arange(len(samples[0])), sorted(corrupt))
     cleaned = tuple(x[kept] for x in samples)
@@ -53,6 +53,11 @@ def checked(graph: Graph, samples: tuple[Array, ...]) -> tuple[tuple[Array, ...]
         plural = "s" if len(kept) > 1 else ""
         warnings.append(f"{len(kept)} calibration sample{plural}; a hundred typical ones are better, {FEW} the least")
     return cleaned, [*warnings, *_spread_warnings(graph, cleaned)]
+
+
+def _real(graph: Graph, samples: tuple[Array, ...]) -> Iterator[tuple[int, Array]]:
+    """Samples of inputs that are real numbers, with the inputs' tensors."""
+    return ((i, x) for i, x in zip(graph.inputs, samples, strict=True) if not graph[i].is_plain)
 
 
 # --- corrupt samples -------------------------------------------------------------------------------------------------

@@ -58,10 +58,24 @@ def spread_evenly(samples: tuple[Array, ...], most: int) -> tuple[Array, ...]:
 
 def _checked(t: Tensor, x: Array, stated: bool | None, known: bool | None, scaling: Scaling | None) -> Array:
     """`stated` is the caller's order of axes, `known` that of the model, for ambiguous shapes."""
+    if t.is_plain:
+        return _whole_numbers(t, x)
     first = stated if stated is not None else _channels_come_first(t, x, known)
     real = x if scaling is None or x.dtype.kind not in "iub" else x.astype(np.float32)
     ordered = to_graph_layout(real, t.shape, name=f"calibration data {t.name!r}", channels_first=first)
     return ordered if scaling is None else _scaled(ordered, scaling)
+
+
+def _whole_numbers(t: Tensor, x: Array) -> Array:
+    """Samples of an input of indices."""
+    name = f"calibration data {t.name!r}"
+    if x.dtype.kind not in "iub" or x.ndim == 0 or not x.size:
+        raise CalibrationError(f"{name} is {x.dtype} of shape {x.shape}; expected whole numbers, such as int64")
+    first = to_graph_layout(x.astype(np.float64), t.shape, name=name, channels_first=x.shape[1:] != t.shape[1:])
+    low, high = t.dtype.range()
+    if first.shape[1:] and (x.min() < low or x.max() > high):
+        raise CalibrationError(f"{name} has values {x.min()} to {x.max()}; expected {low} to {high}")
+    return np.rint(first).astype(t.dtype.numpy)
 
 
 def _scaled(x: Array, scaling: Scaling) -> Array:

@@ -33,11 +33,13 @@ SHARES_SCALE = (
     ops.ResizeNearest,
     ops.Slice,
     ops.Transpose,
+    *(ops.Select, ops.Gather, ops.GatherNd, ops.UpdateSlice),
     *(op for op, row in ELEMENTWISE.items() if row.shares_scale),
 )
 FIXED: Mapping[tuple[type[Op], DType], QParams] = {
     (ops.Softmax, DType.INT8): QParams((1 / 256,), -128),
     (ops.LogSoftmax, DType.INT8): QParams((1 / 16,), 127),
+    (ops.L2Normalization, DType.INT8): QParams((1 / 128,), 0),
     (ops.Softmax, DType.INT16): QParams((1 / 32768,), 0),
     (ops.Lstm, DType.INT8): QParams((1 / 128,), 0),
     (ops.Lstm, DType.INT16): QParams((1 / 32768,), 0),
@@ -134,7 +136,7 @@ def shares_scale(op: Op) -> bool:
 
 def _tie(groups: _Groups, graph: Graph, index: int, ranges: Mapping[int, Range], dtype: DType) -> None:
     op = graph.ops[index]
-    positions = [p for p, t in enumerate(graph.ins(op)) if not t.is_constant]
+    positions = [p for p, t in enumerate(graph.ins(op)) if t.id in ranges]
     prescribed = {groups.fixed_of(op.inputs[p]) for p in positions}
     only = prescribed.pop() if len(prescribed) == 1 else None
     passes_through = only is not None and _holds(only, dtype, _constants(graph, op))
@@ -146,9 +148,13 @@ def _tie(groups: _Groups, graph: Graph, index: int, ranges: Mapping[int, Range],
             groups.join(op.inputs[p], op.output)
 
 
+def _is_real(t: Tensor) -> bool:
+    return t.data is not None and t.dtype is DType.FLOAT32
+
+
 def _constants(graph: Graph, op: Op) -> list[float]:
     """Real values, in addition to those of the inputs, that the output may contain."""
-    values = [float(bound) for t in graph.ins(op) if t.data is not None for bound in (t.data.min(), t.data.max())]
+    values = [float(bound) for t in graph.ins(op) if _is_real(t) for bound in (t.value.min(), t.value.max())]
     fill = op.value if isinstance(op, ops.Pad) else None
     return [v for v in (*values, fill or 0.0) if np.isfinite(v)]
 
@@ -160,6 +166,6 @@ def _holds(q: QParams, dtype: DType, values: list[float]) -> bool:
 
 def _loses_resolution(graph: Graph, op: Op, x: Tensor, ranges: Mapping[int, Range]) -> bool:
     read_elsewhere = len(graph.consumers(x.id)) > 1 or x.id in graph.outputs
-    several = sum(not t.is_constant for t in graph.ins(op)) > 1
+    several = sum(t.id in ranges for t in graph.ins(op)) > 1
     own, joint = (high - low for low, high in (ranges[x.id], ranges[op.output]))
     return several and read_elsewhere and own < _WORTH_A_RESCALE * joint

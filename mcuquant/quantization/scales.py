@@ -53,11 +53,15 @@ class _Solver:
     def raise_to_bounds(self) -> None:
         for _ in range(_PASSES):
             before = dict(self.params)
-            for index, op in enumerate(self.graph.ops):
+            for index, op in self._real_operations():
                 for tensor_id, bound in (*self._bounds(op), *self._cut_bounds(index, op)):
                     self._raise(tensor_id, bound * _ABOVE)
             if self.params == before:
                 return
+
+    def _real_operations(self) -> Iterator[tuple[int, Op]]:
+        """Of real numbers: truth values and whole numbers have no scale."""
+        return ((i, op) for i, op in enumerate(self.graph.ops) if self.graph.out(op).dtype is DType.FLOAT32)
 
     def _raise(self, tensor_id: int, bound: float) -> None:
         root = self.sharing.group[tensor_id]

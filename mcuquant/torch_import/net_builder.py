@@ -68,6 +68,9 @@ class OnGrid(np.ndarray[Any, np.dtype[Any]]):
         return getattr(ufunc, method)(*plain, **options)
 
 
+_MOVES = (ir.Concat, ir.Reshape, ir.Slice, ir.Transpose)
+
+
 @dataclass(frozen=True, slots=True)
 class Laid:
     """A value as a graph tensor with one axis per torch axis (and the 1 of a signal)."""
@@ -103,9 +106,14 @@ class Net:
         self.tensors[tensor] = ir.Tensor(tensor, tuple(shape), ir.DType.FLOAT32, role, data=data, name=name)
         return tensor
 
-    def input(self, shape: Sequence[int], name: str) -> Value:
+    def input(self, shape: Sequence[int], name: str, dtype: ir.DType = ir.DType.FLOAT32) -> Value:
         order = canonical_order(len(shape))
-        return Value(self._add(physical_shape(shape, order), ir.Role.INPUT, name), spread(shape))
+        tensor = self._typed(self._add(physical_shape(shape, order), ir.Role.INPUT, name), dtype)
+        return Value(tensor, spread(shape))
+
+    def _typed(self, tensor: int, dtype: ir.DType) -> int:
+        self.tensors[tensor] = replace(self.tensors[tensor], dtype=dtype, bits=dtype.bits)
+        return tensor
 
     def state(self, data: Array, name: str) -> Value:
         """A state, canonical, with initial value `data`."""
@@ -147,15 +155,26 @@ class Net:
 
     def emit(self, kind: type[ir.Op], inputs: Sequence[int], shape: Sequence[int], name: str, **attributes: Any) -> int:
         """Append an operation; returns the id of its output."""
-        output = self._add(shape, ir.Role.ACTIVATION, name)
+        dtype = self._result_type(kind, inputs)
+        output = self._typed(self._add(shape, ir.Role.ACTIVATION, name), dtype)
         self.ops.append(kind(inputs=tuple(inputs), outputs=(output,), **attributes))
         return output
 
+    def _result_type(self, kind: type[ir.Op], inputs: Sequence[int]) -> ir.DType:
+        """float32; int32 where whole numbers are moved. Raises RefusalError for other operations on them."""
+        values = inputs[:1] if issubclass(kind, ir.Gather) else inputs
+        plain = [self.tensors[i] for i in values if self.tensors[i].is_plain]
+        if not plain:
+            return ir.DType.FLOAT32
+        if not issubclass(kind, _MOVES):
+            raise RefusalError(
+                f"it computes with the whole numbers of {plain[0].name!r}, which only embedding and index_select read"
+            )
+        return plain[0].dtype
+
     def index(self, kind: type[ir.Op], tensor: int, shape: Sequence[int], name: str, **attributes: Any) -> int:
         """Append an operation whose output are indices, which are integers."""
-        output = self.emit(kind, [tensor], shape, name, **attributes)
-        self.tensors[output] = replace(self.tensors[output], dtype=ir.DType.INT32, bits=32)
-        return output
+        return self._typed(self.emit(kind, [tensor], shape, name, **attributes), ir.DType.INT32)
 
     def shape(self, tensor: int) -> Shape:
         return self.tensors[tensor].shape

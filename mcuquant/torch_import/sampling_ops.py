@@ -4,6 +4,7 @@ selection by constants.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import ir
-from .axis_order import Value, check_size
+from .axis_order import Value, check_size, spread
 from .elementwise_ops import binary, unary
-from .net_builder import Array, Call, RefusalError, axis_of
+from .net_builder import Array, Call, Laid, RefusalError, axis_of
 from .shape_ops import arranged, cut_value, elements, expand_constant, join, moved, pad_constant, rank, runs
 from .weighted_ops import as_image, from_image, lifted
 
@@ -144,9 +145,40 @@ def roll(call: Call) -> Item:
 
 def index_select(call: Call) -> Item:
     axis, index = axis_of(call.get("dim"), rank(call)), call.args.get("index")
-    if not isinstance(index, np.ndarray):
-        raise RefusalError("its indices are computed; make them a buffer")
-    return pick(call, call.args["self"], axis, [int(i) for i in index.ravel()])
+    if isinstance(index, Value):
+        return _gathered(call, call.value(), axis, index)
+    return pick(call, call.args["self"], axis, [int(i) for i in np.asarray(index).ravel()])
+
+
+def embedding(call: Call) -> Value:
+    """The rows of a table at computed indices; an index beyond the table counts as its last row, below 0 as row 0."""
+    table = call.constant("weight")
+    if table is None:
+        raise RefusalError("it has no table")
+    rows = call.net.constant(table, call.label("weight"))
+    return _rows(call, Laid(rows, table.shape, (0, 1)), 0, call.value("indices"))
+
+
+def _gathered(call: Call, x: Value, axis: int, indices: Value) -> Value:
+    """`x` at computed indices along an axis, which comes first in memory."""
+    if indices.rank > 1:
+        raise RefusalError(f"its indices have {indices.rank} axes, expected one")
+    rest = tuple(a for a in range(x.rank) if a != axis)
+    order = (axis, *rest)
+    gathered = _rows(call, call.net.lay(x, order), axis, indices)
+    return Value(gathered.tensor, np.moveaxis(gathered.where, 0, axis))
+
+
+def _rows(call: Call, x: Laid, axis: int, indices: Value) -> Value:
+    """`x`, whose first axis in memory is chosen from, at the indices; their axes come first."""
+    places = call.net.lay(indices)
+    if not call.net.tensors[places.tensor].is_plain:
+        raise RefusalError("its indices are real numbers; give the network whole numbers, as int64")
+    length = math.prod(x.shape[1:])
+    gathered = call.emit(ir.Gather, [x.tensor, places.tensor], (*places.shape, *x.shape[1:]), axis=0)
+    starts = spread(indices.shape, places.order) * length
+    inner = np.arange(length).reshape(x.shape[1:])
+    return Value(gathered, np.add.outer(starts, inner))
 
 
 def index(call: Call) -> Item:
@@ -278,6 +310,7 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.flip": flip,
     "aten.roll": roll,
     "aten.index_select": index_select,
+    "aten.embedding": embedding,
     "aten.index": index,
     "aten.unfold": unfold,
     "aten.im2col": columns,

@@ -60,13 +60,17 @@ _NO_EFFECT = ("aten._assert", "aten.sym_constrain_range")
 _INSTEAD: Mapping[str, str] = {
     "aten.topk": "use amax for the largest, or sort where the result is read",
     "aten.sort": "sort where the result is read",
-    "aten.embedding": "feed the network floats; look tables up before it",
     "aten.conv3d": "use 1-D or 2-D convolutions",
     **pt2e_ops.INSTEAD,
 }
 _ELSE = "express it with convolutions, linear layers, pooling, ReLU-like activations and element-wise arithmetic"
 
 
+_INPUT_TYPES: Mapping[str, ir.DType] = {
+    "float32": ir.DType.FLOAT32,
+    **dict.fromkeys(("int32", "int64"), ir.DType.INT32),
+}
+"""Element type of an input in the graph. Whole numbers are indices, which fit 32 bits."""
 _MISSING = object()
 """Result of a call that is not supported; calls that use it are not reported."""
 
@@ -130,10 +134,10 @@ class _Translator:
     def bind_input(self, spec: Input) -> int:
         """The graph tensor of an input; a dynamic batch becomes 1."""
         sizes = [1 if axis == 0 and size is None else size for axis, size in enumerate(spec.shape)]
-        if spec.dtype != "float32":
+        if spec.dtype not in _INPUT_TYPES:
             raise ModelError(
                 f"input {spec.name!r} of {self.program.name} is {spec.dtype}; "
-                "expected float32 (convert with module.float())"
+                "expected float32 (convert with module.float()), or int64 or int32 for indices"
             )
         if None in sizes or (len(sizes) > 1 and sizes[0] != 1):
             text = ", ".join("dynamic" if size is None else str(size) for size in spec.shape)
@@ -147,7 +151,7 @@ class _Translator:
             raise ModelError(
                 f"input {spec.name!r} of {self.program.name} has {text} elements; expected 1 to {MAX_ELEMENTS:,}"
             )
-        value = self.net.input(shape, spec.name)
+        value = self.net.input(shape, spec.name, _INPUT_TYPES[spec.dtype])
         self.values[spec.name], self.owner[spec.name] = value, spec.name
         return value.tensor
 

@@ -24,7 +24,10 @@ from mcuquant.quantization.weight_scales import from_range
 from mcuquant.tflite.writer.to_tflite import to_tflite
 
 WEIGHTED = (ops.Conv2D, ops.DepthwiseConv2D, ops.FullyConnected, ops.TransposeConv)
-ROUGH = {"div", "div_broadcast", "floor", "ceil", "round", "sqrt", "rsqrt", "log", "reciprocal"}
+ROUGH = {
+    *(f"{kind}{form}" for kind in ("div", "floordiv", "floormod") for form in ("", "_broadcast")),
+    *("floor", "ceil", "round", "sqrt", "rsqrt", "log", "reciprocal"),
+}
 """Functions that jump, or that most numbers of random samples have no value of."""
 SMOOTH = sorted(FLOAT_GENERATORS.keys() - ROUGH)
 FORMS = [(name, activations) for name in SMOOTH for activations in ("int8", "int16")]

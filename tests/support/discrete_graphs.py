@@ -139,6 +139,51 @@ def _masked(rng: np.random.Generator) -> Graph:
     return net.graph(net.apply(ops.Select, (kept, x, other), (1, 4, 6), q))
 
 
+def update_slice(dtype: DType, rng: np.random.Generator) -> Graph:
+    net = Net(rng)
+    shape = tuple(net.size(2, 5) for _ in range(3))
+    x, q = net.input(shape, dtype), None
+    q = net.tensors[x].q
+    update = _operand(net, tuple(net.size(1, n) for n in shape), dtype, q)
+    start = net.input((3,), INT32)
+    return net.graph(net.apply(ops.UpdateSlice, (x, update, start), shape, q, dtype=dtype))
+
+
+def add_n(count: int, rng: np.random.Generator) -> Graph:
+    net = Net(rng)
+    shape = any_shape(net)
+    tensors = [net.input(shape)]
+    q = net.tensors[tensors[0]].q
+    tensors += [_operand(net, shape, INT8, q) for _ in range(count - 1)]
+    y = net.quant(INT8, net.scale(tensors[0]) * net.rng.uniform(1, count))
+    return net.graph(net.apply(ops.AddN, tuple(tensors), shape, y))
+
+
+def cum_sum(exclusive: bool, reverse: bool, rng: np.random.Generator) -> Graph:
+    net = Net(rng)
+    x = net.input((1, net.size(1, 4), net.size(1, 12), net.size(1, 3)))
+    y = net.quant(INT8, net.scale(x) * net.rng.uniform(1, 6))
+    form = {"axis": net.size(1, 3), "exclusive": exclusive, "reverse": reverse}
+    return net.graph(net.apply(ops.CumSum, (x,), net.shape(x), y, **form))
+
+
+def l2_normalization(rng: np.random.Generator) -> Graph:
+    net = Net(rng)
+    x = net.input((1, net.size(1, 5), net.pick(1, 3, 8, 300)))
+    return net.graph(net.apply(ops.L2Normalization, (x,), net.shape(x), net.quant(INT8, 1 / 128, 0)))
+
+
+def rescaled(x: DType, y: DType, rng: np.random.Generator) -> Graph:
+    """QUANTIZE to or from int32 with a scale."""
+    net = Net(rng)
+    source = net.input(any_shape(net), x)
+    scale = float(np.exp(net.rng.uniform(-9, -5)))
+    if x is INT32:
+        net.tensors[source] = replace(net.tensors[source], q=QParams.of(scale))
+        return net.graph(net.apply(ops.Quantize, (source,), net.shape(source), net.quant(y), dtype=y))
+    return net.graph(net.apply(ops.Quantize, (source,), net.shape(source), QParams.of(scale), dtype=y))
+
+
 _TYPES = (INT8, INT16, INT32, BOOL)
 _WHOLE = [(op, dtype) for op, row in ELEMENTWISE.items() for dtype in row.plain]
 
@@ -168,6 +213,15 @@ GENERATORS: dict[str, Generator] = {
     **{f"gather_nd_{NAMES[dtype]}": partial(gather_nd, dtype, False) for dtype in (INT8, INT16)},
     "gather_inside": partial(gather, INT8, True),
     "gather_nd_inside": partial(gather_nd, INT8, True),
+    **{f"update_slice_{NAMES[dtype]}": partial(update_slice, dtype) for dtype in (INT8, INT16, INT32)},
+    **{f"add_n_{count}": partial(add_n, count) for count in (2, 3, 5)},
+    "cum_sum": partial(cum_sum, False, False),
+    "cum_sum_exclusive": partial(cum_sum, True, False),
+    "cum_sum_reverse": partial(cum_sum, False, True),
+    "cum_sum_both": partial(cum_sum, True, True),
+    "l2_normalization": l2_normalization,
+    **{f"quantize_{NAMES[x]}_to_int32": partial(rescaled, x, INT32) for x in (INT8, INT16)},
+    **{f"quantize_int32_to_{NAMES[y]}": partial(rescaled, INT32, y) for y in (INT8, INT16)},
     "masked": _masked,
 }
 
@@ -175,7 +229,13 @@ OUTSIDE_TFLM = frozenset(
     {
         *(name for name in GENERATORS if name.startswith(("gather", "reducemax"))),
         *("div_int32", "div_broadcast_int32", "equal_int16", "less_int16", "less_bool", "select_int32", "select_bool"),
-        "reducemin_int32",
+        *(
+            "reducemin_int32",
+            "floordiv_int32",
+            "floordiv_broadcast_int32",
+            "floormod_int32",
+            "floormod_broadcast_int32",
+        ),
     }
     - {"gather_inside", "gather_nd_inside"}
 )

@@ -94,7 +94,7 @@ def _forms(dtype: DType) -> dict[str, Generator]:
     binaries = {
         f"{kind.__name__.lower()}{'_broadcast' if wide else ''}": of(layers.binary, any_rank, kind=kind, broadcast=wide)
         for kind in BINARIES
-        if dtype is not INT16 or ELEMENTWISE[kind].int16 is not Rule.NONE
+        if dtype is FLOAT32 or ELEMENTWISE[kind].rule(dtype) is not Rule.NONE
         for wide in (False, True)
     }
     functions = {snake(kind.__name__): of(layers.function, any_rank, kind=kind) for kind in FUNCTIONS}

@@ -20,6 +20,7 @@ from mcuquant.ir.serialize import from_bytes, to_bytes
 from mcuquant.ir.verify import verify
 from mcuquant.passes import run_passes
 from mcuquant.passes.shrink import shrink
+from mcuquant.tflite.reader.detection import detection_notes, without_detection
 from mcuquant.tflite.reader.from_tflite import load
 from mcuquant.tflite.schema import OperatorRow
 from mcuquant.tflite.writer.to_tflite import to_tflite
@@ -98,11 +99,23 @@ def gather_constant_rows(rows: Rows) -> int:
     return rows.op("GATHER", [rows.input((1, 9)), rows.constant([[8, 0], [3, 3]])], (1, 2, 2), axis=1, batch_dims=0)
 
 
+def filled(rows: Rows) -> int:
+    """A shape of computed shapes, and a value that is an input."""
+    own = rows.op("SHAPE", [rows.input((2, 1))], (2,), type="INT32")
+    shape = rows.op("BROADCAST_ARGS", [own, rows.constant([1, 3])], (2,), type="INT32")
+    return rows.op("FILL", [shape, rows.input(())], (2, 3))
+
+
+def squared_whole_numbers(rows: Rows) -> int:
+    a, b = rows.input((1, 4), "INT32"), rows.input((1, 1), "INT32")
+    return rows.op("SQUARED_DIFFERENCE", [a, b], (1, 4), type="INT32")
+
+
 CASES: dict[str, Callable[[Rows], int]] = {
     case.__name__: case
     for case in (
         *(feature_scaling, embedding_lookup, logical, all_are_true, relu_by_selection, gather_by_batches),
-        gather_constant_rows,
+        *(gather_constant_rows, squared_whole_numbers),
     )
 }
 
@@ -117,6 +130,44 @@ def test_files_have_the_bytes_of_the_reference(case: str) -> None:
         expected = tflm.run(data, inputs)[0]
         for form in (graph, run_passes(graph), load(to_tflite(graph))):
             np.testing.assert_array_equal(run(form, inputs)[0], expected)
+
+
+def test_a_computed_value_fills_a_shape() -> None:
+    """TensorFlow Lite Micro computes no shapes."""
+    rows = Rows()
+    graph = load(rows.bytes(filled(rows)))
+    inputs = [np.zeros((2, 1), np.int8), np.array(7, np.int8)]
+    np.testing.assert_array_equal(run(graph, inputs)[0], np.full((2, 3), 7))
+
+
+@pytest.mark.parametrize("activation", [0, 1])
+def test_l2_pooling_of_real_numbers_is_that_of_the_reference(activation: int) -> None:
+    rows = Rows("FLOAT32")
+    window = {"filter_height": 2, "filter_width": 3, "stride_h": 1, "stride_w": 2, "padding": 0}
+    x = rows.input((1, 5, 6, 2))
+    data = rows.bytes(rows.op("L2_POOL_2D", [x], (1, 5, 3, 2), fused_activation_function=activation, **window))
+    value = np.random.default_rng(0).normal(0, 2, (1, 5, 6, 2)).astype(np.float32)
+    np.testing.assert_allclose(run(load(data), [value])[0], tflm.run(data, [value])[0], rtol=1e-6)
+
+
+def test_a_network_ends_before_the_detection_that_is_its_last_step() -> None:
+    rows = Rows()
+    x, anchors = rows.input((1, 4)), rows.constant(np.zeros((1, 4)), "INT8")
+    rows.tensors[anchors] = replace(rows.tensors[anchors], quantization=rows.tensors[x].quantization)
+    boxes, scores = rows.op("ABS", [x], (1, 4)), rows.op("RELU", [x], (1, 4))
+    found = rows.tensor((1, 10, 4), "FLOAT32")
+    code = "CUSTOM 'TFLite_Detection_PostProcess'"
+    rows.operators.append(OperatorRow(code, (boxes, scores, anchors), (found,)))
+    file = rows.file(found)
+    network = without_detection(file)
+    assert network.outputs == (boxes, scores)
+    assert [row.code for row in network.operators] == ["ABS", "RELU"]
+    assert detection_notes(file) == (
+        "TFLite_Detection_PostProcess is left to the application: the network's outputs are 'x2', 'x3'; from them and "
+        "the anchors 'x1' the application decodes boxes and drops overlaps",
+    )
+    assert without_detection(network) is network
+    assert detection_notes(network) == ()
 
 
 def test_whole_numbers_without_a_scale_stay_what_they_are() -> None:

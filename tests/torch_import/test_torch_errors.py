@@ -115,11 +115,13 @@ def failure(module: nn.Module, *inputs: object) -> str:
 
 
 def test_inputs_that_are_not_float32() -> None:
-    assert failure(nn.ReLU(), torch.zeros(1, 4, dtype=torch.int64)) == (
-        "input 'input' of ReLU is int64; expected float32 (convert with module.float())"
-    )
+    expected = "expected float32 (convert with module.float()), or int64 or int32 for indices"
     assert failure(nn.Linear(4, 2).double(), torch.zeros(1, 4, dtype=torch.float64)) == (
-        "input 'input' of Linear is float64; expected float32 (convert with module.float())"
+        f"input 'input' of Linear is float64; {expected}"
+    )
+    assert failure(nn.ReLU(), torch.zeros(1, 4, dtype=torch.uint8)) == f"input 'input' of ReLU is uint8; {expected}"
+    assert failure(nn.ReLU(), torch.zeros(1, 4, dtype=torch.int64)).endswith(
+        "it computes with the whole numbers of 'input', which only embedding and index_select read"
     )
 
 

@@ -29,6 +29,10 @@ MQ_KERNEL int32_t mq_rescale(const mq_rescale_t *p, int32_t v)
 
 MQ_DEFINE_RESCALE(mq_rescale_s8_s16, int8_t, int16_t)
 MQ_DEFINE_RESCALE(mq_rescale_s16_s8, int16_t, int8_t)
+MQ_DEFINE_RESCALE(mq_rescale_s8_s32, int8_t, int32_t)
+MQ_DEFINE_RESCALE(mq_rescale_s16_s32, int16_t, int32_t)
+MQ_DEFINE_RESCALE(mq_rescale_s32_s8, int32_t, int8_t)
+MQ_DEFINE_RESCALE(mq_rescale_s32_s16, int32_t, int16_t)
 MQ_DEFINE_RESCALE(mq_rescale_s16_s16, int16_t, int16_t)
 
 #undef MQ_DEFINE_RESCALE

@@ -16,7 +16,7 @@ from ...ir import Array, Graph, Op, Tensor, ops
 from ...ir.elementwise_table import ELEMENTWISE
 from ...ir.ops import Enter
 from .binary_ops import batch_norm, binary
-from .discrete_ops import cast, compare, gather, gather_nd, select
+from .discrete_ops import cast, compare, gather, gather_nd, select, update_slice
 from .front_end_ops import KERNELS as SIGNAL_KERNELS
 from .movement_ops import concat, pad, reshape, resize_nearest, slice_, transpose
 from .pooling_ops import average_pool, max_pool
@@ -24,6 +24,7 @@ from .recurrent_ops import lstm
 from .reduction_ops import arg_max, mean, reduce_max, reduce_min, total
 from .resize_ops import resize_bilinear
 from .softmax_op import log_softmax, softmax
+from .sum_ops import add_n, cum_sum, l2_normalization
 from .unary_ops import unary
 from .weighted_sums import batch_matmul, weighted
 
@@ -68,6 +69,10 @@ KERNELS: Mapping[type[Op], Kernel] = {
     ops.Gather: gather,
     ops.GatherNd: gather_nd,
     **SIGNAL_KERNELS,
+    ops.UpdateSlice: update_slice,
+    ops.AddN: add_n,
+    ops.CumSum: cum_sum,
+    ops.L2Normalization: l2_normalization,
 }
 
 

@@ -13,6 +13,8 @@ from ...ir import (
     Compare,
     Div,
     DType,
+    FloorDiv,
+    FloorMod,
     Gather,
     GatherNd,
     Graph,
@@ -24,6 +26,7 @@ from ...ir import (
     Select,
     SquaredDifference,
     Sub,
+    UpdateSlice,
 )
 from .. import fixedpoint as fx
 from ..parameters import CompareParams, params
@@ -80,6 +83,14 @@ def gather_nd(graph: Graph, op: GatherNd, inputs: Sequence[Array]) -> Array:
     return np.asarray(x[tuple(places)])
 
 
+def update_slice(graph: Graph, op: UpdateSlice, inputs: Sequence[Array]) -> Array:
+    x, update, start = inputs
+    begins = np.clip(start, 0, np.subtract(x.shape, update.shape))
+    y = x.copy()
+    y[tuple(slice(b, b + n) for b, n in zip(begins, update.shape, strict=True))] = update
+    return y
+
+
 def _quotient(a: Array, b: Array) -> Array:
     """Towards zero; a divisor of 0 counts as 1."""
     dividend, divisor = fx.as_int64(a), np.where(b == 0, 1, fx.as_int64(b))
@@ -91,6 +102,8 @@ WHOLE_NUMBERS: Mapping[type[Op], Callable[[Array, Array], Array]] = {
     Sub: lambda a, b: fx.as_int64(a) - b,
     Mul: lambda a, b: fx.as_int64(a) * b,
     Div: _quotient,
+    FloorDiv: lambda a, b: np.floor_divide(fx.as_int64(a), np.where(b == 0, 1, fx.as_int64(b))),
+    FloorMod: lambda a, b: np.mod(fx.as_int64(a), np.where(b == 0, 1, fx.as_int64(b))),
     SquaredDifference: lambda a, b: fx.wrap32(fx.wrap32(fx.as_int64(a) - b) ** 2),
     Maximum: np.maximum,
     Minimum: np.minimum,

@@ -42,7 +42,8 @@ from .recurrent_parameters import lstm_params
 from .reduce_parameters import LogSoftmaxParams as LogSoftmaxParams
 from .reduce_parameters import MeanParams as MeanParams
 from .reduce_parameters import SoftmaxParams as SoftmaxParams
-from .reduce_parameters import log_softmax_params, mean_params, softmax_params
+from .reduce_parameters import SumParams as SumParams
+from .reduce_parameters import log_softmax_params, mean_params, softmax_params, sum_params
 from .unary_parameters import DequantizeParams as DequantizeParams
 from .unary_parameters import HardSwish16Params as HardSwish16Params
 from .unary_parameters import InterpolationParams as InterpolationParams
@@ -80,6 +81,7 @@ DERIVATIONS: dict[type[Op], Callable[..., Any]] = {
     ops.Lstm: lstm_params,
     ops.Compare: compare_params,
     ops.Rescale: affine_params,
+    **dict.fromkeys((ops.AddN, ops.CumSum), sum_params),
 }
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ...errors import GraphError
-from ...ir import DType, Graph, LogSoftmax, Mean, Softmax, Sum, Tensor
+from ...ir import AddN, CumSum, DType, Graph, LogSoftmax, Mean, Softmax, Sum, Tensor
 from .. import fixedpoint as fx
 from .factors import f32, multiplier
 from .unary_parameters import input_radius
@@ -95,3 +95,30 @@ def _divided(factor: fx.Multiplier, count: int) -> fx.Multiplier:
     """factor / count; the mantissa is kept as long as the shift permits."""
     shift = min(count.bit_length() - 1, 32, 31 + factor.shift)
     return fx.Multiplier((factor.m << shift) // count, factor.shift - shift)
+
+
+SUM_LEFT_SHIFT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SumParams:
+    """Sum of elements: each goes to a finer scale first, x' = requantize((x - x_zero) << 20, x_multiplier).
+
+    y = clamp(requantize(sum, y_multiplier) + y_zero, act_min, act_max). The sum wraps around at 32 bits. It starts with
+    the x' of a stored 0, not with 0: so do TFLM's CUMSUM and ADD_N.
+    """
+
+    x_zero: int
+    y_zero: int
+    x_multiplier: fx.Multiplier
+    y_multiplier: fx.Multiplier
+    act_min: int
+    act_max: int
+
+
+def sum_params(graph: Graph, op: AddN | CumSum) -> SumParams:
+    x, y = graph[op.inputs[0]], graph.out(op)
+    twice = 2 * x.scale
+    to_x = multiplier(op.kind, y, x.scale / twice, below=1)
+    to_y = multiplier(op.kind, y, twice / ((1 << SUM_LEFT_SHIFT) * y.scale), below=1)
+    return SumParams(x.zero_point, y.zero_point, to_x, to_y, *y.dtype.range())

@@ -106,7 +106,8 @@ _INPUT_COUNTS = {
     "Concat": (1, _MANY),
     "Lstm": (6, 6),
     **dict.fromkeys(("Compare", "Gather", "GatherNd"), (2, 2)),
-    "Select": (3, 3),
+    **dict.fromkeys(("Select", "UpdateSlice"), (3, 3)),
+    "AddN": (2, _MANY),
     **{kind.__name__: (count, count) for kind, count in INPUTS.items()},
 }
 """Minimum and maximum number of inputs of operations, except those with one input."""

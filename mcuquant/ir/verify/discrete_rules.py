@@ -10,7 +10,7 @@ from .. import DType, Graph, Level, Op, Shape, Tensor, ops
 from ..elementwise_table import ELEMENTWISE
 
 Shapes = tuple[Shape, ...]
-CHOOSING = (ops.Cast, ops.Compare, ops.Select, ops.Gather, ops.GatherNd)
+CHOOSING = (ops.Cast, ops.Compare, ops.Select, ops.Gather, ops.GatherNd, ops.UpdateSlice)
 """Operations that read or give truth values and whole numbers beside others."""
 _MOVES = (ops.Concat, ops.Pad, ops.Reshape, ops.ResizeNearest, ops.Slice, ops.Transpose)
 _BOOL, _INT32 = DType.BOOL, DType.INT32
@@ -59,6 +59,13 @@ def gather_nd_shapes(op: ops.GatherNd, ins: Shapes, y: Shape) -> Iterator[str]:
         yield from _expect(y, indices[:-1] + x[indices[-1] :])
 
 
+def update_shapes(op: ops.UpdateSlice, ins: Shapes, y: Shape) -> Iterator[str]:
+    x, update, start = ins
+    if len(update) != len(x) or any(n > m for n, m in zip(update, x, strict=False)) or start != (len(x),):
+        yield f"updates shape {x} by {update} from start {start}, expected an update inside and {len(x)} starts"
+    yield from _expect(y, x)
+
+
 # --- types -----------------------------------------------------------------------------------------------------------
 
 
@@ -90,6 +97,9 @@ def discrete_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
         case ops.Select():
             yield from _type_problems("condition", ins[0], (_BOOL,))
             yield from _value_problems(level, (*ins[1:], y), tuple(DType))
+        case ops.UpdateSlice():
+            yield from _type_problems("start", ins[2], (_INT32,))
+            yield from _value_problems(level, (*ins[:2], y), tuple(DType))
         case ops.Gather() | ops.GatherNd():
             yield from _type_problems("indices", ins[1], (_INT32,))
             yield from _value_problems(level, (ins[0], y), tuple(DType))

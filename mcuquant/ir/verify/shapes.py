@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import Graph, Op, Padding, Pair, Shape, ops
 from ..elementwise_table import ELEMENTWISE
-from .discrete_rules import broadcast, broadcast_shapes, gather_nd_shapes, gather_shapes
+from .discrete_rules import broadcast, broadcast_shapes, gather_nd_shapes, gather_shapes, update_shapes
 from .recurrent_rules import lstm_shapes
 from .signal_rules import SHAPES as SIGNAL_SHAPES
 
@@ -159,9 +159,21 @@ def _same(op: Op, ins: Shapes, y: Shape) -> Iterator[str]:
     yield from _expect(y, ins[0])
 
 
-def _softmax(op: ops.Softmax | ops.LogSoftmax, ins: Shapes, y: Shape) -> Iterator[str]:
+def _softmax(op: ops.Softmax | ops.LogSoftmax | ops.L2Normalization, ins: Shapes, y: Shape) -> Iterator[str]:
     if not ins[0]:
         yield "its input is a scalar, expected at least 1 axis"
+    yield from _expect(y, ins[0])
+
+
+def _add_n(op: ops.AddN, ins: Shapes, y: Shape) -> Iterator[str]:
+    if len(set(ins)) > 1:
+        yield f"its inputs have shapes {', '.join(map(str, ins))}, expected one shape"
+    yield from _expect(y, ins[0])
+
+
+def _cum_sum(op: ops.CumSum, ins: Shapes, y: Shape) -> Iterator[str]:
+    if not 0 <= op.axis < len(ins[0]):
+        yield f"its axis is {op.axis}, expected an axis of shape {ins[0]}"
     yield from _expect(y, ins[0])
 
 
@@ -264,6 +276,10 @@ RULES: dict[type[Op], Rule] = {
     **dict.fromkeys((ops.Compare, ops.Select), broadcast_shapes),
     ops.Gather: gather_shapes,
     ops.GatherNd: gather_nd_shapes,
+    ops.UpdateSlice: update_shapes,
+    ops.AddN: _add_n,
+    ops.CumSum: _cum_sum,
+    ops.L2Normalization: _softmax,
     ops.Lstm: lstm_shapes,
     **SIGNAL_SHAPES,
 }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .. import DType, Graph, Level, Op, Role, Tensor, ops
 from ..elementwise_table import ELEMENTWISE, Rule
 from ..named_functions import function_problem
+from ..ops import INT8_ONLY
 from .discrete_rules import discrete_problems, is_discrete
 from .recurrent_rules import lstm_problems
 from .signal_rules import signal_problems
@@ -135,7 +136,10 @@ def _conversion_problems(graph: Graph, op: Op) -> Iterator[str]:
 
 
 def _quantised_problems(op: Op, word: str, t: Tensor) -> Iterator[str]:
-    if t.dtype not in (DType.INT8, DType.INT16):
+    if t.dtype is DType.INT32 and isinstance(op, ops.Quantize) and t.q is not None:
+        if t.q.per_channel or t.zero_point:
+            yield f"{_named(word, t)} has quantisation {t.q}, expected one scale and zero point 0"
+    elif t.dtype not in (DType.INT8, DType.INT16):
         yield f"{_named(word, t)} is {t.dtype}, expected int8 or int16"
     elif t.q is None or len(t.q.scale) != 1 or t.q.per_channel:
         yield f"{_named(word, t)} has quantisation {t.q}, expected one scale"
@@ -215,6 +219,8 @@ def _fixed_unit(op: Op, x: Tensor, y: Tensor) -> tuple[float, int] | None:
         return (1 / 256, -128) if int8 else (1 / 32768, 0)
     if isinstance(op, ops.LogSoftmax):
         return 1 / 16, 127
+    if isinstance(op, ops.L2Normalization):
+        return 1 / 128, 0
     row = ELEMENTWISE.get(type(op))
     q = None if row is None or (isinstance(op, ops.Tanh) and int8) else row.output.get(x.dtype)
     return None if q is None else (q.scale[0], q.zero_point)
@@ -223,5 +229,5 @@ def _fixed_unit(op: Op, x: Tensor, y: Tensor) -> tuple[float, int] | None:
 def _form_problems(graph: Graph, op: Op) -> Iterator[str]:
     row, x = ELEMENTWISE.get(type(op)), graph[op.inputs[0]]
     lacks = row is not None and x.dtype in (DType.INT8, DType.INT16) and row.rule(x.dtype) is Rule.NONE
-    if lacks or (isinstance(op, ops.LogSoftmax) and x.dtype is DType.INT16):
+    if lacks or (isinstance(op, INT8_ONLY) and x.dtype is DType.INT16):
         yield f"has no {x.dtype} form; expected another type or operation"

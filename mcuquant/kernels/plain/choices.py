@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 
 from ...arithmetic.parameters import CompareParams, params
-from ...ir import DType, Tensor
-from ...ir.ops import Cast, Compare, Gather, GatherNd, Relation, Select
+from ...ir import DType, Shape, Tensor
+from ...ir.ops import Cast, Compare, Gather, GatherNd, Relation, Select, UpdateSlice
 from ..shared.axes import BROADCAST_RANK, Axis, broadcast_axes, broadcast_fields, columns, merged, steps_along, strides
 from ..shared.moving import element_bytes
 from ..shared.overlap import elementwise
 from ..shared.plain_estimates import broadcast, by_core, each
 from ..variant import CALL, Arg, In, Number, Out, Site, Struct, Takes, Value, Variant, multiplier_fields, no_overlap
 
-GATHER_RANK = 6
+GATHER_RANK = UPDATE_RANK = 6
 _NAMES = {
     DType.INT8: "s8",
     DType.INT16: "s16",
@@ -129,6 +129,27 @@ def _gather_nd(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_gather_nd_t", fields), In(0), In(1), Out()
 
 
+def _update_slice(site: Site) -> tuple[Arg, ...]:
+    x, update, _ = site.ins
+    unit, axes = element_bytes(x), len(x.shape)
+    fields: dict[str, Value] = {
+        "axes": axes,
+        "unit": unit,
+        "size": _last_in_bytes(x.shape, unit),
+        "update": _last_in_bytes(update.shape, unit),
+    }
+    return Struct("mq_update_slice_t", fields), In(0), In(1), In(2), Out()
+
+
+def _last_in_bytes(shape: Shape, unit: int) -> Shape:
+    return (*(1,) * (UPDATE_RANK - len(shape)), *shape[:-1], shape[-1] * unit)
+
+
+def _update_cycles(site: Site) -> int:
+    x, update, _ = site.ins
+    return CALL + round(0.6 * x.nbytes + update.elements // update.shape[-1] * 30 + 0.6 * update.nbytes)
+
+
 def _rows_cycles(site: Site) -> int:
     """A memcpy for each row."""
     rows = _row_count(site.ins, site.out)
@@ -166,5 +187,6 @@ VARIANTS = (
         for dtype in (DType.INT8, DType.INT16, DType.INT32, DType.BOOL)
     ),
     Variant("gather", "mq_gather.h", Gather, lambda _: True, _gather, cycles=_rows_cycles),
+    Variant("update_slice", "mq_update_slice.h", UpdateSlice, lambda _: True, _update_slice, cycles=_update_cycles),
     Variant("gather_nd", "mq_gather.h", GatherNd, lambda _: True, _gather_nd, cycles=_rows_cycles),
 )

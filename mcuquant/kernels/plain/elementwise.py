@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...arithmetic.parameters import params
 from ...ir import DType, Op
-from ...ir.ops import Add, Div, Maximum, Minimum, Mul, Prelu, SquaredDifference, Sub
+from ...ir.ops import Add, Div, FloorDiv, FloorMod, Maximum, Minimum, Mul, Prelu, SquaredDifference, Sub
 from ..shared.axes import BROADCAST_RANK, Axis, broadcast_axes, broadcast_fields
 from ..shared.overlap import elementwise
 from ..shared.plain_estimates import broadcast, by_core
@@ -70,6 +70,8 @@ _PLAIN: tuple[tuple[str, str, type[Op], tuple[tuple[str, DType], ...], float], .
     ("sub", "mq_whole_numbers.h", Sub, _WHOLE, 9),
     ("mul", "mq_whole_numbers.h", Mul, _WHOLE, 9),
     ("div", "mq_whole_numbers.h", Div, _WHOLE, 22),
+    ("floor_div", "mq_whole_numbers.h", FloorDiv, _WHOLE, 40),
+    ("floor_mod", "mq_whole_numbers.h", FloorMod, _WHOLE, 25),
     ("squared_difference", "mq_whole_numbers.h", SquaredDifference, _WHOLE, 10),
 )
 """Cycles of an element for whole numbers and truth values."""

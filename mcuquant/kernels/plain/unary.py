@@ -82,7 +82,7 @@ def _dequantize(site: Site) -> tuple[Arg, ...]:
 
 
 _INTERPOLATED = tuple(op for op, row in ELEMENTWISE.items() if row.arity == 1 and row.int16 is Rule.TABLE)
-_F32, _S8, _S16 = DType.FLOAT32, DType.INT8, DType.INT16
+_F32, _S8, _S16, _S32 = DType.FLOAT32, DType.INT8, DType.INT16, DType.INT32
 
 
 def _unary(
@@ -117,6 +117,10 @@ VARIANTS = (
     _unary("rescale_s16_s16", "mq_rescale.h", (Quantize, Relu), _S16, _S16, _rescale, (17, 1.35, 0.83)),
     _unary("rescale_s16_s8", "mq_rescale.h", Quantize, _S16, _S8, _rescale, (17, 1.35, 0.83)),
     _unary("rescale_s8_s16", "mq_rescale.h", Quantize, _S8, _S16, _rescale, (13.7, 1.45, 0.8)),
+    _unary("rescale_s8_s32", "mq_rescale.h", Quantize, _S8, _S32, _rescale, (15, 1.4, 0.8)),
+    _unary("rescale_s16_s32", "mq_rescale.h", Quantize, _S16, _S32, _rescale, (15, 1.4, 0.8)),
+    _unary("rescale_s32_s8", "mq_rescale.h", Quantize, _S32, _S8, _rescale, (17, 1.35, 0.83)),
+    _unary("rescale_s32_s16", "mq_rescale.h", Quantize, _S32, _S16, _rescale, (17, 1.35, 0.83)),
     _unary("quantize_s8", "mq_quantize.h", Quantize, _F32, _S8, _quantize, (49, 11.5, 0.71)),
     _unary("quantize_s16", "mq_quantize.h", Quantize, _F32, _S16, _quantize, (49, 11.5, 0.71)),
     _unary("dequantize_s8", "mq_quantize.h", Dequantize, _S8, _F32, _dequantize, (12, 6, 0.8)),

@@ -10,6 +10,7 @@ from typing import Any
 from ...ir import Activation, DType, Padding, Pair, Shape, Tensor, ops
 from ...ir.elementwise_table import ELEMENTWISE, Row
 from ..schema import window_geometry
+from . import tensor_reader
 from .operator_node import MAX_WINDOW, Node
 from .weight_reader import bias, weights
 
@@ -228,11 +229,23 @@ def _softmax(node: Node) -> None:
     node.emit(ops.Softmax(inputs=(x.id,), outputs=(y.id,), beta=beta))
 
 
+def _scaled(node: Node, t: Tensor) -> Tensor:
+    """An int32 tensor with the scale that the file gives it."""
+    row = node.translation.file.tensors[t.id]
+    if not t.is_constant:
+        t = tensor_reader.scaled(t, row, node.translation.where(t.id))
+        node.translation.tensors[t.id] = t
+    return t
+
+
 def _quantize(node: Node) -> None:
     node.expect(range(1, 2))
     x = node.input(0)
     y = node.shaped(node.output(), x.shape)
-    if x.dtype not in _COMPUTED or y.dtype not in (DType.INT8, DType.INT16):
+    x, y = (_scaled(node, t) if t.dtype is DType.INT32 else t for t in (x, y))
+    narrow = (DType.INT8, DType.INT16)
+    widens = x.dtype in narrow and y.dtype is DType.INT32
+    if not (widens or (x.dtype in (*_COMPUTED, DType.INT32) and y.dtype in narrow)):
         raise node.unsupported(f"turns {x.dtype} into {y.dtype}; expected float32, int8 or int16 into int8 or int16")
     node.emit(ops.Quantize(inputs=(x.id,), outputs=(y.id,)))
 
@@ -272,6 +285,51 @@ def _reduce(node: Node, kind: type[ops.Reduce]) -> None:
 
 def _without(shape: Shape, axes: Sequence[int]) -> Shape:
     return tuple(n for axis, n in enumerate(shape) if axis not in axes)
+
+
+def _add_n(node: Node) -> None:
+    tensors = [node.input(k) for k in range(len(node.row.inputs))]
+    if len(tensors) < 2 or len({t.shape for t in tensors}) > 1 or len({t.q for t in tensors}) > 1:
+        raise node.error(f"adds {len(tensors)} tensors, expected two or more of one shape and scale")
+    y = node.shaped(node.output(), tensors[0].shape)
+    _typed(node, *tensors, y)
+    node.emit(ops.AddN(inputs=tuple(t.id for t in tensors), outputs=(y.id,)))
+
+
+def _cum_sum(node: Node) -> None:
+    node.expect(range(2, 3))
+    x, axes = node.input(0), node.integers(1, "axis")
+    if len(axes) != 1:
+        raise node.error(f"works along {len(axes)} axes, expected 1")
+    y = node.shaped(node.output(), x.shape)
+    _typed(node, x, y)
+    flags = {name: bool(node.option(name)) for name in ("exclusive", "reverse")}
+    node.emit(ops.CumSum(inputs=(x.id,), outputs=(y.id,), axis=node.axis(axes[0], len(x.shape)), **flags))
+
+
+def _l2_normalization(node: Node) -> None:
+    if node.activation is not Activation.NONE:
+        raise node.unsupported("has a fused activation; use an operator of its own after it")
+    _unary(node, ops.L2Normalization)
+
+
+def _l2_pool(node: Node) -> None:
+    """The root of the mean of squares, of float32 alone."""
+    node.expect(range(1, 2))
+    x = node.rank(node.input(0), 4, "an input")
+    window, stride = node.pair("filter_height", "filter_width"), node.pair("stride_h", "stride_w")
+    padding = _padding(node, x, window, stride)
+    y = node.shaped(node.output(), (x.shape[0], *_out_lengths(x, window, stride, padding), x.shape[3]))
+    if not x.dtype is y.dtype is DType.FLOAT32:
+        raise node.unsupported(f"has operands of types {x.dtype}, {y.dtype}; expected float32")
+    squares, means = node.temporary(x, x.shape), node.temporary(y, y.shape)
+    node.emit(ops.Square(inputs=(x.id,), outputs=(squares.id,)))
+    node.emit(ops.AvgPool2D(inputs=(squares.id,), outputs=(means.id,), window=window, stride=stride, padding=padding))
+    activation = node.activation
+    roots = y if activation is Activation.NONE else node.temporary(y, y.shape)
+    node.emit(ops.Sqrt(inputs=(means.id,), outputs=(roots.id,)))
+    if roots is not y:
+        node.emit(ops.Relu(inputs=(roots.id,), outputs=(y.id,), activation=activation))
 
 
 def _arg_max(node: Node, x: Tensor | None = None) -> None:
@@ -319,6 +377,10 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "REDUCE_MIN": functools.partial(_reduce, kind=ops.ReduceMin),
     "REDUCE_ALL": functools.partial(_reduce, kind=ops.ReduceMin),
     "REDUCE_ANY": functools.partial(_reduce, kind=ops.ReduceMax),
+    "ADD_N": _add_n,
+    "CUMSUM": _cum_sum,
+    "L2_NORMALIZATION": _l2_normalization,
+    "L2_POOL_2D": _l2_pool,
     "ARG_MAX": _arg_max,
     "ARG_MIN": _arg_min,
 }

@@ -123,6 +123,14 @@ def _embedding_lookup(node: Node) -> None:
     gather(node, node.input(1), node.input(0), 0, 0)
 
 
+def _update_slice(node: Node) -> None:
+    node.expect(range(3, 4))
+    x, update, start = node.input(0), node.input(1), _as_int32(node, node.input(2))
+    y = node.shaped(node.output(), x.shape)
+    same_type(node, x, update, y)
+    node.emit(ops.UpdateSlice(inputs=(x.id, update.id, start.id), outputs=(y.id,)))
+
+
 HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "CAST": _cast,
     **{relation.name: functools.partial(_compare, relation=relation) for relation in Relation},
@@ -131,5 +139,6 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     "LOGICAL_NOT": _logical_not,
     "SELECT_V2": _select,
     "GATHER_ND": _gather_nd,
+    "DYNAMIC_UPDATE_SLICE": _update_slice,
     "EMBEDDING_LOOKUP": _embedding_lookup,
 }

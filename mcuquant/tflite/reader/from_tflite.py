@@ -13,7 +13,7 @@ from ...errors import GraphError, ModelError, UnsupportedOpError
 from ...ir import DType, Graph, Level, Op, ops
 from ...ir.metrics import effort
 from ...ir.verify import verify
-from ..schema import MAX_FILE_BYTES, ModelFile, printable, read
+from ..schema import MAX_FILE_BYTES, printable, read
 from . import (
     compute_handlers,
     discrete_handlers,
@@ -22,6 +22,7 @@ from . import (
     recurrent_handlers,
     signal_handlers,
 )
+from .detection import detection_notes, without_detection
 from .float_parts import join_float_parts
 from .operator_node import MAX_ENDS, Node, Translation
 from .plain_integers import with_unit_scales
@@ -59,9 +60,12 @@ def load(source: str | Path | bytes) -> Graph:
 
 def _graph(data: bytes, name: str, title: str | None) -> Graph:
     """`name` is for messages, `title` the graph's name if it differs from the file's own."""
-    file = with_unit_scales(resolve_variables(join_tables(fold_shapes(read(data, name))), name))
+    whole = read(data, name)
+    file = without_detection(whole)
+    file = with_unit_scales(resolve_variables(join_tables(fold_shapes(file)), name))
     refuse_unsupported(file, name, HANDLERS)
-    return _verified(_translate(file, name, title or file.name or "model"), name)
+    translation = Translation(file, name, detection_notes(whole))
+    return _verified(_translate(translation, title or file.name or "model"), name)
 
 
 def _content(path: Path) -> bytes:
@@ -72,13 +76,13 @@ def _content(path: Path) -> bytes:
         raise ModelError(f"cannot read {printable(str(path))}: {error.strerror}") from error
 
 
-def _translate(file: ModelFile, name: str, title: str) -> Graph:
+def _translate(translation: Translation, title: str) -> Graph:
+    file, name = translation.file, translation.name
     if not (file.operators and file.inputs and file.outputs):
         raise ModelError(f"{name} computes nothing: it needs at least one operator, one input and one output")
     if max(len(file.inputs), len(file.outputs)) > MAX_ENDS:
         counts = f"{len(file.inputs)} inputs and {len(file.outputs)} outputs"
         raise ModelError(f"{name} has {counts}, expected at most {MAX_ENDS} of each")
-    translation = Translation(file, name)
     translation.open_inputs()
     translation.open_states()
     for index, row in enumerate(file.operators):

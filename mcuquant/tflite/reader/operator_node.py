@@ -32,12 +32,12 @@ class Translation:
     contain.
     """
 
-    def __init__(self, file: ModelFile, name: str) -> None:
+    def __init__(self, file: ModelFile, name: str, notes: Sequence[str] = ()) -> None:
         self.file = file
         self.name = name
         self.tensors: dict[int, Tensor] = {}
         self.ops: list[Op] = []
-        self.notes = list(unsigned.notes(file))
+        self.notes = [*unsigned.notes(file), *notes]
         self.updates: list[Update] = []
         self._constant_elements = 0
         self._activation_elements = 0

@@ -264,7 +264,14 @@ def _zeros_like(node: Node) -> None:
 
 def _fill(node: Node) -> None:
     node.expect(range(2, 3))
-    shape, value = node.integers(0, "shape"), node.scalar(1, "value")
+    shape = node.integers(0, "shape")
+    if not node.is_stored(1):
+        x = node.input(1)
+        if x.elements != 1:
+            raise node.error(f"fills with shape {list(x.shape)}, expected one element")
+        _repeat(node, _steps(node, x)(ops.Reshape, [x], (1,) * len(shape), False), shape)
+        return
+    value = node.scalar(1, "value")
     y = node.shaped(node.output(), shape)
     if value.data is None or value.dtype is not y.dtype or value.q != y.q:
         raise node.error(f"fills with {value.dtype}, expected {y.dtype} of the output's scale and zero point")

@@ -126,6 +126,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Array]] = {
     "CONCATENATION": _join,
     "GATHER": _gather,
     "REDUCE_PROD": _product,
+    "BROADCAST_ARGS": lambda _, a, b: np.array(np.broadcast_shapes(tuple(a), tuple(b))),
     "ADD": lambda _, a, b: a + b,
     "SUB": lambda _, a, b: a - b,
     "MUL": lambda _, a, b: a * b,

@@ -64,6 +64,11 @@ def _is_plain(dtype: DType, role: Role) -> bool:
     return dtype is DType.BOOL or (dtype in (DType.INT32, DType.INT64) and role is not Role.CONSTANT)
 
 
+def scaled(t: Tensor, row: TensorRow, where: str) -> Tensor:
+    """`t` with the scale that the file has."""
+    return t if row.quantization is None else replace(t, q=_qparams(row.quantization, row, t.shape, where))
+
+
 def constant(index: int, row: TensorRow, where: str) -> Tensor:
     """Tensor `index` with its data, a copy."""
     t = tensor(index, row, Role.CONSTANT, where)

@@ -15,15 +15,10 @@ _MAX_LISTED = 20
 
 INSTEAD = {
     "SHAPE": "convert the model with a fixed input shape",
-    "ADD_N": "use ADD for each two tensors",
-    "FLOOR_DIV": "use DIV, then FLOOR",
-    "FLOOR_MOD": "subtract the divisor times FLOOR of the quotient",
-    "L2_NORMALIZATION": "use SQUARE, SUM, RSQRT and MUL",
-    **dict.fromkeys(("BROADCAST_ARGS", "DYNAMIC_UPDATE_SLICE"), "convert the model with a fixed input shape"),
+    "BROADCAST_ARGS": "convert the model with a fixed input shape",
     "WHILE": "loops are not translated; unroll it (in Keras: unroll=True)",
     "IF": "branches are not translated; use the branch that is taken",
     "CUSTOM 'ethos-u'": "compiled by Vela for an Ethos-U; give the .tflite from before Vela",
-    "L2_POOL_2D": "use AVERAGE_POOL_2D or MAX_POOL_2D",
 }
 ELSE = "replace it, or end the model before it and compute the rest where the result is read"
 FIRST = "replace it, or compute it before the network and make its result an input"

@@ -35,6 +35,7 @@ _BY_TYPE: Mapping[str, tuple[int, int, int]] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (1, 3, 4),
     **dict.fromkeys(("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"), (1, 2, 2)),
     "GATHER": (1, 2, 4),
+    "L2_NORMALIZATION": (1, 2, 2),
     "RESIZE_NEAREST_NEIGHBOR": (3, 3, 4),
 }
 """Version for float32, int8 and int16 activations; 1 by default."""

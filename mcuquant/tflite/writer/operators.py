@@ -355,30 +355,17 @@ def _resize(op: ops.ResizeNearest | ops.ResizeBilinear, draft: Draft) -> None:
     draft.emit(code, [*_inputs(op, draft), draft.integers(size)], draft.index[op.output], **options)
 
 
-# --- truth values, whole numbers and indices -------------------------------------------------------------------------
+@export.register
+def _add_n(op: ops.AddN, draft: Draft) -> None:
+    draft.emit("ADD_N", _inputs(op, draft), draft.index[op.output])
 
 
 @export.register
-def _cast(op: ops.Cast, draft: Draft) -> None:
-    x, y = (TYPE_NUMBERS[t.dtype.name] for t in (draft.graph.ins(op)[0], draft.graph.out(op)))
-    draft.emit("CAST", _inputs(op, draft), draft.index[op.output], in_data_type=x, out_data_type=y)
+def _cum_sum(op: ops.CumSum, draft: Draft) -> None:
+    inputs = [*_inputs(op, draft), draft.integers([op.axis])]
+    draft.emit("CUMSUM", inputs, draft.index[op.output], exclusive=op.exclusive, reverse=op.reverse)
 
 
 @export.register
-def _compare(op: ops.Compare, draft: Draft) -> None:
-    draft.emit(op.relation.name, _inputs(op, draft), draft.index[op.output])
-
-
-@export.register
-def _select(op: ops.Select, draft: Draft) -> None:
-    draft.emit("SELECT_V2", _inputs(op, draft), draft.index[op.output])
-
-
-@export.register
-def _gather(op: ops.Gather, draft: Draft) -> None:
-    draft.emit("GATHER", _inputs(op, draft), draft.index[op.output], axis=op.axis, batch_dims=op.batch_axes)
-
-
-@export.register
-def _gather_nd(op: ops.GatherNd, draft: Draft) -> None:
-    draft.emit("GATHER_ND", _inputs(op, draft), draft.index[op.output])
+def _l2_normalization(op: ops.L2Normalization, draft: Draft) -> None:
+    draft.emit("L2_NORMALIZATION", _inputs(op, draft), draft.index[op.output], fused_activation_function=0)

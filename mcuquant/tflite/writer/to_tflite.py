@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ...ir import Conv2D, DepthwiseConv2D, DType, FullyConnected, Graph, QParams, Tensor, TransposeConv
 from ..schema import ModelFile, write
+from . import choice_writer as choice_writer  # registers its operations with `export`
 from .draft import Draft, refuse
 from .signal_writer import export
 

@@ -1,0 +1,98 @@
+"""Networks that take whole numbers: embeddings, and selection at computed indices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import mcuquant as mq
+from mcuquant.arithmetic.interpreter import run
+from mcuquant.errors import CalibrationError, McuquantError
+from mcuquant.ir import DType, Level, ops
+from mcuquant.ir.verify import verify
+from mcuquant.tflite.reader.from_tflite import load
+from mcuquant.tflite.writer.to_tflite import to_tflite
+
+
+class Words(nn.Module):
+    """A small classifier of words: a table, a convolution over the sentence, a mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(50, 16)
+        self.places = nn.Parameter(torch.randn(1, 12, 16) * 0.1)
+        self.mix = nn.Conv1d(16, 24, 3, padding=1)
+        self.answer = nn.Linear(24, 5)
+
+    def forward(self, words: Tensor) -> Tensor:
+        x = (self.table(words) + self.places).transpose(1, 2)
+        return self.answer(self.mix(x).relu().mean(-1))  # type: ignore[no-any-return]
+
+
+class Choice(nn.Module):
+    """Frames at the places that are asked for."""
+
+    def forward(self, x: Tensor, places: Tensor) -> Tensor:
+        return x.index_select(2, places).relu()
+
+
+class Arithmetic(nn.Module):
+    def forward(self, words: Tensor) -> Tensor:
+        return (words * 2).float()
+
+
+WORDS = torch.arange(12)[None]
+
+
+def test_an_embedding_of_integers_is_a_gather_of_its_table() -> None:
+    torch.manual_seed(0)
+    net = Words().eval()
+    graph = mq.from_torch(net, WORDS)
+    assert graph[graph.inputs[0]].dtype is DType.INT32
+    assert isinstance(graph.ops[0], ops.Gather)
+    x = np.random.default_rng(0).integers(0, 50, (3, 12))
+    for sample in x:
+        y = run(graph, [sample[None].astype(np.int32)])[0]
+        np.testing.assert_allclose(y, net(torch.tensor(sample[None])).detach().numpy(), atol=1e-5)
+
+
+def test_it_is_quantized_by_samples_of_integers() -> None:
+    torch.manual_seed(0)
+    net = Words().eval()
+    x = np.random.default_rng(1).integers(0, 50, (64, 12))
+    integers = mq.quantize(mq.from_torch(net, WORDS), calibration=x)
+    verify(integers, Level.LOWERABLE)
+    assert integers[integers.ops[0].inputs[0]].dtype is DType.INT8
+    assert integers[integers.inputs[0]].q is None
+    scale, zero = integers[integers.outputs[0]].scale, integers[integers.outputs[0]].zero_point
+    real = np.concatenate([run(integers, [s[None].astype(np.int32)])[0] for s in x]).astype(float) - zero
+    exact = net(torch.tensor(x)).detach().numpy()
+    noise = np.square(real * scale - exact).sum() / np.square(exact).sum()
+    assert 10 * np.log10(1 / noise) > 30
+    again = load(to_tflite(integers))
+    sample = x[:1].astype(np.int32)
+    np.testing.assert_array_equal(run(again, [sample])[0], run(integers, [sample])[0])
+
+
+def test_samples_of_real_numbers_are_no_indices() -> None:
+    graph = mq.from_torch(Words().eval(), WORDS)
+    with pytest.raises(CalibrationError) as caught:
+        mq.quantize(graph, calibration=np.zeros((8, 12), np.float32))
+    assert str(caught.value) == (
+        "calibration data 'words' is float32 of shape (8, 12); expected whole numbers, such as int64"
+    )
+
+
+def test_an_axis_is_selected_from_at_computed_places() -> None:
+    x, places = torch.randn(1, 3, 7), torch.tensor([6, 0, 2])
+    graph = mq.from_torch(Choice().eval(), (x, places[None, :].squeeze(0)))
+    y = run(graph, [x.numpy().transpose(0, 2, 1)[:, None], places.numpy().astype(np.int32)])[0]
+    expected = x[:, :, places].relu().numpy()
+    np.testing.assert_array_equal(y.reshape(1, 3, 3).transpose(0, 2, 1), expected)
+
+
+def test_arithmetic_of_whole_numbers_is_refused_by_name() -> None:
+    with pytest.raises(McuquantError, match=r"computes with the whole numbers of 'words', which only embedding and"):
+        mq.from_torch(Arithmetic().eval(), WORDS)
