@@ -60,7 +60,7 @@ class _Solver:
                 return
 
     def _real_operations(self) -> Iterator[tuple[int, Op]]:
-        """Of real numbers: truth values and whole numbers have no scale."""
+        """Operations on real numbers, with their indices. Truth values and whole numbers have no scale."""
         return ((i, op) for i, op in enumerate(self.graph.ops) if self.graph.out(op).dtype is DType.FLOAT32)
 
     def _raise(self, tensor_id: int, bound: float) -> None:

@@ -15,7 +15,7 @@ from .values import clamp, is_float
 _LEAST_LENGTH = np.float32(1e-6)
 """TFLite's L2_NORMALIZATION of float32 divides by no less."""
 _UNIT_BITS = 7
-"""Of an output of scale 1/128."""
+"""Bits of the fraction of an output of scale 1/128."""
 
 
 def _wide(p: SumParams, x: fx.Ints) -> fx.IntArray:

@@ -20,7 +20,7 @@ def without_detection(file: ModelFile) -> ModelFile:
 
 
 def detection_notes(file: ModelFile) -> tuple[str, ...]:
-    """What a person should know about the file that `without_detection` changes."""
+    """Notes for the user about the operator that `without_detection` removes."""
     row = _last(file)
     if row is None:
         return ()
