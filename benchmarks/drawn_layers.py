@@ -15,6 +15,8 @@ MOST_BYTES = 60_000
 FIXED = 300
 """Cycles of any layer."""
 X, W, B, Y = range(4)
+TENSORS = 4
+"""Of a layer: tensor ids are those of its own, and `TENSORS` times its place in a network of several more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,11 +47,11 @@ def joined(layers: Sequence[Layer]) -> Graph:
     tensors: dict[int, Tensor] = {}
     operations = []
     for n, layer in enumerate(layers):
-        moved = {i: 4 * n + i for i in layer.tensors}
+        moved = {i: TENSORS * n + i for i in layer.tensors}
         tensors |= {moved[i]: replace(t, id=moved[i], name=f"t{moved[i]}") for i, t in layer.tensors.items()}
         inputs, outputs = (tuple(moved[i] for i in ids) for ids in (layer.op.inputs, layer.op.outputs))
         operations.append(replace(layer.op, inputs=inputs, outputs=outputs))
-    places = range(0, 4 * len(layers), 4)
+    places = range(0, TENSORS * len(layers), TENSORS)
     return Graph("shapes", tensors, tuple(operations), tuple(places), tuple(i + Y for i in places))
 
 

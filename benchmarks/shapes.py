@@ -21,7 +21,7 @@ from unittest.mock import patch
 import numpy as np
 
 import mcuquant as mq
-from benchmarks.drawn_layers import Layer, draw, joined
+from benchmarks.drawn_layers import TENSORS, Layer, draw, joined
 from mcuquant import flow
 from mcuquant.boards.board import load_board
 from mcuquant.boards.core import Core
@@ -57,7 +57,7 @@ def measure(layers: Sequence[Layer], kernels: Sequence[str], board: str, folder:
     graph = joined(layers)
 
     def only(site: Site, variant: Variant) -> bool:
-        return kernels[graph.ops.index(site.op)] in ("", _name(variant))
+        return kernels[site.out.id // TENSORS] in ("", _name(variant))
 
     def planned(network: Graph, core: Core, goal: Goal | None = None) -> Plan:
         return plan(network, core, goal, only)

@@ -10,6 +10,7 @@ from typing import Any
 
 import dot_graphs
 import layers
+import line_graphs
 import numpy as np
 import product_graphs
 import recurrent_graphs
@@ -219,6 +220,7 @@ GENERATORS: dict[str, Generator] = {
     **signal_graphs.WORDS,
     **product_graphs.GENERATORS,
     **dot_graphs.GENERATORS,
+    **line_graphs.GENERATORS,
     "transpose_words": partial(transposed, shape=(1, 8, 12)),
     "transpose_bytes": partial(transposed, shape=(2, 7, 16)),
     "transpose_few": partial(transposed, shape=(1, 3, 20)),

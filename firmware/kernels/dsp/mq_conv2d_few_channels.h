@@ -77,8 +77,16 @@ typedef void mq_few_channels_kernel_t(const mq_few_channels_t *);
     "asr    " acc ", " acc ", r12\n"                                                                                   \
     "ssat   " acc ", #8, " acc "\n"                                                                                    \
     "strb   " acc ", [" y "], #1\n"
+/* The second of both may change what is added. */
+#define MQ_FEW_ROUND_LAST(acc, y)                                                                                      \
+    "asr    " acc ", " acc ", #7\n"                                                                                    \
+    "add    r3, r3, " acc ", asr #31\n"                                                                                \
+    "smmlar " acc ", " acc ", r2, r3\n"                                                                                \
+    "asr    " acc ", " acc ", r12\n"                                                                                   \
+    "ssat   " acc ", #8, " acc "\n"                                                                                    \
+    "strb   " acc ", [" y "], #1\n"
 #define MQ_FEW_BOTH_TWICE(first, second)                                                                               \
-    "ldmia  lr!, {r2, r3, r12}\n" MQ_FEW_ROUND_TWICE(first, "r0") MQ_FEW_ROUND_TWICE(second, "r1")
+    "ldmia  lr!, {r2, r3, r12}\n" MQ_FEW_ROUND_TWICE(first, "r0") MQ_FEW_ROUND_LAST(second, "r1")
 #define MQ_FEW_TWO_ROUNDINGS                                                                                           \
     "ldrd   r0, r1, [sp, #8]\n"                                                                                        \
     MQ_FEW_BOTH_TWICE("r4", "r5") MQ_FEW_BOTH_TWICE("r6", "r7") MQ_FEW_BOTH_TWICE("r8", "r9")                          \

@@ -64,13 +64,11 @@ typedef struct {
 
 #define MQ_TAPS_FOUR MQ_TAPS_STEP MQ_TAPS_STEP MQ_TAPS_STEP MQ_TAPS_STEP
 
-/* Requantizes the sums of four channels with TFLite's two roundings. */
+/* Requantizes twice the sums of four channels with TFLite's two roundings. */
 #define MQ_TAPS_TWICE_ONE(sum)                                                                                         \
     "ldmia.w r3!, {r9, r10, r11}\n"                                                                                    \
-    "lsl    " sum ", " sum ", #1\n"                                                                                    \
-    "smmulr " sum ", " sum ", r9\n"                                                                                    \
-    "add    " sum ", " sum ", " sum ", asr #31\n"                                                                      \
-    "add    " sum ", " sum ", r10\n"                                                                                   \
+    "add    r10, r10, " sum ", asr #31\n"                                                                              \
+    "smmlar " sum ", " sum ", r9, r10\n"                                                                               \
     "asr    " sum ", " sum ", r11\n"                                                                                   \
     "ssat   " sum ", #8, " sum "\n"
 #define MQ_TAPS_TWICE MQ_TAPS_TWICE_ONE("r4") MQ_TAPS_TWICE_ONE("r5") MQ_TAPS_TWICE_ONE("r6") MQ_TAPS_TWICE_ONE("r7")
@@ -189,7 +187,7 @@ typedef void mq_taps_kernel_t(const mq_taps_call_t *call);
 
 MQ_TAPS_DEFINE(mq_taps_8, MQ_TAPS_ONCE("8"), 1, mq_taps_requantize_8)
 MQ_TAPS_DEFINE(mq_taps_12, MQ_TAPS_ONCE("12"), 1, mq_taps_requantize_12)
-MQ_TAPS_DEFINE(mq_taps_twice, MQ_TAPS_TWICE, 3, mq_dot_requantize)
+MQ_TAPS_DEFINE(mq_taps_twice, MQ_TAPS_TWICE, 3, mq_dot_requantize_doubled)
 
 #undef MQ_TAPS_DEFINE
 

@@ -16,11 +16,17 @@
 /* Words of scale per output. */
 #define MQ_DOT_SCALE 4
 
+/* Requantizes twice the sum of an output. A negative sum whose product is rounded to 0 gives the zero point, as 0 does: its sign may
+   stand for that of the product. */
+MQ_KERNEL int8_t mq_dot_requantize_doubled(int32_t doubled, const int32_t *scale)
+{
+    return (int8_t)mq_ssat8((mq_smmulr(doubled, scale[0]) + (doubled >> 31) + scale[1]) >> scale[2]);
+}
+
 /* Requantizes the sum of an output; `scale` begins with m. */
 MQ_KERNEL int8_t mq_dot_requantize(int32_t sum, const int32_t *scale)
 {
-    const int32_t high = mq_smmulr((int32_t)(2 * (uint32_t)sum), scale[0]);
-    return (int8_t)mq_ssat8((high + (high >> 31) + scale[1]) >> scale[2]);
+    return mq_dot_requantize_doubled((int32_t)(2 * (uint32_t)sum), scale);
 }
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
@@ -43,9 +49,8 @@ MQ_KERNEL int8_t mq_dot_requantize(int32_t sum, const int32_t *scale)
 #define MQ_DOT_SCALE_ONE(sum)                                                                                          \
     "ldmia.w r1!, {r9, r10, r11}\n"                                                                                    \
     "lsl    " sum ", " sum ", #1\n"                                                                                    \
-    "smmulr " sum ", " sum ", r9\n"                                                                                    \
-    "add    " sum ", " sum ", " sum ", asr #31\n"                                                                      \
-    "add    " sum ", " sum ", r10\n"                                                                                   \
+    "add    r10, r10, " sum ", asr #31\n"                                                                              \
+    "smmlar " sum ", " sum ", r9, r10\n"                                                                               \
     "asr    " sum ", " sum ", r11\n"                                                                                   \
     "ssat   " sum ", #8, " sum "\n"                                                                                    \
     "strb   " sum ", [r12], #1\n"

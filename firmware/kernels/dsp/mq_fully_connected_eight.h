@@ -86,9 +86,8 @@ typedef struct {
 #define MQ_EIGHT_ROUND_TWICE(a, place)                                                                                 \
     "ldmia  r12!, {r1, r2, r3}\n"                                                                                      \
     "asr    " a ", " a ", #7\n"                                                                                        \
-    "smmulr " a ", " a ", r1\n"                                                                                        \
-    "add    " a ", " a ", " a ", asr #31\n"                                                                            \
-    "add    " a ", " a ", r2\n"                                                                                        \
+    "add    r2, r2, " a ", asr #31\n"                                                                                  \
+    "smmlar " a ", " a ", r1, r2\n"                                                                                    \
     "asr    " a ", " a ", r3\n"                                                                                        \
     "ssat   " a ", #8, " a "\n"                                                                                        \
     "strb   " a ", [r0, #" place "]\n"

@@ -105,9 +105,8 @@ typedef void mq_gemm_kernel_t(const uint32_t *block, const uint32_t *stream, int
    the constant that is added. m, constant, shift in r9, r10, r11. */
 #define MQ_GEMM_ROUND_TWICE(y)                                                                                         \
     "asr    " y ", " y ", #7          \n"                                                                              \
-    "smmulr " y ", " y ", r9          \n"                                                                              \
-    "add    " y ", " y ", " y ", asr #31 \n"                                                                           \
-    "add    " y ", " y ", r10         \n"                                                                              \
+    "add    r12, r10, " y ", asr #31  \n"                                                                              \
+    "smmlar " y ", " y ", r9, r12     \n"                                                                              \
     "asr    " y ", " y ", r11         \n"                                                                              \
     "ssat   " y ", #8, " y "          \n"
 #define MQ_GEMM_ROUNDING_TWICE                                                                                         \

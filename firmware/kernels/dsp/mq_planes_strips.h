@@ -77,9 +77,8 @@ typedef void mq_planes_kernel_t(const mq_planes_t *);
 #define MQ_PLANES_ONCE(y) "smmulr " y ", " y ", r1\n"
 #define MQ_PLANES_TWICE(y)                                                                                             \
     "asr    " y ", " y ", #7\n"                                                                                        \
-    "smmulr " y ", " y ", r1\n"                                                                                        \
-    "add    " y ", " y ", " y ", asr #31\n"                                                                            \
-    "add    " y ", " y ", r2\n"                                                                                        \
+    "add    r10, r2, " y ", asr #31\n"                                                                                 \
+    "smmlar " y ", " y ", r1, r10\n"                                                                                   \
     "asr    " y ", " y ", r3\n"
 #define MQ_PLANES_STORE(y, place, shift)                                                                               \
     "ssat   " y ", #8, " y shift "\n"                                                                                  \

@@ -47,7 +47,7 @@ def _scale(site: Site, form: Form, unit: int) -> Array:
 
 
 def _args(site: Site, form: Form) -> tuple[Arg, ...]:
-    unit = UNIT if form.words == 1 else 1
+    unit = UNIT if form.words == 1 else SUM_UNIT
     w = Blob("weights", pack(site, unit), "pairs of taps of four channels, see mq_depthwise_taps.h")
     scale = Blob("scale", _scale(site, form, unit), "of four channels the starts, then the constants of each")
     return line_window(site), In(), w, scale, Scratch("int32_t"), Out()
@@ -68,7 +68,7 @@ def _cycles(site: Site, form: Form) -> int:
     groups = -(-f["in_c"] // CHANNELS)
     windows = f["batch"] * f["out_h"] * f["out_w"]
     taps = f["batch"] * f["out_h"] * 9 * _taps(site)
-    requantize = 40 if form.words > 1 else 0
+    requantize = 19 if form.words > 1 else 0
     return CALL + load_cycles(site) + taps + round(windows * (70 + groups * (56 + 12.5 * _taps(site) + requantize)))
 
 

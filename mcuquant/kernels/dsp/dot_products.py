@@ -104,7 +104,7 @@ def dot_cycles(words: int, outputs: int) -> int:
     """Scratch bytes for all outputs of one window."""
     fours, two, one = outputs // 4, outputs // 2 % 2, outputs % 2
     loops = (words + 3) // 4 * 4
-    return 40 + fours * (25 * words + loops + 85) + two * (15 * words + loops + 55) + one * (9 * words + loops + 40)
+    return 40 + fours * (25 * words + loops + 81) + two * (15 * words + loops + 53) + one * (9 * words + loops + 39)
 
 
 def _connected_cycles(site: Site) -> int:

@@ -17,8 +17,8 @@ from ..variant import CALL
 if TYPE_CHECKING:
     from ..variant import Site
 
-TWICE = 30
-"""Additional cycles for six outputs with two roundings: five instructions each instead of none."""
+TWICE = 24
+"""Additional cycles for six outputs with two roundings: four instructions each instead of none."""
 
 
 def taps_inside(site: Site) -> int:
@@ -108,7 +108,7 @@ def depthwise_planes(site: Site, strip: int, bands: int, rounds_twice: bool) -> 
     op, (batch, in_h, in_w, channels), (_, out_h, out_w, _) = site.op, site.ins[0].shape, site.out.shape
     assert isinstance(op, DepthwiseConv2D)
     strips, row = -(-out_w // strip), 40 if op.stride[1] == 1 else 52
-    rows = out_h * (strips * row + (14 if rounds_twice else 9) * out_w)
+    rows = out_h * (strips * row + (13 if rounds_twice else 9) * out_w)
     unpack = in_h * (15 * strips + (1.4 if channels % 4 == 0 else 2.9) * in_w)
     rest = 100 * in_h * in_w if channels % 4 else 0
     return CALL + round(batch * (channels * (rows + unpack + 165 * bands) + rest + 300))
@@ -118,6 +118,6 @@ def fully_connected_eight(site: Site, is_prepared: bool, rounds_twice: bool) -> 
     """mq_fully_connected_eight.h: eight outputs at a time."""
     outputs, depth = site.ins[1].shape
     rows, words = site.ins[0].elements // depth, -(-depth // 4)
-    group = (38.6 if is_prepared else 40.8) * words + 69 + (45 if rounds_twice else 0)
+    group = (38.6 if is_prepared else 40.8) * words + 69 + (37 if rounds_twice else 0)
     prepare = 12 * words if is_prepared else 0
     return CALL + round(rows * (-(-outputs // 8) * group + prepare + 40))
