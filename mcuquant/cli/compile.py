@@ -16,7 +16,7 @@ from ..firmware_build.build import check_free
 from ..planner.objective import DEFAULT
 from ..reporting import tables
 from .console import next_step, say, show, working
-from .front_end_option import front_end_option, with_front_end
+from .front_end_option import FrontEnd, front_end_option
 from .node import node_options, read_node
 from .objective_options import objective_options
 from .option_groups import GroupedCommand, option
@@ -89,7 +89,8 @@ def compile_(
 ) -> None:
     """Quantize MODEL and build it for a board.
 
-    MODEL is a .pt2 file of torch.export.save, a .tflite file, or a .mq file of mcuquant.save. A float one needs
+    MODEL is a .pt2 file of torch.export.save, a .tflite file, a .mq file of mcuquant.save, or the .json manifest of a
+    wake word of microWakeWord, whose network gets its audio front end. A float one needs
     --calibration: an .npz file whose array x holds a few hundred typical inputs, in the model's own layout. DIR then
     holds the C project (`make` alone builds it), model.tflite of the quantized network, manifest.json and firmware.elf.
 
@@ -103,7 +104,8 @@ def compile_(
       mcuquant compile vww_int8.tflite --optimize speed --max-ram 40K -o build/vww
       mcuquant compile watch.pt2 --calibration x.npz --app node --normalise stats.json -o build/watch
       mcuquant compile kws_int8.tflite --stream 1 --hop 2 -o build/kws
-      mcuquant compile okay_nabu.tflite --frontend micro -o build/nabu
+      mcuquant compile kws_int8.tflite --frontend micro,step=320 -o build/kws
+      mcuquant compile okay_nabu.json --app node -o build/nabu
       mcuquant compile kws_int8.tflite --app library --name kws -o lib/kws
     """
     from .. import flow
@@ -111,9 +113,10 @@ def compile_(
     target = load_board(board)
     directory = output or Path("build") / name
     check_free(directory)
-    node = read_node(options, app == NODE, calibration)
+    front = FrontEnd.of(frontend, model)
+    node = read_node(options, app == NODE, calibration, None if front is None else front.units)
     with working(f"reading {model.name}"):
-        graph = flow.load(model)
+        graph = flow.load(model if front is None or front.word is None else front.word.model)
     source: Graph | None = None
     rows: tuple[LayerSnr, ...] = ()
     if graph.is_float:
@@ -124,8 +127,9 @@ def compile_(
     streaming = _streamed(graph, axis, hop)
     if streaming is not None:
         graph, source, rows = streaming.graph, None, ()
-    if frontend is not None:
-        graph, source, rows = with_front_end(graph, frontend), None, ()
+    if front is not None:
+        graph, source, rows = front.joined(graph), None, ()
+        node = None if node is None else front.completed(node, graph)
     make = partial(flow.compile, graph, target, directory, name, build_firmware=not no_build)
     with working("writing C" if no_build else "writing and compiling C"):
         project = make(

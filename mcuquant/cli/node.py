@@ -43,6 +43,8 @@ _SETTINGS = (
         "decision",
         "threshold",
         "debounce",
+        "average",
+        "cool_down",
         "error",
         "smooth",
         "hysteresis",
@@ -58,6 +60,8 @@ _OPTIONS = (
     option(GROUP, "--decision", type=click.Choice(list(RULES)), help="Kind of decisions.  [by the output's shape]"),
     option(GROUP, "--threshold", type=float, metavar="P", help="Smallest score of a class, or of an alarm."),
     option(GROUP, "--debounce", type=int, metavar="N", help="Consecutive inferences that change a decision.  [1]"),
+    option(GROUP, "--average", type=int, metavar="N", help="Scores whose mean is compared, of a wake word.  [1]"),
+    option(GROUP, "--cool-down", type=int, metavar="N", help="Inferences to ignore after a wake word.  [0]"),
     option(GROUP, "--error", type=click.Choice(("squared", "absolute")), help="Error of the output.  [squared]"),
     option(GROUP, "--smooth", type=float, metavar="W", help="Weight of the newest score, up to 1.  [1: no smoothing]"),
     option(GROUP, "--hysteresis", type=float, metavar="H", help="Distance below a limit that ends its alarm.  [0]"),
@@ -251,8 +255,10 @@ def node_options(command: _Command) -> _Command:
     return add_options(command, _OPTIONS)
 
 
-def read_node(options: Mapping[str, Any], is_node: bool, calibration: Path | None) -> NodeSettings | None:
-    """None where no node is meant. The constants are those of --normalise, else of the calibration file."""
+def read_node(
+    options: Mapping[str, Any], is_node: bool, calibration: Path | None, units: Mapping[str, Any] | None = None
+) -> NodeSettings | None:
+    """None where no node is meant. The constants are `units`, or those of --normalise, else of the calibration file."""
     settings = {name: options[name] for name in _SETTINGS if options[name] not in (None, ())}
     if not is_node:
         if settings:
@@ -264,7 +270,8 @@ def read_node(options: Mapping[str, Any], is_node: bool, calibration: Path | Non
     include = settings.pop("sensor_include", ())
     if include and "sensor" not in settings:
         raise click.UsageError("--sensor-include holds headers of a driver: add its files with --sensor FILE.c")
-    units = _needed(settings.pop("normalise", None) or calibration)
+    source = settings.pop("normalise", None) or calibration
+    units = _needed(source) if units is None else units
     sensor = sensor_files(settings.pop("sensor"), include) if "sensor" in settings else None
     normal = [_counts(path, units.get("lsb", 1.0)) for path in settings.pop("normal", ())]
     return NodeSettings(**units, **settings, normal=normal, sensor=sensor)

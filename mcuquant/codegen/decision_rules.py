@@ -7,6 +7,7 @@ apart.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..ir import Array
-from .decisions import AnomalyDecision, AnyDecision, Decision, ForecastDecision, ValueDecision
+from .decisions import AnomalyDecision, AnyDecision, Decision, ForecastDecision, ValueDecision, WakeDecision
 from .fixed_numbers import DecimalScale, ErrorSum, averages
 
 VALUE_BITS = 8
@@ -22,6 +23,8 @@ VALUE_BITS = 8
 NO_CLASS = -1
 NO_SCORE = -1
 """Marks an inference without a preceding forecast in a trace."""
+NO_SUM = -(1 << 31)
+"""Marks an inference without a sum of scores in a trace."""
 NORMAL, HIGH, LOW = 0, 1, 2
 _ALARMS = {NORMAL: None, HIGH: "high", LOW: "low"}
 
@@ -260,5 +263,48 @@ class ForecastRule:
         return Result(decisions, np.array(errors, np.int32)[:, None])
 
 
-Rule = ClassRule | AnomalyRule | ValueRule | ForecastRule
-RULES: dict[str, type[Rule]] = {rule.kind: rule for rule in (ClassRule, AnomalyRule, ValueRule, ForecastRule)}
+@dataclass(frozen=True, slots=True)
+class WakeRule:
+    """A wake word when the sum of the last `average` scores has been above `limit` for `debounce` inferences.
+
+    After it, `cool_down` inferences are ignored, and `average` new scores are needed.
+    """
+
+    average: int
+    limit: int
+    debounce: int
+    cool_down: int
+    decimal: DecimalScale
+    kind: ClassVar[str] = "wake"
+    files: ClassVar[tuple[str, ...]] = (*("mq_decide_wake.c", "mq_decide_wake.h", "mq_decimal.c", "mq_decimal.h"),)
+
+    def decide(self, seen: Inferences) -> Result:
+        decisions: list[WakeDecision] = []
+        trace = list(self._sums(seen.outputs[:, 0].tolist(), seen, decisions))
+        return Result(tuple(decisions), np.array(trace, np.int32)[:, None])
+
+    def _sums(self, scores: list[int], seen: Inferences, decisions: list[WakeDecision]) -> Iterator[int]:
+        """The sum of the last scores after each inference, NO_SUM without one; appends decisions."""
+        last: deque[int] = deque(maxlen=self.average)
+        agreeing = ignored = 0
+        for i, score in enumerate(scores):
+            if ignored:
+                ignored -= 1
+                yield NO_SUM
+                continue
+            last.append(score)
+            total = sum(last) if len(last) == self.average else NO_SUM
+            agreeing = agreeing + 1 if total > self.limit else 0
+            yield total
+            if agreeing == self.debounce:
+                decisions.append(WakeDecision(len(decisions) + 1, seen.sample(i), self.decimal(total)))
+                last.clear()
+                agreeing, ignored = 0, self.cool_down
+
+    @property
+    def text(self) -> str:
+        return f"a wake word from a mean of {self.average} scores above {self.decimal(self.limit):f} on"
+
+
+Rule = ClassRule | AnomalyRule | WakeRule | ValueRule | ForecastRule
+RULES: dict[str, type[Rule]] = {rule.kind: rule for rule in (ClassRule, AnomalyRule, WakeRule, ValueRule, ForecastRule)}

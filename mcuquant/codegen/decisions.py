@@ -63,6 +63,27 @@ class AnomalyDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class WakeDecision:
+    """A wake word. `score` is the mean of the last scores."""
+
+    number: int
+    sample: int
+    score: Decimal
+    columns: ClassVar[tuple[str, ...]] = ("event", ">score")
+
+    def __str__(self) -> str:
+        return f"wake at sample {self.sample}, score {self.score:f}"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return "wake", f"{self.score:f}"
+
+    @property
+    def line(self) -> str:
+        return _line(self.number, self.sample, f'"wake":true,"score":{self.score:f}')
+
+
+@dataclass(frozen=True, slots=True)
 class ValueDecision:
     """The outputs of one inference in their unit. An alarm is "low", "high" or None."""
 
@@ -118,7 +139,7 @@ class ForecastDecision:
         return _line(self.number, self.sample, f'"from":{self.sample + 1},"forecast":{rows},"error":{error}')
 
 
-AnyDecision = Decision | AnomalyDecision | ValueDecision | ForecastDecision
+AnyDecision = Decision | AnomalyDecision | WakeDecision | ValueDecision | ForecastDecision
 
 
 def _line(number: int, sample: int, rest: str) -> str:
@@ -138,6 +159,8 @@ def decision_of(line: str) -> AnyDecision:
         return Decision(number, sample, label, float(row["score"]), int(row["stored"]))
     if "alarm" in row:
         return AnomalyDecision(number, sample, row["alarm"], row["score"])
+    if "wake" in row:
+        return WakeDecision(number, sample, row["score"])
     if "forecast" in row:
         return ForecastDecision(number, sample, tuple(map(tuple, row["forecast"])), row["error"])
     return ValueDecision(number, sample, tuple(row["values"]), tuple(row["alarms"]), row.get("unit", ""))

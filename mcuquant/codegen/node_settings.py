@@ -18,12 +18,14 @@ class NodeSettings:
     rate of samples that the network was trained with: recordings of another rate are refused, and the duty cycle
     follows from it.
 
-    `decision` is "class", "anomaly", "value" or "forecast"; None selects by the output's shape. What each uses:
+    `decision` is "class", "anomaly", "wake", "value" or "forecast"; None selects by the output's shape. What each uses:
 
     - class: `threshold`, the smallest real score of a class (None: any); `debounce`.
     - anomaly: `threshold`, the real score of an alarm, or the `quantile` of the scores over `normal`, recordings of raw
       counts (T, channels) of normal operation; `error` "squared" or "absolute"; `smooth`, the weight of the newest
       score; `hysteresis`, the share of the threshold by which the score must fall below it to end an alarm; `debounce`.
+    - wake: `threshold`, the real score that the mean of the last `average` scores exceeds at a wake word; `debounce`;
+      `cool_down`, inferences after a wake word that are ignored.
     - value: `output_scale`, `output_offset` and `output_unit` (value = output * scale + offset); `smooth`; `low` and
       `high`, limits in that unit; `hysteresis`, in that unit; `debounce`.
     - forecast: `error`.
@@ -35,6 +37,8 @@ class NodeSettings:
     stride: int | None = None
     threshold: float | None = None
     debounce: int = 1
+    average: int = 1
+    cool_down: int = 0
     sensor: Mapping[str, str] | str | None = None
     rate_hz: float | None = None
     decision: str | None = None

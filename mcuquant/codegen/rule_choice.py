@@ -10,18 +10,32 @@ import numpy as np
 
 from ..errors import CalibrationError, ModelError
 from ..ir import Tensor
-from .decision_rules import RULES, VALUE_BITS, AnomalyRule, ClassRule, ForecastRule, RowError, Rule, ValueRule
+from .decision_rules import (
+    RULES,
+    VALUE_BITS,
+    AnomalyRule,
+    ClassRule,
+    ForecastRule,
+    RowError,
+    Rule,
+    ValueRule,
+    WakeRule,
+)
 from .fixed_numbers import average_weight, decimal_scale, error_sum
 from .node_settings import NodeSettings
 
 DEBOUNCE_MAX = 1000
+AVERAGE_MAX = 64
+COOL_DOWN_MAX = 10000
 OUTPUTS_MAX = 64
 """Maximum number of output elements that a node reports. Class scores may have more."""
 _UNLIMITED = (1 << 31) - 1
 _DEFAULTS = NodeSettings(0.0, 1.0)
 _BELONGS: Mapping[str, tuple[str, ...]] = {
-    "threshold": ("class", "anomaly"),
-    "debounce": ("class", "anomaly", "value"),
+    "threshold": ("class", "anomaly", "wake"),
+    "debounce": ("class", "anomaly", "wake", "value"),
+    "average": ("wake",),
+    "cool_down": ("wake",),
     "error": ("anomaly", "forecast"),
     "smooth": ("anomaly", "value"),
     "hysteresis": ("anomaly", "value"),
@@ -236,6 +250,28 @@ def _check_outputs(frame: Frame) -> None:
         )
 
 
+def _wake_rule(settings: NodeSettings, frame: Frame) -> Rule:
+    y, average = frame.y, settings.average
+    if frame.outputs != 1 or settings.threshold is None or not math.isfinite(settings.threshold):
+        raise ModelError(
+            f"a wake word needs a network with one score, and the score that wakes (--threshold): the network's first "
+            f"output has shape {frame.shape_text}, the threshold is {settings.threshold}"
+        )
+    if not (1 <= average <= AVERAGE_MAX and 0 <= settings.cool_down <= COOL_DOWN_MAX):
+        raise ModelError(
+            f"a mean of {average} scores and a cool-down of {settings.cool_down} inferences are not valid: expected 1 "
+            f"to {AVERAGE_MAX} and 0 to {COOL_DOWN_MAX}"
+        )
+    limit = math.floor(average * (settings.threshold / y.scale + y.zero_point))
+    if not average * y.dtype.range()[0] - 1 <= limit < average * y.dtype.range()[1]:
+        most = (y.dtype.range()[1] - y.zero_point) * y.scale
+        raise ModelError(
+            f"a threshold of {settings.threshold:g} is never passed: the network's largest score is {most:.3f}"
+        )
+    decimal = decimal_scale(y.scale / average, -y.zero_point * y.scale, y.scale / average, "the score")
+    return WakeRule(average, limit, settings.debounce, settings.cool_down, decimal)
+
+
 def _forecast_rule(settings: NodeSettings, frame: Frame) -> Rule:
     _check_outputs(frame)
     error = _row_error(settings, frame, is_forecast=True)
@@ -252,6 +288,7 @@ def _forecast_rule(settings: NodeSettings, frame: Frame) -> Rule:
 _RULES: Mapping[str, Callable[[NodeSettings, Frame], Rule]] = {
     "class": _class_rule,
     "anomaly": _anomaly_rule,
+    "wake": _wake_rule,
     "value": _value_rule,
     "forecast": _forecast_rule,
 }

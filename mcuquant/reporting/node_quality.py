@@ -15,7 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from ..codegen.decision_rules import NO_CLASS, VALUE_BITS, AnomalyRule, ClassRule, Inferences, RowError, ValueRule
+from ..codegen.decision_rules import (
+    NO_CLASS,
+    NO_SUM,
+    VALUE_BITS,
+    AnomalyRule,
+    ClassRule,
+    Inferences,
+    RowError,
+    ValueRule,
+    WakeRule,
+)
 from ..codegen.fixed_numbers import AVERAGE_BITS
 from ..codegen.sensor_node import Node
 from ..errors import CalibrationError, OutputError, ToolError
@@ -41,6 +51,8 @@ def integer_figures(node: Node, seen: Inferences) -> Array:
     trace = rule.decide(seen).trace.astype(np.float64)
     if isinstance(rule, ValueRule):
         return rule.decimal.real(trace)
+    if isinstance(rule, WakeRule):
+        return np.where(trace[:, 0] == NO_SUM, np.nan, rule.decimal.real(trace[:, 0]))
     if isinstance(rule, AnomalyRule):
         return _without_first(trace[:, 0] * rule.unit + rule.offset, rule.error)
     return _without_first(trace[:, 0] * rule.error.sum.unit, rule.error)
@@ -55,10 +67,19 @@ def float_figures(node: Node, real: Real, scale: float, zero_point: int) -> Arra
     if isinstance(rule, ValueRule):
         stored = (outputs / scale + zero_point) * (1 << VALUE_BITS)
         return rule.decimal.real(_averages(stored, rule.weight))
+    if isinstance(rule, WakeRule):
+        return _means(outputs[:, 0], rule.average)
     if isinstance(rule, AnomalyRule):
         scores = outputs[:, 0] if rule.error is None else _errors(rule.error, real)
         return _averages(scores, rule.weight)
     return _errors(rule.error, real)
+
+
+def _means(scores: Array, count: int) -> Array:
+    """The mean of each score and those before it; NaN where there are fewer than `count`."""
+    sums = np.convolve(scores, np.ones(count))[: len(scores)] / count
+    sums[: count - 1] = np.nan
+    return sums
 
 
 def _without_first(figures: Array, error: RowError | None) -> Array:
@@ -107,7 +128,7 @@ def labels_of(node: Node, y: Array, samples: int, classes: int, name: str) -> Ar
         has_threshold = node.rule.threshold > node.score_dtype.range()[0]
         low = int(y.min())
         check_labels(name, 0 if has_threshold and low == NO_CLASS else low, int(y.max()), classes)
-    elif isinstance(node.rule, AnomalyRule) and not np.isin(y, (0, 1)).all():
+    elif isinstance(node.rule, AnomalyRule | WakeRule) and not np.isin(y, (0, 1)).all():
         raise CalibrationError(f"{name} is from {y.min()} to {y.max()}; expected 0 (normal) or 1 (anomaly)")
     return flat[:, 0]
 
@@ -123,6 +144,8 @@ def quality(node: Node, figures: Array, labels: Array | None) -> dict[str, Any]:
         return {} if labels is None else _classes(figures, labels)
     if isinstance(node.rule, ValueRule):
         return {} if labels is None else _values(figures, labels)
+    if isinstance(node.rule, WakeRule):
+        return {} if labels is None else _wakes(figures, labels)
     if isinstance(node.rule, AnomalyRule):
         return {} if labels is None else _alarms(node, node.rule, figures, labels)
     errors = figures[~np.isnan(figures)]
@@ -131,6 +154,14 @@ def quality(node: Node, figures: Array, labels: Array | None) -> dict[str, Any]:
         "95th percentile": float(np.quantile(errors, 0.95)),
         "errors": _list(errors),
     }
+
+
+def _wakes(figures: Array, labels: Array) -> dict[str, Any]:
+    """Highest mean score where a word is (label 1), and elsewhere."""
+    known = ~np.isnan(figures)
+    inside, outside = (figures[known & (labels == wanted)] for wanted in (1, 0))
+    named = (("highest score in words", inside), ("highest score elsewhere", outside))
+    return {name: float(scores.max()) for name, scores in named if len(scores)}
 
 
 def _classes(figures: Array, labels: Array) -> dict[str, Any]:

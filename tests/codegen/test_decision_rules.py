@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,12 +19,14 @@ from mcuquant.codegen.decision_rules import (
     ForecastRule,
     Inferences,
     ValueRule,
+    WakeRule,
 )
 from mcuquant.codegen.decisions import (
     AnomalyDecision,
     Decision,
     ForecastDecision,
     ValueDecision,
+    WakeDecision,
     decision_of,
 )
 from mcuquant.codegen.fixed_numbers import averages, decimal_scale, error_sum
@@ -153,6 +156,34 @@ def test_an_alarm_begins_at_the_threshold_and_ends_below_the_hysteresis() -> Non
     ]
 
 
+def test_a_wake_word_is_a_mean_above_the_threshold() -> None:
+    made = node((1, 1), decision="wake", threshold=0.9, average=3, debounce=2, cool_down=2)
+    rule = made.rule
+    assert isinstance(rule, WakeRule)
+    reached = int(0.9 / 0.015) + 4
+    scores = [100, 100, reached, reached, 0, 0, 100, 100, 100, 100, 100, 100, 100]
+    outputs = np.array(scores, np.int8)[:, None]
+    result = rule.decide(Inferences(np.zeros((len(scores), WINDOW, CHANNELS), np.int8), outputs, 2))
+    words = [d for d in result.decisions if isinstance(d, WakeDecision)]
+    # The first two means are above it; then two scores are ignored, and three new ones and a second mean needed.
+    assert [(d.number, d.sample) for d in words] == [(1, 13), (2, 25)]
+    assert float(words[0].score) == pytest.approx(((100 + 2 * reached) / 3 - 4) * 0.015, abs=0.01)
+    none = -(1 << 31)
+    assert result.trace[:4, 0].tolist() == [none, none, 200 + reached, 100 + 2 * reached]
+
+
+@given(st.lists(st.integers(-128, 127), max_size=60), st.integers(1, 6), st.integers(1, 3), st.integers(0, 5))
+def test_wake_words_are_apart(scores: list[int], average: int, debounce: int, cool_down: int) -> None:
+    rule = node((1, 1), decision="wake", threshold=0.2, average=average, debounce=debounce, cool_down=cool_down).rule
+    outputs = np.array(scores, np.int8).reshape(-1, 1)
+    result = rule.decide(Inferences(np.zeros((len(scores), WINDOW, CHANNELS), np.int8), outputs, 1))
+    places = [d.sample - WINDOW + 1 for d in result.decisions]
+    assert all(b - a >= cool_down + average + debounce - 1 for a, b in pairwise(places))
+    for place in places:
+        for i in range(place - debounce + 1, place + 1):
+            assert np.mean((np.array(scores[i - average + 1 : i + 1]) - 4) * 0.015) > 0.2 - 1e-9
+
+
 def test_normal_recordings_give_the_threshold() -> None:
     rng = np.random.default_rng(4)
     raw = [rng.normal(0, 300, (200, CHANNELS)).astype(np.int16) for _ in range(2)]
@@ -217,6 +248,7 @@ def test_a_forecast_is_in_the_unit_of_the_sensor() -> None:
         Decision(1, 9, 2, 0.5, -3),
         Decision(2, 9, None, 0.125, 4),
         AnomalyDecision(3, 11, True, Decimal("0.01230")),
+        WakeDecision(3, 11, Decimal("0.9531")),
         ValueDecision(4, 5, (Decimal(72), Decimal("-0.5")), (None, "low"), "°C"),
         ValueDecision(4, 5, (Decimal("1.0"),), ("high",), ""),
         ForecastDecision(5, 6, ((Decimal("0.1"), Decimal(2)), (Decimal(3), Decimal("-4.25"))), Decimal("0.000")),
@@ -236,6 +268,7 @@ def test_a_line_holds_the_decision(decision: Decision) -> None:
         lambda: node((1, 4)),
         lambda: node((1, 24), threshold=3.0),
         lambda: node((1, 1), decision="anomaly", threshold=0.5),
+        lambda: node((1, 1), decision="wake", threshold=0.5, average=5, cool_down=33),
         lambda: node((1, 2), decision="value", output_unit="bpm", low=0.0),
         lambda: node((1, 6), decision="forecast", error="absolute"),
     ],
@@ -248,12 +281,16 @@ def test_a_node_of_any_rule_is_the_same_after_the_manifest(made: object) -> None
 @pytest.mark.parametrize(
     ("shape", "more", "message"),
     [
-        ((1, 4), {"decision": "guess"}, "decision 'guess' is not known; there are class, anomaly, value, forecast"),
+        (
+            (1, 4),
+            {"decision": "guess"},
+            "decision 'guess' is not known; there are class, anomaly, wake, value, forecast",
+        ),
         ((1, 4), {"high": 3.0}, "high belongs to the decisions value; this node's decision is class"),
         (
             (1, 1),
             {"threshold": 3.0},
-            "threshold belongs to the decisions class, anomaly; this node's decision is value",
+            "threshold belongs to the decisions class, anomaly, wake; this node's decision is value",
         ),
         (
             (1, 24),
@@ -284,6 +321,22 @@ def test_a_node_of_any_rule_is_the_same_after_the_manifest(made: object) -> None
             {"decision": "forecast"},
             "forecast: the network's first output has shape 1x5, its window is 8 samples of 3 channels, its stride 2: "
             "expected following samples of all channels, and a stride of at most the window",
+        ),
+        (
+            (1, 2),
+            {"decision": "wake", "threshold": 0.5},
+            "a wake word needs a network with one score, and the score that wakes (--threshold): the network's first "
+            "output has shape 1x2, the threshold is 0.5",
+        ),
+        (
+            (1, 1),
+            {"decision": "wake", "threshold": 9.0},
+            "a threshold of 9 is never passed: the network's largest score is 1.845",
+        ),
+        (
+            (1, 1),
+            {"decision": "wake", "threshold": 0.5, "average": 65},
+            "a mean of 65 scores and a cool-down of 0 inferences are not valid: expected 1 to 64 and 0 to 10000",
         ),
         ((1, 2), {"decision": "value", "low": 2.0, "high": 1.0}, "limits 2 and 1: expected low below high"),
         (

@@ -11,7 +11,7 @@ from nets import Net
 
 from mcuquant import flow
 from mcuquant.arithmetic import interpreter
-from mcuquant.codegen.decisions import AnomalyDecision, ForecastDecision, ValueDecision
+from mcuquant.codegen.decisions import AnomalyDecision, ForecastDecision, ValueDecision, WakeDecision
 from mcuquant.codegen.node_settings import NodeSettings
 from mcuquant.codegen.sensor_node import difference
 from mcuquant.ir import Array, DType, Graph
@@ -42,6 +42,7 @@ RULES = {
     "reconstruction": (30, DType.INT8, {**NORMAL, "smooth": 0.4, "hysteresis": 0.05, "debounce": 2}),
     "absolute": (30, DType.INT16, {**NORMAL, "error": "absolute"}),
     "score": (1, DType.INT8, {**NORMAL, "decision": "anomaly", "smooth": 0.6}),
+    "wake": (1, DType.INT8, {"decision": "wake", "average": 3, "debounce": 2, "cool_down": 4}),
     "forecast error": (12, DType.INT8, {**NORMAL, "decision": "anomaly"}),
     "values": (3, DType.INT16, {"decision": "value", "output_scale": 3.5, "output_unit": "°C", "smooth": 0.5}),
     "value": (1, DType.INT8, {"output_scale": 20.0, "output_offset": 60.0, "debounce": 2}),
@@ -51,6 +52,7 @@ KINDS = {
     **dict.fromkeys(("reconstruction", "absolute", "score", "forecast error"), AnomalyDecision),
     **dict.fromkeys(("values", "value"), ValueDecision),
     "forecast": ForecastDecision,
+    "wake": WakeDecision,
 }
 
 
@@ -63,6 +65,8 @@ def settings_of(name: str, graph: Graph) -> NodeSettings:
         stored = int(interpreter.run(graph, [np.zeros(x.shape, x.dtype.numpy)])[0].ravel()[0])
         middle = 60.0 + 20.0 * (stored - y.zero_point) * y.scale
         more |= {"low": middle - 8, "high": middle + 8, "hysteresis": 2.0}
+    if name == "wake":
+        more |= {"threshold": 0.0}
     return NodeSettings(**UNITS, stride=4, **more)  # type: ignore[arg-type]
 
 
