@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 METHODS = ("auto", "minmax", "percentile", "mse")
 QUANTIZERS = (
-    *("nearest", "nearest-asymmetric", "nearest-power-of-two"),
+    *("auto", "nearest", "nearest-asymmetric", "nearest-power-of-two"),
     *("linear", "linear-asymmetric", "linear-power-of-two", "double-linear"),
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -47,9 +47,9 @@ _OPTIONS = (
         "--weights",
         type=click.Choice(QUANTIZERS),
         metavar="QUANTIZER",
-        default="nearest",
+        default="auto",
         show_default=True,
-        help="Formula for weights; `mcuquant quantizers` compares them.",
+        help="Formula for weights; `mcuquant quantizers` compares them.  auto: by output error below 8 bits.",
     ),
     option(
         GROUP,
@@ -73,8 +73,18 @@ _OPTIONS = (
         help="Real input = array * FACTOR + OFFSET, for images as bytes: 1/255, or 1/127.5,-1.",
     ),
     option(GROUP, "--equalize", is_flag=True, help="Equalize the channels of consecutive layers first."),
-    option(GROUP, "--adaptive-rounding", is_flag=True, help="Round weights to minimize the error of each layer."),
-    option(GROUP, "--correct-bias", is_flag=True, help="Add the mean error of each layer to its bias."),
+    option(
+        GROUP,
+        "--adaptive-rounding/--no-adaptive-rounding",
+        default=None,
+        help="Round weights to minimize the error of each layer.  [below 8 bits]",
+    ),
+    option(
+        GROUP,
+        "--correct-bias/--no-correct-bias",
+        default=None,
+        help="Add the mean error of each layer to its bias.  [below 8 bits]",
+    ),
 )
 
 

@@ -30,8 +30,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def quantizers_(model: Path, calibration: Path, data: Path | None, board: str, bits: tuple[str, ...]) -> None:
     """Compare formulas for the weights of MODEL, a float network.
 
-    Each line is a quantizer with a number of bits: accuracy on --data (at most 200 samples), signal-to-noise ratio of
-    the outputs relative to the float network's, bytes of constants in flash, and estimated cycles.
+    The first line of each number of bits is the default: below 8 bits the formula with the least error of the outputs
+    on held-out samples, with adaptive rounding and bias correction. The other lines are the formulas alone.
+
+    Each line has the accuracy on --data (at most 200 samples), the signal-to-noise ratio of the outputs relative to the
+    float network's, the bytes of constants in flash, and estimated cycles.
 
     \b
     Examples:
@@ -52,7 +55,7 @@ def quantizers_(model: Path, calibration: Path, data: Path | None, board: str, b
     widths = tuple(map(int, bits)) or BITS
     first = model.suffix.lower() == ".pt2"
     rows = []
-    with progress("quantizing", len(widths) * len(QUANTIZERS)) as done:
+    with progress("quantizing", len(widths) * (1 + len(QUANTIZERS))) as done:
         for row in weigh(graph, x, target, test, classes, bits=widths, channels_first=first):
             rows.append(row)
             done(len(rows))

@@ -20,6 +20,8 @@ from ..quantization.samples import read_samples, single, spread_evenly
 from ..quantization.snr import output_snr, quantized_inputs
 from .costs import cost_of
 
+DEFAULT_ROW = "auto"
+"""Name of the row of the default settings."""
 MOST_SAMPLES = 200
 """Number of samples for the comparison, evenly spaced among those given."""
 
@@ -52,7 +54,7 @@ def weigh(
     method: str = "mse",
     channels_first: bool | None = None,
 ) -> Iterator[Weighed]:
-    """Quantize a float graph with every quantizer at each of `bits`, one after another.
+    """Quantize a float graph at each of `bits`: as `quantize` does by default, then with every quantizer alone.
 
     `test` (else `calibration`) are the samples of the comparison; `classes` (N,) are their class numbers for the first
     output. Raises CalibrationError if the numbers of classes and samples differ.
@@ -64,12 +66,27 @@ def weigh(
     inputs = list(single(judges[: len(samples)]))
     exact = [run(graph, x) for x in inputs]
     for n in bits:
-        for name, quantizer in QUANTIZERS.items():
-            quantized = quantize(graph, calibration, method, channels_first, weights=Weights(quantizer=name, bits=n))
+        for name in (DEFAULT_ROW, *QUANTIZERS):
+            quantized = _quantized(graph, calibration, method, channels_first, name, n)
             right = None if classes is None else _part_right(quantized, inputs, judges[-1])
             cost = cost_of(quantized, board)
             db = output_snr(quantized, inputs, exact)
-            yield Weighed(name, quantizer.formula, n, right, db, cost.constant_bytes, cost.cycles)
+            formula = QUANTIZERS[name].formula if name in QUANTIZERS else _chosen(quantized)
+            yield Weighed(name, formula, n, right, db, cost.constant_bytes, cost.cycles)
+
+
+def _quantized(graph: Graph, calibration: Any, method: str, channels_first: bool | None, name: str, bits: int) -> Graph:
+    """By default settings, or by a formula without adaptive rounding and bias correction."""
+    if name == DEFAULT_ROW:
+        return quantize(graph, calibration, channels_first=channels_first, weights=Weights(bits=bits))
+    plain = Weights(quantizer=name, bits=bits, adaptive_rounding=False, correct_bias=False)
+    return quantize(graph, calibration, method, channels_first, weights=plain)
+
+
+def _chosen(quantized: Graph) -> str:
+    """The quantizer that the default selected, from the notes."""
+    notes = [note.removeprefix("quantization: weights by ") for note in quantized.notes if ": weights by " in note]
+    return f"{notes[0].partition(':')[0]}, adaptive" if notes else "nearest"
 
 
 def _samples(graph: Graph, calibration: Any, test: Any, channels_first: bool | None) -> tuple[Array, ...]:

@@ -16,6 +16,7 @@ from ..ir.elementwise_table import ELEMENTWISE, Rule
 from ..ir.ops import INT8_ONLY
 from . import quantizers
 from .equalize import equalize as equalize
+from .few_bits import CANDIDATES, best_quantizer
 from .improvements import Conversion, by_method, improved, method_figures
 from .methods import METHODS
 from .mixed import mixed
@@ -32,7 +33,7 @@ from .snr import snr_report as snr_report
 from .weight_palettes import with_palettes as with_palettes
 from .weight_scales import FittedLayers, fit_weights
 
-MIXED = "mixed"
+MIXED, AUTO = "mixed", "auto"
 ACTIVATIONS = {"int8": DType.INT8, "int16": DType.INT16, MIXED: DType.INT8}
 
 
@@ -40,16 +41,31 @@ ACTIVATIONS = {"int8": DType.INT8, "int16": DType.INT16, MIXED: DType.INT8}
 class Weights:
     """How weights are quantized; see `quantizers` and docs/quantization.md."""
 
-    quantizer: str = quantizers.DEFAULT
-    """A key of `quantizers.QUANTIZERS`."""
+    quantizer: str = AUTO
+    """A key of `quantizers.QUANTIZERS`, or "auto": nearest for 8 bits; below, the one of `few_bits.CANDIDATES` with the
+    least error of the outputs on held-out samples.
+    """
     bits: int | Mapping[str, int] = 8
     """8, 4 or 2 bits, for all layers or by the name of a layer's output; layers without an entry have 8."""
     most_bytes: int | None = None
     """Upper limit of the bytes of all weights. Each layer gets the 8, 4 or 2 bits that change the outputs least within
     it.
     """
-    adaptive_rounding: bool = False
-    correct_bias: bool = False
+    adaptive_rounding: bool | None = None
+    """None: below 8 bits, and at 8 bits where the method "auto" finds a gain. The same holds for `correct_bias`."""
+    correct_bias: bool | None = None
+
+    @property
+    def has_few_bits(self) -> bool:
+        """Whether a layer may have fewer than 8 bits."""
+        widths = (self.bits,) if isinstance(self.bits, int) else self.bits.values()
+        return self.most_bytes is not None or any(n < quantizers.BITS[0] for n in widths)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether all settings are those of weights of 8 bits, free to improve."""
+        nearest = self.quantizer in (AUTO, quantizers.DEFAULT)
+        return nearest and not self.has_few_bits and self.adaptive_rounding is None and self.correct_bias is None
 
 
 def quantize(
@@ -58,7 +74,7 @@ def quantize(
     method: str = "auto",
     activations: str = "int8",
     channels_first: bool | None = None,
-    weights: Weights | str = quantizers.DEFAULT,
+    weights: Weights | str = AUTO,
     scaling: Scaling | None = None,
     improve: bool = True,
 ) -> Graph:
@@ -96,17 +112,18 @@ def quantize(
     for problem in problems:
         warnings.warn(problem, CalibrationWarning, stacklevel=2)
     observed = Observed.of(graph, samples)
-    fitted, notes = _fitted(graph, samples, options)
-    plain = Conversion(graph, observed, fitted, dtype, method)
-    simple = options == Weights() and activations == "int8" and not graph.updates
+    bits, notes = _layer_bits(graph, samples, options)
+    wide = dict.fromkeys(bits, quantizers.BITS[0])  # the ranges of activations do not depend on bits of weights
+    plain = Conversion(graph, observed, _fitted(graph, options.quantizer, wide), dtype, method)
+    simple = options.is_default and activations == "int8" and not graph.updates
     conversion, reasons = _best(plain, samples, improve and simple) if method == "auto" else (plain, [])
-    quantized = conversion.whole(samples)
+    conversion, more_notes = _with_weights(conversion, options, bits)
+    notes += more_notes
     if activations == MIXED:
-        wide = by_method(graph, observed.everywhere, conversion.method, DType.INT16, fitted)
-        quantized, note = mixed(graph, quantized, wide, observed.inputs, observed.outputs)
+        quantized, note = _mixed(conversion, samples)
         notes.append(note)
-    if options.adaptive_rounding or options.correct_bias:
-        quantized = reconstructed(graph, quantized, samples, options.adaptive_rounding, options.correct_bias)
+    else:
+        quantized = conversion.whole(samples)
     calibrated = reasons or [f"calibrated by {method}"]
     return _noted(quantized, *(f"warning: {problem}" for problem in problems), *calibrated, *notes)
 
@@ -125,17 +142,75 @@ def _best(conversion: Conversion, samples: tuple[Array, ...], improve: bool) -> 
     return conversion, [note, *notes]
 
 
-def _fitted(graph: Graph, samples: tuple[Array, ...], options: Weights) -> tuple[FittedLayers, list[str]]:
-    """The grid of every layer with weights, and notes for the user."""
-    quantizer = quantizers.quantizer(options.quantizer)
-    bits, notes = layer_bits(graph, options.bits), list[str]()
-    if options.most_bytes is not None:
-        costs = sensitivity(graph, samples, quantizer)
-        bits = bits_within(costs, options.most_bytes)
-        notes.append(precision_note(costs, bits))
-    if quantizer.name != quantizers.DEFAULT:
-        notes.append(f"weights by {quantizer.name}, {quantizer.formula}")
-    return fit_weights(graph, quantizer, bits), notes
+def _layer_bits(graph: Graph, samples: tuple[Array, ...], options: Weights) -> tuple[dict[int, int], list[str]]:
+    """Bits of every layer with weights by its output tensor, and notes for the user."""
+    if options.most_bytes is None:
+        return layer_bits(graph, options.bits), []
+    layer_bits(graph, options.bits)
+    costs = sensitivity(graph, samples, _quantizer(options.quantizer))
+    bits = bits_within(costs, options.most_bytes)
+    return bits, [precision_note(costs, bits)]
+
+
+def _quantizer(name: str) -> quantizers.Quantizer:
+    return quantizers.quantizer(quantizers.DEFAULT if name == AUTO else name)
+
+
+def _fitted(graph: Graph, name: str, bits: Mapping[int, int]) -> FittedLayers:
+    """The grid of every layer with weights."""
+    return fit_weights(graph, _quantizer(name), bits)
+
+
+def _with_weights(conversion: Conversion, options: Weights, bits: Mapping[int, int]) -> tuple[Conversion, list[str]]:
+    """The conversion with the quantizer, rounding and biases of the options, and notes for the user."""
+    is_free = options.has_few_bits and not conversion.graph.updates
+    adaptive = conversion.adaptive or (is_free if options.adaptive_rounding is None else options.adaptive_rounding)
+    correct = conversion.correct_bias or (is_free if options.correct_bias is None else options.correct_bias)
+    _check_states(conversion.graph, adaptive or correct)
+    conversion = replace(conversion, adaptive=adaptive, correct_bias=correct)
+    if options.quantizer == AUTO and is_free:
+        fits = {name: _fitted(conversion.graph, name, bits) for name in CANDIDATES}
+        best, note = best_quantizer({name: replace(conversion, fitted=fitted) for name, fitted in fits.items()})
+        return replace(conversion, fitted=fits[best]), [note, *_improvement_notes(options, adaptive, correct)]
+    if options.has_few_bits:
+        conversion = replace(conversion, fitted=_fitted(conversion.graph, options.quantizer, bits))
+    chosen = _quantizer(options.quantizer)
+    notes = [f"weights by {chosen.name}, {chosen.formula}"] if chosen.name != quantizers.DEFAULT else []
+    return conversion, [*notes, *(_improvement_notes(options, adaptive, correct) if is_free else [])]
+
+
+def _improvement_notes(options: Weights, adaptive: bool, correct: bool) -> list[str]:
+    """What applies to weights of few bits without an option that asks for it."""
+    names = [
+        name
+        for name, is_on, option in (
+            ("adaptive rounding", adaptive, options.adaptive_rounding),
+            ("bias correction", correct, options.correct_bias),
+        )
+        if is_on and option is None
+    ]
+    return [f"weights of fewer than 8 bits: {' and '.join(names)}"] if names else []
+
+
+def _check_states(graph: Graph, is_reconstructed: bool) -> None:
+    if graph.updates and is_reconstructed:
+        raise UnsupportedOpError(
+            f"{graph.name} keeps state between inferences; adaptive rounding and bias correction are for networks "
+            "without"
+        )
+
+
+def _mixed(conversion: Conversion, samples: tuple[Array, ...]) -> tuple[Graph, str]:
+    """Some layers in int16, then rounding and biases for the inputs that the layers receive."""
+    graph, observed = conversion.graph, conversion.observed
+    narrow = replace(conversion, adaptive=False, correct_bias=False).whole(samples)
+    wide = by_method(graph, observed.everywhere, conversion.method, DType.INT16, conversion.fitted)
+    quantized, note = mixed(graph, narrow, wide, observed.inputs, observed.outputs)
+    if conversion.adaptive or conversion.correct_bias:
+        quantized = reconstructed(
+            graph, quantized, samples, conversion.adaptive, conversion.correct_bias, conversion.fitted
+        )
+    return quantized, note
 
 
 def _check_forms(graph: Graph, dtype: DType) -> None:

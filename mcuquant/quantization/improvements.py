@@ -43,10 +43,14 @@ class Conversion:
     correct_bias: bool = False
     adaptive: bool = False
 
+    def trial(self) -> Graph:
+        """The integer graph calibrated without the held-out samples."""
+        few = spread_evenly(self.observed.rest_samples, _TRIAL_SAMPLES)
+        return self._integers(self.observed.rest, few)
+
     def trial_db(self) -> float:
         """Output SNR in dB on held-out samples, calibrated with the other samples."""
-        few = spread_evenly(self.observed.rest_samples, _TRIAL_SAMPLES)
-        return output_snr(self._integers(self.observed.rest, few), self.observed.inputs, self.observed.outputs)
+        return output_snr(self.trial(), self.observed.inputs, self.observed.outputs)
 
     def whole(self, samples: tuple[Array, ...]) -> Graph:
         """The integer graph calibrated with all samples."""
@@ -56,7 +60,7 @@ class Conversion:
         graph = by_method(self.graph, histograms, self.method, self.dtype, self.fitted)
         if not (self.correct_bias or self.adaptive):
             return graph
-        return reconstructed(self.graph, graph, samples, self.adaptive, self.correct_bias)
+        return reconstructed(self.graph, graph, samples, self.adaptive, self.correct_bias, self.fitted)
 
 
 def by_method(

@@ -12,7 +12,7 @@ per channel for the asymmetric ones (1/s = (max - min) / (2^bits - 1)). The powe
 nearest; S. Jain et al., "Trained Uniform Quantization" (2019) for powers of two; S. Dai et al., "VS-Quant" (MLSys 2021)
 for two levels.
 
-At 8 bits nothing is clipped. With fewer bits, each channel's scale is the one of `_CLIPS` with the smallest squared
+At 8 bits nothing is clipped. With fewer bits, each channel's scale is the one of `CLIPS` with the smallest squared
 error.
 """
 
@@ -29,7 +29,7 @@ from ..ir import Array, QParams
 BITS = (8, 4, 2)
 MOST_MULTIPLIER = 255
 """Largest channel multiplier of the double linear form: an unsigned byte."""
-_CLIPS = np.linspace(1.0, 0.2, 33)
+CLIPS = np.linspace(1.0, 0.2, 33)
 """Fractions of a channel's range to try as the clipping limit below 8 bits."""
 _MOST_SUM = 1 << 30
 """Limit of sums of all products of two levels: half of int32."""
@@ -86,8 +86,8 @@ class Quantizer:
 
     def fit(self, w: Array, bits: int) -> Grid:
         """The grid of each channel's weights. A channel of zeros has scale 0, which `raised` changes."""
-        clips = _CLIPS[:1] if bits == BITS[0] else _CLIPS
-        grids = [self._clipped(w, bits, clip) for clip in clips]
+        clips = CLIPS[:1] if bits == BITS[0] else CLIPS
+        grids = [self.clipped(w, bits, clip) for clip in clips]
         errors = np.array([np.square(self.meaning(g, w) - w).sum(axis=1) for g in grids])
         best = errors.argmin(axis=0)
         scales, zeros = (np.array([getattr(g, f) for g in grids]) for f in ("scales", "zeros"))
@@ -110,7 +110,8 @@ class Quantizer:
         """The real values of stored weights."""
         return grid.real(self.stored(grid, w))
 
-    def _clipped(self, w: Array, bits: int, clip: float) -> Grid:
+    def clipped(self, w: Array, bits: int, clip: float) -> Grid:
+        """The grid that covers the part `clip` of each channel's range."""
         low, high = limits(bits, self.asymmetric)
         levels = max(1, min(MOST_MULTIPLIER, _MOST_SUM // (w.shape[1] * (high - low) * _MOST_INPUT)))
         least, most = (clip * f(w, axis=1, initial=0.0) for f in (np.min, np.max))

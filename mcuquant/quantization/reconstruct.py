@@ -10,7 +10,6 @@ Through Weight Equalization and Bias Correction" (ICCV 2019), section 4.2, the e
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -18,11 +17,11 @@ from ..arithmetic.interpreter import evaluate
 from ..arithmetic.interpreter.patches import patches
 from ..errors import GraphError
 from ..ir import Array, Graph, Op, Tensor, ops
-from .quantizers import limits
+from .layer_rounding import Rows, rounded
 from .samples import single, spread_evenly
 from .snr import counterparts, quantized_inputs, real
 from .statistics import Statistics
-from .weight_scales import bias_limit, channel_axis, data_of, from_rows, stored_bias, to_rows
+from .weight_scales import FittedLayers, bias_limit, channel_axis, data_of, least_scales, stored_bias, to_rows
 
 MOST_SAMPLES = 256
 """Maximum number of samples, evenly spaced among those given."""
@@ -30,14 +29,19 @@ Layer = ops.Conv2D | ops.DepthwiseConv2D | ops.FullyConnected
 
 
 def reconstructed(
-    float_graph: Graph, int_graph: Graph, samples: tuple[Array, ...], adaptive: bool, correct_bias: bool
+    float_graph: Graph,
+    int_graph: Graph,
+    samples: tuple[Array, ...],
+    adaptive: bool,
+    correct_bias: bool,
+    fitted: FittedLayers,
 ) -> Graph:
     """`int_graph`, the quantized `float_graph`, with adaptive rounding of weights, bias correction, or both.
 
     `samples` is one (N, ...) float32 array per input, in the graph's layout. A layer without bias gets none;
     TransposeConv does not change.
     """
-    walk = _Walk(float_graph, int_graph, spread_evenly(samples, MOST_SAMPLES))
+    walk = _Walk(float_graph, int_graph, spread_evenly(samples, MOST_SAMPLES), fitted)
     for index, op in enumerate(int_graph.ops):
         if isinstance(op, Layer) and (adaptive or correct_bias):
             walk.correct(index, adaptive, correct_bias)
@@ -48,8 +52,8 @@ def reconstructed(
 class _Walk:
     """Both networks over all samples, operation by operation."""
 
-    def __init__(self, float_graph: Graph, graph: Graph, samples: tuple[Array, ...]) -> None:
-        self.float_graph, self.graph = float_graph, graph
+    def __init__(self, float_graph: Graph, graph: Graph, samples: tuple[Array, ...], fitted: FittedLayers) -> None:
+        self.float_graph, self.graph, self.fitted = float_graph, graph, fitted
         self.twins = counterparts(float_graph, graph)
         inputs = list(single(samples))
         self.exact = [dict(zip(float_graph.inputs, x, strict=True)) for x in inputs]
@@ -79,14 +83,20 @@ class _Walk:
         moves_bias = bool(bias) and correct_bias
         stats = Statistics.total(self._statistics(op, twin))
         if adaptive:
-            w = _rounded(
-                self.float_graph[twin.inputs[1]], w, channel_axis(op), stats.centred() if moves_bias else stats
-            )
+            w = self._rounded(op, twin, stats.centred() if moves_bias else stats)
         changed = {w.id: w}
-        if moves_bias:
-            target_bias = data_of(self.float_graph[twin.inputs[2]]) + stats.missing(meaning(w, channel_axis(op)))
-            changed[bias[0].id] = self._with_bias(op, bias[0], target_bias, w)
+        if bias:
+            real_bias = data_of(self.float_graph[twin.inputs[2]])
+            missing = stats.missing(Rows.of(w, channel_axis(op)).real) if moves_bias else 0.0
+            changed[bias[0].id] = self._with_bias(op, bias[0], real_bias + missing, w)
         self.graph = self.graph.with_(tensors={**self.graph.tensors, **changed})
+
+    def _rounded(self, op: Op, twin: Op, stats: Statistics) -> Tensor:
+        x, w = self.graph.ins(op)[:2]
+        exact = to_rows(data_of(self.float_graph[twin.inputs[1]]), channel_axis(op))
+        limit = bias_limit(w, channel_axis(op), x.dtype, int(np.abs(w.integer_values).max(initial=0)))
+        floor = least_scales(self.float_graph, twin, x.qparams, self.graph.out(op).qparams, limit)
+        return rounded(exact, w, channel_axis(op), stats, self.fitted[twin.output], floor)
 
     def _statistics(self, op: Op, twin: Op) -> Iterator[Statistics]:
         if not isinstance(op, Layer):
@@ -107,27 +117,3 @@ class _Walk:
 
 def _value(t: Tensor, known: Mapping[int, Array]) -> Array:
     return known[t.id] if t.data is None else t.data
-
-
-def _grid(w: Tensor, axis: int) -> tuple[Array, Array]:
-    """(scales, zero points) of stored weights, each (C, 1): real = scale * (stored - zero point)."""
-    channels = (w.shape[axis], 1)
-    zeros = np.reshape(w.qparams.zero_points or (w.qparams.zero_point,), (-1, 1))
-    scales = np.reshape(w.qparams.scale, (-1, 1)) * np.reshape(w.qparams.multipliers or (1,), (-1, 1))
-    return np.broadcast_to(scales, channels), np.broadcast_to(zeros, channels)
-
-
-def meaning(w: Tensor, axis: int) -> Array:
-    """(C, K) float64: the real values of stored weights."""
-    scales, zeros = _grid(w, axis)
-    return np.asarray((to_rows(data_of(w), axis) - zeros) * scales)
-
-
-def _rounded(exact: Tensor, w: Tensor, axis: int, stats: Statistics) -> Tensor:
-    """The stored weights `w`, each rounded to the better of the two integers around the real value."""
-    scales, zeros = _grid(w, axis)
-    lowest, highest = (bound - zeros for bound in limits(w.bits, asymmetric=bool(zeros.any())))
-    steps = to_rows(data_of(exact), axis) / scales
-    low, high = (np.clip(side(steps), lowest, highest) for side in (np.floor, np.ceil))
-    better = stats.descended(to_rows(data_of(w), axis) - zeros, low, high, scales)
-    return replace(w, data=from_rows((better + zeros).astype(np.int8), w, axis))

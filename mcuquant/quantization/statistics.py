@@ -61,6 +61,24 @@ class Statistics:
         answers = self.answers - self.target_sums[:, :, None] * self.input_sums[:, None, :] / self.count
         return replace(self, products=products, answers=answers)
 
+    def shrunk(self, exact: Array, part: float) -> Statistics:
+        """With `part` of the mean squared input as the weight of each weight's own error, (exact - w)^2.
+
+        `exact` (C, K) are the real weights.
+        """
+        size = self.products.shape[1]
+        own = part * np.trace(self.products, axis1=1, axis2=2)[:, None, None] / size
+        return replace(
+            self, products=self.products + own * np.eye(size), answers=self.answers + own * self._grouped(exact)
+        )
+
+    def best_scales(self, steps: Array) -> Array:
+        """(C,): the factor of integers `steps` (C, K) with the least error; 0 if no positive one lowers it."""
+        y = self._grouped(steps)
+        along, square = (y * self.answers).sum(axis=2), (y * (y @ self.products)).sum(axis=2)
+        usable = (along > 0) & (square > 0)
+        return np.asarray(np.where(usable, along / np.where(usable, square, 1.0), 0.0)).reshape(-1)
+
     def missing(self, w: Array) -> Array:
         """(C,): mean of W x - w x^ for weights `w` (C, K) in real units."""
         output_sums = (self._grouped(w) @ self.input_sums[:, :, None])[..., 0]

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from mcuquant import flow
 from mcuquant.cli import main, quantization_options
+from mcuquant.quantization.few_bits import CANDIDATES
 from mcuquant.quantization.methods import METHODS
 from mcuquant.quantization.quantizers import QUANTIZERS
 
@@ -130,7 +131,7 @@ def test_compile_finds_bits_for_a_budget(files: Files, tmp_path: Path) -> None:
 
 
 def test_the_recipe_offers_what_there_is() -> None:
-    assert set(quantization_options.QUANTIZERS) == set(QUANTIZERS)
+    assert set(quantization_options.QUANTIZERS) == {"auto", *QUANTIZERS}
     assert set(quantization_options.METHODS) == {"auto", *METHODS}
 
 
@@ -142,6 +143,10 @@ def test_quantizers_stand_side_by_side(files: Files, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     rows = [line.split() for line in result.stdout.splitlines() if " y = " in line]
     assert [row[0] for row in rows] == [*QUANTIZERS] * 2
+    firsts = [line.split() for line in result.stdout.splitlines() if line.startswith("auto")]
+    assert [row[:2] for row in firsts] == [["auto", "nearest"], ["auto", f"{firsts[1][1]}"]]
+    assert firsts[1][1].rstrip(",") in CANDIDATES
+    assert firsts[1][2:4] == ["adaptive", "2"]
     assert {row[-1].replace(",", "").isdigit() for row in rows} == {True}
     assert len({" ".join(row[-8:-3]) for row in rows}) > len(QUANTIZERS)
     check_width(result.stdout.partition("Constants")[0])

@@ -86,7 +86,7 @@ def test_two_levels_are_small_integers_times_one_scale(bits: int) -> None:
 def test_few_bits_clip_where_that_loses_less(name: str, bits: int) -> None:
     w = np.random.default_rng(11).standard_t(3, (8, 200))
     chosen = QUANTIZERS[name]
-    best, unclipped = chosen.fit(w, bits), chosen._clipped(w, bits, 1.0)
+    best, unclipped = chosen.fit(w, bits), chosen.clipped(w, bits, 1.0)
     errors = [np.square(chosen.meaning(grid, w) - w).sum() for grid in (best, unclipped)]
     assert errors[0] < errors[1]
 

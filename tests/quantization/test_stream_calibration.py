@@ -51,6 +51,17 @@ def test_mixed_activations_are_refused(graph: Graph) -> None:
     )
 
 
+def test_few_bits_are_not_reconstructed(graph: Graph) -> None:
+    walk = np.cumsum(np.random.default_rng(1).normal(0, 0.1, (40, 2, 1, 3)), axis=0).astype(np.float32)
+    made = mq.quantize(graph, walk, weights=mq.Weights(bits=4))
+    assert not any("adaptive" in note for note in made.notes)
+    with pytest.raises(UnsupportedOpError) as caught:
+        mq.quantize(graph, walk, weights=mq.Weights(bits=4, adaptive_rounding=True))
+    assert str(caught.value) == (
+        "net keeps state between inferences; adaptive rounding and bias correction are for networks without"
+    )
+
+
 def test_a_state_has_the_scale_that_is_prescribed_for_its_value() -> None:
     net = Net(np.random.default_rng(0), DType.FLOAT32)
     x = net.input((1, 4))
