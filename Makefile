@@ -5,10 +5,11 @@ WORKERS ?= 2
 py := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-monitor bench test test-full lint format docs clean
+.PHONY: help setup demo demo-monitor demo-wakeword bench test test-full lint format docs clean
 
 help:
 	@echo 'make demo       train, quantize, compile, run under emulation and measure a network on real sensor data'
+	@echo 'make demo-wakeword  a wake word in synthetic speech, with its audio front end'
 	@echo 'make demo-monitor  the same for a sensor node that raises an alarm for unusual motion'
 	@echo 'make bench      measure MLPerf Tiny'"'"'s models and any MODELS="a.tflite b.tflite", write benchmarks/results.md'
 	@echo 'make test       lint, types and tests (about what continuous integration runs)'
@@ -29,6 +30,9 @@ demo: setup
 
 demo-monitor: setup
 	@$(py) -m mcuquant demo monitor
+
+demo-wakeword: setup
+	@$(py) -m mcuquant demo wakeword
 
 bench: setup
 	@$(py) -m benchmarks $(MODELS)
