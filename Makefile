@@ -5,13 +5,13 @@ WORKERS ?= 2
 py := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-monitor demo-wakeword bench test test-full lint format docs clean
+.PHONY: help setup demo demo-monitor bench bench-accuracy test test-full lint format docs clean
 
 help:
 	@echo 'make demo       train, quantize, compile, run under emulation and measure a network on real sensor data'
-	@echo 'make demo-wakeword  a wake word in synthetic speech, with its audio front end'
 	@echo 'make demo-monitor  the same for a sensor node that raises an alarm for unusual motion'
 	@echo 'make bench      measure MLPerf Tiny'"'"'s models and any MODELS="a.tflite b.tflite", write benchmarks/results.md'
+	@echo 'make bench-accuracy  its last part alone: accuracy of the networks at 8, 4 and 2 bits'
 	@echo 'make test       lint, types and tests (about what continuous integration runs)'
 	@echo 'make test-full  the same with the slow tests'
 	@echo 'make lint       ruff, ruff format and mypy alone'
@@ -31,11 +31,12 @@ demo: setup
 demo-monitor: setup
 	@$(py) -m mcuquant demo monitor
 
-demo-wakeword: setup
-	@$(py) -m mcuquant demo wakeword
-
 bench: setup
 	@$(py) -m benchmarks $(MODELS)
+	@$(py) -m benchmarks.accuracy
+
+bench-accuracy: setup
+	@$(py) -m benchmarks.accuracy
 
 lint: setup
 	$(py) -m ruff check .

@@ -12,6 +12,7 @@ from pathlib import Path
 from mcuquant.errors import McuquantError, ModelError
 from mcuquant.planner.objective import Objective
 
+from .accuracy import section_of, with_section
 from .cases import Case, run_case
 from .peers import TFLM
 from .tables import results
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     except McuquantError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
-    RESULTS.write_text(text, encoding="utf-8")
+    old = RESULTS.read_text(encoding="utf-8") if RESULTS.is_file() else ""
+    RESULTS.write_text(with_section(text, section_of(old)), encoding="utf-8")
     print(f"Wrote {RESULTS.relative_to(ROOT)}.")
     return 0
 

@@ -33,6 +33,7 @@ from mcuquant.quantization.snr import quantized_inputs
 from . import mnist
 
 BOARD = "qemu-mps2-an386"
+NEAREST = mq.Weights(quantizer="nearest", bits=4, adaptive_rounding=False, correct_bias=False)
 SEEDS = (0, 1, 2)
 FLOAT = Training(epochs=24, learning_rate=5e-3)
 ROUNDED = Training(epochs=8, learning_rate=2e-3)
@@ -84,9 +85,9 @@ def networks(train: Samples, seed: int) -> tuple[nn.Module, dict[str, Graph]]:
 
 def after_training(graph: Graph, x: Array) -> dict[str, Graph]:
     """Quantized with calibration alone."""
-    ways = {"int8": mq.Weights(), "4-bit weights, to nearest": mq.Weights(bits=4)}
+    ways = {"int8": mq.Weights(), "4-bit weights, to nearest": NEAREST}
     for bits in (4, 2):
-        ways[f"{bits}-bit weights, adaptive"] = mq.Weights(bits=bits, adaptive_rounding=True, correct_bias=True)
+        ways[f"{bits}-bit weights, adaptive"] = mq.Weights(bits=bits)
     return {name: mq.quantize(graph, x, "mse", channels_first=True, weights=how) for name, how in ways.items()}
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import mlperf
 import numpy as np
 import pytest
 import torch
 
 import mcuquant as mq
 from benchmarks import __main__ as bench
-from benchmarks import cases
+from benchmarks import accuracy, cases
+from benchmarks.accuracy import Row
+from benchmarks.accuracy_sets import NETWORKS, area_under_curve
 from benchmarks.cases import Case, run_case
 from benchmarks.peers import TFLM
 from benchmarks.tables import results
@@ -113,3 +116,46 @@ def test_missing_models_are_named(
         f"Error: {tmp_path} holds no ic_int8.tflite, kws_int8.tflite, vww_int8.tflite; they are MLPerf Tiny's "
         "reference models (mlcommons/tiny): MCUQUANT_MLPERF_TINY names the folder that has them\n"
     )
+
+
+# Accuracy.
+
+
+def test_the_section_of_accuracy_is_replaced_and_kept() -> None:
+    rows = [
+        Row("AD", "float", 238, 0.89558),
+        Row("KWS", "4 bits", 900, 0.9044, constant_bytes=17_646, cycles=4_397_417, device_samples=7),
+    ]
+    new = accuracy.section(rows)
+    assert "| AD | float | 238 | 0.8956 |  |  |\n| KWS | 4 bits | 900 | 90.4 % | 17,646 | 4,397,417 |\n" in new
+    assert "the first 7 inputs" in new
+    text = "# Results\n\nIntroduction.\n\n## Cortex-M4\n\nTable.\n"
+    once = accuracy.with_section(text, new)
+    assert once.startswith("# Results\n\nIntroduction.\n\n## Accuracy\n")
+    assert once.endswith("\n\n## Cortex-M4\n\nTable.\n")
+    assert accuracy.section_of(once) == new
+    assert accuracy.with_section(once, new) == once
+    assert accuracy.with_section(text, accuracy.section_of(text)) == text
+
+
+def test_equal_scores_count_half_of_the_area() -> None:
+    rng = np.random.default_rng(0)
+    scores, bad = rng.integers(0, 6, 40).astype(float), rng.random(40) < 0.4
+    pairs = [(a > b) + 0.5 * (a == b) for a in scores[bad] for b in scores[~bad]]
+    assert area_under_curve(bad, scores) == pytest.approx(np.mean(pairs))
+    assert area_under_curve(bad, bad.astype(float)) == 1.0
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_judged_sample_calibrates(name: str) -> None:
+    network = NETWORKS[name]
+    mlperf.path(network.data)
+    splits = network.splits()
+    for split in splits:
+        assert not set(split.calibrating) & set(split.judged)
+        assert len(split.calibrating) + len(split.judged) == network.count
+        assert 95 <= len(network.calibration(split)) <= 100
+    judged = np.concatenate([split.judged for split in splits])
+    assert len(set(judged)) == len(judged)
+    again = network.splits()
+    assert all(np.array_equal(a.judged, b.judged) for a, b in zip(splits, again, strict=True))
