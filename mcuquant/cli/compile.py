@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..codegen.sensor_node import Node
 from ..firmware_build.build import check_free
 from ..planner.objective import DEFAULT
 from ..reporting import tables
-from .console import next_step, say, show, working
+from .console import WIDTH, next_step, say, show, working
 from .front_end_option import FrontEnd, front_end_option
 from .node import node_options, read_node
 from .objective_options import objective_options
@@ -175,6 +176,7 @@ def _quantized(
 ) -> tuple[Graph, Graph, tuple[LayerSnr, ...]]:
     """The float graph as quantized, the integer graph, and the SNR by layer if requested."""
     from ..quantization import snr_report
+    from ..quantization.error_kinds import advice
 
     channels_first = model.suffix.lower() == ".pt2"
     with working("quantizing"):
@@ -185,6 +187,8 @@ def _quantized(
             few = {name: array[:SNR_SAMPLES] for name, array in x.items()}
             rows = snr_report(graph, quantized, few, channels_first, recipe.scaling)
         show(tables.snr_table(rows))
+        show(tables.kinds_table(rows))
+        say(textwrap.fill(advice(rows), WIDTH))
     return graph, quantized, rows
 
 

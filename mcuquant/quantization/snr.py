@@ -17,6 +17,7 @@ from ..arithmetic.interpreter import State, evaluate, reset_state, run, trace
 from ..errors import GraphError
 from ..ir import Array, Graph, Op, Quantize, Shape, Tensor
 from .equalize import equalize
+from .error_kinds import Kind, parts
 from .samples import Scaling, read_samples, single
 
 EQUALIZED = "equalized: layers are scaled as mcuquant.equalize scales them"
@@ -43,6 +44,8 @@ class LayerSnr:
     """
     effect_db: float
     """The network's outputs if only this layer adds its noise and all others are float: the effect of the layer."""
+    kinds_db: Mapping[Kind, float] = field(default_factory=dict)
+    """The network's outputs if this layer adds only one kind of its error; kinds without an error are left out."""
 
 
 _Source = tuple[int, int, str]
@@ -72,6 +75,11 @@ class _Row:
     cumulative: _Ratio = field(default_factory=_Ratio)
     own: _Ratio = field(default_factory=_Ratio)
     effect: _Ratio = field(default_factory=_Ratio)
+    kinds: dict[Kind, _Ratio] = field(default_factory=dict)
+
+    @property
+    def kinds_db(self) -> dict[Kind, float]:
+        return {kind: ratio.db for kind, ratio in self.kinds.items() if ratio.noise}
 
 
 def snr_report(
@@ -84,7 +92,7 @@ def snr_report(
     """Signal-to-noise ratio of every input and operation of `int_graph`, in order.
 
     `int_graph` is `quantize(float_graph, ...)`: tensors correspond by id. `samples`, `channels_first` and `scaling` are
-    as for `quantize`. A few tens of samples suffice; each costs as much as half the layers times an inference. Raises
+    as for `quantize`. A few tens of samples suffice; each costs as much as twice the layers times an inference. Raises
     GraphError if the two graphs do not belong together, CalibrationError for unusable samples.
     """
     float_graph = as_quantized(float_graph, int_graph)
@@ -94,11 +102,13 @@ def snr_report(
     rows = {tensor_id: _Row() for _, tensor_id, _ in sources}
     states = _States.of(pair)
     for inputs in single(read_samples(float_graph, samples, channels_first, scaling)):
-        _compare(pair, inputs, states, sources, rows)
-    return tuple(
-        LayerSnr(index, y.name, kind, y.shape, rows[y.id].cumulative.db, rows[y.id].own.db, rows[y.id].effect.db)
-        for index, y, kind in ((index, int_graph[tensor_id], kind) for index, tensor_id, kind in sources)
-    )
+        _compare(pair, inputs, states, sources, rows, has_kinds=True)
+    return tuple(_layer_snr(index, int_graph[tensor_id], kind, rows[tensor_id]) for index, tensor_id, kind in sources)
+
+
+def _layer_snr(index: int, y: Tensor, kind: str, row: _Row) -> LayerSnr:
+    decibels = (row.cumulative.db, row.own.db, row.effect.db)
+    return LayerSnr(index, y.name, kind, y.shape, *decibels, row.kinds_db)
 
 
 def as_quantized(float_graph: Graph, int_graph: Graph) -> Graph:
@@ -131,7 +141,12 @@ class _States:
 
 
 def _compare(
-    pair: _Pair, inputs: Sequence[Array], states: _States, sources: Sequence[_Source], rows: dict[int, _Row]
+    pair: _Pair,
+    inputs: Sequence[Array],
+    states: _States,
+    sources: Sequence[_Source],
+    rows: dict[int, _Row],
+    has_kinds: bool = False,
 ) -> None:
     """Add one sample to the rows. Samples are consecutive if the networks have states."""
     exact = pair.exact(inputs, states.real)
@@ -144,6 +159,22 @@ def _compare(
         row.own.add(y, noisy)
         for reference, output in pair.outputs_with(index, {tensor_id: noisy.astype(np.float32)}, exact):
             row.effect.add(reference, output)
+        if has_kinds and not np.array_equal(noisy, y):  # operations that move values have no error of their own
+            _add_kinds(pair, index, tensor_id, exact, row)
+
+
+def _add_kinds(pair: _Pair, index: int, tensor_id: int, exact: Mapping[int, Array], row: _Row) -> None:
+    """Add one sample to the ratios of the kinds of error. A sample without an error adds no noise, but its signal."""
+    twin = pair.twins[index] if index >= 0 else None
+    if index >= 0 and twin is None:
+        return
+    ops = None if twin is None else (pair.int_graph.ops[index], twin)
+    changed = parts(pair.float_graph, pair.int_graph, ops, pair.int_graph[tensor_id], exact)
+    for kind in Kind:
+        ratio = row.kinds.setdefault(kind, _Ratio())
+        values = {tensor_id: changed[kind]} if kind in changed else {}
+        for reference, output in pair.outputs_with(index, values, exact):
+            ratio.add(reference, output)
 
 
 def output_snr(int_graph: Graph, inputs: Sequence[Sequence[Array]], exact: Sequence[Sequence[Array]]) -> float:

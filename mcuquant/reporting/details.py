@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,8 @@ class Sensitivity:
     own_db: float | None
     cumulative_db: float | None
     effect_db: float | None
+    kinds_db: Mapping[str, float] = field(default_factory=dict)
+    """Output SNR with one kind of the layer's error alone: weights, rounding, clipping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,8 @@ def _sensitivity(graph: Graph, plan: Plan, snr: Sequence[LayerSnr]) -> Iterator[
     for row in snr:
         if row.index in steps:
             decibels = (_db(row.own_db), _db(row.cumulative_db), _db(row.effect_db))
-            yield Sensitivity(steps[row.index], row.name, row.op, *decibels)
+            kinds = {str(kind): round(max(db, LEAST_DB), 2) for kind, db in row.kinds_db.items()}
+            yield Sensitivity(steps[row.index], row.name, row.op, *decibels, kinds)
 
 
 def _db(value: float) -> float | None:

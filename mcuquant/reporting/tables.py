@@ -202,6 +202,18 @@ def snr_table(rows: Iterable[LayerSnr]) -> Table:
     return grid
 
 
+def kinds_table(rows: Iterable[LayerSnr]) -> Table:
+    """SNR of the network's outputs if one layer adds one kind of its error and all others are float."""
+    from ..quantization.error_kinds import Kind
+
+    grid = table(">#", "*layer", "*op", *(f">{kind}" for kind in Kind))
+    for row in rows:
+        if row.kinds_db:
+            index = str(row.index) if row.index >= 0 else ""
+            grid.add_row(index, row.name, row.op, *(db_text(row.kinds_db.get(kind, math.inf)) for kind in Kind))
+    return grid
+
+
 def db_text(db: float) -> str:
     return "exact" if db == math.inf else f"{db:.1f} dB"
 

@@ -89,6 +89,8 @@ def test_compile_shows_what_each_layer_loses(files: Files, tmp_path: Path) -> No
     assert result.exit_code == 0, result.output
     assert re.search(r"^\d +\S+ +Conv2D +1x1x12x4 +[\d.]+ dB +[\d.]+ dB +[\d.]+ dB", result.stdout, re.MULTILINE)
     assert result.stdout.count("<- largest effect") == 1
+    assert re.search(r"^# +layer +op +weights +rounding +clipping$", result.stdout, re.MULTILINE)
+    assert result.stdout.count("Largest error: ") == 1
     check_width(result.stdout.partition("Sequential:")[0])
 
 

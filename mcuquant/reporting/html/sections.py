@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...quantization.error_kinds import Kind
+from ...quantization.error_kinds import advice as error_advice
 from ..details import Details, Place, Sensitivity
 from ..record import Record
 from .arena_chart import lifetime_text, memory_map, overlaps
@@ -219,16 +221,27 @@ def sensitivity(rows: Sequence[Sensitivity], advice: tuple[str, str]) -> Section
     known = [row for row in rows if row.effect_db is not None]
     worst = min(known, key=lambda row: row.effect_db or 0.0, default=None)
     summary = f"{_name(worst)} has the largest effect: {_db(worst.effect_db)}." if worst else "No layer has an error."
-    table = tuple((_name(row), row.op, *map(_db, (row.own_db, row.cumulative_db, row.effect_db))) for row in rows)
+    table = tuple(
+        (
+            *(_name(row), row.op, *map(_db, (row.own_db, row.cumulative_db, row.effect_db))),
+            *(_db(row.kinds_db.get(kind)) for kind in Kind),
+        )
+        for row in rows
+    )
     return Section(
         "sensitivity",
         "Sensitivity to quantization",
         text=(
             "Signal to noise of the network's outputs when one layer alone is rounded and all others are float: the "
             "lowest value is the layer with the largest effect; 6 dB are one bit.",
+            *((text,) if (text := error_advice(rows)) else ()),
         ),
         pictures=(bars("Sensitivity by layer", summary, chart, kinds_legend([row.op for row in rows])),),
-        table=Table("Signal to noise", ("layer", "operation", ">alone", ">so far", ">on outputs"), table),
+        table=Table(
+            "Signal to noise",
+            ("layer", "operation", ">alone", ">so far", ">on outputs", *(f">{kind}" for kind in Kind)),
+            table,
+        ),
     )
 
 
