@@ -22,7 +22,7 @@ import mcuquant as mq
 from mcuquant.compression.from_graph import to_torch
 from mcuquant.compression.pipeline import integer_answers
 from mcuquant.compression.strides import strided
-from mcuquant.compression.training import Samples, Training, accuracy, fit
+from mcuquant.compression.training import Samples, Training, figure, fit
 from mcuquant.errors import DeviceError
 from mcuquant.ir import Graph
 from mcuquant.quantization.snr import quantized_inputs
@@ -62,7 +62,7 @@ def main() -> int:
     teacher = to_torch(without_softmax(mq.from_tflite(FOLDER / "kws_float_hybrid.tflite")))
     train, test = samples(reference)
     first = measured(reference, test)
-    print(f"float reference {accuracy(teacher, test):.4f}; int8 reference {first}", flush=True)
+    print(f"float reference {figure(teacher, test):.4f}; int8 reference {first}", flush=True)
     runs = []
     for seed in [int(text) for text in sys.argv[1:]] or SEEDS:
         runs.append(measured(compressed(teacher, train, seed), test))

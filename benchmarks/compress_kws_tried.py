@@ -20,7 +20,7 @@ from mcuquant.compression.importance import Importance
 from mcuquant.compression.prune import batches_of, prune
 from mcuquant.compression.recipe import Prune
 from mcuquant.compression.strides import strided
-from mcuquant.compression.training import Augment, Samples, Training, answers, fit, loss_of
+from mcuquant.compression.training import Augment, Samples, Training, answers, class_loss, fit
 
 from . import compress_kws as kws
 
@@ -81,7 +81,7 @@ def thinner(teacher: nn.Module, x: torch.Tensor) -> nn.Module:
 def compared(net: nn.Module, teacher: nn.Module, x: torch.Tensor) -> str:
     student, target = answers(net, x), answers(teacher, x)
     same = float((student.argmax(dim=1) == target.argmax(dim=1)).double().mean())
-    away = float(loss_of(student, None, target, replace(HALF, temperature=1.0)))
+    away = float(class_loss(student, None, target, replace(HALF, temperature=1.0)))
     return f"says the same {same:.0%}, {away:.3f} away"
 
 

@@ -23,7 +23,7 @@ from torch import nn
 
 import mcuquant as mq
 from mcuquant.compression.qat import qat
-from mcuquant.compression.training import Samples, Training, accuracy, alone, fit
+from mcuquant.compression.training import Samples, Training, alone, figure, fit
 from mcuquant.errors import DeviceError
 from mcuquant.ir import Array, Graph
 from mcuquant.ir.metrics import weight_bytes
@@ -128,7 +128,7 @@ def rows(train: Samples, test: Samples, seeds: Sequence[int] = SEEDS) -> list[Ro
     sizes: dict[str, tuple[int, int]] = {}
     for seed in seeds:
         net, graphs = networks(train, seed)
-        floats.append(accuracy(net, test))
+        floats.append(figure(net, test))
         for name, graph in graphs.items():
             part, cycles = measured(graph, test, on_board=name not in sizes)
             right.setdefault(name, []).append(part)

@@ -71,11 +71,12 @@ def search(recipe: Path) -> None:
 
 
 def _table(trials: Sequence[CompletedTrial], costs: Sequence[str]) -> Table:
-    grid = tables.table(">trial", ">correct", *(f">{cost}" for cost in costs), "*settings")
+    quality = tables.quality_heading(t.record for t in trials)
+    grid = tables.table(">trial", quality, *(f">{cost}" for cost in costs), "*settings")
     for one in trials:
         settings = ", ".join(f"{key} {_value(value)}" for key, value in one.values.items())
         numbers = (f"{one.costs[cost]:,}" for cost in costs)
-        grid.add_row(str(one.number), f"{100 * (one.record.accuracy or 0):.2f} %", *numbers, settings)
+        grid.add_row(str(one.number), one.record.quality_text, *numbers, settings)
     return grid
 
 
@@ -91,5 +92,6 @@ def _keep(result: SearchResult, costs: Sequence[str], folder: Path) -> None:
     text = records_text(trial.record for trial in result.trials)
     write_whole(folder / RECORDS, lambda file: file.write(text.encode()))
     planned = {t.number: t.record for t in result.trials}
-    pictures = [scatter(f"Accuracy against {AXES[cost]}", AXES[cost], cost, planned) for cost in costs]
+    name = result.trials[0].record.metric or "Accuracy"
+    pictures = [scatter(f"{name} against {AXES[cost]}", AXES[cost], cost, planned) for cost in costs]
     write_whole(folder / PICTURE, lambda file: file.write(standalone(pictures).encode()))

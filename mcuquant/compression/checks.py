@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from .costs import cost
 from .inputs import Data
 from .prune import check_reachable
 from .recipe import Prune, Recipe
+from .recipe_metrics import Task
 from .training import Samples
 
 _SETS = ("train", "valid", "test")
@@ -23,9 +25,9 @@ BATCH = 4
 """Number of samples of the dry run."""
 
 
-def check_samples(data: Data, net: nn.Module) -> None:
+def check_samples(data: Data, net: nn.Module, task: Task = Task.CLASSES) -> None:
     """Raises CalibrationError for samples that training cannot use: an empty set, values that are not finite, a shape
-    that the network does not accept, or labels that are not class numbers of the network.
+    that the network does not accept, or labels that do not fit the network's outputs.
     """
     for name in _SETS:
         samples: Samples | None = getattr(data, name)
@@ -38,12 +40,40 @@ def check_samples(data: Data, net: nn.Module) -> None:
                 "all sets must have the same"
             )
     classes = _answer(net, data.train.x[:BATCH]).shape
+    if task is not Task.CLASSES:
+        _check_targets(data, task, classes)
+        return
     if len(classes) != 2:
         raise CalibrationError(
             f"the network's output is of shape {tuple(classes)} for {BATCH} samples, expected (samples, classes)"
         )
     for name in _SETS:
         _check_labels(name, getattr(data, name), int(classes[1]))
+
+
+def _check_targets(data: Data, task: Task, outputs: torch.Size) -> None:
+    """Raises CalibrationError unless targets have as many elements as the outputs, `outputs` for some samples."""
+    for name in _SETS:
+        samples: Samples | None = getattr(data, name)
+        if samples is None:
+            continue
+        target = samples.x if task is Task.RECONSTRUCTION else samples.y
+        if target is not None and target[:1].numel() != outputs[1:].numel():
+            what = "input" if task is Task.RECONSTRUCTION else "array 'y'"
+            raise CalibrationError(
+                f"the network's output has {outputs[1:].numel()} elements, the {what} of the {name} samples "
+                f"{target[:1].numel()}; the task {task} needs equal numbers"
+            )
+        if (
+            task is Task.RECONSTRUCTION
+            and name != "train"
+            and samples.y is not None
+            and len(torch.unique(samples.y)) < 2
+        ):
+            raise CalibrationError(
+                f"array 'y' of the {name} samples is {int(samples.y[0])} everywhere; expected 0 for normal samples and "
+                "1 for anomalies"
+            )
 
 
 def _check_values(name: str, samples: Samples) -> None:
@@ -133,12 +163,17 @@ def _short_prune(how: Prune) -> Prune:
 
 
 def first_batch(data: Data) -> Data:
-    """The first samples of every set, with labels."""
+    """Some samples of every set, with labels: the first of each class, then the first ones."""
 
     def first(samples: Samples | None) -> Samples | None:
         if samples is None:
             return None
-        return replace(samples, x=samples.x[:BATCH], y=None if samples.y is None else samples.y[:BATCH])
+        if samples.y is None:
+            return replace(samples, x=samples.x[:BATCH])
+        rows = samples.y.flatten(1).numpy() if samples.y.dim() > 1 else samples.y.numpy()
+        starts = np.sort(np.unique(rows, axis=0, return_index=True)[1]).tolist()
+        picked = sorted([*starts, *(i for i in range(len(samples)) if i not in starts)][:BATCH])
+        return replace(samples, x=samples.x[picked], y=samples.y[picked])
 
     train = first(data.train)
     assert train is not None

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CalibrationError, ConfigError
+from ..ir import Array
 from ..quantization.array_files import load_arrays, named
-from ..quantization.labels import check_class_numbers
+from ..quantization.labels import check_class_numbers, check_values
 from .recipe import Files, Recipe
+from .recipe_metrics import Metric, Score, Task, named_metric
 from .training import Augment, Samples
 
 
@@ -145,16 +147,38 @@ def _check_state(net: nn.Module, state: object, file: Path, path: Path) -> None:
             raise ConfigError(f"{where}: {name!r} holds NaN or infinity")
 
 
-def load_data(files: Files | None, path: Path) -> Data:
+def load_metric(recipe: Recipe, path: Path) -> Metric:
+    """The metric of a recipe: one of METRICS, or a function of the user, whose figure is larger for a better network.
+
+    Raises ConfigError for an unknown name.
+    """
+    if ":" not in recipe.metric:
+        metric = named_metric(recipe.metric)
+        return metric if recipe.task is None else replace(metric, task=recipe.task)
+    function = load_function(recipe.metric, "metric", path)
+    return Metric(recipe.metric.rpartition(":")[2], recipe.task or Task.CLASSES, _score(function))
+
+
+def _score(function: Callable[..., Any]) -> Score:
+    def score(outputs: Array, y: Array, x: Array) -> float:
+        try:
+            return float(function(outputs, y, x))
+        except Exception as error:  # user code may raise anything
+            raise CalibrationError(f"'metric' {_raised(error)}") from error
+
+    return score
+
+
+def load_data(files: Files | None, path: Path, task: Task = Task.CLASSES) -> Data:
     """The samples of a recipe. Raises ConfigError if it names none, CalibrationError for files with other contents."""
     if files is None:
         raise ConfigError(f"{path}: table 'data' is missing: name at least data.train, an .npz file with x and y")
     parts = {key: getattr(files, key) for key in ("train", "valid", "test")}
-    return Data(**{key: load_samples(path.parent / name, key == "train") for key, name in parts.items() if name})
+    return Data(**{key: load_samples(path.parent / name, key == "train", task) for key, name in parts.items() if name})
 
 
-def load_samples(file: Path, labels_may_miss: bool) -> Samples:
-    """`x` (N, ...) numbers and `y` (N,) class numbers of an .npz file."""
+def load_samples(file: Path, labels_may_miss: bool, task: Task = Task.CLASSES) -> Samples:
+    """`x` (N, ...) numbers and `y` of an .npz file: (N,) class numbers or, for values, (N,) or (N, K) numbers."""
     arrays = load_arrays(file)
     if labels_may_miss and "y" not in arrays:
         (x,), y = named(file, "x"), None
@@ -162,6 +186,11 @@ def load_samples(file: Path, labels_may_miss: bool) -> Samples:
         x, y = named(file, "x", "y")
     if x.dtype.kind not in "fiu" or x.ndim < 2:
         raise CalibrationError(f"array 'x' of {file} is {x.dtype} of shape {x.shape}; expected numbers (samples, ...)")
-    if y is not None:
-        check_class_numbers(file, y, len(x))
-    return Samples(torch.from_numpy(x.astype(np.float32)), None if y is None else torch.from_numpy(y.astype(np.int64)))
+    inputs = torch.from_numpy(x.astype(np.float32))
+    if y is None:
+        return Samples(inputs)
+    if task is Task.VALUES:
+        check_values(file, y, len(x))
+        return Samples(inputs, torch.from_numpy(y.astype(np.float32)))
+    check_class_numbers(file, y, len(x))
+    return Samples(inputs, torch.from_numpy(y.astype(np.int64)))

@@ -23,17 +23,18 @@ from ..ir import Array, Graph
 from ..ir.metrics import parameters, total_macs
 from ..project.project import Project
 from ..quantization import Weights, with_palettes
-from ..quantization.sample_layout import to_graph_layout
+from ..quantization.sample_layout import to_graph_layout, to_model_layout
 from ..quantization.snr import quantized_inputs
 from ..reporting.record import RECORDS, Record, records_text
 from . import training
 from .checks import check_is_trained, check_samples, check_targets, first_batch, short
 from .costs import UNITS, Cost, Target, cost, cost_of
 from .folding import folded
-from .inputs import Data, load_augment, load_data, load_net
+from .inputs import Data, load_augment, load_data, load_metric, load_net
 from .masks import Masks, hold, sparsify
 from .prune import batches_of, prune
 from .recipe import Prune, Recipe, Stride, load_recipe, targets_of
+from .recipe_metrics import ACCURACY, Metric, Task, named_metric
 from .reinitialize import Together, reinitialized
 from .steps import Steps, folder_of
 from .stride_search import Strides, strides_for
@@ -73,24 +74,26 @@ def compress(
     augment: Augment | None = None,
     progress: Progress | None = None,
     steps: Steps | None = None,
+    metric: Metric | None = None,
 ) -> Compressed:
     """Compress and quantize a trained network by the settings of a recipe (its paths are not used).
 
-    `steps` stores the result of each step and returns the results of an earlier run. Before the first epoch the samples
-    are checked and every step runs on one batch.
+    `metric` measures the network, by default the one that the recipe names. `steps` stores the result of each step and
+    returns the results of an earlier run. Before the first epoch the samples are checked and every step runs on one
+    batch.
 
     Raises BudgetError for unreachable targets, CalibrationError for invalid samples, UnsupportedOpError for networks
     that mcuquant does not support.
     """
-    board = load_board(recipe.board)
-    check_samples(data, net)
+    board, metric = load_board(recipe.board), metric or named_metric(recipe.metric)
+    check_samples(data, net, metric.task)
     with training.alone(recipe.seed):
         check_targets(net, data, recipe, board)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CalibrationWarning)  # one batch has few samples
-            rehearsal = _Run(first_batch(data), short(recipe), board, augment, lambda *_: None, Steps())
+            rehearsal = _Run(first_batch(data), short(recipe), board, augment, lambda *_: None, Steps(), metric)
             rehearsal.whole(copy.deepcopy(net))
-    run = _Run(data, recipe, board, augment, progress or (lambda *_: None), steps or Steps())
+    run = _Run(data, recipe, board, augment, progress or (lambda *_: None), steps or Steps(), metric)
     with training.alone(recipe.seed):
         small, graph, targets = run.whole(net)
     reached = cost_of(graph, board)
@@ -119,7 +122,8 @@ def compress_file(
     recipe = settings or load_recipe(file)
     if not recipe.model:
         raise ConfigError(f"{file}: key 'model' is missing")
-    data, augment = load_data(recipe.data, file), load_augment(recipe, file)
+    metric = load_metric(recipe, file)
+    data, augment = load_data(recipe.data, file, metric.task), load_augment(recipe, file)
     directory = output or recipe.output
     with training.alone(recipe.seed):
         net = load_net(recipe, file)
@@ -127,7 +131,7 @@ def compress_file(
             check_is_trained(lambda: load_net(recipe, file), net, str(file))
     steps = Steps.of(folder_of(directory), recipe, file, net, data, load_board(recipe.board))
     steps.is_fresh = fresh
-    result = compress(net, data, recipe, augment, progress, steps)
+    result = compress(net, data, recipe, augment, progress, steps, metric)
     real = flow.from_torch(result.net, data.example)
     project = flow.compile(result.graph, recipe.board, directory, recipe.name, source=real)
     built = project.firmware
@@ -145,6 +149,7 @@ class _Run:
     augment: Augment | None
     progress: Progress
     steps: Steps
+    metric: Metric
     records: list[Record] = field(default_factory=list)
     teacher: nn.Module | None = None
 
@@ -227,7 +232,8 @@ class _Run:
     def pruned(self, net: nn.Module) -> nn.Module:
         how = self.recipe.prune
         assert how is not None
-        batches = batches_of(self.data.train.x, self._labels())
+        batches = batches_of(self.data.train.x, self._targets())
+        loss = nn.functional.cross_entropy if self.metric.task is Task.CLASSES else training.squared_error
         pruning = how.pruning(cost(net, self.data.example, self.board))
         train = self.recipe.training(how.epochs)
         result = prune(
@@ -236,6 +242,7 @@ class _Run:
             self.board,
             pruning,
             batches,
+            loss,
             fine_tune=lambda current: self.fit(current, train, "fine-tuning the pruned network", self.teacher),
         )
         self._note("pruned", result.net, result.after)
@@ -304,14 +311,18 @@ class _Run:
             augment=self.augment,
             after_step=after_step,
             progress=lambda done: self.progress(what, done, how.epochs),
+            metric=self.metric,
         )
 
-    def _labels(self) -> torch.Tensor:
-        """The labels of the training samples, or the teacher's classes for them."""
+    def _targets(self) -> torch.Tensor:
+        """The targets of the training samples, or the teacher's classes or outputs for them."""
+        if self.metric.task is Task.RECONSTRUCTION:
+            return self.data.train.x
         if self.data.train.y is not None:
             return self.data.train.y
         assert self.teacher is not None
-        return training.answers(self.teacher, self.data.train.x).argmax(dim=1)
+        outputs = training.answers(self.teacher, self.data.train.x)
+        return outputs.argmax(dim=1) if self.metric.task is Task.CLASSES else outputs
 
     def _integers(self, label: str, net: nn.Module, weights: Weights) -> Graph:
         how = self.recipe.quantize
@@ -326,21 +337,22 @@ class _Run:
     def _note(self, label: str, net: nn.Module, reached: Cost) -> None:
         self._add(label, _facts(reached), *self._right(net))
 
-    def _add(self, label: str, facts: Mapping[str, Any], right: float | None, source: str) -> None:
-        self.records.append(Record(label=label, board=self.board.name, accuracy=right, accuracy_source=source, **facts))
+    def _add(self, label: str, facts: Mapping[str, Any], value: float | None, source: str) -> None:
+        quality: dict[str, Any] = {"accuracy": value} if self.metric.name == ACCURACY.name else {}
+        if not quality and value is not None:
+            quality = {"metric": self.metric.name, "metric_value": value, "merit": self.metric.merit(value)}
+        self.records.append(Record(label=label, board=self.board.name, accuracy_source=source, **quality, **facts))
 
     def _right(self, what: nn.Module | Graph) -> tuple[float | None, str]:
-        """(accuracy, name of the sample set)."""
+        """(value of the metric, name of the sample set)."""
         judge = self.data.judge
         if judge is None:
             return None, ""
         kind = "test" if self.data.test is not None else "validation"
         if isinstance(what, Graph):
-            accuracy = integer_accuracy(
-                what, judge, lambda n: self.progress("evaluating the integer network", n, len(judge))
-            )
-            return accuracy, f"{len(judge):,} {kind} samples, interpreter"
-        return training.accuracy(what, judge), f"{len(judge):,} {kind} samples, PyTorch"
+            done = lambda n: self.progress("evaluating the integer network", n, len(judge))  # noqa: E731
+            return integer_figure(what, judge, self.metric, done), f"{len(judge):,} {kind} samples, interpreter"
+        return training.figure(what, judge, self.metric), f"{len(judge):,} {kind} samples, PyTorch"
 
 
 def _facts(reached: Cost) -> Mapping[str, Any]:
@@ -353,6 +365,20 @@ def integer_accuracy(graph: Graph, samples: Samples, done: Callable[[int], None]
     assert samples.y is not None
     guesses = integer_answers(graph, samples.x.numpy(), done).argmax(axis=1)
     return float((guesses == samples.y.numpy()).mean())
+
+
+def integer_figure(
+    graph: Graph, samples: Samples, metric: Metric, done: Callable[[int], None] = lambda _: None
+) -> float:
+    """The metric of an integer network with one input, by the interpreter; the first output counts."""
+    assert samples.y is not None
+    stored, y = integer_answers(graph, samples.x.numpy(), done), graph[graph.outputs[0]]
+    outputs = stored.reshape(len(stored), *y.shape[1:])
+    real = (
+        outputs if y.q is None or metric.task is Task.CLASSES else (outputs.astype(np.float64) - y.zero_point) * y.scale
+    )
+    ordered = to_model_layout(real, samples.x.dim())
+    return metric.score(ordered.reshape(len(ordered), -1), samples.y.numpy(), samples.x.numpy())
 
 
 def integer_answers(graph: Graph, x: Array, done: Callable[[int], None] = lambda _: None) -> Array:

@@ -16,6 +16,7 @@ from .costs import UNITS, Cost, Target
 from .importance import Importance
 from .masks import Sparsity
 from .prune import Pruning, check_one
+from .recipe_metrics import ACCURACY, Task, named_metric
 from .settings import Reader, read_table
 from .training import Training
 from .weight_sharing import Sharing
@@ -176,6 +177,12 @@ class Recipe:
     Tensor.
     """
     data: Files | None = None
+    metric: str = ACCURACY.name
+    """A key of METRICS, or a function, specified like `model`: (outputs (N, K), y, x (N, ...)) -> float, larger for a
+    better network.
+    """
+    task: Task | None = None
+    """The loss. None: that of the metric; "classes" for a function."""
     board: str = DEFAULT_BOARD
     output: str = "build/compressed"
     name: str = "model"
@@ -195,11 +202,22 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.teach is not None and (self.fine_tune.match or (self.stride is not None and self.stride.match)):
             raise CalibrationError("layers can match those of one teacher alone: leave out either match or [teach]")
+        self._check_task()
         if self.quantize.epochs and (self.sparsify or self.share):
             raise CalibrationError(
                 "quantization-aware training (quantize.epochs) would fill zeros and part shared weights again; "
                 "leave it out, or [sparsify] and [share]"
             )
+
+    def _check_task(self) -> None:
+        """Raises ConfigError for an unknown metric, CalibrationError for settings that only classes have."""
+        task = self.task or (Task.CLASSES if ":" in self.metric else named_metric(self.metric).task)
+        if task is Task.CLASSES:
+            return
+        for part in (self.train, self.teach, self.fine_tune):
+            for key in ("mixup", "smoothing"):
+                if part is not None and getattr(part, key):
+                    raise CalibrationError(f"{key} needs classes, the recipe's task is {task}; leave it out")
 
     def training(self, epochs: int | None) -> Training:
         return replace(self.fine_tune, seed=self.seed, epochs=epochs or self.fine_tune.epochs)

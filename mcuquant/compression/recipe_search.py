@@ -23,9 +23,10 @@ from ..reporting.record import Record
 from ..version import __version__
 from .checks import check_is_trained, check_samples
 from .costs import UNITS
-from .inputs import Data, load_augment, load_data, load_net
+from .inputs import Data, load_augment, load_data, load_metric, load_net
 from .pipeline import compress
 from .recipe import Recipe, load_recipe, recipe_of
+from .recipe_metrics import Metric
 from .settings import Reader, read_table
 from .steps import digest_of
 from .training import alone, fit
@@ -207,8 +208,8 @@ class Search:
     def _check_digest(self, study: optuna.Study, digest: str) -> None:
         attributes = study.user_attrs
         if _DIGEST not in attributes and not study.get_trials(deepcopy=False):
-            study.set_user_attr(_DIGEST, digest)
             study.set_user_attr(_VERSION, __version__)
+            study.set_user_attr(_DIGEST, digest)  # last: another process may read between the two
             return
         if (attributes.get(_DIGEST), attributes.get(_VERSION)) != (digest, __version__):
             is_other_version = attributes.get(_VERSION, __version__) != __version__
@@ -258,7 +259,7 @@ def search(path: str | Path, progress: Callable[[int, int], None] | None = None)
     BudgetError if no trial gives a result.
     """
     what = Search.load(path)
-    data = load_data(what.recipe.data, what.path)
+    data = _load(what)
     if data.valid is None or data.valid.y is None:
         raise ConfigError(f"{what.path}: key 'data.valid' is missing: a search is judged on validation samples")
     study = what.study(what.digest(data))
@@ -287,12 +288,17 @@ class _SurplusError(Exception):
     """Other processes have ended all trials since this one began."""
 
 
+def _load(what: Search) -> Data:
+    return load_data(what.recipe.data, what.path, load_metric(what.recipe, what.path).task)
+
+
 @dataclass(slots=True)
 class _Objective:
     what: Search
     data: Data
     net: Any
     augment: Any
+    metric: Metric
 
     @classmethod
     def of(cls, what: Search, data: Data) -> _Objective:
@@ -301,11 +307,12 @@ class _Objective:
             net, augment = load_net(what.recipe, what.path), load_augment(what.recipe, what.path)
             if not what.recipe.weights and what.recipe.train is None:
                 check_is_trained(lambda: load_net(what.recipe, what.path), net, str(what.path))
-        check_samples(data, net)
+        metric = load_metric(what.recipe, what.path)
+        check_samples(data, net, metric.task)
         if what.recipe.train is not None:
             how = replace(what.recipe.train, seed=what.recipe.seed)
-            fit(net, data.train, how, valid=data.valid, augment=augment)
-        return cls(what, data, net, augment)
+            fit(net, data.train, how, valid=data.valid, augment=augment, metric=metric)
+        return cls(what, data, net, augment, metric)
 
     def __call__(self, trial: Trial) -> tuple[float, ...]:
         position = claim_position(trial, self.what.settings.trials)
@@ -314,7 +321,7 @@ class _Objective:
         values = {name: values.suggest(trial, name) for name, values in self.what.settings.space.items()}
         recipe = replace(self.what.with_values(values), train=None)
         try:
-            result = compress(copy.deepcopy(self.net), self.data, recipe, self.augment)
+            result = compress(copy.deepcopy(self.net), self.data, recipe, self.augment, metric=self.metric)
         except BudgetError as error:
             raise optuna.TrialPruned(str(error)) from error
         if result.missed:
@@ -322,8 +329,8 @@ class _Objective:
         record, costs = replace(result.records[-1], label=f"trial {position}"), asdict(result.cost)
         trial.set_user_attr(_RECORD, record.to_json())
         trial.set_user_attr(_COSTS, costs)
-        assert record.accuracy is not None
-        return (record.accuracy, *(float(costs[cost]) for cost in self.what.settings.costs))
+        assert record.quality is not None
+        return (record.quality, *(float(costs[cost]) for cost in self.what.settings.costs))
 
 
 def search_result(study: optuna.Study) -> SearchResult:
@@ -345,7 +352,7 @@ def _completed_trial(trial: FrozenTrial) -> CompletedTrial:
 def trial_recipe(path: str | Path, number: int) -> Recipe:
     """The recipe of one completed trial. Raises ConfigError for an unknown number."""
     what = Search.load(path)
-    study = what.study(what.digest(load_data(what.recipe.data, what.path)))
+    study = what.study(what.digest(_load(what)))
     trials = {trial.number: trial for trial in search_result(study).trials}
     if number not in trials:
         raise ConfigError(f"{what.path}: the search has no completed trial {number}; it has {len(trials)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import CalibrationError
 from .matching import distance, watched
+from .recipe_metrics import ACCURACY, Metric, Task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +73,8 @@ class Training:
 
 Labels = Tensor | tuple[Tensor, Tensor, Tensor]
 """Class numbers (N,). For mixed inputs the class numbers of both, and the share of the second."""
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(outputs, targets) -> a scalar."""
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """An augmented batch of inputs."""
 
@@ -85,28 +89,31 @@ def fit(
     augment: Augment | None = None,
     after_step: Callable[[], None] | None = None,
     progress: Callable[[int], None] | None = None,
+    metric: Metric = ACCURACY,
 ) -> None:
     """Train `net` in place and leave it in evaluation mode, with the weights of its best epoch on `valid`, or its last
-    epoch.
+    epoch. `metric` selects the loss and the best epoch.
 
-    With a teacher the loss is (1 - d) * CE + d * T^2 * KL(teacher/T, net/T), G. Hinton et al., "Distilling the
-    Knowledge in a Neural Network" (2015), plus the loss of matched layers. `after_step` is called after each optimizer
+    For classes with a teacher the loss is (1 - d) * CE + d * T^2 * KL(teacher/T, net/T), G. Hinton et al., "Distilling
+    the Knowledge in a Neural Network" (2015), plus the loss of matched layers. Values and reconstructions have the mean
+    squared error in place of CE and KL. `after_step` is called after each optimizer
     step, for example to apply masks. `progress` is called with the number of completed epochs. The random state and
     thread count of the caller are restored.
 
     Raises CalibrationError without labels and teacher, or with layers to match and no teacher.
     """
-    if samples.y is None and teacher is None:
+    if samples.y is None and teacher is None and metric.task is not Task.RECONSTRUCTION:
         raise CalibrationError("training needs labels (y) or a teacher to learn from, found neither")
     if how.match and teacher is None:
         raise CalibrationError(f"there is no teacher whose layers {', '.join(how.match)} could match")
     with alone(how.seed), _dropping(net, how.dropout):
         result = copy.deepcopy(net) if how.average else net
-        best, best_state = -1.0, copy.deepcopy(net.state_dict())
-        for epoch in _epochs(net, samples, how, teacher, augment, after_step, result):
-            right = accuracy(result, valid) if valid is not None else float(epoch)
-            if right >= best:
-                best, best_state = right, copy.deepcopy(result.state_dict())
+        best, best_state = -math.inf, copy.deepcopy(net.state_dict())
+        lesson = _Lesson(net, how, teacher, torch.Generator().manual_seed(how.seed), metric.task)
+        for epoch in _epochs(net, samples, lesson, augment, after_step, result):
+            merit = metric.merit(figure(result, valid, metric)) if valid is not None else float(epoch)
+            if merit >= best:
+                best, best_state = merit, copy.deepcopy(result.state_dict())
             if progress is not None:
                 progress(epoch)
         net.load_state_dict(best_state)
@@ -142,18 +149,16 @@ def alone(seed: int) -> Iterator[None]:
 def _epochs(
     net: nn.Module,
     samples: Samples,
-    how: Training,
-    teacher: nn.Module | None,
+    lesson: _Lesson,
     augment: Augment | None,
     after_step: Callable[[], None] | None,
     result: nn.Module,
 ) -> Iterator[int]:
     """Yields the numbers of completed epochs. `result` is `net` or its moving average."""
+    how, random = lesson.how, lesson.random
     optimizer = torch.optim.AdamW(net.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
     batches = -(-len(samples) // how.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=how.epochs * batches)
-    random = torch.Generator().manual_seed(how.seed)
-    lesson = _Lesson(net, how, teacher, random)
     for epoch in range(1, how.epochs + 1):
         net.train()
         for batch in torch.split(torch.randperm(len(samples), generator=random), how.batch):
@@ -198,6 +203,7 @@ class _Lesson:
     how: Training
     teacher: nn.Module | None
     random: torch.Generator
+    task: Task = Task.CLASSES
 
     def mixed(self, x: Tensor, y: Tensor | None) -> Tensor:
         """The loss of (1 - p[i]) * x[i] + p[i] * x[j], with p uniform from 0 to `mixup` and j another of the batch."""
@@ -208,9 +214,11 @@ class _Lesson:
             soft_answers = nn.functional.softmax(answers(self.teacher, x) / self.how.temperature, dim=1)
             taught = self.how.temperature * _between(soft_answers, soft_answers[other], part).clamp(min=1e-30).log()
         labels = None if y is None else (y, y[other], part)
-        return loss_of(self.net(_between(x, x[other], part)), labels, taught, self.how)
+        return class_loss(self.net(_between(x, x[other], part)), labels, taught, self.how)
 
     def loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        loss_of = class_loss if self.task is Task.CLASSES else value_loss
+        y = x if self.task is Task.RECONSTRUCTION else y
         if self.teacher is None:
             return loss_of(self.net(x), y, None, self.how)
         with watched(self.teacher, self.how.match) as goals:
@@ -225,7 +233,7 @@ def _between(a: Tensor, b: Tensor, part: Tensor) -> Tensor:
     return torch.lerp(a, b, part.view(-1, *[1] * (a.dim() - 1)))
 
 
-def loss_of(logits: Tensor, y: Labels | None, taught: Tensor | None, how: Training) -> Tensor:
+def class_loss(logits: Tensor, y: Labels | None, taught: Tensor | None, how: Training) -> Tensor:
     """Loss of logits (N, classes) against labels, a teacher's logits, or both; see `fit`."""
     labeled = _labelled(logits, y, how.smoothing) if y is not None else torch.zeros(())
     if taught is None:
@@ -236,6 +244,20 @@ def loss_of(logits: Tensor, y: Labels | None, taught: Tensor | None, how: Traini
     return (1 - share) * labeled + share * how.temperature**2 * distance
 
 
+def value_loss(outputs: Tensor, y: Tensor | None, taught: Tensor | None, how: Training) -> Tensor:
+    """Mean squared error of outputs (N, ...) against targets, a teacher's outputs, or both."""
+    labeled = squared_error(outputs, y) if y is not None else torch.zeros(())
+    if taught is None:
+        return labeled
+    share = how.distill if y is not None else 1.0
+    return (1 - share) * labeled + share * squared_error(outputs, taught)
+
+
+def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The mean over all elements; targets may have another shape."""
+    return nn.functional.mse_loss(outputs, targets.reshape(outputs.shape))
+
+
 def _labelled(logits: Tensor, y: Labels, smoothing: float) -> Tensor:
     if isinstance(y, Tensor):
         return nn.functional.cross_entropy(logits, y, label_smoothing=smoothing)
@@ -243,11 +265,12 @@ def _labelled(logits: Tensor, y: Labels, smoothing: float) -> Tensor:
     return nn.functional.cross_entropy(logits, _between(first, second, y[2]), label_smoothing=smoothing)
 
 
-def accuracy(net: nn.Module, samples: Samples) -> float:
-    """Accuracy, 0 to 1. Raises CalibrationError without labels."""
+def figure(net: nn.Module, samples: Samples, metric: Metric = ACCURACY) -> float:
+    """The metric of a network. Raises CalibrationError without labels."""
     if samples.y is None:
-        raise CalibrationError("accuracy needs labels (y), found none")
-    return float((answers(net, samples.x).argmax(dim=1) == samples.y).double().mean())
+        raise CalibrationError(f"{metric.name} needs labels (y), found none")
+    outputs = answers(net, samples.x).flatten(1).numpy()
+    return metric.score(outputs, samples.y.numpy(), samples.x.numpy())
 
 
 def answers(net: nn.Module, x: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import CalibrationError
 from ..ir import Array
 
@@ -14,6 +16,16 @@ def check_class_numbers(path: Path, y: Array, count: int) -> None:
         raise CalibrationError(
             f"array 'y' of {path} is {y.dtype} of shape {y.shape}; expected {count} class numbers, one for each sample"
         )
+
+
+def check_values(path: Path, y: Array, count: int) -> None:
+    """Raises CalibrationError unless array `y` of a file has finite numbers for each of `count` samples."""
+    if len(y) != count or not 1 <= y.ndim <= 2 or y.dtype.kind not in "fiu":
+        raise CalibrationError(
+            f"array 'y' of {path} is {y.dtype} of shape {y.shape}; expected numbers of shape ({count},) or ({count}, K)"
+        )
+    if not np.isfinite(y).all():
+        raise CalibrationError(f"array 'y' of {path} holds NaN or infinity; leave these samples out")
 
 
 def check_labels(origin: str, low: int, high: int, classes: int) -> None:

@@ -165,7 +165,7 @@ def _wakes(figures: Array, labels: Array) -> dict[str, Any]:
 
 
 def _classes(figures: Array, labels: Array) -> dict[str, Any]:
-    metrics = _sklearn()
+    metrics = sklearn_metrics()
     names = sorted({*labels.tolist(), *figures.tolist()} - {NO_CLASS})
     events = _events(labels)
     reported = _events(figures)
@@ -188,7 +188,7 @@ def _events(labels: Array) -> list[tuple[int, int, int]]:
 
 
 def _alarms(node: Node, rule: AnomalyRule, figures: Array, labels: Array) -> dict[str, Any]:
-    metrics = _sklearn()
+    metrics = sklearn_metrics()
     known = ~np.isnan(figures)
     scores, truth = figures[known], labels[known].astype(bool)
     threshold = rule.real(rule.on)
@@ -208,7 +208,7 @@ def _alarms(node: Node, rule: AnomalyRule, figures: Array, labels: Array) -> dic
 
 
 def _values(figures: Array, labels: Array) -> dict[str, Any]:
-    metrics = _sklearn()
+    metrics = sklearn_metrics()
     errors = (figures - labels).reshape(-1)
     return {
         "mean absolute error": float(np.abs(errors).mean()),
@@ -223,7 +223,8 @@ def _list(values: Array) -> list[float]:
     return [float(v) for v in values]
 
 
-def _sklearn() -> Any:
+def sklearn_metrics() -> Any:
+    """The module sklearn.metrics. Raises ToolError without scikit-learn, with the command that installs it."""
     try:
         from sklearn import metrics
     except ModuleNotFoundError as error:

@@ -20,7 +20,7 @@ RECORDS = "records.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One network on one board. None is "unknown"; for all fields but accuracy, smaller is better."""
+    """One network on one board. None is "unknown"; for all fields but accuracy and merit, smaller is better."""
 
     label: str
     """A name for readers: "float", "pruned to 50 %", "trial 17"."""
@@ -30,6 +30,12 @@ class Record:
     """Multiply-accumulates of one inference."""
     accuracy: float | None = None
     """The fraction of correct classifications, 0 to 1."""
+    metric: str = ""
+    """Name of another metric than accuracy."""
+    metric_value: float | None = None
+    """Its value."""
+    merit: float | None = None
+    """The value, or its negative where smaller is better: larger for a better network."""
     accuracy_source: str = ""
     """The data and the program, such as "1,000 test samples, interpreter"."""
     constant_bytes: int | None = None
@@ -45,6 +51,18 @@ class Record:
     cycles_source: str = ""
     """The source of the count: a text of `device.measure.Counter`, or "estimated by the cost model"."""
     board: str = ""
+
+    @property
+    def quality(self) -> float | None:
+        """Larger for a better network: accuracy, or the merit of another metric."""
+        return self.merit if self.accuracy is None else self.accuracy
+
+    @property
+    def quality_text(self) -> str:
+        """The metric for readers: a percentage of accuracy, or name and value; "-" if unknown."""
+        if self.accuracy is not None:
+            return f"{100 * self.accuracy:.2f} %"
+        return "-" if self.metric_value is None else f"{self.metric} {self.metric_value:.4g}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values without unknown ones."""
@@ -106,15 +124,15 @@ def _check_ranges(record: Record, where: str) -> None:
 
 
 def best(records: Iterable[Record], cost: str) -> tuple[Record, ...]:
-    """The Pareto-optimal ones by accuracy and `cost` (a field's name), the cheapest first.
+    """The Pareto-optimal ones by quality and `cost` (a field's name), the cheapest first.
 
     Records without either number are left out.
     """
-    known = [r for r in records if r.accuracy is not None and getattr(r, cost) is not None]
+    known = [(r.quality, r) for r in records if r.quality is not None and getattr(r, cost) is not None]
     front: list[Record] = []
     highest = -math.inf
-    for record in sorted(known, key=lambda r: (getattr(r, cost), -(r.accuracy or 0), r.label)):
-        if record.accuracy is not None and record.accuracy > highest:
+    for quality, record in sorted(known, key=lambda pair: (getattr(pair[1], cost), -pair[0], pair[1].label)):
+        if quality > highest:
             front.append(record)
-            highest = record.accuracy
+            highest = quality
     return tuple(front)

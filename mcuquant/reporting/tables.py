@@ -103,13 +103,18 @@ def decision_table(decisions: Sequence[AnyDecision]) -> Table:
 _LONGEST_HALF = 20
 
 
+def quality_heading(records: Iterable[Record]) -> str:
+    """The heading of a column of `Record.quality_text`."""
+    return ">metric" if any(r.metric for r in records) else ">correct"
+
+
 def records_table(records: Iterable[Record]) -> Table:
-    """Networks one a row: accuracy, MACs, weights, cycles, and flash and RAM of the firmware where there is one."""
-    grid = table("*network", ">correct", ">MACs", ">weights", ">cycles", ">flash", ">RAM")
+    """Networks one per row: accuracy or another metric, MACs, weights, cycles, and flash and RAM of a firmware."""
+    records = list(records)
+    grid = table("*network", quality_heading(records), ">MACs", ">weights", ">cycles", ">flash", ">RAM")
     for r in records:
-        right = "-" if r.accuracy is None else f"{100 * r.accuracy:.2f} %"
         counts = (r.macs, r.weight_bytes, r.cycles, r.flash_bytes, r.ram_bytes)
-        grid.add_row(r.label, right, *("-" if n is None else f"{n:,}" for n in counts))
+        grid.add_row(r.label, r.quality_text, *("-" if n is None else f"{n:,}" for n in counts))
     return grid
 
 

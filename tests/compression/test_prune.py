@@ -14,7 +14,7 @@ from mcuquant.compression.channel_groups import coupled, cut
 from mcuquant.compression.costs import Target, cost
 from mcuquant.compression.importance import Importance, scores
 from mcuquant.compression.prune import Pruning, batches_of, prune, shares
-from mcuquant.compression.training import Samples, Training, accuracy, fit
+from mcuquant.compression.training import Samples, Training, figure, fit
 from mcuquant.compression.widths import kept, widths
 from mcuquant.errors import BudgetError, CalibrationError, ModelError
 from mcuquant.flow import from_torch
@@ -199,7 +199,7 @@ def test_what_was_pruned_learns_again_and_becomes_integers() -> None:
         fit(current, train, how, teacher=net, valid=valid)
 
     pruned = prune(net, train.x[:1], BOARD, pruning, batches_of(train.x, train.y), fine_tune=fine_tune)
-    before, after = accuracy(net, valid), accuracy(pruned.net, valid)
+    before, after = figure(net, valid), figure(pruned.net, valid)
     assert before > 0.9
     assert after >= before - 0.05
     assert shares(pruned)["macs"] < 0.3
@@ -231,9 +231,9 @@ def test_a_teacher_does_for_labels() -> None:
     train, valid = clusters(seed=1), clusters(200, seed=2)
     teacher, pupil = seeded(perceptron), seeded(perceptron, 5)
     fit(teacher, train, Training(epochs=8, learning_rate=0.01))
-    start = accuracy(pupil, valid)
+    start = figure(pupil, valid)
     fit(pupil, Samples(train.x), Training(epochs=8, learning_rate=0.01), teacher=teacher)
-    assert accuracy(pupil, valid) > max(0.85, start)
+    assert figure(pupil, valid) > max(0.85, start)
     with pytest.raises(CalibrationError) as error:
         fit(pupil, Samples(train.x), Training())
     assert str(error.value) == "training needs labels (y) or a teacher to learn from, found neither"
@@ -244,8 +244,8 @@ def test_the_best_epoch_on_validation_samples_stays() -> None:
     net, other = seeded(perceptron), seeded(perceptron)
     seen: list[float] = []
     fit(net, train, Training(epochs=4, learning_rate=0.02), valid=valid)
-    fit(other, train, Training(epochs=4, learning_rate=0.02), progress=lambda _: seen.append(accuracy(other, valid)))
-    assert accuracy(net, valid) == max(seen)
+    fit(other, train, Training(epochs=4, learning_rate=0.02), progress=lambda _: seen.append(figure(other, valid)))
+    assert figure(net, valid) == max(seen)
     assert not net.training
 
 

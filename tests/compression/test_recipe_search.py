@@ -169,7 +169,7 @@ def test_an_interrupted_trial_does_not_count(folder: Path, monkeypatch: pytest.M
     whole = outcomes(recipe(folder, 3, f"journal:{folder / 'a.journal'}"))
     path = recipe(folder, 3)
 
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mcuquant.compression.recipe_search.compress", interrupted)

@@ -12,7 +12,7 @@ from torch import nn
 
 from mcuquant.compression.folding import folded
 from mcuquant.compression.masks import Masks, Sparsity, hold, sparsify, zeros
-from mcuquant.compression.training import Training, accuracy, fit
+from mcuquant.compression.training import Training, figure, fit
 from mcuquant.compression.weight_sharing import Sharing, baked, share
 from mcuquant.errors import CalibrationError, ModelError
 
@@ -82,7 +82,7 @@ def test_training_holds_the_mask_and_steps_cut_more_each() -> None:
     assert seen == [size - round(0.5 * size), size - round(0.75 * size)]
     assert all(np.array_equal(w != 0, masks[n].numpy()) for n, w in weights(net).items())
     assert all(torch.equal(mask, masks[n]) for n, mask in zeros(net).items())
-    assert accuracy(net, clusters(200, seed=2)) > 0.85
+    assert figure(net, clusters(200, seed=2)) > 0.85
 
 
 @settings(deadline=None, max_examples=25)
@@ -125,8 +125,8 @@ def test_training_moves_centroids_and_zeros_stay() -> None:
     for name in WEIGHTED:
         assert np.array_equal(end[name] == 0, ~masks[name].numpy())
         assert not np.array_equal(end[name], start[name])
-    assert accuracy(shared, clusters(200, seed=2)) > 0.85
-    assert accuracy(baked(shared), train) == accuracy(shared, train)
+    assert figure(shared, clusters(200, seed=2)) > 0.85
+    assert figure(baked(shared), train) == figure(shared, train)
 
 
 def test_batch_normalization_is_folded_where_nothing_else_reads() -> None:

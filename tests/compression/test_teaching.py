@@ -16,7 +16,7 @@ from mcuquant.compression.prune import Pruning, prune
 from mcuquant.compression.recipe import Prune, Quantize, Recipe, Teach, load_recipe
 from mcuquant.compression.reinitialize import Together, reinitialized
 from mcuquant.compression.steps import Steps
-from mcuquant.compression.training import Samples, Training, accuracy, fit, loss_of
+from mcuquant.compression.training import Samples, Training, class_loss, figure, fit
 from mcuquant.errors import CalibrationError, ConfigError, ModelError
 
 BOARD = load_board("qemu-mps2-an386")
@@ -65,13 +65,13 @@ def test_labels_are_mixed_as_inputs_are() -> None:
     first, second, part = torch.tensor([0, 1, 2, 3, 0]), torch.tensor([1, 1, 0, 2, 3]), torch.rand(5)
     of_each = [nn.functional.cross_entropy(logits, y, reduction="none") for y in (first, second)]
     expected = ((1 - part) * of_each[0] + part * of_each[1]).mean()
-    assert torch.allclose(loss_of(logits, (first, second, part), None, Training()), expected)
+    assert torch.allclose(class_loss(logits, (first, second, part), None, Training()), expected)
 
 
 def test_smoothing_spreads_a_label_over_all_classes() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0, 1.0]])
     of_class = -nn.functional.log_softmax(logits, dim=1)[0]
-    found = loss_of(logits, torch.tensor([0]), None, Training(smoothing=0.2))
+    found = class_loss(logits, torch.tensor([0]), None, Training(smoothing=0.2))
     assert torch.allclose(found, 0.8 * of_class[0] + 0.2 * of_class.mean())
 
 
@@ -198,7 +198,7 @@ def test_a_recipe_with_teachers(tmp_path: Path) -> None:
     assert whole is not None
     assert small is not None
     assert whole < 0.8 < small
-    assert accuracy(made.net, valid) > 0.8
+    assert figure(made.net, valid) > 0.8
     torch.manual_seed(0)
     again = compress(perceptron(), Data(train, valid), recipe, steps=Steps(tmp_path, "", train.x[:16]))
     assert again.reused == ("trained", "int8", "teachers", "pruned")

@@ -62,8 +62,8 @@ def test_written_records_are_read_back(tmp_path: Path) -> None:
         ),
         (
             '{"records": [{"label": "a", "bytes": 1}]}',
-            ", record 0: unknown key 'bytes'; there are label, weight_bytes, macs, accuracy, accuracy_source, "
-            "constant_bytes, arena_bytes, flash_bytes, ram_bytes, cycles, cycles_source, board",
+            ", record 0: unknown key 'bytes'; there are label, weight_bytes, macs, accuracy, metric, metric_value, "
+            "merit, accuracy_source, constant_bytes, arena_bytes, flash_bytes, ram_bytes, cycles, cycles_source, board",
         ),
     ],
 )

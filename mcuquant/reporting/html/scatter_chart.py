@@ -16,13 +16,14 @@ _SMALL = 4.0
 
 def scatter(title: str, axis: str, cost: str, records: Mapping[int, Record]) -> Picture:
     """`records` by their numbers in the table; `cost` is a field of Record, `axis` the title of its axis."""
-    known = {n: r for n, r in records.items() if r.accuracy is not None and getattr(r, cost) is not None}
+    known = {n: r for n, r in records.items() if r.quality is not None and getattr(r, cost) is not None}
     across = ticks(*_span([float(getattr(r, cost)) for r in known.values()], math.inf))
-    up = ticks(*_span([100 * (r.accuracy or 0) for r in known.values()], 100.0))
+    highest, unit = (math.inf, "") if any(r.metric for r in known.values()) else (100.0, " %")
+    up = ticks(*_span([_value(r) for r in known.values()], highest))
 
     def place(record: Record) -> tuple[float, float]:
         x = _at(getattr(record, cost), across, _LEFT, _WIDTH - _RIGHT)
-        return x, _at(100 * (record.accuracy or 0), up, _HEIGHT - _BOTTOM, _TOP)
+        return x, _at(_value(record), up, _HEIGHT - _BOTTOM, _TOP)
 
     front = best(known.values(), cost)
     places = {n: place(r) for n, r in sorted(known.items(), key=lambda item: (item[1] not in front, item[0]))}
@@ -36,8 +37,13 @@ def scatter(title: str, axis: str, cost: str, records: Mapping[int, Record]) -> 
         height=_HEIGHT,
         lines=(*_grid(across, up), polyline([place(r) for r in front], "front")),
         dots=tuple(dots),
-        texts=(*_axes(across, up, axis), *labels),
+        texts=(*_axes(across, up, axis, unit), *labels),
     )
+
+
+def _value(record: Record) -> float:
+    """Accuracy in percent, or the value of another metric."""
+    return (record.metric_value or 0.0) if record.accuracy is None else 100 * record.accuracy
 
 
 def _with_room(places: Mapping[int, tuple[float, float]]) -> set[int]:
@@ -53,7 +59,7 @@ def _span(values: Sequence[float], most: float) -> tuple[float, float]:
     """From the least to the largest value, extended a bit within 0 and `most`; never of zero width."""
     low, high = min(values), max(values)
     room = (high - low) * 0.1 or high * 0.1 or 1.0
-    return max(0.0, low - room), min(most, high + room)
+    return (max(0.0, low - room) if low >= 0 else low - room), min(most, high + room)
 
 
 def _at(value: float, marks: Sequence[float], low: float, high: float) -> float:
@@ -61,7 +67,7 @@ def _at(value: float, marks: Sequence[float], low: float, high: float) -> float:
 
 
 def _dot(number: int, record: Record, cost: str, at: tuple[float, float], numbered: bool, front: bool) -> Dot:
-    title = f"{number} {record.label}: {100 * (record.accuracy or 0):.2f} %, {getattr(record, cost):,} {_UNITS[cost]}"
+    title = f"{number} {record.label}: {record.quality_text}, {getattr(record, cost):,} {_UNITS[cost]}"
     return Dot(*at, _RADIUS if numbered else _SMALL, "point best" if front else "point", title)
 
 
@@ -85,9 +91,9 @@ def _grid(across: Sequence[float], up: Sequence[float]) -> Iterator[Line]:
         yield polyline([(_LEFT, y), (_WIDTH - _RIGHT, y)], "grid")
 
 
-def _axes(across: Sequence[float], up: Sequence[float], axis: str) -> Iterator[Text]:
+def _axes(across: Sequence[float], up: Sequence[float], axis: str, unit: str) -> Iterator[Text]:
     for mark in across:
         yield Text(_at(mark, across, _LEFT, _WIDTH - _RIGHT), _HEIGHT - _BOTTOM + 16, short(mark), "middle", "axis")
     for mark in up:
-        yield Text(_LEFT - 6, _at(mark, up, _HEIGHT - _BOTTOM, _TOP) + 4, f"{mark:.4g} %", "end", "axis")
+        yield Text(_LEFT - 6, _at(mark, up, _HEIGHT - _BOTTOM, _TOP) + 4, f"{mark:.4g}{unit}", "end", "axis")
     yield Text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, axis, "middle", "axis")

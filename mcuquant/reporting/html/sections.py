@@ -45,7 +45,7 @@ class Section:
 def networks(records: Sequence[Record], where: str) -> Section:
     """Accuracy against size and latency of all networks."""
     numbered = dict(enumerate(records, start=1))
-    measured = {n: r for n, r in numbered.items() if r.accuracy is not None}
+    measured = {n: r for n, r in numbered.items() if r.quality is not None}
     pictures = [scatter("Accuracy and weights", "bytes of weights", "weight_bytes", measured)] if measured else []
     kinds = dict.fromkeys((r.board, r.cycles_source) for r in measured.values() if r.cycles is not None)
     for board, source in kinds:
@@ -88,7 +88,7 @@ _NETWORK_HEAD = (
 def _network_row(number: int, r: Record) -> tuple[str, ...]:
     numbers = (r.macs, r.weight_bytes, r.constant_bytes, r.flash_bytes, r.ram_bytes, r.cycles)
     sources = "; ".join(text for text in (r.accuracy_source, r.cycles_source) if text)
-    accuracy = "" if r.accuracy is None else f"{100 * r.accuracy:.2f} %"
+    accuracy = "" if r.quality is None else r.quality_text
     return (str(number), r.label, accuracy, *("" if n is None else f"{n:,}" for n in numbers), r.board, sources)
 
 
