@@ -17,6 +17,7 @@ from ..reporting import tables
 from .bench import on_board
 from .console import next_step, progress, say, show, working
 from .demo_monitor import FLOAT_FILE, memory, monitor, need_torch
+from .demo_wakeword import wakeword
 
 if TYPE_CHECKING:
     from ..demo.data import DemoData
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from ..ir import Array, Graph
     from ..project.project import Project
 
-NAMES = ("movements", "monitor")
+NAMES = ("movements", "monitor", "wakeword")
 """The demos, the default first."""
+WORDS = ("alexa", "okay_nabu", "hey_jarvis", "hey_mycroft")
 EVERY = 4
 """Number of test windows that are sent through the serial port."""
 
@@ -33,10 +35,11 @@ EVERY = 4
 @click.command()
 @click.argument("name", type=click.Choice(NAMES), default=NAMES[0], metavar="[NAME]")
 @click.option("--board", default=DEFAULT_BOARD, show_default=True, help="A name of `mcuquant boards`, or a TOML file.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the training.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the training, or of the order of phrases.")
+@click.option("--word", type=click.Choice(WORDS), default=WORDS[0], show_default=True, help="Of the demo wakeword.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: build/demo or build/demo-NAME.")
 @click.pass_context
-def demo(context: click.Context, name: str, board: str, seed: int, output: Path | None) -> None:
+def demo(context: click.Context, name: str, board: str, seed: int, word: str, output: Path | None) -> None:
     """Train, compile and measure a network on real sensor data.
 
     Ten people wore a smartwatch during seven shoulder exercises. NAME selects the demo:
@@ -46,12 +49,15 @@ def demo(context: click.Context, name: str, board: str, seed: int, output: Path 
                firmware, and tested on the other three through the board's serial port.
     monitor    An autoencoder learns the motion of seven people. The sensor node raises an alarm for a
                vibration that is added to the recording of another person.
+    wakeword   A wake word of the package pymicro-wakeword with its audio front end takes samples of synthetic
+               speech (flite, espeak-ng), and decides as pymicro-features and TensorFlow Lite Micro do.
 
     \b
     Examples:
       mcuquant demo
       mcuquant demo --board qemu-mps3-an547 -o build/demo55
       mcuquant demo monitor
+      mcuquant demo wakeword --word okay_nabu
     """
     target = load_board(board)
     output = output or Path("build") / ("demo" if name == NAMES[0] else f"demo-{name}")
@@ -59,6 +65,8 @@ def demo(context: click.Context, name: str, board: str, seed: int, output: Path 
     build.need_firmware_tools()
     if name == "monitor":
         monitor(context, target, seed, output)
+    elif name == "wakeword":
+        wakeword(target, word, seed, output)
     else:
         _movements(target, seed, output)
 

@@ -209,9 +209,12 @@ def duty_cycle(node: Node, measurement: Measurement) -> float:
 def _duty_cycle_text(node: Node, measurement: Measurement) -> str:
     """The duty cycle of the core, and the source of the time of an inference."""
     rate, share = node.inferences_per_s, duty_cycle(node, measurement)
+    assert rate is not None
+    wait_ms, inference_ms = 1000 / rate, measurement.latency_us / 1000
     return (
         f"Duty cycle: {100 * share:.2f} % at {node.rate_hz:g} samples a second, {rate:.3g} inferences a second of "
-        f"{measurement.latency_us:,.1f} µs ({measurement.latency_source})."
+        f"{measurement.latency_us:,.1f} µs ({measurement.latency_source}). A sample counts after at most "
+        f"{wait_ms + inference_ms:,.1f} ms: {wait_ms:,.1f} ms until the next inference, and the inference."
     )
 
 

@@ -22,9 +22,9 @@ Samples = npt.NDArray[np.int16]
 
 RATE_HZ = 16000
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")
-ESPEAK_VOICES = ("en-us", "en-gb", "en-us+f3")
+ESPEAK_VOICES = ("en-us",)
 PEOPLE = Path("/usr/share/asterisk/sounds")
-_GAP_S = 1.5
+_GAP_S = 1.0
 _NOISE = 12.0
 """Standard deviation of the room's noise, in steps of the converter."""
 _PEAK = 12000
@@ -58,12 +58,15 @@ def need_speech() -> None:
 
 
 def recording(word: str, others: Sequence[str], people: int, seed: int) -> Recording:
-    """The word and other phrases by all synthetic voices, and `people` recordings of a person, in random order.
+    """The word by all synthetic voices, other phrases by one each, and `people` recordings of a person.
 
-    Room noise is below and between them.
+    They are in random order, with room noise below and between them.
     """
     rng = np.random.default_rng(seed)
-    spoken = [(text, speaker, text == word, say(text, speaker)) for text in (word, *others) for speaker in _speakers()]
+    voices = _speakers()
+    phrases = [(word, speaker) for speaker in voices]
+    phrases += [(text, voices[int(rng.integers(len(voices)))]) for text in others]
+    spoken = [(text, speaker, text == word, say(text, speaker)) for text, speaker in phrases]
     spoken += [(path.stem, "person", False, read(path)) for path in _people(rng, people)]
     parts, utterances, at = [_silence(rng)], [], 0
     for i in rng.permutation(len(spoken)):

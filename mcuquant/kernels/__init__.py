@@ -21,6 +21,8 @@ from .dsp import (
     lstm_words,
     matmul_dot,
     pointwise_eight,
+    subpixel,
+    subpixel_blocks,
     winograd,
 )
 from .mve import depthwise_mve, product_mve, transpose_mve
@@ -71,6 +73,8 @@ _OF_ONE: tuple[Variant, ...] = (
     *gemm_sums.VARIANTS,
     *matmul_dot.VARIANTS,
     *dot_products.VARIANTS,
+    *subpixel_blocks.VARIANTS,
+    *subpixel.VARIANTS,
     *packed_gemm.OF_BITMAPS,
     *product_scalar.VARIANTS,
     *depthwise_scalar.VARIANTS,

@@ -215,6 +215,8 @@ def _mixed(conversion: Conversion, samples: tuple[Array, ...]) -> tuple[Graph, s
 
 def _check_forms(graph: Graph, dtype: DType) -> None:
     for op in graph.ops:
+        if isinstance(op, ops.Cast):
+            _check_cast(graph, op)
         row = ELEMENTWISE.get(type(op))
         lacks = row is not None and row.rule(dtype) is Rule.NONE
         if lacks or (isinstance(op, INT8_ONLY) and dtype is DType.INT16):
@@ -222,6 +224,15 @@ def _check_forms(graph: Graph, dtype: DType) -> None:
                 f"{graph.name}: {op.kind} {graph.out(op).name!r} has no {dtype} form; use other activations, or "
                 "another operation"
             )
+
+
+def _check_cast(graph: Graph, op: ops.Cast) -> None:
+    """A cast of real numbers would see stored ones; of truth values it is exact."""
+    x, y = graph[op.inputs[0]].dtype, graph.out(op).dtype
+    if DType.FLOAT32 in (x, y) and x is not DType.BOOL:
+        raise UnsupportedOpError(
+            f"{graph.name}: Cast {graph.out(op).name!r} of {x} to {y} has no integer form; expected bool to float32"
+        )
 
 
 def _activation_type(name: str) -> DType:

@@ -39,6 +39,7 @@ SHARES_SCALE = (
 FIXED: Mapping[tuple[type[Op], DType], QParams] = {
     (ops.Softmax, DType.INT8): QParams((1 / 256,), -128),
     (ops.LogSoftmax, DType.INT8): QParams((1 / 16,), 127),
+    **dict.fromkeys(((ops.Cast, DType.INT8), (ops.Cast, DType.INT16)), QParams((1.0,), 0)),
     (ops.L2Normalization, DType.INT8): QParams((1 / 128,), 0),
     (ops.Softmax, DType.INT16): QParams((1 / 32768,), 0),
     (ops.Lstm, DType.INT8): QParams((1 / 128,), 0),
@@ -88,7 +89,7 @@ def share(graph: Graph, ranges: Mapping[int, Range], dtype: DType) -> Sharing:
     """Groups of the float `graph` for activations of type `dtype`; `ranges` are the observed ranges of tensors."""
     groups = _Groups({i: i for i in ranges})
     for index, op in enumerate(graph.ops):
-        if (type(op), dtype) in FIXED:
+        if (type(op), dtype) in FIXED and op.output in ranges:
             groups.fixed[op.output] = FIXED[type(op), dtype]
             if isinstance(op, ops.Lstm):
                 _tie_states(groups, op, ranges)

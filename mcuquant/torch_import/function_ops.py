@@ -69,9 +69,31 @@ def comparison(call: Call, name: str) -> Item:
     a, b = call.args["self"], call.args["other"]
     if not isinstance(a, Value):
         a, b, name = b, a, _MIRRORED[name]
+    if call.net.tensors[a.tensor].is_plain:
+        return _of_whole_numbers(call, name, a, b)
     if (value := number(b)) is not None:
         return function(call, name, value, x=a)
     return function(call, name, 0.0, x=binary(call, ir.Sub, a, b))
+
+
+_RELATIONS = {
+    "gt": ir.Relation.GREATER,
+    "ge": ir.Relation.GREATER_EQUAL,
+    "lt": ir.Relation.LESS,
+    "le": ir.Relation.LESS_EQUAL,
+    "eq": ir.Relation.EQUAL,
+    "ne": ir.Relation.NOT_EQUAL,
+}
+
+
+def _of_whole_numbers(call: Call, name: str, x: Value, other: Item) -> Value:
+    value = number(other)
+    if value is None or value != int(value):
+        raise RefusalError("it compares whole numbers with a tensor or a fraction; use a whole number")
+    constant = call.net.whole_number(int(value), call.label("other"))
+    shape = call.net.shape(x.tensor)
+    truth = call.emit(ir.Compare, [x.tensor, constant], shape, relation=_RELATIONS[name])
+    return Value(call.emit(ir.Cast, [truth], shape), x.where)
 
 
 def both(call: Call) -> Item:

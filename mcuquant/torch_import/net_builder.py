@@ -139,6 +139,12 @@ class Net:
             self.tensors[tensor] = replace(self.tensors[tensor], q=q, bits=data.bits)
         return tensor
 
+    def whole_number(self, value: int, name: str) -> int:
+        """A new constant tensor of one int32."""
+        tensor = self._typed(self._add((1,), ir.Role.CONSTANT, name), ir.DType.INT32)
+        self.tensors[tensor] = replace(self.tensors[tensor], data=np.array([value], np.int32))
+        return tensor
+
     def quantize(self, tensor: int, dtype: ir.DType, q: ir.QParams) -> int:
         """Append a Quantize to stored integers, which keep the name."""
         output = self.emit(ir.Quantize, [tensor], self.shape(tensor), self.tensors[tensor].name)
@@ -162,13 +168,16 @@ class Net:
 
     def _result_type(self, kind: type[ir.Op], inputs: Sequence[int]) -> ir.DType:
         """float32; int32 where whole numbers are moved. Raises RefusalError for other operations on them."""
+        if issubclass(kind, ir.Compare | ir.Cast):
+            return ir.DType.BOOL if issubclass(kind, ir.Compare) else ir.DType.FLOAT32
         values = inputs[:1] if issubclass(kind, ir.Gather) else inputs
         plain = [self.tensors[i] for i in values if self.tensors[i].is_plain]
         if not plain:
             return ir.DType.FLOAT32
         if not issubclass(kind, _MOVES):
             raise RefusalError(
-                f"it computes with the whole numbers of {plain[0].name!r}, which only embedding and index_select read"
+                f"it computes with the whole numbers of {plain[0].name!r}, which only embedding, index_select and "
+                "comparisons with a number read"
             )
         return plain[0].dtype
 

@@ -13,6 +13,7 @@ from .axis_order import Value
 from .elementwise_ops import binary, unary
 from .net_builder import Array, Call, RefusalError, axis_of
 from .pool_ops import reduce_value
+from .shape_ops import arranged
 from .weighted_ops import batch_norm
 
 Item = Any
@@ -131,6 +132,16 @@ def vector_norm_value(call: Call, x: Value, axes: tuple[int, ...], order: float,
     return unary(call, ir.Sqrt, reduce_value(call, unary(call, ir.Square, x), ir.Sum, axes, keep=keep))
 
 
+def distances(call: Call) -> Item:
+    """The Euclidean distances between the rows of two matrices."""
+    if call.get("p", 2.0) != 2:
+        raise RefusalError(f"its norm is of order {call.get('p')}; expected 2")
+    rows = arranged(call.args["x1"], lambda a: a[..., :, None, :])
+    others = arranged(call.args["x2"], lambda a: a[..., None, :, :])
+    squares = unary(call, ir.Square, binary(call, ir.Sub, rows, others, "x2"))
+    return unary(call, ir.Sqrt, reduce_value(call, squares, ir.Sum, (squares.rank - 1,), keep=False))
+
+
 def weight_norm(call: Call) -> Array:
     """v * g / |v|, with the norm over all axes except `dim`: Salimans and Kingma (2016), equation
     2. All are constants.
@@ -156,4 +167,5 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.linalg_vector_norm": vector_norm,
     "aten.norm": vector_norm,
     "aten._weight_norm": weight_norm,
+    **dict.fromkeys(("aten.cdist", "aten._cdist_forward"), distances),
 }

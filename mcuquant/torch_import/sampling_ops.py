@@ -15,6 +15,7 @@ from .. import ir
 from .axis_order import Value, check_size, spread
 from .elementwise_ops import binary, unary
 from .net_builder import Array, Call, Laid, RefusalError, axis_of
+from .pool_ops import reduce_value
 from .shape_ops import arranged, cut_value, elements, expand_constant, join, moved, pad_constant, rank, runs
 from .weighted_ops import as_image, from_image, lifted
 
@@ -150,6 +151,16 @@ def index_select(call: Call) -> Item:
     return pick(call, call.args["self"], axis, [int(i) for i in np.asarray(index).ravel()])
 
 
+def difference(call: Call) -> Item:
+    """Each element minus the one before it along an axis."""
+    if call.get("n", 1) != 1 or call.args.get("prepend") is not None or call.args.get("append") is not None:
+        raise RefusalError("it subtracts more than once, or extends its input; use torch.diff of one tensor, n=1")
+    axis, x = axis_of(call.get("dim", -1), rank(call)), call.args["self"]
+    count = elements(x).shape[axis]
+    after, before = (cut_value(call, x, axis, part) for part in (range(1, count), range(count - 1)))
+    return binary(call, ir.Sub, after, before)
+
+
 def embedding(call: Call) -> Value:
     """The rows of a table at computed indices; an index beyond the table counts as its last row, below 0 as row 0."""
     table = call.constant("weight")
@@ -157,6 +168,21 @@ def embedding(call: Call) -> Value:
         raise RefusalError("it has no table")
     rows = call.net.constant(table, call.label("weight"))
     return _rows(call, Laid(rows, table.shape, (0, 1)), 0, call.value("indices"))
+
+
+_BAG_MODES = (ir.Sum, ir.Mean, ir.ReduceMax)
+
+
+def embedding_bag(call: Call) -> tuple[Any, ...]:
+    """The sum, mean or maximum of the rows of one bag, the batch."""
+    table, offsets = call.constant("weight"), call.args.get("offsets")
+    if table is None or not isinstance(offsets, np.ndarray) or offsets.size != 1:
+        raise RefusalError("it has several bags, or bags of computed sizes; use Embedding and a mean")
+    if call.args.get("per_sample_weights") is not None or call.get("padding_idx", -1) != -1:
+        raise RefusalError("it weights or leaves out rows; use Embedding, a product and a sum")
+    rows = call.net.constant(table, call.label("weight"))
+    chosen = _rows(call, Laid(rows, table.shape, (0, 1)), 0, call.value("indices"))
+    return (reduce_value(call, chosen, _BAG_MODES[call.get("mode", 0)], (0,), keep=True), None, None, None)
 
 
 def _gathered(call: Call, x: Value, axis: int, indices: Value) -> Value:
@@ -311,6 +337,8 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "aten.roll": roll,
     "aten.index_select": index_select,
     "aten.embedding": embedding,
+    "aten.embedding_bag": embedding_bag,
+    "aten.diff": difference,
     "aten.index": index,
     "aten.unfold": unfold,
     "aten.im2col": columns,

@@ -52,6 +52,42 @@ def _product_rows(rng: np.random.Generator, **form: Any) -> Graph:
     return _grouped(rng, **{**form, "outputs": outputs, "depth": depth, "groups": groups, "pairs": True})
 
 
+def _transposed(rng: np.random.Generator, **form: Any) -> Graph:
+    """A transposed convolution whose window is as large as the stride at least, with any crop."""
+    net = Net(rng)
+    depth, outputs = form.get("depth") or net.size(1, 9), form.get("outputs") or net.size(1, 9)
+    x = net.input((form.get("batch", 1), net.size(1, 6), net.size(1, 6), depth))
+    stride = (net.size(1, 3), net.size(1, 3))
+    window = tuple(s + net.size(0, 3) for s in stride)
+    crops = tuple(net.size(0, k - 1) for k in window)
+    full = [(n - 1) * s + k for n, s, k in zip(net.shape(x)[1:3], stride, window, strict=True)]
+    out = [max(1, n - crop - net.size(0, 2)) for n, crop in zip(full, crops, strict=True)]
+    w = extreme_weights(net, (outputs, *window, depth), 0)
+    terms = max(1, depth * window[0] * window[1] // (stride[0] * stride[1]))
+    attributes = {"stride": stride, "padding": ops.Padding(top=crops[0], left=crops[1]), "activation": NONE}
+    inputs = (x, w, net.bias(x, w, outputs, terms))
+    shape = (net.shape(x)[0], *out, outputs)
+    return net.graph(net.apply(ops.TransposeConv, inputs, shape, net.sum_quant(x, w, terms), **attributes))
+
+
+def _blocks(rng: np.random.Generator, **form: Any) -> Graph:
+    """A transposed convolution whose window is the stride."""
+    net = Net(rng)
+    depth, outputs = form.get("depth") or net.size(1, 9), net.size(2, 9)
+    x = net.input((form.get("batch", 1), net.size(1, 5), net.size(1, 6), depth))
+    stride = (net.size(1, 3), net.size(1, 3))
+    largest, kernel = form.get("largest"), (outputs, *stride, depth)
+    w = net.weights(kernel, 0, False, largest=largest) if largest else extreme_weights(net, kernel, 0)
+    without_odd_extremes(net, w)
+    n, height, width, _ = net.shape(x)
+    shape = (n, height * stride[0], width * stride[1], outputs)
+    inputs = (x, w, net.bias(x, w, outputs, depth))
+    q = net.sum_quant(x, w, depth)
+    assert q is not None
+    y = QParams(q.scale, form["zero_point"])
+    return net.graph(net.apply(ops.TransposeConv, inputs, shape, y, stride=stride, activation=NONE))
+
+
 def _matrices(rng: np.random.Generator, **form: Any) -> Graph:
     """Products of computed matrices, whole words deep or not, of more columns than go to scratch at once or few."""
     net = Net(rng)
@@ -101,6 +137,13 @@ GENERATORS: dict[str, Generator] = {
     "fully_connected_dot_short": lambda rng: _long(rng, depth=int(rng.integers(1, 40))),
     "fully_connected_dot_rows": partial(_long, rows=3, depth=36),
     "conv2d_dot": partial(_grouped, groups=1),
+    "subpixel_gemm_12": partial(_blocks, zero_point=-128),
+    "subpixel_gemm_12_words": partial(_blocks, zero_point=-128, depth=12, batch=2),
+    "subpixel_gemm_8": partial(_blocks, zero_point=-128, largest=5, depth=23),
+    "subpixel_gemm_twice": partial(_blocks, zero_point=11),
+    "subpixel_dot": _transposed,
+    "subpixel_dot_words": partial(_transposed, depth=8, outputs=16),
+    "subpixel_dot_batch": partial(_transposed, batch=2, outputs=3),
     "matmul_dot": _matrices,
     "matmul_dot_words": partial(_matrices, depth=8, adj_b=True),
     "matmul_dot_columns": partial(_matrices, columns=71, depth=12, b_zero=0),

@@ -121,7 +121,8 @@ def test_inputs_that_are_not_float32() -> None:
     )
     assert failure(nn.ReLU(), torch.zeros(1, 4, dtype=torch.uint8)) == f"input 'input' of ReLU is uint8; {expected}"
     assert failure(nn.ReLU(), torch.zeros(1, 4, dtype=torch.int64)).endswith(
-        "it computes with the whole numbers of 'input', which only embedding and index_select read"
+        "it computes with the whole numbers of 'input', which only embedding, index_select and comparisons "
+        "with a number read"
     )
 
 

@@ -85,6 +85,63 @@ def test_samples_of_real_numbers_are_no_indices() -> None:
     )
 
 
+class Masked(nn.Module):
+    """The mean of the words that are no padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(30, 12)
+        self.answer = nn.Linear(12, 2)
+
+    def forward(self, words: Tensor) -> Tensor:
+        mask = (words != 0).unsqueeze(-1).float()
+        return self.answer((self.table(words) * mask).sum(1) / mask.sum(1).clamp(min=1))  # type: ignore[no-any-return]
+
+
+class Bag(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bag = nn.EmbeddingBag(30, 12, mode="mean")
+
+    def forward(self, words: Tensor) -> Tensor:
+        return self.bag(words)  # type: ignore[no-any-return]
+
+
+class Distances(nn.Module):
+    """To prototypes, and differences of neighbors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prototypes = nn.Parameter(torch.randn(5, 16))
+
+    def forward(self, words: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.cdist(words, self.prototypes), torch.diff(words, dim=1)
+
+
+@pytest.mark.parametrize("kind", [Masked, Bag])
+def test_masks_and_bags_of_words(kind: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    net = kind().eval()
+    x = np.random.default_rng(0).integers(0, 30, (40, 12))
+    x[:, 8:] *= np.random.default_rng(1).integers(0, 2, (40, 4))
+    graph = mq.from_torch(net, torch.tensor(x[:1]))
+    for sample in x[:4]:
+        y = run(graph, [sample[None].astype(np.int32)])[0]
+        np.testing.assert_allclose(y, net(torch.tensor(sample[None])).detach().numpy(), atol=1e-5)
+    integers = mq.quantize(graph, calibration=x)
+    t = integers[integers.outputs[0]]
+    real = np.concatenate([run(integers, [s[None].astype(np.int32)])[0] for s in x]).astype(float) - t.zero_point
+    exact = net(torch.tensor(x)).detach().numpy()
+    assert np.square(real * t.scale - exact).sum() < 1e-3 * np.square(exact).sum()
+
+
+def test_distances_to_prototypes_and_differences() -> None:
+    torch.manual_seed(0)
+    net, x = Distances().eval(), torch.randn(1, 16)
+    for y, expected in zip(run(mq.from_torch(net, x), [x.numpy()]), net(x), strict=True):
+        np.testing.assert_allclose(y, expected.detach().numpy(), atol=1e-5)
+
+
 def test_an_axis_is_selected_from_at_computed_places() -> None:
     x, places = torch.randn(1, 3, 7), torch.tensor([6, 0, 2])
     graph = mq.from_torch(Choice().eval(), (x, places[None, :].squeeze(0)))
@@ -94,5 +151,5 @@ def test_an_axis_is_selected_from_at_computed_places() -> None:
 
 
 def test_arithmetic_of_whole_numbers_is_refused_by_name() -> None:
-    with pytest.raises(McuquantError, match=r"computes with the whole numbers of 'words', which only embedding and"):
+    with pytest.raises(McuquantError, match=r"computes with the whole numbers of 'words', which only embedding, "):
         mq.from_torch(Arithmetic().eval(), WORDS)

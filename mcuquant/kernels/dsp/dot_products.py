@@ -33,11 +33,12 @@ def _takes_rows(site: Site) -> bool:
     return (w.shape[1] % 4 == 0 or x.elements == w.shape[1]) and takes(site)
 
 
-def scale_blob(site: Site, groups: int = 1) -> Blob:
-    """For each block the starts, then m, rounding and shift of each output."""
+def scale_blob(site: Site, groups: int = 1, starts: Array | None = None) -> Blob:
+    """For each block the starts (default: the folded biases), then m, rounding and shift of each output."""
     constants = twice(SUM_UNIT)(site)
     assert constants is not None
-    starts, factors = folded_bias(site).reshape(groups, -1), constants[1].reshape(groups, -1, 3)
+    starts = (folded_bias(site) if starts is None else starts).reshape(groups, -1)
+    factors = constants[1].reshape(groups, -1, 3)
     parts = [
         np.concatenate([starts[group, block], factors[group, block].ravel()])
         for group in range(groups)
