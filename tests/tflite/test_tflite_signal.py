@@ -62,6 +62,19 @@ def test_samples_are_delayed(shape: Shape, delay: int) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
+def stacker(channels: int, left: int, right: int, step: int = 1) -> ModelFile:
+    options = {"stacker_left_context": left, "stacker_right_context": right, "stacker_step": step}
+    outputs = [((channels * (left + right + 1),), "INT16"), ((), "BOOL")]
+    return model("Stacker", (channels,), outputs, num_channels=channels, **options)
+
+
+@pytest.mark.parametrize(("left", "right"), [(0, 0), (2, 0), (0, 3), (2, 1)])
+def test_rows_are_stacked(left: int, right: int) -> None:
+    """The library gives nothing before the row in the middle has `right` rows behind it."""
+    for ours, theirs in both(stacker(3, left, right), 8)[right:]:
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize(("frames", "size", "step"), [(1, 8, 3), (3, 8, 3), (2, 5, 4)])
 def test_frames_are_added_where_they_overlap(frames: int, size: int, step: int) -> None:
     file = model("OverlapAdd", (frames, size), [((frames * step,), "INT16")], T=7, frame_step=step)
@@ -88,6 +101,11 @@ def test_frames_are_added_where_they_overlap(frames: int, size: int, step: int) 
         (
             framer(10, 12, 4, prefill=True),
             "the .tflite: operator 0 (CUSTOM 'SignalFramer') has 10 samples in steps of 4, expected a multiple",
+        ),
+        (
+            stacker(3, 1, 1, 2),
+            "the .tflite: operator 0 (CUSTOM 'SignalStacker') has a step of 2 rows, expected 1: other steps give no "
+            "output of each inference",
         ),
         (
             replace(framer(4, 12, 4, prefill=True), outputs=(2,)),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...ir import Role, Shape, Tensor, ops
+from ...ir import DType, Role, Shape, Tensor, ops
 from ..schema.rows import CUSTOM_OPTIONS, custom
 from .operator_node import Node
 
@@ -177,6 +177,41 @@ def _delay(node: Node) -> None:
     node.emit(ops.Slice(inputs=(line.id,), outputs=(newest.id,), begin=(*zeros[:-1], size), step=ones))
 
 
+def _stacker(node: Node) -> None:
+    """The newest rows, side by side. Copies of the first row come before it; a state says whether there was one."""
+    node.expect(range(1, 2), outputs=2)
+    x = node.rank(node.input(0), 1, "an input")
+    for name in CUSTOM_OPTIONS[node.row.code]:
+        node.option(name)
+    y = node.output()
+    sides = (node.integer(f"stacker_{side}_context", 0, 1 << 10) for side in ("left", "right"))
+    rows, channels, step = sum(sides), node.integer("num_channels", 1, 1 << 16), node.integer("stacker_step")
+    if step != 1:
+        raise node.unsupported(f"has a step of {step} rows, expected 1: other steps give no output of each inference")
+    if x.elements != channels:
+        raise node.error(f"has an input of {x.elements} elements and {channels} channels, expected as many")
+    node.shaped(y, ((rows + 1) * channels,))
+    if not rows:
+        node.emit(ops.Reshape(inputs=(x.id,), outputs=(y.id,)))
+        return
+    row, before, line = (node.temporary(x, (n, channels)) for n in (1, rows, rows + 1))
+    newest = node.temporary(x, (rows, channels))
+    kept, has_row = _state(node, x, (rows, channels), newest.id), _has_row(node)
+    node.emit(ops.Reshape(inputs=(x.id,), outputs=(row.id,)))
+    node.emit(ops.Select(inputs=(has_row.id, kept.id, row.id), outputs=(before.id,)))
+    node.emit(ops.Concat(inputs=(before.id, row.id), outputs=(line.id,), axis=0))
+    node.emit(ops.Slice(inputs=(line.id,), outputs=(newest.id,), begin=(1, 0), step=(1, 1)))
+    node.emit(ops.Reshape(inputs=(line.id,), outputs=(y.id,)))
+
+
+def _has_row(node: Node) -> Tensor:
+    """A state that is false in the first inference alone."""
+    true = node.new_constant(np.array([[True]]), DType.BOOL)
+    after = node.temporary(true, true.shape)
+    node.emit(ops.Slice(inputs=(true.id,), outputs=(after.id,), begin=(0, 0), step=(1, 1)))
+    return _state(node, after, after.shape, after.id)
+
+
 def _framer(node: Node) -> None:
     """Frames of the newest samples. Without `prefill` their number at first is no whole frame: zeros stand for it."""
     node.expect(range(1, 2), outputs=2)
@@ -225,4 +260,5 @@ HANDLERS: Mapping[str, Callable[[Node], None]] = {
     custom("SignalOverlapAdd"): _overlap_add,
     custom("SignalDelay"): _delay,
     custom("SignalFramer"): _framer,
+    custom("SignalStacker"): _stacker,
 }

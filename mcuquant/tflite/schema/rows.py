@@ -197,6 +197,7 @@ CUSTOM_OPTIONS: Mapping[str, tuple[str, ...]] = {
     custom("SignalFramer"): ("frame_size", "frame_step", "prefill"),
     custom("SignalOverlapAdd"): ("T", "frame_step"),
     custom("SignalDelay"): ("delay_length",),
+    custom("SignalStacker"): ("num_channels", "stacker_left_context", "stacker_right_context", "stacker_step"),
 }
 """Custom operators that are read and written, and the integers of their options, a map of FlexBuffers, in the order of
 its keys: TensorFlow Lite Micro finds them by place."""
