@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -36,8 +37,8 @@ def lower(plan: Plan, name: str = "model") -> Program:
     calls = tuple(_call(graph, plan, step, i, arrays) for i, step in enumerate(plan.steps))
     is_small = plan.goal.objective is Objective.SIZE
     shared = shared_kernels(calls) if is_small else ()
-    names = {kernel.function: kernel.name for kernel in shared}
-    calls = tuple(replace(call, function=names.get(call.function, call.function)) for call in calls)
+    names = {(kernel.function, kernel.parameters): kernel.name for kernel in shared}
+    calls = tuple(replace(call, function=names.get(_signature(call), call.function)) for call in calls)
     state = _state(plan, arrays) if graph.updates else None
     return Program(
         title=printable(graph.name, 60) or name,
@@ -59,17 +60,30 @@ def shared_kernels(calls: Sequence[Call]) -> tuple[SharedKernel, ...]:
     """Kernels that several calls share, in the order of their first call. Kernels of strips are not shared."""
     users: dict[tuple[str, tuple[str, ...]], list[Call]] = {}
     for call in (call for call in calls if call.strips is None):
-        users.setdefault((call.function, call.parameters), []).append(call)
+        users.setdefault(_signature(call), []).append(call)
     several = [calls_of_kernel for calls_of_kernel in users.values() if len(calls_of_kernel) > 1]
-    return tuple(_shared_kernel(calls_of_kernel) for calls_of_kernel in several)
+    # A kernel of untyped elements is shared once for each type of them.
+    number = Counter[str]()
+    kernels = []
+    for calls_of_kernel in several:
+        function = calls_of_kernel[0].function
+        number[function] += 1
+        suffix = f"_{number[function]}" if number[function] > 1 else ""
+        kernels.append(_shared_kernel(calls_of_kernel, f"shared_{function.removeprefix('mq_')}{suffix}"))
+    return tuple(kernels)
 
 
-def _shared_kernel(calls: Sequence[Call]) -> SharedKernel:
+def _signature(call: Call) -> tuple[str, tuple[str, ...]]:
+    """The function and the types of its arguments; other ones for strips, whose kernels are not shared."""
+    return call.function, (*call.parameters, *(("strips",) if call.strips else ()))
+
+
+def _shared_kernel(calls: Sequence[Call], name: str) -> SharedKernel:
     first = calls[0]
     fields = [set(call.struct.fields) for call in calls if call.struct is not None]
     common = set.intersection(*fields) if fields else set()
     return SharedKernel(
-        name=f"shared_{first.function.removeprefix('mq_')}",
+        name=name,
         function=first.function,
         parameters=first.parameters,
         struct=first.arguments.index("&p") if first.struct else None,

@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from harness import build_device, build_host, check_stream
+from harness import build_device, build_host, check_stream, compile_host, lowered
 from tflite_micro import runtime
 
 from mcuquant.arithmetic.interpreter import reset_state, run
+from mcuquant.boards.core import CORES
 from mcuquant.errors import CalibrationError, ModelError
 from mcuquant.features import MicroFrontend, front_end_graph
+from mcuquant.planner import Goal
+from mcuquant.planner.objective import Objective
 from mcuquant.tflite.reader.from_tflite import load
 from mcuquant.tflite.writer.to_tflite import to_tflite
 
@@ -118,6 +121,7 @@ def test_frames_of_one_inference_follow_one_another() -> None:
 
 
 SMALL = MicroFrontend(window=120, step=40, channels=6)
+GOAL = Goal(Objective.SIZE)
 
 
 def test_the_chain_in_c_equals_the_interpreter(tmp_path: Path) -> None:
@@ -126,6 +130,16 @@ def test_the_chain_in_c_equals_the_interpreter(tmp_path: Path) -> None:
     for i, (front, frames) in enumerate(forms):
         for name, samples in sounds(0.1, seed=5).items():
             check_stream(name, runner, i, [[x] for x in _frames(front, samples, frames)])
+
+
+def test_a_chain_made_small_equals_the_interpreter(tmp_path: Path) -> None:
+    """Frames that share their kernels, those of cores with SMLAD too, under the sanitizers."""
+    graph = front_end_graph(SMALL, frames=3)
+    programs = tuple(lowered(graph, i, CORES[f"cortex-{core}"], goal=GOAL) for i, core in enumerate(("m0", "m4")))
+    runner = compile_host([graph, graph], programs, tmp_path)
+    for i, program in enumerate(programs):
+        assert program.shared
+        check_stream(f"program {i}", runner, i, [[x] for x in _frames(SMALL, sounds(0.05)["clipped"], 3)])
 
 
 @pytest.mark.parametrize("cpu", ["cortex-m0plus", "cortex-m4", "cortex-m55"])

@@ -25,7 +25,7 @@ from mcuquant.codegen.emit import render
 from mcuquant.codegen.lower import lower
 from mcuquant.demo.train import build
 from mcuquant.errors import BudgetError
-from mcuquant.ir import Graph, ops
+from mcuquant.ir import DType, Graph, ops
 from mcuquant.passes.shrink import shrink
 from mcuquant.planner import Goal, Limits, Plan, plan
 from mcuquant.planner.ledger import Ledger
@@ -122,6 +122,21 @@ def test_programs_made_small_equal_the_interpreter(tmp_path: Path) -> None:
     for i, graph in enumerate(networks):
         sample = random_inputs(np.random.default_rng(i), graph)
         assert_equal(f"network {i}", graph, runner.run(i, sample)[0], sample)
+
+
+def test_a_kernel_of_any_type_is_shared_once_for_each(tmp_path: Path) -> None:
+    """Copies of int8, int16 and a single one of int32 in one program."""
+    net = Net(np.random.default_rng(6))
+    outputs = []
+    for dtype, count in ((DType.INT8, 2), (DType.INT16, 2), (DType.INT32, 1)):
+        x = net.input((1, 4, 6), dtype)
+        form = {"begin": (0, 1, 2), "step": (1, 2, 2), "dtype": dtype}
+        outputs += [net.apply(ops.Slice, (x,), (1, 2, 2), net.tensors[x].q, **form) for _ in range(count)]
+    graph = net.graph(*outputs)
+    program = lowered(graph, 0, M4, goal=Goal(Objective.SIZE))
+    assert [kernel.name for kernel in program.shared] == ["shared_copy", "shared_copy_2"]
+    sample = random_inputs(np.random.default_rng(1), graph)
+    assert_equal("copies", graph, compile_host([graph], (program,), tmp_path).run(0, sample)[0], sample)
 
 
 @pytest.mark.emulator
