@@ -20,6 +20,10 @@ import numpy as np
 from mcuquant import flow
 from mcuquant.codegen.decision_rules import AnomalyRule, Inferences
 from mcuquant.codegen.node_settings import NodeSettings
+from mcuquant.device import cycle_model
+from mcuquant.device.counting import Counting
+from mcuquant.device.emulator import Emulator
+from mcuquant.device.link import Link
 from mcuquant.errors import DeviceError
 from mcuquant.ir import Array, Graph
 from mcuquant.project.project import Project
@@ -51,6 +55,8 @@ def main(windows: int) -> None:
         raw = np.concatenate(_raw(files[judged]))[: (windows + FRAMES - 1) * BANDS]
         for board in BOARDS:
             _compare(networks["int8, ours"], board, raw, Path(root) / board)
+        cycles = error_sum_cycles(projects["int8, ours"], raw[: FRAMES * BANDS])
+        click.echo(f"error sum: {cycles:.2f} modelled cycles per element on Cortex-M4")
 
 
 def _windows(file: Array) -> Array:
@@ -90,6 +96,21 @@ def _float_scores(graph: Graph, project: Project, files: Array) -> list[float]:
         real = Real(windows[:, :, None], outputs.reshape(len(outputs), -1))
         scores.append(float(float_figures(project.node, real, y.scale or 1.0, y.zero_point).mean()))
     return scores
+
+
+def error_sum_cycles(project: Project, raw: Array) -> float:
+    """Modelled cycles per element of the reconstruction error; `raw` (T, 1) are the counts of one window."""
+    with tempfile.TemporaryDirectory() as folder:
+        counting = Counting.of(project.board, project.firmware.elf, "mq_error_sum", Path(folder))
+        if counting.file is None:
+            raise DeviceError(counting.reason)
+        emulator = Emulator(project.board, project.firmware.elf, arguments=counting.arguments)
+        with emulator, Link(emulator.transport, default_baud=project.board.uart.baud) as link:
+            link.hello()
+            link.stream([row.tobytes() for row in raw], project.node.samples_per_request)
+        (window,) = cycle_model.read(counting.file)
+    assert window.total.cycles is not None
+    return window.total.cycles / raw.size
 
 
 def _auc(labels: Array, scores: list[float]) -> float:

@@ -19,11 +19,15 @@ static uint32_t block_sum(const mq_node_stored_t *x, const mq_node_score_t *y, u
     int32_t offset = MQ_ERROR_OFFSET;
     __asm__("" : "+r"(offset)); /* in a register, as the addend of a multiply-accumulate */
     uint32_t sum = 0;
-    for (; count >= 4; count -= 4, x += 4, y += 4) {
+    for (; count >= 8; count -= 8, x += 8, y += 8) {
         sum += term(x[0], y[0], offset);
         sum += term(x[1], y[1], offset);
         sum += term(x[2], y[2], offset);
         sum += term(x[3], y[3], offset);
+        sum += term(x[4], y[4], offset);
+        sum += term(x[5], y[5], offset);
+        sum += term(x[6], y[6], offset);
+        sum += term(x[7], y[7], offset);
     }
     for (; count > 0; count--) {
         sum += term(*x++, *y++, offset);

@@ -38,8 +38,7 @@ EVERY = 4
 @click.option("--seed", default=0, show_default=True, help="Seed of the training, or of the order of phrases.")
 @click.option("--word", type=click.Choice(WORDS), default=WORDS[0], show_default=True, help="Of the demo wakeword.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: build/demo or build/demo-NAME.")
-@click.pass_context
-def demo(context: click.Context, name: str, board: str, seed: int, word: str, output: Path | None) -> None:
+def demo(name: str, board: str, seed: int, word: str, output: Path | None) -> None:
     """Train, compile and measure a network on real sensor data.
 
     Ten people wore a smartwatch during seven shoulder exercises. NAME selects the demo:
@@ -64,7 +63,7 @@ def demo(context: click.Context, name: str, board: str, seed: int, word: str, ou
     build.check_free(output)
     build.need_firmware_tools()
     if name == "monitor":
-        monitor(context, target, seed, output)
+        monitor(target, seed, output)
     elif name == "wakeword":
         wakeword(target, word, seed, output)
     else:

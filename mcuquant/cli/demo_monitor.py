@@ -7,22 +7,25 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 
-from ..boards.board import Board
+from ..boards.board import Board, load_board
 from ..codegen.node_settings import NodeSettings
+from ..device.projection import project_onto
 from ..errors import ToolError
 from ..reporting import tables
 from .console import next_step, progress, say, show, working
-from .node import node_
+from .node import replay
 
 if TYPE_CHECKING:
     from ..demo.monitor import Autoencoder, MonitorData
+    from ..device.measurement import Measurement
     from ..ir import Graph
     from ..project.project import Project
 
 FLOAT_FILE = "float.mq"
+_PROJECTED = "nucleo-l4r5zi"
+"""The board of the projected duty cycle."""
 _QUANTILE, _SMOOTH, _DEBOUNCE, _HYSTERESIS = 0.995, 0.25, 3, 0.2
 
 
@@ -32,7 +35,7 @@ def need_torch() -> None:
         raise ToolError("the demo trains with PyTorch, which is not installed: pip install torch==2.13.0")
 
 
-def monitor(context: click.Context, board: Board, seed: int, output: Path) -> None:
+def monitor(board: Board, seed: int, output: Path) -> None:
     """Train an autoencoder, compile a sensor node around it, and replay a recording with an injected fault."""
     need_torch()
     from .. import flow
@@ -51,8 +54,9 @@ def monitor(context: click.Context, board: Board, seed: int, output: Path) -> No
     minutes = len(data.recording) / _rate() / 60
     faults = " and ".join(f"sample {s:,} ({s / _rate():.0f} s)" for s in data.fault_starts)
     say(f"\n3. Replay {minutes:.1f} minutes of another person; a vibration begins at {faults}")
-    options = {"directory": output, "data": file, "float_model": output / FLOAT_FILE}
-    context.invoke(node_, **options, json_path=output / "node.json", port=None)
+    measurement = replay(project, file, output / FLOAT_FILE, output / "node.json", port=None)
+    assert measurement is not None
+    _project(project, measurement)
     say(f"\nThe demo took {time.monotonic() - start:.0f} s.")
     next_step(f"mcuquant report {output}", f"mcuquant node {output} --data {file} --float {output / FLOAT_FILE}")
 
@@ -93,6 +97,17 @@ def _rate() -> float:
     from ..demo.monitor import RATE_HZ
 
     return RATE_HZ
+
+
+def _project(project: Project, measurement: Measurement) -> None:
+    """Print cycles per decision, and time and duty cycle on a real board."""
+    say(f"One inference takes {measurement.count:,} {measurement.counter.value}.")
+    board = load_board(_PROJECTED)
+    if project.board.cpu != board.cpu:
+        return
+    latency_us = project_onto(board, measurement).latency_us
+    share = latency_us * (project.node.inferences_per_s or 0.0) / 1e6
+    say(f"Projected onto {board.title}: {latency_us:,.0f} µs, a duty cycle of {100 * share:.3f} %.")
 
 
 def _recording(data: MonitorData, output: Path) -> Path:

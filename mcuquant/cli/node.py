@@ -111,17 +111,25 @@ def node_(directory: Path, data: Path, float_model: Path | None, json_path: Path
       mcuquant node build/watch --data labeled.npz --float watch.pt2 --json build/watch/node.json
       mcuquant node build/watch --data recording.npz --port /dev/ttyACM0
     """
-    project = Project.open(directory)
+    replay(Project.open(directory), data, float_model, json_path, port)
+    next_step(f"mcuquant bench {directory}")
+
+
+def replay(
+    project: Project, data: Path, float_model: Path | None, json_path: Path | None, port: str | None
+) -> Measurement | None:
+    """Stream a recording and print the result; the measurement of an inference, if the node has a rate."""
     node = project.node
     if project.manifest["sensor"] != "replay":
         raise DeviceError(
-            f"{directory} reads a sensor of its own and replays no recording; compile the network without --sensor to "
-            "test it with one"
+            f"{project.directory} reads a sensor of its own and replays no recording; compile the network without "
+            "--sensor to test it with one"
         )
     raw = recording(node, data)
     labels = _labels(project, data, len(raw))
     with working("running on this machine"):
-        expected = project.run_node(raw)
+        outputs = project.node_outputs(raw)
+        expected = node.run(raw, outputs)
     with working(f"running on {project.board.name}"), project.connect(port) as dut:
         node_run = dut.run_node(raw)
         measurement = dut.bench() if node.rate_hz is not None else None
@@ -133,26 +141,25 @@ def node_(directory: Path, data: Path, float_model: Path | None, json_path: Path
     if text:
         raise DeviceError(f"{project.board.name} makes other decisions than this machine: {text}")
     say(f"All decisions on {project.board.name}, and the scores of all inferences, equal this machine's.")
-    columns = _qualities(project, labels, raw, float_model)
+    columns = _qualities(project, labels, raw, outputs, float_model)
     if columns:
         _show_quality(columns)
     if json_path is not None:
         share = None if measurement is None else duty_cycle(node, measurement)
         text = quality_text(columns, project.firmware.digest, share, node.rate_hz)
         write_whole(json_path, lambda file: file.write(text.encode()))
-    next_step(f"mcuquant bench {directory}")
+    return measurement
 
 
 def _qualities(
-    project: Project, labels: Array | None, raw: Array, float_model: Path | None
+    project: Project, labels: Array | None, raw: Array, outputs: Array, float_model: Path | None
 ) -> dict[str, dict[str, Any]]:
     """The quality of the decisions by network, the float one first; empty without the labels that
     the decisions need.
     """
     node, (x,), y = project.node, project.inputs, project.outputs[0]
     with working("measuring the decisions"):
-        stored = project.run_host(node.windows(raw).reshape(-1, *x.sample))[0]
-        seen = node.inferences(raw, stored)
+        seen = node.inferences(raw, outputs)
         figures = {project.board.name: integer_figures(node, seen)}
         if float_model is not None:
             real = _float_run(float_model, node.real_windows(raw, x.scale or 1.0, x.zero_point))

@@ -142,11 +142,14 @@ class ProjectFolder:
             raise OutputError(f"{self.directory} is not a sensor node; compile it with --app node")
         return Node.from_json(self.manifest["node"])
 
+    def node_outputs(self, raw: Array) -> Array:
+        """(N, ...) first outputs of a node's inferences over raw counts (T, channels), int16, on this computer."""
+        windows, (port,) = self.node.windows(raw), self.inputs
+        return self.run_host(windows.reshape(-1, *port.sample))[0]
+
     def run_node(self, raw: Array) -> NodeRun:
         """The decisions of the node for raw counts (T, channels), int16, on this computer."""
-        windows = self.node.windows(raw)
-        (port,) = self.inputs
-        return self.node.run(raw, self.run_host(windows.reshape(-1, *port.sample))[0])
+        return self.node.run(raw, self.node_outputs(raw))
 
     def _host(self, data: bytes, sanitize: bool, options: Sequence[str]) -> bytes:
         if self.manifest.get("app") == LIBRARY:
