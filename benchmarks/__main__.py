@@ -1,4 +1,4 @@
-"""Measure MLPerf Tiny's int8 models and any other .tflite file, and write benchmarks/results.md."""
+"""Measure MLPerf Tiny's int8 models, networks of other kinds and any .tflite file; write benchmarks/results.md."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mcuquant.planner.objective import Objective
 
 from .accuracy import section_of, with_section
 from .cases import Case, run_case
+from .networks import written
 from .peers import TFLM
 from .tables import results
 
@@ -24,10 +25,11 @@ RUNS = {"qemu-mps2-an386": tuple(Objective), "qemu-mps3-an547": (Objective.SPEED
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`arguments` are .tflite files to measure besides MLPerf Tiny's."""
+    """`arguments` are .tflite files to measure besides MLPerf Tiny's and those of `networks`."""
     try:
-        models = [*mlperf_tiny(), *map(Path, arguments)]
-        text = results(list(_cases(models)), tools())
+        with tempfile.TemporaryDirectory(prefix="mq-bench-") as folder:
+            models = [*mlperf_tiny(), *written(Path(folder)), *map(Path, arguments)]
+            text = results(list(_cases(models)), tools())
     except McuquantError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code

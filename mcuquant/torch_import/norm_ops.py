@@ -29,6 +29,13 @@ def _standardised(call: Call, x: Value, axes: tuple[int, ...], eps: float) -> Va
 
 
 def _scaled(call: Call, x: Value, weight: Array | None, bias: Array | None) -> Value:
+    """x * weight + bias; with one of each for every channel in memory, as batch normalization, which layers absorb."""
+    if weight is not None and bias is not None and weight.size == weight.shape[0] > 1:
+        laid = call.net.lay(x)
+        if laid.order[-1] == x.rank - weight.ndim:
+            constants = [call.net.constant(p.ravel(), call.label(n)) for p, n in ((weight, "weight"), (bias, "bias"))]
+            output = call.emit(ir.BatchNorm, [laid.tensor, *constants], laid.shape)
+            return laid.value(output, x.shape)
     if weight is not None:
         x = binary(call, ir.Mul, x, weight, "weight")
     return x if bias is None else binary(call, ir.Add, x, bias, "bias")

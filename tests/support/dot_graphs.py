@@ -70,6 +70,25 @@ def _transposed(rng: np.random.Generator, **form: Any) -> Graph:
     return net.graph(net.apply(ops.TransposeConv, inputs, shape, net.sum_quant(x, w, terms), **attributes))
 
 
+def _rows(rng: np.random.Generator, **form: Any) -> Graph:
+    """A fully connected layer over three rows or more."""
+    net = Net(rng)
+    depth, outputs = form.get("depth") or net.size(1, 40), net.size(1, 13)
+    x = net.input((1, net.size(3, 11), depth))
+    largest = form.get("largest")
+    w = (
+        net.weights((outputs, depth), 0, False, largest=largest)
+        if largest
+        else extreme_weights(net, (outputs, depth), 0)
+    )
+    without_odd_extremes(net, w)
+    q = net.sum_quant(x, w, depth)
+    assert q is not None
+    y = QParams(q.scale, form["zero_point"])
+    inputs = (x, w, net.bias(x, w, outputs, depth))
+    return net.graph(net.apply(ops.FullyConnected, inputs, (1, net.shape(x)[1], outputs), y, activation=NONE))
+
+
 def _blocks(rng: np.random.Generator, **form: Any) -> Graph:
     """A transposed convolution whose window is the stride."""
     net = Net(rng)
@@ -179,3 +198,15 @@ GENERATORS: dict[str, Generator] = {
     "depthwise_taps_twice_line": partial(_taps, zero_point=0, line=True, dilate=True),
     "depthwise_taps_twice_batch": partial(_taps, zero_point=0, batch=3),
 }
+
+MORE_GENERATORS: dict[str, Generator] = {
+    "pointwise_gemm_12_connected": partial(_rows, zero_point=-128),
+    "pointwise_gemm_8_connected": partial(_rows, zero_point=-128, largest=5, depth=23),
+    "pointwise_gemm_twice_connected": partial(_rows, zero_point=11),
+    "matmul_pairs": _matrices,
+    "matmul_pairs_words": partial(_matrices, depth=8, adj_b=True),
+    "matmul_pairs_columns": partial(_matrices, columns=71, depth=12, b_zero=0),
+    "matmul_pairs_turned": partial(_matrices, adj_a=True, adj_b=True, b_zero=-128),
+    "matmul_pairs_broadcast": partial(_matrices, lead=(2, 3), b_lead=(1, 3), depth=5),
+}
+"""Of variants that came later: the seed of a graph is its place in the list of all."""

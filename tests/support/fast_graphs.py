@@ -128,6 +128,14 @@ def _pool(rng: np.random.Generator, kind: type[ops.Pool], **form: Any) -> Graph:
     return net.graph(layers.pool(net, x, kind, form.get("rescale", False)))
 
 
+def _mean_of_rows(rng: np.random.Generator) -> Graph:
+    net = Net(rng)
+    x = net.input((1, net.size(2, 9), 4 * net.size(1, 30)))
+    kind = net.pick(ops.Mean, ops.Sum)
+    y = net.quant(net.dtype, net.scale(x) * (1 if kind is ops.Mean else 6) * net.rng.uniform(0.5, 2))
+    return net.graph(net.apply(kind, (x,), (1, net.shape(x)[1], 1), y, axes=(2,)))
+
+
 def _global(rng: np.random.Generator, kind: type[ops.Op], size: Pair, channels: int = 0) -> Graph:
     """Over all of an image: a pool, or a mean; channels are whole words unless they are given."""
     net = Net(rng)
@@ -224,4 +232,6 @@ GENERATORS: dict[str, Generator] = {
     "transpose_words": partial(transposed, shape=(1, 8, 12)),
     "transpose_bytes": partial(transposed, shape=(2, 7, 16)),
     "transpose_few": partial(transposed, shape=(1, 3, 20)),
+    **dot_graphs.MORE_GENERATORS,
+    "mean_rows": _mean_of_rows,
 }

@@ -93,6 +93,21 @@ MQ_DEFINE_POOL_WORDS(mq_max_pool_words_s8, mq_max_pool_words_four)
 
 #undef MQ_DEFINE_POOL_WORDS
 
+/* Means of kept[2] rows, one after the other, of reduced[2] elements each, a multiple of 4. x is aligned to 4 bytes. */
+MQ_KERNEL void mq_mean_rows_s8(const mq_mean_t *p, const int8_t *x, int8_t *y)
+{
+    const int32_t words = p->shape.reduced[2] / 4, count = p->shape.reduced[2];
+    const uint32_t *word = (const uint32_t *)(const void *)x;
+    for (int32_t row = 0; row < p->shape.kept[2]; row++) {
+        int32_t sum = -count * p->x_zero;
+#pragma GCC unroll 4
+        for (int32_t i = 0; i < words; i++, word++) {
+            sum = mq_smlad(mq_sxtb16(*word), 0x00010001u, mq_smlad(mq_sxtb16_ror8(*word), 0x00010001u, sum));
+        }
+        *y++ = (int8_t)mq_stored(mq_requantize(sum, p->m, p->shift), p->y_zero, p->act_min, p->act_max);
+    }
+}
+
 /* Means over all but the last axis: kept[2] channels, reduced[2] pixels. Four pixels are as many words as a pixel has
    channels: words that lie so far apart are added up first, then the sums of each channel. scratch: a word a channel. */
 MQ_KERNEL void mq_mean_flat_s8(const mq_mean_t *p, const int8_t *x, int32_t *scratch, int8_t *y)

@@ -23,7 +23,7 @@ def takes(site: Site) -> bool:
     return fits and 1 <= -p.multiplier.shift <= 22 and (p.act_min, p.act_max) == (-128, 127)
 
 
-def _args(site: Site) -> tuple[Arg, ...]:
+def arguments(site: Site) -> tuple[Arg, ...]:
     p = matmul_params(site)
     shift = -p.multiplier.shift
     fields: dict[str, Value] = {
@@ -63,7 +63,7 @@ VARIANTS = (
         "mq_matmul_dot.h",
         BatchMatMul,
         takes,
-        _args,
+        arguments,
         _scratch_bytes,
         cycles=_cycles,
         step_bytes=140,

@@ -102,6 +102,18 @@ def _over_pixels(site: Site, is_whole_words: bool) -> bool:
     return typed and len(kept) == len(reduced) == 1 and kept[0][1] == 1 and (kept[0][0] % 4 == 0) is is_whole_words
 
 
+def _over_rows(site: Site) -> bool:
+    """Means over the last axes, whose elements are whole words."""
+    kept, reduced = _axes(site, reduced=False), _axes(site, reduced=True)
+    typed = site.core.dsp and site.ins[0].dtype is site.out.dtype is DType.INT8
+    return typed and len(kept) == len(reduced) == 1 and reduced[0][1] == 1 and reduced[0][0] % 4 == 0
+
+
+def _rows_cycles(site: Site) -> int:
+    x, rows = site.ins[0].elements, site.out.elements
+    return CALL + round(rows * (30 + 1.8 * x / rows))
+
+
 def _flat_mean(site: Site) -> tuple[Arg, ...]:
     struct, x, y = _mean(site)
     return struct, x, Scratch("int32_t"), y
@@ -147,6 +159,7 @@ VARIANTS = (
         _mean,
         cycles=per_element(1.4, 9),
     ),
+    Variant("mean_rows_s8", "mq_pool_words.h", (Mean, Sum), _over_rows, _mean, cycles=_rows_cycles),
     Variant(
         "mean_flat_s8",
         "mq_pool_words.h",
