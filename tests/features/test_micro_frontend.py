@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +12,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from harness import build_device, build_host, check_stream, compile_host, lowered
+from harness import (
+    ARM,
+    build_device,
+    build_host,
+    check_stream,
+    compile_c,
+    compile_host,
+    lowered,
+    model_sources,
+)
 from tflite_micro import runtime
 
 from mcuquant.arithmetic.interpreter import reset_state, run
@@ -147,6 +158,17 @@ def test_the_chain_on_a_core_equals_the_interpreter(cpu: str, tmp_path: Path) ->
     graph = front_end_graph(DEFAULT, frames=1)
     runner = build_device([graph], tmp_path, cpu)
     check_stream(cpu, runner, 0, [[x] for x in _frames(DEFAULT, sounds(0.15)["bursts"], 1)])
+
+
+def test_no_core_divides_64_bits(tmp_path: Path) -> None:
+    """The generated code for a Cortex-M0+ calls no division of the compiler's library."""
+    (source,) = model_sources([lowered(front_end_graph(DEFAULT), 0)], tmp_path)
+    compiler = ["arm-none-eabi-gcc", "-O2", *ARM["cortex-m0plus"], "-c"]
+    compile_c(compiler, [source], tmp_path, "-o", str(tmp_path / "model.o"))
+    done = subprocess.run(["arm-none-eabi-nm", "-u", tmp_path / "model.o"], capture_output=True, text=True, check=True)
+    called = set(re.findall(r"__aeabi_\w+", done.stdout))
+    assert called
+    assert not called & {"__aeabi_ldivmod", "__aeabi_uldivmod"}
 
 
 def test_parameters_that_do_not_go_together() -> None:
