@@ -79,7 +79,7 @@ PARTS = {
 
 # Library: the modules that may import it, by the beginning of their path.
 HOMES = {
-    "torch": ("torch_import/", "demo/", "compression/"),
+    "torch": ("torch_import/", "demo/", "compression/", "features/micro_frontend.py"),
     "torchao": ("compression/",),
     "torch_pruning": ("compression/",),
     "optuna": ("compression/recipe_search.py", "compression/trial_sampler.py"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -135,6 +136,18 @@ class MicroFrontend:
             values, noise = self._normalized(self.spectra(views[at : at + _FRAMES_AT_ONCE]), noise)
             parts.append(steps.logarithms(values, self.log_scale, self.correction_bits))
         return np.concatenate(parts)
+
+    def tensor(self, samples: Any) -> Any:
+        """Features of samples as real numbers (`unit` each): a PyTorch tensor (frames, channels) of float32.
+
+        `samples` is a tensor of int16 (T,) or (N, T); N recordings give (N, frames, channels). It has no gradient: the
+        arithmetic is that of the device, in integers.
+        """
+        import torch
+
+        rows = samples.detach().cpu().numpy()
+        features = np.stack([self.features(row) for row in rows]) if rows.ndim == 2 else self.features(rows)
+        return torch.from_numpy(features.astype(np.float32) * np.float32(self.unit)).to(samples.device)
 
     def spectra(self, frames: npt.NDArray[np.int16]) -> steps.Words:
         """(F, channels) amplitudes of frames (F, window)."""

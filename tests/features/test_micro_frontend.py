@@ -160,6 +160,16 @@ def test_the_chain_on_a_core_equals_the_interpreter(cpu: str, tmp_path: Path) ->
     check_stream(cpu, runner, 0, [[x] for x in _frames(DEFAULT, sounds(0.15)["bursts"], 1)])
 
 
+def test_features_of_tensors_are_the_same_numbers() -> None:
+    torch = pytest.importorskip("torch")
+    rows = np.stack([sounds(0.2)[name] for name in ("bursts", "chirp")])
+    found = DEFAULT.tensor(torch.from_numpy(rows))
+    assert found.dtype is torch.float32
+    for row, samples in zip(found.numpy(), rows, strict=True):
+        np.testing.assert_array_equal(row, DEFAULT.features(samples) * np.float32(10 / 256))
+    np.testing.assert_array_equal(DEFAULT.tensor(torch.from_numpy(rows[0])).numpy(), found[0].numpy())
+
+
 def test_no_core_divides_64_bits(tmp_path: Path) -> None:
     """The generated code for a Cortex-M0+ calls no division of the compiler's library."""
     (source,) = model_sources([lowered(front_end_graph(DEFAULT), 0)], tmp_path)
