@@ -46,7 +46,9 @@ class Weights:
     least error of the outputs on held-out samples.
     """
     bits: int | Mapping[str, int] = 8
-    """8, 4 or 2 bits, for all layers or by the name of a layer's output; layers without an entry have 8."""
+    """8, 4 or 2 bits, for all layers except depthwise convolutions, or by the name of a layer's output; layers without
+    an entry have 8.
+    """
     most_bytes: int | None = None
     """Upper limit of the bytes of all weights. Each layer gets the 8, 4 or 2 bits that change the outputs least within
     it.
@@ -145,11 +147,20 @@ def _best(conversion: Conversion, samples: tuple[Array, ...], improve: bool) -> 
 def _layer_bits(graph: Graph, samples: tuple[Array, ...], options: Weights) -> tuple[dict[int, int], list[str]]:
     """Bits of every layer with weights by its output tensor, and notes for the user."""
     if options.most_bytes is None:
-        return layer_bits(graph, options.bits), []
+        bits = layer_bits(graph, options.bits)
+        return (_depthwise_at_8(graph, bits) if isinstance(options.bits, int) else bits), []
     layer_bits(graph, options.bits)
     costs = sensitivity(graph, samples, _quantizer(options.quantizer))
     bits = bits_within(costs, options.most_bytes)
     return bits, [precision_note(costs, bits)]
+
+
+def _depthwise_at_8(graph: Graph, bits: Mapping[int, int]) -> dict[int, int]:
+    """Depthwise layers keep 8 bits: the device stores their few weights in bytes where it can, and fewer bits hurt them
+    most.
+    """
+    depthwise = {op.output for op in graph.ops if isinstance(op, ops.DepthwiseConv2D)}
+    return {output: quantizers.BITS[0] if output in depthwise else n for output, n in bits.items()}
 
 
 def _quantizer(name: str) -> quantizers.Quantizer:
@@ -161,6 +172,12 @@ def _fitted(graph: Graph, name: str, bits: Mapping[int, int]) -> FittedLayers:
     return fit_weights(graph, _quantizer(name), bits)
 
 
+def _fitted_few(graph: Graph, name: str, bits: Mapping[int, int]) -> FittedLayers:
+    """As `_fitted`, but layers of 8 bits are symmetric: only these have the fastest kernels."""
+    few, wide = _fitted(graph, name, bits), _fitted(graph, quantizers.DEFAULT, bits)
+    return {output: wide[output] if n == quantizers.BITS[0] else few[output] for output, n in bits.items()}
+
+
 def _with_weights(conversion: Conversion, options: Weights, bits: Mapping[int, int]) -> tuple[Conversion, list[str]]:
     """The conversion with the quantizer, rounding and biases of the options, and notes for the user."""
     is_free = options.has_few_bits and not conversion.graph.updates
@@ -169,7 +186,7 @@ def _with_weights(conversion: Conversion, options: Weights, bits: Mapping[int, i
     _check_states(conversion.graph, adaptive or correct)
     conversion = replace(conversion, adaptive=adaptive, correct_bias=correct)
     if options.quantizer == AUTO and is_free:
-        fits = {name: _fitted(conversion.graph, name, bits) for name in CANDIDATES}
+        fits = {name: _fitted_few(conversion.graph, name, bits) for name in CANDIDATES}
         best, note = best_quantizer({name: replace(conversion, fitted=fitted) for name, fitted in fits.items()})
         return replace(conversion, fitted=fits[best]), [note, *_improvement_notes(options, adaptive, correct)]
     if options.has_few_bits:

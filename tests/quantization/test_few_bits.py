@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcuquant.arithmetic import interpreter
-from mcuquant.ir import Array, Graph, Level
+from mcuquant.ir import Array, Graph, Level, Op, ops
 from mcuquant.ir.verify import verify
 from mcuquant.quantization import Weights
 from mcuquant.quantization.few_bits import CANDIDATES, judged_tensors
@@ -40,7 +40,9 @@ def test_the_default_beats_the_formula_alone(seed: int, bits: int) -> None:
     plain = quantized(graph, samples, weights=replace(PLAIN, bits=bits))
     made = quantized(graph, samples, weights=Weights(bits=bits))
     verify(made, Level.LOWERABLE)
-    assert {made[op.inputs[1]].bits for op in made.ops if isinstance(op, WEIGHTED)} == {bits}
+    for op in made.ops:
+        if isinstance(op, WEIGHTED):
+            assert made[op.inputs[1]].bits == (8 if isinstance(op, ops.DepthwiseConv2D) else bits)
     assert db(graph, made, samples) > db(graph, plain, samples) + 3
 
 
@@ -54,6 +56,28 @@ def test_the_note_says_what_every_candidate_gave() -> None:
     assert tuple(figures) == CANDIDATES
     assert figures[found[1]] == max(figures.values())
     assert made.notes[-1] == "quantization: weights of fewer than 8 bits: adaptive rounding and bias correction"
+
+
+def test_layers_of_8_bits_are_symmetric() -> None:
+    """With `auto`: the fastest kernels need it, and a depthwise layer is such a layer by default."""
+    for seed in range(6):
+        graph, samples = random_float_network(seed)
+        made = quantized(graph, samples, weights=Weights(bits=2))
+        for op in made.ops:
+            if isinstance(op, WEIGHTED) and made[op.inputs[1]].bits == 8:
+                assert not made[op.inputs[1]].qparams.zero_points
+                assert isinstance(op, ops.DepthwiseConv2D)
+
+
+def test_a_depthwise_layer_takes_the_bits_of_its_name() -> None:
+    graph, samples = next(n for n in map(random_float_network, range(20)) if depthwise(n[0]))
+    name = graph.out(depthwise(graph)[0]).name
+    made = quantized(graph, samples, weights=Weights(bits={name: 4}))
+    assert {made[op.inputs[1]].bits for op in depthwise(made)} >= {4}
+
+
+def depthwise(graph: Graph) -> list[Op]:
+    return [op for op in graph.ops if isinstance(op, ops.DepthwiseConv2D)]
 
 
 def test_a_named_quantizer_is_kept_and_options_are_obeyed() -> None:

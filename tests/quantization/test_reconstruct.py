@@ -101,7 +101,8 @@ def test_bias_correction_makes_every_layers_mean_error_zero(seed: int, adaptive:
         assert (np.abs(mean) <= unit * 0.5 + 1e-6).all()
     first = seen[0]
     before = sums(graph, plain, first, samples).mean(axis=0)
-    assert np.abs(before).max() > np.array(plain[first.inputs[2]].q.scale).max()
+    has_few_bits = plain[first.inputs[1]].bits < 8  # a depthwise layer keeps 8
+    assert not has_few_bits or np.abs(before).max() > np.array(plain[first.inputs[2]].q.scale).max()
 
 
 def test_both_together_bring_the_outputs_closer() -> None:
