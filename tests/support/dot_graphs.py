@@ -107,6 +107,11 @@ def _blocks(rng: np.random.Generator, **form: Any) -> Graph:
     return net.graph(net.apply(ops.TransposeConv, inputs, shape, y, stride=stride, activation=NONE))
 
 
+def _flat(rng: np.random.Generator, **form: Any) -> Graph:
+    """Convolutions, without groups unless `form` says, whose pairs of weights fit."""
+    return _grouped(rng, **{"groups": 1, "zero_point": -128, "pairs": True, **form})
+
+
 def _matrices(rng: np.random.Generator, **form: Any) -> Graph:
     """Products of computed matrices, whole words deep or not, of more columns than go to scratch at once or few."""
     net = Net(rng)
@@ -183,6 +188,18 @@ GENERATORS: dict[str, Generator] = {
     "conv2d_rows_twice_line": partial(_product_rows, groups=1, depth=5, line=True, tallest=9),
     "conv2d_rows_twice_dilated": partial(_product_rows, groups=2, depth=4, dilate=True),
     "conv2d_rows_twice_batch": partial(_product_rows, groups=3, depth=2, batch=2),
+    "conv2d_flat_8": partial(_flat, tallest=2),
+    "conv2d_flat_8_groups": partial(_flat, groups=3, tallest=2),
+    "conv2d_flat_12": _flat,
+    "conv2d_flat_12_long": partial(_flat, depth=45, tallest=3),
+    "conv2d_flat_12_words": partial(_flat, depth=8),
+    "conv2d_flat_12_groups_of_words": partial(_flat, groups=3, depth=4),
+    "conv2d_flat_twice": partial(_flat, zero_point=4),
+    "conv2d_flat_twice_line": partial(_flat, zero_point=4, line=True, tallest=9),
+    "conv2d_flat_twice_dilated": partial(_flat, zero_point=4, dilate=True),
+    "conv2d_flat_twice_groups_dilated": partial(_flat, zero_point=4, groups=2, dilate=True),
+    "conv2d_flat_twice_even": partial(_flat, zero_point=-40, depth=6),
+    "conv2d_flat_twice_batch": partial(_flat, zero_point=4, batch=3),
     "conv2d_ring": partial(_grouped, groups=1),
     "conv2d_ring_words": partial(_grouped, groups=1, depth=8),
     "conv2d_ring_line": partial(_grouped, groups=1, line=True, tallest=9),

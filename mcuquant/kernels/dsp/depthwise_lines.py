@@ -17,7 +17,7 @@ from ..shared.weighted_layer import weights
 from ..variant import CALL, Arg, Blob, Exactly, In, Number, Out, Scratch, Shared, Site, Struct, Variant
 from .dot_products import SUM_UNIT
 from .gemm import Form, once, twice
-from .line_plan import FORMS, Lines
+from .line_plan import APART, FORMS, Lines
 
 SCALES = (Form("8", 1, once(8)), Form("12", 1, once(12)), Form("twice", 3, twice(SUM_UNIT)))
 """The requantization in two instructions with one of two shifts, where that is exact, or by TFLite's two roundings."""
@@ -171,4 +171,9 @@ def _variant(form: str, scale: Form, size: int) -> Variant:
     )
 
 
-VARIANTS = tuple(_variant(form, scale, size) for scale in SCALES for form in FORMS for size in SIZES)
+def _scales(form: str) -> tuple[Form, ...]:
+    """Long sums of a few outputs are rounded twice, for two instructions more an output."""
+    return SCALES if form in ("6", APART) else (SCALES[0], SCALES[2])
+
+
+VARIANTS = tuple(_variant(form, scale, size) for form in FORMS for scale in _scales(form) for size in SIZES)
