@@ -156,7 +156,7 @@ def _product(call: Call, condition: Item, side: Item) -> Item | None:
         side = np.asarray(side, np.float32)
         if not side.any():
             return None
-        if not np.isfinite(side).all():
+        if not np.isfinite(side).all() or float(side.max()) < EXCLUDED:  # -1e9 would leave no integers for the others
             side = np.maximum(np.nan_to_num(side), EXCLUDED)
     if not isinstance(condition, Value) and np.all(condition) and isinstance(side, Value):
         return side

@@ -153,3 +153,28 @@ def test_an_axis_is_selected_from_at_computed_places() -> None:
 def test_arithmetic_of_whole_numbers_is_refused_by_name() -> None:
     with pytest.raises(McuquantError, match=r"computes with the whole numbers of 'words', which only embedding, "):
         mq.from_torch(Arithmetic().eval(), WORDS)
+
+
+class Neighbors(nn.Module):
+    """Attention between the nodes of a graph whose edges are an input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = nn.Linear(24, 8)
+
+    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+        h = self.value(x)
+        scores = (h @ h.transpose(1, 2)).masked_fill(edges <= 0, -1e9)
+        return torch.softmax(scores, -1) @ h
+
+
+def test_scores_that_a_computed_mask_excludes_do_not_make_the_others_coarse() -> None:
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 1, (24, 20, 24)).astype(np.float32)
+    edges = (rng.random((24, 20, 20)) < 0.3).astype(np.float32)
+    edges[:, range(20), range(20)] = 1
+    graph = mq.from_torch(Neighbors().eval(), (torch.tensor(x[:1]), torch.tensor(edges[:1])))
+    integers = mq.quantize(graph, [x, edges], method="minmax", improve=False)
+    scores = next(op.inputs[0] for op in integers.ops if isinstance(op, ops.Softmax))
+    assert integers[scores].scale < 0.2
