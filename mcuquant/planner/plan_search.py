@@ -10,7 +10,7 @@ best placed selection is the plan.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..boards.core import Core
@@ -222,7 +222,15 @@ class _Search:
         selected = {s.op_index: s.option for s in plan.steps}
         for step in plan.steps:
             if step.op_index in plan.end_steps:
-                less = [o for o in step.options if o.cost.scratch_bytes < step.scratch_bytes]
-                less.sort(key=lambda o: (-o.cost.scratch_bytes, o.cost.cycles))
+                less = _undominated(o for o in step.options if o.cost.scratch_bytes < step.scratch_bytes)
                 for option in dict.fromkeys([*less[:1], *less[-1:]]):
                     yield Ledger(self.judge.is_shared, {**selected, step.op_index: option}).selection()
+
+
+def _undominated(some: Iterable[Option]) -> list[Option]:
+    """Options in order of falling scratch, without those that need more scratch and more cycles than another."""
+    front: list[Option] = []
+    for option in sorted(some, key=lambda o: (o.cost.cycles, o.cost.scratch_bytes)):
+        if not front or option.cost.scratch_bytes < front[-1].cost.scratch_bytes:
+            front.append(option)
+    return front

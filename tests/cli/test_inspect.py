@@ -103,15 +103,17 @@ def test_json_holds_the_same(tmp_path: Path) -> None:
 def test_what_cannot_be_taken_is_all_that_is_said(tmp_path: Path) -> None:
     rows = Rows()
     x = rows.op("RELU", [rows.input((1, 4))], (1, 4))
-    y = rows.op("FLOOR_MOD", [rows.op("L2_POOL_2D", [x], (1, 4)), x], (1, 4))
+    y = rows.op("UNIQUE", [rows.op("SEGMENT_SUM", [x], (1, 4)), x], (1, 4))
     path = tmp_path / "net.tflite"
     path.write_bytes(rows.bytes(y))
     result = inspect(path)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
         "Error: net.tflite needs what mcuquant does not translate (2 of 3 operators):\n"
-        "  operator 1 L2_POOL_2D that writes 'x2': use AVERAGE_POOL_2D or MAX_POOL_2D\n"
-        "  operator 2 FLOOR_MOD that writes 'x3': subtract the divisor times FLOOR of the quotient\n"
+        "  operator 1 SEGMENT_SUM that writes 'x2': replace it, or end the model before it and compute the rest where the "
+        "result is read\n"
+        "  operator 2 UNIQUE that writes 'x3': replace it, or end the model before it and compute the rest where the result "
+        "is read\n"
     )
     assert inspect(path, "--json", tmp_path / "facts.json").exit_code == 1
     assert not (tmp_path / "facts.json").exists()

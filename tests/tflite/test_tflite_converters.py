@@ -309,7 +309,7 @@ def advice_on(code: str) -> str:
     ("code", "advice"),
     [
         ("CUSTOM 'ethos-u'", "compiled by Vela for an Ethos-U; give the .tflite from before Vela"),
-        ("CUMSUM", "replace it, or compute it before the network and make its result an input"),
+        ("SEGMENT_SUM", "replace it, or compute it before the network and make its result an input"),
     ],
 )
 def test_advice(code: str, advice: str) -> None:

@@ -162,20 +162,21 @@ def test_wrong_file(name: str) -> None:
 def test_everything_unsupported_is_listed_at_once() -> None:
     rows = Rows()
     x = rows.input((1, 4))
-    y = rows.op("FLOOR_DIV", [x, x], (1, 4))
+    y = rows.op("SEGMENT_SUM", [x, x], (1, 4))
     y = rows.op("ADD", [y, x], (1, 4), fused_activation_function=4)
     y = rows.op("LOGISTIC", [y], (1, 4), type="UINT8")
-    y = rows.op("CUMSUM", [y], (1, 4))
+    y = rows.op("SEGMENT_SUM", [y], (1, 4))
     rows.op("TANH", [y], (1, 4), type="STRING")
     assert message(rows.file(y), UnsupportedOpError).splitlines() == [
         "the .tflite needs what mcuquant does not translate (4 of 5 operators):",
-        "  operator 0 FLOOR_DIV that writes 'x1': use DIV, then FLOOR",
+        "  operator 0 SEGMENT_SUM that writes 'x1': replace it, or compute it before the network and make its result an "
+        "input",
         "  operator 1 ADD that writes 'x2': fused activation number 4; use RELU, RELU6, RELU_N1_TO_1 or an operator of "
         "its own after it",
-        "  operator 3 CUMSUM that writes 'x4': replace it, or end the model before it and compute the rest where the "
+        "  operator 3 SEGMENT_SUM that writes 'x4': replace it, or end the model before it and compute the rest where the "
         "result is read",
         "  operator 4 TANH that writes 'x5': tensor 5 ('x5') is STRING; use INT8, INT16 or FLOAT32",
-        "  operator 2 (LOGISTIC) and operator 3 (CUMSUM) of uint8 round otherwise than of int8; convert the model with "
+        "  operator 2 (LOGISTIC) and operator 3 (SEGMENT_SUM) of uint8 round otherwise than of int8; convert the model with "
         "int8 quantization",
     ]
 
@@ -184,7 +185,7 @@ def test_a_long_list_of_objections_is_cut() -> None:
     rows = Rows()
     y = rows.input((1, 4))
     for _ in range(25):
-        y = rows.op("CUMSUM", [y], (1, 4))
+        y = rows.op("SEGMENT_SUM", [y], (1, 4))
     lines = message(rows.file(y), UnsupportedOpError).splitlines()
     assert lines[0] == "the .tflite needs what mcuquant does not translate (25 of 25 operators):"
     assert len(lines) == 22

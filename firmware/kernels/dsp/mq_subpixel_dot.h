@@ -9,7 +9,8 @@
 
 #include "mq_conv2d_dot.h"
 
-/* As mq_transpose_conv_t of the plain kernel; the window is at least as large as the stride. */
+/* As mq_transpose_conv_t of the plain kernel. Sizes, batch and strides: 1 or more; k_h and k_w: at least the stride;
+   pads: 0 or more; x_zero: -128 to 127. */
 typedef struct {
     int32_t batch;
     int32_t in_h, in_w, in_c;
