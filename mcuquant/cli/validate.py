@@ -15,7 +15,7 @@ from ..ir import Array
 from ..project.folder import Port, check_inputs
 from ..project.project import Project
 from ..quantization.array_files import named
-from ..quantization.labels import check_class_numbers, check_labels
+from ..quantization.labels import check_class_numbers, check_labels, class_count
 from ..quantization.sample_layout import to_graph_layout
 from ..reporting import tables
 from .bench import DIRECTORY, FILE, NEW_FILE, PORT, on_board
@@ -57,8 +57,7 @@ def validate(directory: Path, data: Path | None, layers: bool, json_path: Path |
     if data is None:
         raise click.UsageError("add --data X.npz, or --layers")
     stored = _stored(project, data)
-    outputs = int(np.prod(project.outputs[0].sample, dtype=np.int64))
-    classes = _classes(data, named(data, "y")[0], len(stored[0]), outputs)
+    classes = _classes(data, named(data, "y")[0], len(stored[0]), class_count(project.outputs[0].sample))
     with working("running on this machine"):
         expected = project.run_host(*stored)
     answers = on_board(project, stored, port)
@@ -134,7 +133,7 @@ def _warn_of_clipping(port: Port, x: Array, name: str) -> None:
     clipped = float(((x < low - port.scale / 2) | (x > high + port.scale / 2)).mean())
     if clipped > MOST_CLIPPED:
         click.echo(
-            f"warning: {100 * clipped:.2g} % of the values of {name} are beyond the network's input, {low:.4g} to "
+            f"warning: {100 * clipped:.3g} % of the values of {name} are beyond the network's input, {low:.4g} to "
             f"{high:.4g}; they reach {float(x.min()):.4g} to {float(x.max()):.4g}: calibrate with data like them",
             err=True,
         )

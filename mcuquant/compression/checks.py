@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..boards.board import Board
 from ..errors import CalibrationError, ConfigError
-from ..quantization.labels import check_labels
+from ..quantization.labels import check_labels, class_count
 from .costs import cost
 from .inputs import Data
 from .prune import check_reachable
@@ -48,7 +48,7 @@ def check_samples(data: Data, net: nn.Module, task: Task = Task.CLASSES) -> None
             f"the network's output is of shape {tuple(classes)} for {BATCH} samples, expected (samples, classes)"
         )
     for name in _SETS:
-        _check_labels(name, getattr(data, name), int(classes[1]))
+        _check_labels(name, getattr(data, name), class_count(classes[1:]))
 
 
 def _check_targets(data: Data, task: Task, outputs: torch.Size) -> None:
@@ -64,16 +64,18 @@ def _check_targets(data: Data, task: Task, outputs: torch.Size) -> None:
                 f"the network's output has {outputs[1:].numel()} elements, the {what} of the {name} samples "
                 f"{target[:1].numel()}; the task {task} needs equal numbers"
             )
-        if (
-            task is Task.RECONSTRUCTION
-            and name != "train"
-            and samples.y is not None
-            and len(torch.unique(samples.y)) < 2
-        ):
-            raise CalibrationError(
-                f"array 'y' of the {name} samples is {int(samples.y[0])} everywhere; expected 0 for normal samples and "
-                "1 for anomalies"
-            )
+        if task is Task.RECONSTRUCTION and name != "train" and samples.y is not None:
+            _check_anomalies(name, samples.y)
+
+
+def _check_anomalies(name: str, y: Tensor) -> None:
+    """Raises CalibrationError unless labels are 0 and 1, and both occur."""
+    low, high = int(y.min()), int(y.max())
+    if low == high or not torch.isin(y, torch.tensor([0, 1])).all():
+        extent = f"{low} everywhere" if low == high else f"from {low} to {high}"
+        raise CalibrationError(
+            f"array 'y' of the {name} samples is {extent}; expected 0 for normal samples and 1 for anomalies"
+        )
 
 
 def _check_values(name: str, samples: Samples) -> None:

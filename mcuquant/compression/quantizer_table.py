@@ -14,7 +14,7 @@ from ..errors import CalibrationError
 from ..flow import quantize
 from ..ir import Array, Graph
 from ..quantization import Weights
-from ..quantization.labels import check_labels
+from ..quantization.labels import check_labels, class_count
 from ..quantization.quantizers import BITS, QUANTIZERS
 from ..quantization.samples import read_samples, single, spread_evenly
 from ..quantization.snr import output_snr, quantized_inputs
@@ -105,8 +105,8 @@ def check_classes(graph: Graph, classes: Array, count: int) -> None:
             f"there are {count} samples and classes of {classes.dtype} and shape {classes.shape}; "
             f"expected {count} class numbers, one for each sample"
         )
-    out = graph[graph.outputs[0]]
-    check_labels("the test data", int(classes.min()), int(classes.max()), int(np.prod(out.shape[1:])))
+    count = class_count(graph[graph.outputs[0]].shape[1:])
+    check_labels("the test data", int(classes.min()), int(classes.max()), count)
 
 
 def _part_right(graph: Graph, inputs: Sequence[Sequence[Array]], classes: Array) -> float:

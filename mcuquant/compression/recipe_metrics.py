@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import CalibrationError, ConfigError
 from ..ir import Array
 from ..reporting.node_quality import sklearn_metrics
 
@@ -51,6 +51,9 @@ def _absolute_error(outputs: Array, y: Array, _: Array) -> float:
 
 
 def _r2(outputs: Array, y: Array, _: Array) -> float:
+    """Raises CalibrationError for values without variance, for which R2 is not defined."""
+    if (y == y[0]).all():
+        raise CalibrationError("the metric 'r2' needs values that differ; array 'y' of a set holds one value only")
     return float(sklearn_metrics().r2_score(y.reshape(outputs.shape), outputs))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import importlib.util
 import json
 import os
 import pickle
@@ -24,8 +23,9 @@ from torch import Tensor, nn
 from ..boards.board import Board
 from ..reporting.record import Record
 from ..version import __version__
-from .inputs import Data, load_function
+from .inputs import Data
 from .recipe import Recipe
+from .recipe_sources import sources_of
 
 SUFFIX = ".steps"
 """The suffix of the folder beside the output folder."""
@@ -57,11 +57,12 @@ class Steps:
     @classmethod
     def of(cls, folder: Path, recipe: Recipe, file: Path, net: nn.Module, data: Data, board: Board) -> Steps:
         """The store for the network, samples and recipe in `file`."""
-        code = _sources(recipe, file)
-        parts = (__version__, torch.__version__, repr(net), repr(board), str(recipe.seed), *code)
+        parts = (__version__, torch.__version__, repr(net), repr(board), str(recipe.seed))
         tensors = (*net.state_dict().values(), *_samples(data))
         return cls(
-            folder, _hash(*(part.encode() for part in parts), *map(_bytes, tensors)), data.train.x[:_DIGEST_SAMPLES]
+            folder,
+            _hash(*(part.encode() for part in parts), *sources_of(recipe, file), *map(_bytes, tensors)),
+            data.train.x[:_DIGEST_SAMPLES],
         )
 
     def run(
@@ -104,8 +105,7 @@ class Steps:
 
 def digest_of(table: str, recipe: Recipe, file: Path, data: Data, files: Iterable[bytes]) -> str:
     """Digest of the text of the recipe `file`, the code and files that it names, and its samples."""
-    code = [source.encode() for source in _sources(recipe, file)]
-    return _hash(table.encode(), *code, *map(_bytes, _samples(data)), *files)
+    return _hash(table.encode(), *sources_of(recipe, file), *map(_bytes, _samples(data)), *files)
 
 
 def _hash(*parts: bytes) -> str:
@@ -124,24 +124,6 @@ def _samples(data: Data) -> Iterable[Tensor]:
     for part in (data.train, data.valid, data.test):
         for tensor in (None, None) if part is None else (part.x, part.y):
             yield torch.zeros(0) if tensor is None else tensor
-
-
-def _sources(recipe: Recipe, file: Path) -> list[str]:
-    functions = (("model", recipe.model), ("augment", recipe.augment))
-    return [_source(text, key, file) for key, text in functions if text and not text.endswith(".pt2")]
-
-
-def _source(text: str, key: str, file: Path) -> str:
-    """The bytes of the Python file of a function that the recipe `file` names. Raises ConfigError as `load_function`
-    does.
-    """
-    load_function(text, key, file)
-    place = text.rpartition(":")[0]
-    if place.endswith(".py"):
-        return (file.parent / place).read_text(encoding="utf-8")
-    spec = importlib.util.find_spec(place)
-    is_file = spec is not None and spec.has_location and spec.origin is not None
-    return Path(str(spec.origin)).read_text(encoding="utf-8") if spec is not None and is_file else place
 
 
 State = dict[str, Any]

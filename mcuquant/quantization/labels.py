@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,22 @@ def check_values(path: Path, y: Array, count: int) -> None:
         )
     if not np.isfinite(y).all():
         raise CalibrationError(f"array 'y' of {path} holds NaN or infinity; leave these samples out")
+
+
+def class_count(shape: Sequence[int]) -> int:
+    """The number of classes of a network whose first output has this shape for one sample.
+
+    Raises CalibrationError if that is not one score for each of two or more classes, as the position of the largest
+    element would be no class.
+    """
+    sizes = [size for size in shape if size != 1]
+    if len(sizes) != 1:
+        text = "x".join(map(str, shape)) or "1"
+        raise CalibrationError(
+            f"the network's first output has shape {text} for one sample; class numbers need "
+            "one score for each of two or more classes"
+        )
+    return sizes[0]
 
 
 def check_labels(origin: str, low: int, high: int, classes: int) -> None:

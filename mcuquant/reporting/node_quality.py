@@ -116,13 +116,15 @@ def labels_of(node: Node, y: Array, samples: int, classes: int, name: str) -> Ar
     kinds, what = ("iu", "class numbers") if isinstance(node.rule, ClassRule) else ("iub", "0 or 1")
     if isinstance(node.rule, ValueRule):
         kinds, what = "fiu", "values"
-    flat = y.reshape(len(y), -1) if y.ndim else y
+    flat = y.reshape(len(y), -1) if y.size else y
     if y.ndim == 0 or flat.shape != (samples, outputs) or y.dtype.kind not in kinds:
         raise CalibrationError(
             f"{name} is {y.dtype} of shape {y.shape}; expected {what}, one per sample: ({samples},)"
             + (f" or ({samples}, {outputs})" if outputs > 1 else "")
         )
     if isinstance(node.rule, ValueRule):
+        if not np.isfinite(y).all():
+            raise CalibrationError(f"{name} holds NaN or infinity; leave these samples out of the recording")
         return flat
     if isinstance(node.rule, ClassRule):
         has_threshold = node.rule.threshold > node.score_dtype.range()[0]
@@ -214,7 +216,7 @@ def _values(figures: Array, labels: Array) -> dict[str, Any]:
         "mean absolute error": float(np.abs(errors).mean()),
         "RMS error": float(np.sqrt((errors**2).mean())),
         "largest error": float(np.abs(errors).max()),
-        "R2": float(metrics.r2_score(labels, figures)) if len(labels) > 1 else None,
+        "R2": float(metrics.r2_score(labels, figures)) if (labels != labels[0]).any() else None,
         "errors": _list(errors),
     }
 

@@ -158,6 +158,17 @@ def test_labels_without_anomalies_are_refused(tmp_path: Path) -> None:
     assert refusal(path) == (
         "array 'y' of the test samples is 0 everywhere; expected 0 for normal samples and 1 for anomalies"
     )
+    samples = anomalies(9, 1, 0.5)
+    np.savez(tmp_path / "test.npz", x=samples["x"], y=np.where(samples["y"] == 1, -1, 1))
+    assert refusal(path) == (
+        "array 'y' of the test samples is from -1 to 1; expected 0 for normal samples and 1 for anomalies"
+    )
+
+
+def test_r2_of_equal_values_is_refused() -> None:
+    with pytest.raises(CalibrationError) as error:
+        METRICS["r2"].score(np.array([[1.0], [2.0]]), np.array([3.0, 3.0]), np.zeros((2, 4)))
+    assert str(error.value) == "the metric 'r2' needs values that differ; array 'y' of a set holds one value only"
 
 
 def test_the_merit_orders_networks() -> None:

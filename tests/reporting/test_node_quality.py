@@ -135,6 +135,28 @@ def test_a_node_with_a_threshold_may_know_no_class() -> None:
         labels_of(made, np.full(80, -2), 80, 3, "y")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_refused(value: float) -> None:
+    made, _ = node(1)
+    y = np.zeros(80)
+    y[7] = value
+    with pytest.raises(CalibrationError) as caught:
+        labels_of(made, y, 80, 1, "y")
+    assert str(caught.value) == "y holds NaN or infinity; leave these samples out of the recording"
+
+
+@pytest.mark.parametrize("elements", [1, 3])
+def test_empty_labels_are_refused(elements: int) -> None:
+    made, _ = node(elements)
+    with pytest.raises(CalibrationError, match=r"y is float64 of shape \(0,\); expected .*, one per sample: \(80,\)"):
+        labels_of(made, np.zeros(0), 80, elements, "y")
+
+
+def test_one_value_has_no_r2() -> None:
+    made, _ = node(1)
+    assert quality(made, np.array([[1.0], [2.0]]), np.array([[1.5], [1.5]]))["R2"] is None
+
+
 def test_labels_of_anomalies_are_0_or_1() -> None:
     made, *_ = both(1, decision="anomaly", threshold=0.5)
     with pytest.raises(CalibrationError) as caught:
