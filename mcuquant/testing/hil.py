@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -29,9 +31,9 @@ SHOWN = 5
 
 
 def _check_limit(name: str, limit: float) -> None:
-    """A comparison with NaN is never true, so a test with such a limit could not fail."""
-    if not limit > 0:
-        raise AssertionError(f"{name} is {limit}, expected a number above 0")
+    """A comparison with NaN or infinity is never true, so a test with such a limit could not fail."""
+    if isinstance(limit, bool) or not isinstance(limit, numbers.Real) or not 0 < limit < math.inf:
+        raise AssertionError(f"{name} is {limit!r}, expected a finite number above 0")
 
 
 @dataclass(slots=True)

@@ -31,6 +31,8 @@ _OPTIONS = (
 _MEASURED = ("counter", "cycles", "instructions", "latency_us", "flash_bytes", "ram_bytes")
 _FACTS = ("board", "core", "digest", "firmware", "port", "probe", "selected_by", "flashed")
 _RAN = pytest.StashKey[Callable[[], dict[str, Any]]]()
+_ASKED = pytest.StashKey[bool]()
+"""Whether a test asked for the board, also by `request.getfixturevalue`."""
 _OUTCOME = pytest.StashKey[str]()
 _REASON = pytest.StashKey[str]()
 _POOL: pytest.StashKey[BoardPool] = pytest.StashKey()
@@ -100,6 +102,7 @@ def mq_dut(request: pytest.FixtureRequest, mq_firmware: Path) -> Iterator[TestDu
     run(x), bench(), expect_equal(x, y), expect_latency(max_us=...), expect_cycles(max_cycles=...),
     expect_ram(max_bytes=...), expect_node(raw), reset().
     """
+    request.node.stash[_ASKED] = True
     with _errors_as_failures():
         device = _device(request.config, Path(mq_firmware))
     if device.is_emulated and request.node.get_closest_marker("hardware"):
@@ -188,7 +191,7 @@ def pytest_runtest_makereport(
     The report of a failure names the board and the firmware.
     """
     report = yield
-    if "mq_dut" not in getattr(item, "fixturenames", ()):
+    if "mq_dut" not in getattr(item, "fixturenames", ()) and _ASKED not in item.stash:
         return report
     facts_of = item.stash.get(_RAN, None)
     if report.when == "call" or not report.passed:
@@ -197,7 +200,7 @@ def pytest_runtest_makereport(
         report.sections.append(("mcuquant", _ran_on(facts_of())))
     if report.when == "teardown":
         _add_record(item, report, {} if facts_of is None else facts_of())
-    elif report.when == "setup" and not report.passed:
+    elif isinstance(report.longrepr, tuple) or (report.when == "setup" and not report.passed):
         item.stash[_REASON] = _reason(report)
     return report
 

@@ -227,6 +227,39 @@ def test_failures_name_what_they_ran_on(pytester: pytest.Pytester, emulated: Pro
     )
 
 
+BY_NAME = """
+import pytest
+
+@pytest.fixture
+def board(request):
+    return request.getfixturevalue("mq_dut")
+
+def test_in_a_fixture(board):
+    board.bench()
+
+def test_in_the_body(request):
+    assert request.getfixturevalue("mq_dut").bench() is None
+
+def test_that_skips(request):
+    request.getfixturevalue("mq_dut")
+    pytest.skip("not today")
+"""
+
+
+def test_a_board_that_is_asked_for_by_name_is_recorded(pytester: pytest.Pytester, emulated: Project) -> None:
+    pytester.makepyfile(BY_NAME)
+    result = run(pytester, "--mq-firmware", emulated.directory, "--mq-record", "r.json")
+    result.assert_outcomes(passed=1, failed=1, skipped=1)
+    result.stdout.fnmatch_lines([f"ran on qemu-mps2-an386 * firmware {emulated.directory}, *"])
+    runs = json.loads((pytester.path / "r.json").read_text())["runs"]
+    assert [(entry["outcome"], entry["digest"], len(entry["measurements"])) for entry in runs] == [
+        ("passed", emulated.firmware.digest, 1),
+        ("failed", emulated.firmware.digest, 1),
+        ("skipped", emulated.firmware.digest, 0),
+    ]
+    assert runs[2]["reason"] == "not today"
+
+
 EXPECTATIONS = """
 import numpy as np
 import pytest
@@ -254,9 +287,10 @@ def test_nothing_is_compared(mq_dut):
         ("max_cycles", mq_dut.expect_cycles),
         ("max_bytes", mq_dut.expect_ram),
     ):
-        with pytest.raises(AssertionError) as caught:
-            expect(float("nan"))
-        assert str(caught.value) == f"{name} is nan, expected a number above 0"
+        for limit in (float("nan"), float("inf"), 0, -1, True, None, "5000", [1]):
+            with pytest.raises(AssertionError) as caught:
+                expect(limit)
+            assert str(caught.value) == f"{name} is {limit!r}, expected a finite number above 0"
 """
 
 
