@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -117,11 +118,13 @@ def _shape(x: Tensor) -> tuple[int, ...]:
 def check_is_trained(build: Callable[[], nn.Module], net: nn.Module, where: str) -> None:
     """Raises ConfigError if the recipe names no weights, does not train, and the function returns random weights.
 
-    Weights are random if two calls with different seeds return different weights.
+    Weights are random if two calls with different seeds return different weights. A seed of the function's own counts
+    as none.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch.initial_seed() + 1)
-        other = build()
+        with patch("torch.manual_seed", return_value=torch.default_generator):
+            other = build()
     first, second = net.state_dict(), other.state_dict()
     if any(not torch.equal(first[key], second[key]) for key in first if key in second):
         raise ConfigError(

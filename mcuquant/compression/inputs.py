@@ -143,6 +143,8 @@ def _check_state(net: nn.Module, state: object, file: Path, path: Path) -> None:
                 f"{where} is of another network: {name!r} has shape {tuple(state[name].shape)}, "
                 f"the network's {tuple(value.shape)}"
             )
+        if value.is_floating_point() and not state[name].is_floating_point():
+            raise ConfigError(f"{where}: {name!r} is of {state[name].dtype}, the network's of {value.dtype}")
         if not torch.isfinite(state[name]).all():
             raise ConfigError(f"{where}: {name!r} holds NaN or infinity")
 

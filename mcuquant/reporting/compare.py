@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -74,10 +75,13 @@ def _check_values(measurement: Mapping[str, Any], path: Path) -> None:
 
 
 def _check_types(row: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]], where: str) -> None:
+    """Raises OutputError for another type, and for numbers that no measurement has: NaN, infinity and below 0."""
     for key, kind in types.items():
-        if not isinstance(row.get(key), kind) or isinstance(row.get(key), bool):
-            expected = "a string" if kind is str else "a number"
-            raise OutputError(f"{where}: {key!r} is {row.get(key)!r}, expected {expected}; measure again")
+        value = row.get(key)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+        if not isinstance(value, kind) or (kind is not str and not is_number):
+            expected = "a string" if kind is str else "a number >= 0"
+            raise OutputError(f"{where}: {key!r} is {value!r}, expected {expected}; measure again")
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], any_network: bool = False) -> tuple[Change, ...]:

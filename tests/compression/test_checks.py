@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from mcuquant.cli import main
 from mcuquant.compression import pipeline, training
-from mcuquant.compression.inputs import Data
+from mcuquant.compression.inputs import Data, load_net
 from mcuquant.compression.pipeline import compress
 from mcuquant.compression.recipe import Prune, Quantize, Recipe, Share, load_recipe
 from mcuquant.compression.training import Samples, Training
@@ -199,7 +200,11 @@ def recipe_in(folder: Path, text: str = RECIPE) -> Path:
     return path
 
 
-def test_random_weights_are_no_teacher(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", ["", "    torch.manual_seed(0)\n"])
+def test_random_weights_are_no_teacher(tmp_path: Path, seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of a function that sets a seed of its own."""
+    net = NET.replace("from torch import nn", "import torch\nfrom torch import nn")
+    monkeypatch.setattr(sys.modules[__name__], "NET", net.replace("build():\n", f"build():\n{seed}"))
     path = recipe_in(tmp_path, RECIPE.replace("[train]\nepochs = 2\n", ""))
     text = (
         f"{path}: the network's weights are random: name those of a trained one in 'weights', or train it here with a "
@@ -241,3 +246,17 @@ def test_a_target_that_is_met_is_not_missed() -> None:
     assert compress(perceptron(), Data(X, X), recipe).missed == ()
     shared = replace(recipe, prune=None, share=Share(entries=4, epochs=1))
     assert compress(perceptron(), Data(X, X), shared).missed == ()
+
+
+def test_weights_of_integers_are_of_another_network(tmp_path: Path) -> None:
+    path = recipe_in(
+        tmp_path, RECIPE.replace("[train]\nepochs = 2\n", "").replace("[data]", 'weights = "net.pt"\n[data]')
+    )
+    state = load_net(replace(load_recipe(path), weights=""), path).state_dict()
+    for kind in (torch.int8, torch.complex64):
+        torch.save({name: value.to(kind) for name, value in state.items()}, tmp_path / "net.pt")
+        with pytest.raises(ConfigError) as caught:
+            load_net(load_recipe(path), path)
+        assert str(caught.value) == (
+            f"{path}: 'weights': {tmp_path / 'net.pt'}: '0.weight' is of {kind}, the network's of torch.float32"
+        )

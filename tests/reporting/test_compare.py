@@ -67,12 +67,18 @@ def test_what_got_worse_and_in_which_layer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"cycles": "many"}, ": 'cycles' is 'many', expected a number; measure again"),
-        ({"ram_bytes": None}, ": 'ram_bytes' is None, expected a number; measure again"),
+        ({"cycles": "many"}, ": 'cycles' is 'many', expected a number >= 0; measure again"),
+        ({"ram_bytes": None}, ": 'ram_bytes' is None, expected a number >= 0; measure again"),
+        ({"cycles": float("nan")}, ": 'cycles' is nan, expected a number >= 0; measure again"),
+        ({"cycles": -5}, ": 'cycles' is -5, expected a number >= 0; measure again"),
+        ({"latency_us": float("inf")}, ": 'latency_us' is inf, expected a number >= 0; measure again"),
         ({"board": 3}, ": 'board' is 3, expected a string; measure again"),
         ({"layers": {}}, ": 'layers' is {}, expected a list; measure again"),
         ({"layers": [1]}, ", layer 0: 'name' is None, expected a string; measure again"),
-        ({"layers": [{"name": "a", "cycles": True}]}, ", layer 0: 'cycles' is True, expected a number; measure again"),
+        (
+            {"layers": [{"name": "a", "cycles": True}]},
+            ", layer 0: 'cycles' is True, expected a number >= 0; measure again",
+        ),
     ],
 )
 def test_values_of_another_type_are_refused(tmp_path: Path, changes: dict[str, object], text: str) -> None:
