@@ -73,7 +73,7 @@ def _imports(source: bytes, package: str) -> Iterator[str]:
     """Full names of the modules that a file of `package` imports anywhere. A name after `from` may be a module too."""
     try:
         tree = ast.parse(source)
-    except SyntaxError:  # of a file that is never imported: the functions of the recipe are loaded
+    except SyntaxError:  # only in files that are never imported, because the functions were loaded
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
