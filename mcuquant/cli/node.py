@@ -232,7 +232,7 @@ def recording(node: Node, path: Path) -> Array:
     `rate_hz`) another rate than the node's.
     """
     arrays = load_arrays(path)
-    _check_rate(node, arrays, path)
+    _check_rate(node.rate_hz, arrays, path)
     if "raw" in arrays:
         return node.check(arrays["raw"], f"array 'raw' of {path}")
     if "x" not in arrays:
@@ -248,14 +248,14 @@ def _counted(x: Array, lsb: Sequence[float] | float, channels: int | None, path:
     return raw_counts(x, lsb, channels, f"array 'x' of {path}")
 
 
-def _check_rate(node: Node, arrays: Mapping[str, Array], path: Path) -> None:
-    if "rate_hz" not in arrays or node.rate_hz is None:
+def _check_rate(rate_hz: float | None, arrays: Mapping[str, Array], path: Path) -> None:
+    if "rate_hz" not in arrays or rate_hz is None:
         return
     rate = arrays["rate_hz"]
-    if rate.size != 1 or rate.dtype.kind not in "fiu" or float(rate.reshape(-1)[0]) != node.rate_hz:
+    if rate.size != 1 or rate.dtype.kind not in "fiu" or float(rate.reshape(-1)[0]) != rate_hz:
         rates = ", ".join(map(str, rate.reshape(-1).tolist()[:3]))
         raise CalibrationError(
-            f"{path} states a rate of {rates} samples a second, the node was compiled for {node.rate_hz:g}; "
+            f"{path} states a rate of {rates} samples a second, the node was compiled for {rate_hz:g}; "
             "resample the recording, or compile with its rate"
         )
 
@@ -283,13 +283,17 @@ def read_node(
     source = settings.pop("normalise", None) or calibration
     units = _needed(source) if units is None else units
     sensor = sensor_files(settings.pop("sensor"), include) if "sensor" in settings else None
-    normal = [_counts(path, units.get("lsb", 1.0)) for path in settings.pop("normal", ())]
+    rate_hz = settings.get("rate_hz")
+    normal = [normal_counts(path, units.get("lsb", 1.0), rate_hz) for path in settings.pop("normal", ())]
     return NodeSettings(**units, **settings, normal=normal, sensor=sensor)
 
 
-def _counts(path: Path, lsb: Sequence[float] | float) -> Array:
-    """(T, channels) raw counts of a recording of normal operation."""
+def normal_counts(path: Path, lsb: Sequence[float] | float, rate_hz: float | None) -> Array:
+    """(T, channels) raw counts of a recording of normal operation. CalibrationError: another rate, or anomalies."""
     arrays = load_arrays(path)
+    _check_rate(rate_hz, arrays, path)
+    if np.any(arrays.get("y", 0) == 1):
+        raise CalibrationError(f"array 'y' of {path} holds anomalies (1): --normal takes recordings without any")
     if "raw" in arrays:
         return arrays["raw"]
     (x,) = named(path, "x")

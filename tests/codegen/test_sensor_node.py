@@ -21,7 +21,7 @@ from nets import Net
 
 from mcuquant import flow
 from mcuquant._assets import folder
-from mcuquant.cli.node import recording
+from mcuquant.cli.node import normal_counts, recording
 from mcuquant.codegen.decision_rules import ClassRule, Inferences
 from mcuquant.codegen.decisions import Decision
 from mcuquant.codegen.node_settings import NodeSettings
@@ -360,3 +360,24 @@ def test_numbers_that_a_node_cannot_have(settings: dict[str, Any], text: str) ->
     with pytest.raises(ModelError) as caught:
         node(**settings)
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (
+            {"rate_hz": 100},
+            "{path} states a rate of 100 samples a second, the node was compiled for 50; resample the recording, or "
+            "compile with its rate",
+        ),
+        ({"y": np.ones(200, int)}, "array 'y' of {path} holds anomalies (1): --normal takes recordings without any"),
+    ],
+)
+def test_recordings_that_are_not_normal_operation(more: dict[str, Any], text: str, tmp_path: Path) -> None:
+    path, raw = tmp_path / "normal.npz", np.zeros((200, 6), np.int16)
+    np.savez(path, raw=raw, rate_hz=50, y=np.zeros(200, int))
+    assert np.array_equal(normal_counts(path, 1.0, 50), raw)
+    np.savez(path, raw=raw, **more)
+    with pytest.raises(CalibrationError) as caught:
+        normal_counts(path, 1.0, 50)
+    assert str(caught.value) == text.format(path=path)
