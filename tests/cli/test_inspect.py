@@ -110,10 +110,10 @@ def test_what_cannot_be_taken_is_all_that_is_said(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
         "Error: net.tflite needs what mcuquant does not translate (2 of 3 operators):\n"
-        "  operator 1 SEGMENT_SUM that writes 'x2': replace it, or end the model before it and compute the rest where the "
+        "  operator 1 SEGMENT_SUM that writes 'x2': replace it, or end the model before it and compute the rest where "
+        "the result is read\n"
+        "  operator 2 UNIQUE that writes 'x3': replace it, or end the model before it and compute the rest where the "
         "result is read\n"
-        "  operator 2 UNIQUE that writes 'x3': replace it, or end the model before it and compute the rest where the result "
-        "is read\n"
     )
     assert inspect(path, "--json", tmp_path / "facts.json").exit_code == 1
     assert not (tmp_path / "facts.json").exists()

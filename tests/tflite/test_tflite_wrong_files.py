@@ -169,15 +169,15 @@ def test_everything_unsupported_is_listed_at_once() -> None:
     rows.op("TANH", [y], (1, 4), type="STRING")
     assert message(rows.file(y), UnsupportedOpError).splitlines() == [
         "the .tflite needs what mcuquant does not translate (4 of 5 operators):",
-        "  operator 0 SEGMENT_SUM that writes 'x1': replace it, or compute it before the network and make its result an "
-        "input",
+        "  operator 0 SEGMENT_SUM that writes 'x1': replace it, or compute it before the network and make its result "
+        "an input",
         "  operator 1 ADD that writes 'x2': fused activation number 4; use RELU, RELU6, RELU_N1_TO_1 or an operator of "
         "its own after it",
-        "  operator 3 SEGMENT_SUM that writes 'x4': replace it, or end the model before it and compute the rest where the "
-        "result is read",
+        "  operator 3 SEGMENT_SUM that writes 'x4': replace it, or end the model before it and compute the rest where "
+        "the result is read",
         "  operator 4 TANH that writes 'x5': tensor 5 ('x5') is STRING; use INT8, INT16 or FLOAT32",
-        "  operator 2 (LOGISTIC) and operator 3 (SEGMENT_SUM) of uint8 round otherwise than of int8; convert the model with "
-        "int8 quantization",
+        "  operator 2 (LOGISTIC) and operator 3 (SEGMENT_SUM) of uint8 round otherwise than of int8; convert the model "
+        "with int8 quantization",
     ]
 
 
