@@ -60,9 +60,9 @@ def test_a_palette_of_data_has_its_values(seed: int, groups: int, axis: int) -> 
     palette = Palette.of(data, of, axis)
     np.testing.assert_array_equal(palette.values(), data)
     mask = rng.random(data.shape[axis]) < 0.7
-    np.testing.assert_array_equal(palette.taken(mask, axis).values(), np.compress(mask, data, axis))
+    np.testing.assert_array_equal(palette.masked(mask, axis).values(), np.compress(mask, data, axis))
     other = rng.random(data.shape[axis - 1]) < 0.7
-    np.testing.assert_array_equal(palette.taken(other, (axis - 1) % 3).values(), np.compress(other, data, axis - 1))
+    np.testing.assert_array_equal(palette.masked(other, (axis - 1) % 3).values(), np.compress(other, data, axis - 1))
 
 
 @pytest.mark.parametrize(("entries", "bits"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (16, 4), (17, 5), (256, 8)])

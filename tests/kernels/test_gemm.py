@@ -127,9 +127,9 @@ def test_a_sum_that_could_reach_its_limit_is_refused() -> None:
         assert chosen(with_bias(where, 1, largest + step)) == "conv2d_sums_s8"
 
 
-def test_a_pair_of_weights_beyond_16_bits_is_left_to_full_sums() -> None:
+def test_a_pair_of_weights_beyond_16_bits_is_left_to_another_kernel() -> None:
     where = layer(window=(1, 1), channels=4)
-    for pair, name in (((0, -128), "conv2d_gemm_12_s8"), ((-1, -128), "conv2d_sums_s8")):
+    for pair, name in (((0, -128), "conv2d_gemm_12_s8"), ((-1, -128), "conv2d_flat_12_s8")):
         w = where.ins[1]
         data = weights(where).copy()
         data[0, 0, 0, 2:] = pair

@@ -41,7 +41,7 @@ def test_more_on_emulated_cores(cpu: str, seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_few_graphs_are_left_to_other_kernels(name: str) -> None:
     """At most one in four, which would be tested in vain; and the variant it is named after is among the rest."""
-    planned = [plan(made(name, seed), M4, only=preferred(name)) for seed in range(8)]
+    planned = [plan(made(name, seed), M4, only=preferred(name)) for seed in range(16)]
     steps = [step.variant for one in planned for step in one.steps]
-    assert len([v for v in steps if v.name.startswith(name.partition("_gemm")[0].split()[0])]) >= 6
+    assert len([v for v in steps if v.name.startswith(name.partition("_gemm")[0].split()[0])]) >= 12
     assert any(name.startswith(f"{v.name.removesuffix('_s8')} {v.note}".strip()) for v in steps)

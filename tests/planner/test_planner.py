@@ -211,7 +211,7 @@ def test_a_few_bytes_of_arena_are_not_bought_with_many_cycles() -> None:
     graph = demo_network()
     speed, balanced = (planned(graph, objective) for objective in (Objective.SPEED, Objective.BALANCED))
     assert balanced.arena_bytes <= speed.arena_bytes
-    assert balanced.cycles <= 1.02 * speed.cycles
+    assert balanced.cycles <= 1.03 * speed.cycles
 
 
 @NETWORKS
