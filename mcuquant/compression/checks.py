@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -123,7 +123,7 @@ def check_is_trained(build: Callable[[], nn.Module], net: nn.Module, where: str)
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch.initial_seed() + 1)
-        with patch("torch.manual_seed", return_value=torch.default_generator):
+        with _without_seeds():
             other = build()
     first, second = net.state_dict(), other.state_dict()
     if any(not torch.equal(first[key], second[key]) for key in first if key in second):
@@ -131,6 +131,17 @@ def check_is_trained(build: Callable[[], nn.Module], net: nn.Module, where: str)
             f"{where}: the network's weights are random: name those of a trained one in 'weights', or train it here "
             "with a table [train]"
         )
+
+
+@contextmanager
+def _without_seeds() -> Iterator[None]:
+    """`torch.manual_seed` has no effect, so that the seed of a function does not make its weights equal."""
+    original = torch.manual_seed
+    torch.manual_seed = lambda seed: torch.default_generator
+    try:
+        yield
+    finally:
+        torch.manual_seed = original
 
 
 def check_targets(net: nn.Module, data: Data, recipe: Recipe, board: Board) -> None:
@@ -176,8 +187,8 @@ def first_batch(data: Data) -> Data:
         if samples.y is None:
             return replace(samples, x=samples.x[:BATCH])
         rows = samples.y.flatten(1).numpy() if samples.y.dim() > 1 else samples.y.numpy()
-        starts = np.sort(np.unique(rows, axis=0, return_index=True)[1]).tolist()
-        picked = sorted([*starts, *(i for i in range(len(samples)) if i not in starts)][:BATCH])
+        starts = np.sort(np.unique(rows, axis=0, return_index=True)[1])[:BATCH].tolist()
+        picked = sorted(list(dict.fromkeys([*starts, *range(min(BATCH, len(samples)))]))[:BATCH])
         return replace(samples, x=samples.x[picked], y=samples.y[picked])
 
     train = first(data.train)

@@ -24,31 +24,31 @@ def sources_of(recipe: Recipe, file: Path) -> list[bytes]:
     Raises ConfigError as `load_function` does.
     """
     named = {"model": recipe.model, "augment": recipe.augment, "metric": recipe.metric if ":" in recipe.metric else ""}
-    found: dict[Path, bytes] = {}
+    sources: dict[Path, bytes] = {}
     for key, text in named.items():
         if text and not text.endswith(".pt2"):
             load_function(text, key, file)
             place = text.rpartition(":")[0]
             if place.endswith(".py"):
-                _add(file.parent / place, "", found)
+                _add(file.parent / place, "", sources)
             else:
-                _add_module(place, found)
-    return list(found.values())
+                _add_module(place, sources)
+    return list(sources.values())
 
 
-def _add(file: Path, package: str, found: dict[Path, bytes]) -> None:
+def _add(file: Path, package: str, sources: dict[Path, bytes]) -> None:
     """Add a Python file of `package`, and the files that it imports."""
     path = file.resolve()
-    if path in found or path.suffix != ".py" or not _INSTALLED.isdisjoint(path.parts):
+    if path in sources or path.suffix != ".py" or not _INSTALLED.isdisjoint(path.parts):
         return
     if any(path.is_relative_to(folder) for folder in _PYTHON):
         return
-    found[path] = path.read_bytes()
-    for name in _imports(found[path], package):
-        _add_module(name, found)
+    sources[path] = path.read_bytes()
+    for name in _imports(sources[path], package):
+        _add_module(name, sources)
 
 
-def _add_module(name: str, found: dict[Path, bytes]) -> None:
+def _add_module(name: str, sources: dict[Path, bytes]) -> None:
     """Add the files of a module and of the packages around it, without importing them."""
     parts = name.split(".")
     spec = None if parts[0] == _PACKAGE else _top_level(parts[0])
@@ -56,7 +56,7 @@ def _add_module(name: str, found: dict[Path, bytes]) -> None:
         if spec is None:
             return
         if spec.has_location and spec.origin is not None:
-            _add(Path(spec.origin), spec.parent or "", found)
+            _add(Path(spec.origin), spec.parent or "", sources)
         inner = spec.submodule_search_locations
         is_last = end > len(parts)
         spec = None if is_last or inner is None else PathFinder.find_spec(".".join(parts[:end]), inner)

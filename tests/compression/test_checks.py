@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mcuquant.cli import main
 from mcuquant.compression import pipeline, training
+from mcuquant.compression.checks import first_batch
 from mcuquant.compression.inputs import Data, load_net
 from mcuquant.compression.pipeline import compress
 from mcuquant.compression.recipe import Prune, Quantize, Recipe, Share, load_recipe
@@ -260,3 +261,14 @@ def test_weights_of_integers_are_of_another_network(tmp_path: Path) -> None:
         assert str(caught.value) == (
             f"{path}: 'weights': {tmp_path / 'net.pt'}: '0.weight' is of {kind}, the network's of torch.float32"
         )
+
+
+def test_the_dry_run_has_each_class_and_few_samples() -> None:
+    x = torch.arange(400_000.0)[:, None]
+    classes = (torch.arange(400_000) >= 399_000).long()
+    batch = first_batch(Data(Samples(x, classes), Samples(x, x), Samples(x[:2], classes[:2])))
+    assert batch.train.x.flatten().tolist() == [0, 1, 2, 399_000]
+    assert batch.valid is not None
+    assert batch.valid.x.flatten().tolist() == [0, 1, 2, 3]
+    assert batch.test is not None
+    assert len(batch.test) == 2

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from faulty import FaultyTransport
 from nets import Net
+from own_sensor import OWN_SENSOR, OWN_VALUES
 from tinyfw import ask
 
 from mcuquant import flow
@@ -43,39 +44,6 @@ MAIN = "qemu-mps2-an386"
 OTHERS = ("qemu-microbit", "qemu-stm32vldiscovery", "qemu-netduinoplus2", "qemu-lm3s6965evb", "qemu-mps3-an547")
 """Of every port that has an emulated board: another UART each, and the micro:bit has no SysTick."""
 SETTINGS = NodeSettings(mean=0.1, std=0.8, lsb=0.001, stride=5, threshold=0.0, debounce=2)
-OWN_SENSOR = """
-#include "node/node_sensor.h"
-#include "hal/values.h"
-
-const uint32_t mq_sensor_poll_us = 300;
-
-static uint32_t number;
-
-void mq_sensor_start(void)
-{
-    number = 0;
-}
-
-/* A sample every other time it is asked. */
-bool mq_sensor_read(int16_t sample[MQ_NODE_CHANNELS])
-{
-    number++;
-    for (uint32_t i = 0; i < MQ_NODE_CHANNELS; i++) {
-        sample[i] = value(number / 2u * 2654435761u >> (i + 8u)); /* -Wconversion warns, and is no error */
-    }
-    return number % 2u == 0;
-}
-"""
-
-OWN_VALUES = """
-#include "hal/values.h"
-
-int value(uint32_t random)
-{
-    int unused;
-    return (int)(random % 6000u - 3000u);
-}
-"""
 
 
 def network(window: int = 16, channels: int = 3, seed: int = 3) -> Graph:

@@ -2,7 +2,7 @@
 #ifndef MQ_FRONT_END_WORDS_H
 #define MQ_FRONT_END_WORDS_H
 
-#include "mq_dsp.h"
+#include "mq_dsp_pairs.h"
 #include "mq_energy.h"
 #include "mq_fft_auto_scale.h"
 #include "mq_window_samples.h"

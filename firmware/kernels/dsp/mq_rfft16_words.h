@@ -2,7 +2,7 @@
 #ifndef MQ_RFFT16_WORDS_H
 #define MQ_RFFT16_WORDS_H
 
-#include "mq_dsp.h"
+#include "mq_dsp_pairs.h"
 #include "mq_fft16.h"
 
 typedef uint32_t __attribute__((may_alias)) mq_fft_word_t;
