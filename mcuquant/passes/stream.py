@@ -74,7 +74,7 @@ def streamed(graph: Graph, axis: int, hop: int) -> Streamed:
     layers = tuple(builder.layer(op) for op in graph.ops)
     kept = state_bytes(result)
     note = (
-        f"stream: {hop} new rows at a time; {total_macs(result):,} of {total_macs(graph):,} MACs a window, "
+        f"stream: {hop} new rows at a time; {total_macs(result):,} of {total_macs(graph):,} MACs per window, "
         f"{kept:,} bytes of state"
     )
     reasons = tuple(f"stream: from {layer.name!r} on: {layer.reason}" for layer in layers if layer.reason)

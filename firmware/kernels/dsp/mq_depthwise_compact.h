@@ -2,7 +2,7 @@
  *
  * The taps of an output pixel that lie inside the image are listed once, for all of its channels. Where channels are whole
  * words, four go together: SXTAB16 unpacks two inputs and takes their zero point away, and each product is one
- * instruction. Else one channel at a time. 10 to 13 cycles a MAC of a 3x3 window on Cortex-M4 with whole words, 16 without.
+ * instruction. Else one channel at a time. 10 to 13 cycles per MAC of a 3x3 window on Cortex-M4 with whole words, 16 without.
  */
 #ifndef MQ_DEPTHWISE_COMPACT_H
 #define MQ_DEPTHWISE_COMPACT_H

@@ -7,8 +7,8 @@
  *
  *     x0 x1 | x2 x3      y0 = x0 x1 * w0 w1 + x2 x3 * w2 w3      y1 = x0 x1 * 0 w0 + x2 x3 * w1 w2 + ...
  *
- * Six outputs take 10 cycles a step, for 12 MACs; four take 8, two 6. Where neighboring outputs are two pixels apart,
- * each begins at a word: four take 7 cycles a step. A window is several lines: rows, parts of a row, or both. The
+ * Six outputs take 10 cycles per step, for 12 MACs; four take 8, two 6. Where neighboring outputs are two pixels apart,
+ * each begins at a word: four take 7 cycles per step. A window is several lines: rows, parts of a row, or both. The
  * stream has the pairs of a line and then the way to the next one.
  */
 #ifndef MQ_LINE_SUMS_H
