@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .ir import Graph
     from .project.dut import Dut
     from .project.project import Project
+    from .project.row_stream import Stream
     from .quantization import Weights, snr_report
 
 _HOMES = {
@@ -41,6 +42,7 @@ _HOMES = {
     "ir": ("Graph",),
     "codegen.node_settings": ("NodeSettings",),
     "project.project": ("Project",),
+    "project.row_stream": ("Stream",),
     "quantization": ("Weights", "snr_report"),
 }
 _MODULES = ("features",)
@@ -53,6 +55,7 @@ __all__ = [
     "McuquantError",
     "NodeSettings",
     "Project",
+    "Stream",
     "Weights",
     "__version__",
     "board_names",

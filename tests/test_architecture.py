@@ -72,7 +72,7 @@ PARTS = {
         ("lower", "application"),
         ("weight_coding", "emit", "budget"),
     ),
-    "project": (("folder", "seeded"), ("dut",), ("project",)),
+    "project": (("folder", "seeded"), ("dut",), ("project", "row_stream")),
     "boards": (("core",), ("generic_board",), ("board",)),
     "firmware_build": (("linkmap", "symbols", "step_calls"), ("build",)),
 }
