@@ -1,12 +1,14 @@
 """Converts a network of windows to a stream network: new rows in, the outputs of the window network out.
 
 The rows of a tensor that only moved since the last window are stored as a state, as far as they are read; new rows and
-rows at the edges are computed (`timeline` determines which). Every byte is that of the window network: the states begin
-with its values for a window of zeros.
+rows at the edges are computed (`timeline` determines which). Behind a stride that does not divide the hop, rows move
+only every few hops. One state then holds the rows of all these phases in the order of time, and an inference reads
+those of its own. Every byte is that of the window network: the states begin with its values for a window of zeros.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +33,8 @@ class StreamedLayer:
     reused: int
     computed: int
     """Number of computed rows: new rows and edges."""
+    phases: int
+    """Number of hops after which its rows have moved; the rows of each phase are kept."""
     macs_before: int
     macs_after: int
     reason: str
@@ -78,8 +82,20 @@ def streamed(graph: Graph, axis: int, hop: int) -> Streamed:
         f"{kept:,} bytes of state"
     )
     reasons = tuple(f"stream: from {layer.name!r} on: {layer.reason}" for layer in layers if layer.reason)
-    final = replace(result, notes=(*graph.notes, note, *reasons))
+    final = replace(result, notes=(*graph.notes, note, *_phase_notes(layers, hop), *reasons))
     return Streamed(final, axis, hop, graph[graph.inputs[0]].shape[axis], layers)
+
+
+def _phase_notes(layers: tuple[StreamedLayer, ...], hop: int) -> tuple[str, ...]:
+    """A note where the hop does not fit the strides."""
+    most = max(layer.phases for layer in layers)
+    if most == 1:
+        return ()
+    first = next(layer for layer in layers if layer.phases > 1)
+    return (
+        f"stream: from {first.name!r} on: the hop does not fit the strides, so the rows of {most} phases are kept; "
+        f"with a hop of {most * hop} those of one",
+    )
 
 
 def _check(graph: Graph, axis: int, hop: int) -> None:
@@ -155,6 +171,15 @@ def _read(graph: Graph, op: Op, needs: Needs, tensor: int) -> list[Rows]:
     return [r.of(rows, length) for rows in uses]
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """`rows` of a tensor of the window network: every `pitch`-th row of a tensor of the stream network."""
+
+    rows: Rows
+    tensor: int
+    pitch: int = 1
+
+
 @dataclass(slots=True)
 class _Builder:
     graph: Graph
@@ -163,8 +188,8 @@ class _Builder:
     tensors: dict[int, Tensor] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
-    parts: dict[int, list[tuple[Rows, int]]] = field(default_factory=lambda: defaultdict(list))
-    """Tensor of the window network -> its rows, and the tensor that has them."""
+    parts: dict[int, list[_Part]] = field(default_factory=lambda: defaultdict(list))
+    """By tensor of the window network."""
     cut: dict[tuple[int, Rows], int] = field(default_factory=dict)
     work: dict[int, int] = field(default_factory=dict)
     """MACs by output of the window network."""
@@ -186,7 +211,9 @@ class _Builder:
         y, need = self.graph.out(op), self.needs.get(op.output)
         motion = self.moving.get(op.output)
         before = macs(self.graph, op)
-        rows = (0, 0, 0) if need is None else (need.time.length, len(need.kept), self._computed(need))
+        rows = (0, 0, 0, 1)
+        if need is not None:
+            rows = (need.time.length, len(need.kept), self._computed(need), need.time.period if need.kept else 1)
         reason = motion.reason if isinstance(motion, Whole) else ""
         return StreamedLayer(y.name, op.kind, *rows, before, self.work.get(op.output, 0), reason)
 
@@ -197,7 +224,7 @@ class _Builder:
         if op.output in self.needs:
             need = self.needs[op.output]
             if need.rows and need.left is not None:
-                self.parts[op.output].append((need.left, self._compute(op, need.left)))
+                self.parts[op.output].append(_Part(need.left, self._compute(op, need.left)))
             if need.rows:
                 self._join(op.output, self._compute(op, need.computed), need.computed)
             return
@@ -230,22 +257,69 @@ class _Builder:
 
     def _join(self, tensor: int, tensor_id: int, rows: Rows) -> None:
         """Append `rows`, which tensor `tensor_id` of the stream network contains, to the stored rows."""
-        need, t = self.needs[tensor], self.graph[tensor]
-        axis = need.time.axis
+        need = self.needs[tensor]
         if not need.rows or not need.kept:
-            self.parts[tensor].append((rows, tensor_id))
-            return
-        shape = _with(t.shape, axis, len(need.kept))
+            self.parts[tensor].append(_Part(rows, tensor_id))
+        elif need.time.period == 1:
+            self._append(tensor, tensor_id)
+        else:
+            self._append_phase(tensor, tensor_id, rows)
+
+    def _append(self, tensor: int, tensor_id: int) -> None:
+        """Rows of one phase: kept rows, new rows and the edge after them are one tensor."""
+        need = self.needs[tensor]
         before = range(need.kept.start + need.time.step, need.kept.stop + need.time.step)
-        data = np.take(self.start[tensor], before, axis=axis)
-        state = self._new(replace(t, shape=shape, role=Role.STATE, data=data, name=f"{t.name}/kept"))
-        joined = self._new(replace(t, shape=_with(t.shape, axis, len(need.joined))))
-        newest = self._new(replace(t, shape=shape))
-        begin = _with((0,) * len(shape), axis, need.time.step)
-        self.ops.append(ops.Concat(inputs=(state, tensor_id), outputs=(joined,), axis=axis))
-        self.ops.append(ops.Slice(inputs=(joined,), outputs=(newest,), begin=begin, step=(1,) * len(shape)))
+        data = np.take(self.start[tensor], before, axis=need.time.axis)
+        joined = self._line(tensor, tensor_id, data, len(need.joined))
+        self.parts[tensor].append(_Part(need.joined, joined))
+
+    def _append_phase(self, tensor: int, tensor_id: int, rows: Rows) -> None:
+        """Blocks of the new rows of each phase in turn. The rows of the window are every period-th block."""
+        need, time = self.needs[tensor], self.needs[tensor].time
+        blocks = -(-len(need.kept) // time.step)
+        fresh = self._piece(tensor, _Part(rows, tensor_id), time.fresh)
+        data = np.take(self.start[tensor], [*time.fresh] * (blocks * time.period), axis=time.axis)
+        joined = self._line(tensor, fresh, data, (blocks * time.period + 1) * time.step)
+        of_phase = range(time.clean.stop - (blocks + 1) * time.step, time.clean.stop)
+        if time.step == 1:
+            self.parts[tensor].append(_Part(of_phase, joined, time.period))
+        else:
+            rounded = _Part(of_phase, self._blocks(tensor, joined, len(of_phase)))
+            clean = range(need.kept.start, time.clean.stop)
+            self.parts[tensor].append(_Part(clean, self._piece(tensor, rounded, clean)))
+        if rows.stop > time.clean.stop:
+            edge = range(time.clean.stop, rows.stop)
+            self.parts[tensor].append(_Part(edge, self._piece(tensor, _Part(rows, tensor_id), edge)))
+
+    def _line(self, tensor: int, new: int, data: Array, length: int) -> int:
+        """A state with initial value `data` and, behind it, new rows, `length` rows in all. The oldest rows of a step
+        leave it.
+        """
+        t, time = self.graph[tensor], self.needs[tensor].time
+        state = self._new(replace(t, shape=data.shape, role=Role.STATE, data=data, name=f"{t.name}/kept"))
+        joined = self._new(replace(t, shape=_with(t.shape, time.axis, length)))
+        newest = self._new(replace(t, shape=data.shape))
+        begin = _with((0,) * len(t.shape), time.axis, time.step)
+        self.ops.append(ops.Concat(inputs=(state, new), outputs=(joined,), axis=time.axis))
+        self.ops.append(ops.Slice(inputs=(joined,), outputs=(newest,), begin=begin, step=(1,) * len(t.shape)))
         self.updates.append(Update(state, newest))
-        self.parts[tensor].append((need.joined, joined))
+        return joined
+
+    def _blocks(self, tensor: int, joined: int, rows: int) -> int:
+        """Every period-th block of a line whose blocks have several rows."""
+        t, time, source = self.graph[tensor], self.needs[tensor].time, self.tensors[joined]
+        outer = math.prod(t.shape[: time.axis])
+        row = math.prod(t.shape[time.axis + 1 :])
+        blocks, taken = source.shape[time.axis] // time.step, rows // time.step
+        apart = self._new(replace(t, shape=(outer, blocks, time.step * row)))
+        chosen = self._new(replace(t, shape=(outer, taken, time.step * row)))
+        output = self._new(replace(t, shape=_with(t.shape, time.axis, rows)))
+        self.ops += [
+            ops.Reshape(inputs=(joined,), outputs=(apart,)),
+            ops.Slice(inputs=(apart,), outputs=(chosen,), begin=(0, 0, 0), step=(1, time.period, 1)),
+            ops.Reshape(inputs=(chosen,), outputs=(output,)),
+        ]
+        return output
 
     def _all_rows(self, tensor: int) -> int:
         """A tensor of the stream network with the whole content of a tensor of the window network."""
@@ -254,19 +328,20 @@ class _Builder:
     def _rows(self, tensor: int, rows: Rows) -> int:
         """A tensor of the given rows of the window."""
         if (tensor, rows) not in self.cut:
-            parts = [(p, i) for p, i in self.parts[tensor] if p.start < rows.stop and rows.start < p.stop]
-            pieces = [self._piece(tensor, p, i, rows) for p, i in parts]
+            parts = [p for p in self.parts[tensor] if p.rows.start < rows.stop and rows.start < p.rows.stop]
+            pieces = [self._piece(tensor, part, rows) for part in parts]
             self.cut[tensor, rows] = pieces[0] if len(pieces) == 1 else self._concatenated(tensor, rows, pieces)
         return self.cut[tensor, rows]
 
-    def _piece(self, tensor: int, part: Rows, source: int, rows: Rows) -> int:
-        common = range(max(part.start, rows.start), min(part.stop, rows.stop))
-        if common == part:
-            return source
+    def _piece(self, tensor: int, part: _Part, rows: Rows) -> int:
+        common = range(max(part.rows.start, rows.start), min(part.rows.stop, rows.stop))
+        if common == part.rows and part.pitch == 1:
+            return part.tensor
         t, axis = self.graph[tensor], self.needs[tensor].time.axis
         piece = self._new(replace(t, shape=_with(t.shape, axis, len(common))))
-        begin = _with((0,) * len(t.shape), axis, common.start - part.start)
-        self.ops.append(ops.Slice(inputs=(source,), outputs=(piece,), begin=begin, step=(1,) * len(t.shape)))
+        begin = _with((0,) * len(t.shape), axis, (common.start - part.rows.start) * part.pitch)
+        step = _with((1,) * len(t.shape), axis, part.pitch)
+        self.ops.append(ops.Slice(inputs=(part.tensor,), outputs=(piece,), begin=begin, step=step))
         return piece
 
     def _concatenated(self, tensor: int, rows: Rows, pieces: list[int]) -> int:

@@ -1,16 +1,17 @@
 """The movement of the rows of every tensor when a network's window moves along a stream.
 
 A network reads the last rows of a stream. After `hop` new rows, row j of a tensor is often the earlier row j + step,
-because integer arithmetic does not depend on the position. Padding breaks this: affected rows, at either end, are edges
-and computed again for every window. If an operation mixes rows (a flattening, a mean over time), no row moves, and
-everything after it is computed again.
+because integer arithmetic does not depend on the position. Behind a stride that does not divide the hop, this is so
+after `period` hops: with a hop of 1 and a stride of 2, the windows of even and odd rows have no row in common. Padding
+breaks it: affected rows, at either end, are edges and computed again for every window. If an operation mixes rows (a
+flattening, a mean over time), no row moves, and everything after it is computed again.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..ir import Graph, Op, Shape, ops
@@ -22,16 +23,17 @@ Rows = range
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Along `axis`, rows `clean` of a tensor move by `step` rows from window to window; those around them do not."""
+    """Along `axis`, rows `clean` of a tensor move by `step` rows in `period` hops; those around them do not."""
 
     axis: int
     length: int
     step: int
     clean: Rows
+    period: int = 1
 
     @property
     def fresh(self) -> Rows:
-        """The clean rows that no earlier window contained."""
+        """The clean rows that no earlier window of the same phase contained."""
         return range(max(self.clean.start, self.clean.stop - self.step), self.clean.stop)
 
 
@@ -87,7 +89,7 @@ def _motion(graph: Graph, op: Op, moving: Mapping[int, Motion]) -> Motion:
     if rule is None:
         return Whole(f"{op.kind} reads all rows")
     first = next(iter(times.values()))
-    if any((t.length, t.step) != (first.length, first.step) for t in times.values()):
+    if any((t.length, t.step, t.period) != (first.length, first.step, first.period) for t in times.values()):
         return Whole(f"{op.kind} joins tensors of different rates")
     return rule(graph, op, times)
 
@@ -135,17 +137,15 @@ def _moved(op: Op, time: Timeline, r: Reach, length: int) -> Motion:
         return Whole(f"{op.kind} takes rows backwards")
     if length == 1:
         return Whole("")
-    if time.step % r.stride:
-        reason = f"{op.kind} takes every {r.stride}. row, and rows move by {time.step}"
-        return Whole(f"{reason}; a hop that is {r.stride} times as long would fit")
     if r.before >= r.length > 1:
         return Whole(f"{op.kind} has {r.before} rows of padding for a window of {r.length}")
-    step = time.step // r.stride
+    phases = r.stride // math.gcd(time.step, r.stride)
+    step = time.step * phases // r.stride
     rows = range(max(0, _first(op, time, r)), min(length, _last(time, r) + 1))
     if step >= len(rows):
         reached = f"{op.kind} has {len(rows)} of {length} rows that padding does not reach, and moves by {step}"
         return Whole("" if len(rows) == length else f"{reached}; use less padding along the rows")
-    return Timeline(time.axis, length, step, rows)
+    return Timeline(time.axis, length, step, rows, time.period * phases)
 
 
 def _first(op: Op, time: Timeline, r: Reach) -> int:
@@ -176,7 +176,7 @@ def _common(axis: int, times: Times) -> Motion:
     start, stop = max(t.clean.start for t in times.values()), min(t.clean.stop for t in times.values())
     if stop - start <= first.step:
         return Whole("no row is free of padding in all operands")
-    return Timeline(axis, first.length, first.step, range(start, stop))
+    return replace(first, axis=axis, clean=range(start, stop))
 
 
 def _concat(graph: Graph, op: ops.Concat, times: Times) -> Motion:
@@ -198,7 +198,7 @@ def _same_axis(graph: Graph, op: Op, times: Times) -> Motion:
 
 def _transpose(graph: Graph, op: ops.Transpose, times: Times) -> Motion:
     ((_, time),) = times.items()
-    return Timeline(op.perm.index(time.axis), time.length, time.step, time.clean)
+    return replace(time, axis=op.perm.index(time.axis))
 
 
 def _reshape(graph: Graph, op: Op, times: Times) -> Motion:
@@ -206,7 +206,7 @@ def _reshape(graph: Graph, op: Op, times: Times) -> Motion:
     axis = same_place(graph[x].shape, time.axis, graph.out(op).shape)
     if axis is None:
         return Whole("Reshape mixes rows with what is around them")
-    return Timeline(axis, time.length, time.step, time.clean)
+    return replace(time, axis=axis)
 
 
 def same_place(before: Shape, axis: int, after: Shape) -> int | None:
@@ -232,7 +232,7 @@ def _reduce(graph: Graph, op: ops.Reduce, times: Times) -> Motion:
         return Whole(f"{op.kind} goes over all rows")
     keeps = len(graph.out(op).shape) == len(graph[x].shape)
     axis = time.axis - (0 if keeps else sum(a < time.axis for a in op.axes))
-    return Timeline(axis, time.length, time.step, time.clean)
+    return replace(time, axis=axis)
 
 
 RULES: Mapping[type[Op], _Rule] = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from harness import build_device, build_host, check_stream
 from nets import Net
-from stream_graphs import flat, network, valid_network
+from stream_graphs import flat, network, phased_network, valid_network
 
 import mcuquant as mq
 from mcuquant.arithmetic import interpreter
@@ -19,6 +19,7 @@ from mcuquant.ir import Array, Graph, Level, ops
 from mcuquant.ir.metrics import state_bytes, total_macs
 from mcuquant.ir.verify import verify
 from mcuquant.passes.stream import Streamed
+from mcuquant.passes.timeline import Timeline, motions
 
 SEEDS = 40
 
@@ -57,7 +58,7 @@ def test_streams_equal_windows() -> None:
 
 @pytest.mark.slow
 def test_many_streams_equal_windows() -> None:
-    for seed in range(1000, 1600):
+    for seed in range(1000, 1400):
         graph, hop = network(seed)
         try:
             streaming = mq.stream(graph, 1, hop)
@@ -68,13 +69,14 @@ def test_many_streams_equal_windows() -> None:
 
 def compiled() -> list[Graph]:
     graphs = []
-    for seed in range(100, 130):
-        graph, hop = network(seed)
-        try:
-            graphs.append(mq.stream(graph, 1, hop).graph)
-        except UnsupportedOpError:
-            continue
-    return graphs[:10]
+    for seed in range(100, 120):
+        for make in (network, phased_network):
+            graph, hop = make(seed)
+            try:
+                graphs.append(mq.stream(graph, 1, hop).graph)
+            except UnsupportedOpError:
+                continue
+    return graphs[:8]
 
 
 def samples(graph: Graph, count: int) -> list[list[Array]]:
@@ -129,14 +131,47 @@ def test_what_cannot_be_a_stream_is_refused() -> None:
     assert refusal(two, 1, 1) == "two has 2 inputs; a stream has 1"
 
 
-def test_a_hop_that_does_not_fit_a_stride_is_named() -> None:
+def test_a_hop_that_does_not_fit_the_strides_keeps_the_rows_of_every_phase() -> None:
     net = Net(np.random.default_rng(0))
-    x = net.input((1, 12, 1, 4))
-    w = net.weights((4, 2, 1, 4), 0)
-    y = net.apply(ops.Conv2D, (x, w), (1, 6, 1, 4), net.sum_quant(x, w, 8), stride=(2, 1))
-    graph = net.graph(layers.fully_connected(net, flat(net, y), 3), name="strided")
-    streaming = mq.stream(graph, 1, 1)
-    assert streaming.layers[0].reason == (
-        "Conv2D takes every 2. row, and rows move by 1; a hop that is 2 times as long would fit"
+    x = net.input((1, 26, 1, 4))
+    for rows in (13, 6):
+        n, h, _, c = net.shape(x)
+        w = net.weights((4, h - 2 * (rows - 1), 1, c), 0)
+        x = net.apply(ops.Conv2D, (x, w), (n, rows, 1, 4), net.sum_quant(x, w, 8), stride=(2, 1))
+    graph = net.graph(layers.fully_connected(net, flat(net, x), 3), name="strided")
+    fits, phased = mq.stream(graph, 1, 4), mq.stream(graph, 1, 1)
+    assert [y.phases for y in fits.layers[:2]] == [1, 1]
+    assert [y.phases for y in phased.layers[:2]] == [2, 4]
+    assert phased.macs_after <= fits.macs_after
+    name = phased.layers[0].name
+    assert phased.graph.notes[-2] == (
+        f"stream: from {name!r} on: the hop does not fit the strides, so the rows of 4 phases are kept; with "
+        "a hop of 4 those of one"
     )
-    assert mq.stream(graph, 1, 2).layers[0].reason == ""
+    check(graph, phased, 40)
+
+
+def test_phases_equal_windows() -> None:
+    """Strides of 1 to 3 and any hop: blocks of one row and of several, edges of padding, and every phase."""
+    kinds = set()
+    for seed in range(SEEDS // 2):
+        graph, hop = phased_network(seed)
+        try:
+            streaming = mq.stream(graph, 1, hop)
+        except UnsupportedOpError:
+            continue
+        check(graph, streaming, graph[graph.inputs[0]].shape[1] // hop + 12)
+        times = motions(graph, 1, hop).values()
+        kinds |= {(t.period > 1, t.step > 1) for t in times if isinstance(t, Timeline)}
+    assert kinds == {(False, False), (False, True), (True, False), (True, True)}
+
+
+@pytest.mark.slow
+def test_many_phases_equal_windows() -> None:
+    for seed in range(1000, 1300):
+        graph, hop = phased_network(seed)
+        try:
+            streaming = mq.stream(graph, 1, hop)
+        except UnsupportedOpError:
+            continue
+        check(graph, streaming, graph[graph.inputs[0]].shape[1] // hop + 12)

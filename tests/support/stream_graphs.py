@@ -27,13 +27,13 @@ def image(net: Net, length: int) -> int:
     return net.input((1, length, net.size(1, 3), net.size(1, 5)))
 
 
-def window(net: Net, x: int, kind: type[ops.Op]) -> int:
+def window(net: Net, x: int, kind: type[ops.Op], strides: tuple[int, ...] = (1, 1, 1, 2)) -> int:
     """A convolution or pooling along the rows: any padding, stride and dilation that leave some rows."""
     _, h, w, c = net.shape(x)
     dilation = net.size(1, 2) if kind in (ops.Conv2D, ops.DepthwiseConv2D) else 1
     taps = net.size(1, max(1, min(4, (h - 1) // dilation + 1)))
     reach = (taps - 1) * dilation + 1
-    stride = net.pick(1, 1, 1, 2)
+    stride = net.pick(*strides)
     top, bottom = net.pick((0, 0), (0, 0), (reach - 1, 0), ((reach - 1) // 2, reach // 2))
     rows = (h + top + bottom - reach) // stride + 1
     pad = Padding(top=top, bottom=bottom)
@@ -78,6 +78,17 @@ def network(seed: int) -> tuple[Graph, int]:
     hop = net.pick(1, 2, 2, 4)
     assert net.shape(start)[1] > hop
     return net.graph(*([y, x] if net.size(0, 1) else [y]), name=f"network_{seed}"), hop
+
+
+def phased_network(seed: int) -> tuple[Graph, int]:
+    """Strided layers with residuals over a window of rows, and a hop that need not fit the strides."""
+    net = Net(np.random.default_rng(seed))
+    x = image(net, net.size(30, 44))
+    for _ in range(net.size(2, 3)):
+        x = window(net, x, net.pick(*KINDS), (1, 2, 2, 3))
+        if net.size(0, 1):
+            x = layers.binary(net, x, ops.Add, layers.lookup(net, x))
+    return net.graph(layers.fully_connected(net, flat(net, x), 3), name=f"phased_{seed}"), net.size(1, 5)
 
 
 def _cropped(net: Net, x: int) -> int:
