@@ -6,6 +6,9 @@ prints the message alone and exits with `exit_code`.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class McuquantError(Exception):
     """Base of all errors that the input or the machine causes. Other exceptions are defects of mcuquant."""
@@ -63,3 +66,9 @@ class AbsentPortError(DeviceError):
 
 class ConfigError(McuquantError):
     """A settings file has misspelled or invalid entries."""
+
+
+def suggestion(text: str, choices: Iterable[str], prefix: str = "") -> str:
+    """ " (did you mean '...'?)" with the choice nearest to a misspelled text, and "" where none is near."""
+    close = difflib.get_close_matches(text, list(choices), n=1, cutoff=0.6)
+    return f" (did you mean '{prefix}{close[0]}'?)" if close else ""

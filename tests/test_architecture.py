@@ -73,7 +73,14 @@ PARTS = {
         ("weight_coding", "emit", "budget"),
     ),
     "project": (("folder", "seeded"), ("dut",), ("project", "row_stream")),
-    "boards": (("core",), ("generic_board",), ("board",)),
+    "boards": (
+        ("core",),
+        ("generic_board", "soc", "new_profile"),
+        ("chip_family",),
+        ("chip_clocks",),
+        ("chip_families",),
+        ("board",),
+    ),
     "firmware_build": (("linkmap", "symbols", "step_calls"), ("build",)),
 }
 

@@ -39,12 +39,13 @@ def test_an_operation_has_five_places_and_its_document_and_tests() -> None:
     ]
 
 
-def test_the_board_of_the_recipe_is_a_board(tmp_path: Path) -> None:
-    (block,) = (b for b in recipe("Add a board") if b.language == "toml")
-    path = tmp_path / "nucleo-f410rb.toml"
+@pytest.mark.parametrize("name", ["feather-stm32f405", "nucleo-f410rb"])
+def test_the_boards_of_the_recipe_are_boards(name: str, tmp_path: Path) -> None:
+    (block,) = (b for b in recipe("Add a board") if titled(b) == f"boards/{name}.toml")
+    path = tmp_path / f"{name}.toml"
     path.write_text(block.text)
     board = load_board(path)
-    assert (board.name, board.core.cpu, board.port) == ("nucleo-f410rb", "cortex-m4", "stm32f4")
+    assert (board.name, board.core.cpu, board.port) == (name, "cortex-m4", "stm32f4")
     assert "port/stm32f4/mq_chip.c" in port_files(board)
     assert board.name not in mq.board_names()
 

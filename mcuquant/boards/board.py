@@ -5,7 +5,6 @@ The linker script, `board.h`, the compiler's flags and the emulator's command li
 
 from __future__ import annotations
 
-import difflib
 import enum
 import json
 import re
@@ -16,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import _assets
-from ..errors import BoardError
+from ..errors import BoardError, suggestion
+from .chip_families import FAMILIES
+from .chip_family import chip_complaints
 from .core import Core, core_of
 from .generic_board import ASSUMED_HZ, PREFIX, PROBE_PORT, generic_table
+from .soc import with_soc
 
 DEFAULT_BOARD = "qemu-mps2-an386"
 """The default board: an emulated Cortex-M4F, which needs no hardware."""
@@ -189,7 +191,7 @@ def load_board(name_or_path: str | Path) -> Board:
         return _load(Path(text))
     names = board_names()
     if text not in names:
-        raise BoardError(f"board {text!r} is not known{_nearest(text, names)}; known boards: {', '.join(names)}")
+        raise BoardError(f"board {text!r} is not known{suggestion(text, names)}; known boards: {', '.join(names)}")
     return _load(_assets.folder("boards") / f"{text}.toml")
 
 
@@ -205,7 +207,7 @@ def _load(path: Path) -> Board:
 
 def board_of(table: Mapping[str, Any], path: Path) -> Board:
     """The board of a profile's values. Errors name `path`; its stem is the name of the board. Raises BoardError."""
-    board = _Reader(path).board(table)
+    board = _Reader(path).board(with_soc(table, path))
     _check(path, board)
     return board
 
@@ -242,7 +244,7 @@ class _Reader:
         known = {f.name: f for f in fields(cls)}
         for key in table:
             if key not in known:
-                raise BoardError(f"{self.path}: unknown key '{prefix}{key}'{_nearest(key, known)}")
+                raise BoardError(f"{self.path}: unknown key '{prefix}{key}'{suggestion(key, known)}")
         missing = [key for key, f in known.items() if key not in table and not _has_default(f)]
         if missing:
             raise BoardError(f"{self.path}: key '{prefix}{missing[0]}' is missing")
@@ -302,11 +304,6 @@ def _describe(value: Any) -> str:
     return f"the {_TOML_NAMES.get(type(value), 'date or time')} {value!r}"
 
 
-def _nearest(text: str, choices: Iterable[str]) -> str:
-    close = difflib.get_close_matches(text, list(choices), n=1, cutoff=0.6)
-    return f" (did you mean '{close[0]}'?)" if close else ""
-
-
 def _check(path: Path, board: Board) -> None:
     """Checks that types cannot express: ranges, and keys that must agree with each other."""
     for complaint in _complaints(board):
@@ -345,9 +342,15 @@ def _complaints(board: Board) -> Iterable[str]:
         if not 0 <= number < 1 << 32:
             yield f"'chip.{key}' must be from 0 to 4294967295, found {number}"
     yield from _desk_complaints(board)
-    ports = _port_families()
-    if board.port not in ports:
-        yield f"'port' {board.port!r} is not a chip family of firmware/port{_nearest(board.port, ports)}"
+    yield from _family_complaints(board)
+
+
+def _family_complaints(board: Board) -> Iterable[str]:
+    family = FAMILIES.get(board.port)
+    if family is None:
+        yield f"'port' {board.port!r} is not a chip family of firmware/port{suggestion(board.port, FAMILIES)}"
+    else:
+        yield from chip_complaints(family, board.chip, board.clock_hz, board.uart.base, board.uart.irq)
 
 
 def _desk_complaints(board: Board) -> Iterable[str]:
@@ -385,9 +388,3 @@ def _region_complaints(key: str, region: Region) -> Iterable[str]:
         yield f"'{key}' must be a region inside 32 bits of address, found {region.bytes} bytes from {region.origin:#x}"
     if region.origin % 128 or region.bytes % 128:
         yield f"'{key}' must begin and end on a multiple of 128 bytes, found {region.bytes} from {region.origin:#x}"
-
-
-def _port_families() -> tuple[str, ...]:
-    """Port folders with a mq_chip.c. The other folders hold code that families share."""
-    ports = _assets.folder("firmware") / "port"
-    return tuple(sorted(p.parent.name for p in ports.glob("*/mq_chip.c")))

@@ -1,4 +1,4 @@
-"""`mcuquant boards`: list the board profiles, or show one."""
+"""`mcuquant boards`: list the board profiles, show one, or write a new one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,27 @@ import click
 from ..boards.board import board_names, load_board
 from ..device.plugged import Plugged, plugged, profiles
 from ..reporting import tables
+from .boards_new import new
 from .console import next_step, say, show
 
 
-@click.command()
-@click.argument("name", required=False)
+class _Boards(click.Group):
+    """A group whose first argument may also be the name of a board: `mcuquant boards NAME`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = [SHOW, *args]
+        return super().parse_args(ctx, args)
+
+
+SHOW = "show"
+
+
+@click.group(cls=_Boards, invoke_without_command=True, subcommand_metavar="[NAME | COMMAND [ARGS]...]")
 @click.option("--connected", is_flag=True, help="List connected boards and their profiles.")
-def boards(name: str | None, connected: bool) -> None:
-    """List the boards, or show one profile.
+@click.pass_context
+def boards(ctx: click.Context, connected: bool) -> None:
+    """List the boards, show one profile, or write a new one.
 
     NAME is a board of the list, or the path of your own profile (a TOML file).
 
@@ -24,19 +37,33 @@ def boards(name: str | None, connected: bool) -> None:
       mcuquant boards qemu-mps2-an386
       mcuquant boards ./my-board.toml
       mcuquant boards --connected
+      mcuquant boards new my-board
     """
-    if connected:
-        if name is not None:
+    if ctx.invoked_subcommand is not None:
+        if connected:
             raise click.UsageError("--connected lists all connected boards: leave the name out")
+        return
+    if connected:
         _connected(plugged())
         return
-    if name is None:
-        show(tables.boards_table(load_board(each) for each in board_names()))
-        next_step("mcuquant boards NAME")
-        return
+    show(tables.boards_table(load_board(each) for each in board_names()))
+    say("\nregisters only: compared with the vendor's description, never run on the board.")
+    next_step("mcuquant boards NAME")
+
+
+@boards.command(SHOW, short_help="Show one profile (the word may be left out).")
+@click.argument("name")
+def show_one(name: str) -> None:
+    """Show one profile.
+
+    NAME is a board of the list, or the path of your own profile (a TOML file).
+    """
     board = load_board(name)
     show(tables.board_details(board))
     next_step(f"mcuquant compile MODEL --board {name} --calibration X.npz -o build/model")
+
+
+boards.add_command(new)
 
 
 def _connected(ports: tuple[Plugged, ...]) -> None:

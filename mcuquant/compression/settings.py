@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import enum
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import ConfigError, McuquantError
+from ..errors import ConfigError, McuquantError, suggestion
 
 T = TypeVar("T")
 
@@ -41,7 +40,7 @@ class Reader:
         hints, known = typing.get_type_hints(cls), {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         for key in table:
             if key not in known:
-                raise ConfigError(f"{self.path}: unknown key '{prefix}{key}'{_nearest(key, known, prefix)}")
+                raise ConfigError(f"{self.path}: unknown key '{prefix}{key}'{suggestion(key, known, prefix)}")
         for key, field in known.items():
             has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
             if key not in table and not has_default:
@@ -95,8 +94,3 @@ class Reader:
 
 def _describe(value: Any) -> str:
     return f"the {_TOML_NAMES.get(type(value), 'date or time')} {value!r}"
-
-
-def _nearest(text: str, choices: Iterable[str], prefix: str) -> str:
-    close = difflib.get_close_matches(text, list(choices), n=1, cutoff=0.6)
-    return f" (did you mean '{prefix}{close[0]}'?)" if close else ""

@@ -237,8 +237,17 @@ def boards_table(boards: Iterable[Board]) -> Table:
     grid = table("board", "core", ">clock", ">flash", ">RAM", "tested")
     for b in boards:
         sizes = (size_text(b.flash.bytes), size_text(b.ram.bytes))
-        grid.add_row(b.name, core_text(b), hz_text(b.clock_hz), *sizes, verified_text(b))
+        grid.add_row(b.name, core_text(b), hz_text(b.clock_hz), *sizes, _SHORT_STATUS[b.verified.value])
     return grid
+
+
+_SHORT_STATUS = {
+    "untested": "no",
+    "emulated": "under emulation",
+    "registers": "registers only",
+    "hardware": "on hardware",
+}
+"""The column "tested"."""
 
 
 def core_text(board: Board) -> str:

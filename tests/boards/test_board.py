@@ -79,11 +79,6 @@ def test_pins_as_vendors_name_them(tmp_path: Path, text: str, pin: tuple[int, in
     assert board.pins == {"TX": pin}
 
 
-def test_what_a_chip_family_needs_besides(tmp_path: Path) -> None:
-    board = load_board(written(tmp_path, PROFILE + "[chip]\npll_n = 84\n"))
-    assert board.chip == {"pll_n": 84}
-
-
 def test_compiler_flags() -> None:
     assert load_board("qemu-mps2-an386").compiler_flags == (
         "-mcpu=cortex-m4",

@@ -17,6 +17,7 @@ from svd import Description, from_data, from_svd
 
 from mcuquant._assets import folder
 from mcuquant.boards.board import Board, Verified, board_names, load_board
+from mcuquant.boards.chip_families import FAMILIES
 from mcuquant.codegen.emit import port_files
 
 SOURCES = (
@@ -39,8 +40,25 @@ SOURCES = (
     ("nano-33-ble", "nrf52840.svd"),
     ("nrf52832-dk", "nrf52.svd"),
     ("microbit-v1", "nrf51.svd"),
+    ("nucleo-f412zg", "stm32f412zx"),
+    ("nucleo-f429zi", "stm32f429xx"),
+    ("nucleo-f429zi", "STM32F429x.svd"),
+    ("stm32f4-discovery", "stm32f407xx"),
+    ("weact-blackpill-f411", "stm32f411xe"),
+    ("nucleo-f767zi", "stm32f767xx"),
+    ("nucleo-l452re", "stm32l452xx"),
+    ("nucleo-l476rg", "stm32l476xx"),
+    ("nucleo-l496zg", "stm32l496xx"),
+    ("nucleo-g0b1re", "stm32g0b1xx"),
+    ("b-u585i-iot02a", "stm32u585xx"),
+    ("microbit-v2", "nrf52833.svd"),
+    ("xiao-nrf52840", "nrf52840.svd"),
+    ("feather-nrf52840", "nrf52840.svd"),
     ("pico", "rp2040"),
+    ("pico-w", "rp2040"),
+    ("feather-rp2040", "rp2040"),
     ("pico-2", "rp2350"),
+    ("pico-2-w", "rp2350"),
 )
 
 ABSENT = {
@@ -49,6 +67,10 @@ ABSENT = {
     "needs_boost": ("PWR_CR5", "PWR_CR5_R1MODE"),
 }
 """What a chip does not have is not touched where its profile has 0 under this key."""
+
+UART_ENABLE = re.compile(r"RCC_\w+_((?:LP)?USART\d|LPUART\d)EN")
+PORT_G = 6
+OF_PORT_G = ("PWR_CR2_IOSV", "RCC_AHB2ENR_GPIOGEN")
 
 ALIASES = {
     "RCC_CFGR_PLLMULL": ("RCC_CFGR_PLLMUL",),
@@ -137,7 +159,13 @@ def bits_of(of: Description, names: Iterator[str]) -> tuple[int, int] | None:
 
 
 def is_absent(board: Board, name: str) -> bool:
-    return any(board.chip.get(key) == 0 and name in names for key, names in ABSENT.items())
+    """Whether the port leaves this alone on the board: by `[chip]`, as another UART, or as the supply of port G."""
+    if any(board.chip.get(key) == 0 and name in names for key, names in ABSENT.items()):
+        return True
+    enable = UART_ENABLE.fullmatch(name)
+    if enable is not None:
+        return enable[1] != FAMILIES[board.port].uart_name(board.uart.base)
+    return name in OF_PORT_G and all(port != PORT_G for port, _ in board.pins.values())
 
 
 each = pytest.mark.parametrize(("name", "source"), SOURCES)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mcuquant.boards.board import board_names
+from mcuquant.boards.board import board_names, load_board
 from mcuquant.cli import console, main
 from mcuquant.errors import BoardError, CalibrationError, OutputError
 from mcuquant.quantization import array_files
@@ -159,3 +159,48 @@ def test_a_misspelt_board_is_exit_code_1_and_names_the_nearest() -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: board 'qemu-mps2-an368' is not known")
     assert "did you mean 'qemu-mps2-an386'?" in result.stderr
+
+
+CHIP = ("--soc", "stm32f411ce", "--uart", "USART1", "--tx", "PA9", "--rx", "PA10")
+
+
+def test_boards_new_writes_a_profile_that_boards_shows(tmp_path: Path) -> None:
+    options = (*CHIP, "--chip", "hse_hz=25_000_000", "--chip", "hse_is_bypassed=0", "-o", str(tmp_path))
+    result = CliRunner().invoke(main, ["boards", "new", "mine", *options])
+    path = tmp_path / "mine.toml"
+    assert result.stdout.splitlines()[-3:] == [
+        f"{path} is written. Nobody has run this firmware on the board: check the pins with its schematic.",
+        "",
+        f"Next: mcuquant compile MODEL --board {path} --calibration X.npz -o build/model",
+    ]
+    shown = CliRunner().invoke(main, ["boards", str(path)])
+    assert "tested         never run" in [line.rstrip() for line in shown.stdout.splitlines()]
+    again = CliRunner().invoke(main, ["boards", "new", "mine", *options])
+    assert again.stderr == f"Error: {path} exists; remove it first, or choose another name\n"
+
+
+def test_boards_new_asks_for_the_rest(tmp_path: Path) -> None:
+    answers = "USART2\nPA2\nPA3\n8000000\n1\n"
+    result = CliRunner().invoke(
+        main, ["boards", "new", "mine", "--soc", "stm32f446re", "-o", str(tmp_path)], input=answers
+    )
+    assert result.exit_code == 0
+    board = load_board(tmp_path / "mine.toml")
+    assert (board.uart.base, board.uart.tx, board.chip["hse_is_bypassed"]) == (0x4000_4400, "PA2", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("pico", CHIP, "Error: pico is a board that comes with mcuquant; choose another name\n"),
+        (
+            "mine",
+            (*CHIP, "--chip", "hse_hz=8M"),
+            "Error: --chip hse_hz=8M: write KEY=VALUE with a whole number, such as pll_n=84\n",
+        ),
+    ],
+)
+def test_boards_new_refuses(name: str, options: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["boards", "new", name, *options, "-o", str(tmp_path)])
+    assert result.stderr.endswith(sentence)
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-/* STM32F4: USART1 or USART2, flash with prefetch and both caches. */
+/* STM32F4: USART1, USART2 or USART3, flash with prefetch and both caches. */
 #include "port/cortexm/mq_chip.h"
 
 #include "board.h"
@@ -7,7 +7,8 @@
 #include "port/stm32/mq_pll.h"
 #include "port/stm32/mq_usart_v1.h"
 
-_Static_assert(MQ_BOARD_UART_BASE == USART1_BASE || MQ_BOARD_UART_BASE == USART2_BASE, "[uart] is USART1 or USART2");
+_Static_assert(MQ_BOARD_UART_BASE == USART1_BASE || MQ_BOARD_UART_BASE == USART2_BASE || MQ_BOARD_UART_BASE == USART3_BASE,
+               "[uart] is USART1, USART2 or USART3");
 
 /* Over-drive (F446): 180 MHz and nothing less needs it. */
 static bool start_overdrive(void)
@@ -35,7 +36,7 @@ static void start_uart(void)
     if (MQ_BOARD_UART_BASE == USART1_BASE) {
         RCC_APB2ENR |= RCC_APB2ENR_USART1EN;
     } else {
-        RCC_APB1ENR |= RCC_APB1ENR_USART2EN;
+        RCC_APB1ENR |= MQ_BOARD_UART_BASE == USART2_BASE ? RCC_APB1ENR_USART2EN : RCC_APB1ENR_USART3EN;
     }
     mq_gpio_alternate(MQ_BOARD_TX_PORT, MQ_BOARD_TX_PIN, MQ_CHIP_UART_ALTERNATE);
     mq_gpio_alternate(MQ_BOARD_RX_PORT, MQ_BOARD_RX_PIN, MQ_CHIP_UART_ALTERNATE);

@@ -1,4 +1,5 @@
-/* STM32L4 and L4+: the PLL from the internal 16 MHz oscillator (these boards have no other fast one), USART1 or LPUART1. */
+/* STM32L4 and L4+: the PLL from the internal 16 MHz oscillator (these boards have no other fast one), USART1, USART2
+ * or LPUART1. */
 #include "port/cortexm/mq_chip.h"
 
 #include "board.h"
@@ -7,10 +8,12 @@
 #include "port/stm32/mq_usart_v2.h"
 
 enum { MSI_HZ = 4000000, HSI_HZ = 16000000, PLL_M = 4, SOURCE_HSI = 2, CLOCK_PLL = 3, RANGE_1 = 1, HALF_AHB = 8 };
+enum { PORT_G = 6 };
 enum { SETTLE_LOOPS = 300 }; /* more than 1 us at 120 MHz */
 
 _Static_assert(HSI_HZ / PLL_M * MQ_CHIP_PLL_N / 2 == MQ_BOARD_CLOCK_HZ, "[chip] pll_n does not make clock_hz");
-_Static_assert(MQ_BOARD_UART_BASE == (MQ_CHIP_UART_IS_LP ? LPUART1_BASE : USART1_BASE), "[uart] is USART1 or LPUART1");
+_Static_assert(MQ_BOARD_UART_BASE == USART1_BASE || MQ_BOARD_UART_BASE == USART2_BASE || MQ_BOARD_UART_BASE == LPUART1_BASE,
+               "[uart] is USART1, USART2 or LPUART1");
 
 static bool start_power(void)
 {
@@ -20,7 +23,9 @@ static bool start_power(void)
     if (MQ_CHIP_NEEDS_BOOST) {
         PWR_CR5 &= ~PWR_CR5_R1MODE;
     }
-    PWR_CR2 |= PWR_CR2_IOSV; /* port G has a supply of its own */
+    if (MQ_BOARD_TX_PORT == PORT_G || MQ_BOARD_RX_PORT == PORT_G) {
+        PWR_CR2 |= PWR_CR2_IOSV; /* port G has a supply of its own */
+    }
     return mq_await(&PWR_SR2, PWR_SR2_VOSF, 0);
 }
 
@@ -54,6 +59,8 @@ static void start_uart(void)
     RCC_AHB2ENR |= RCC_AHB2ENR_GPIOAEN << MQ_BOARD_TX_PORT | RCC_AHB2ENR_GPIOAEN << MQ_BOARD_RX_PORT;
     if (MQ_CHIP_UART_IS_LP) {
         RCC_APB1ENR2 |= RCC_APB1ENR2_LPUART1EN;
+    } else if (MQ_BOARD_UART_BASE == USART2_BASE) {
+        RCC_APB1ENR1 |= RCC_APB1ENR1_USART2EN;
     } else {
         RCC_APB2ENR |= RCC_APB2ENR_USART1EN;
     }
