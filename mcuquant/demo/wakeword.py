@@ -39,11 +39,16 @@ def reference(word: WakeWord, samples: Samples, node: Node, x: QParams, shape: t
     """
     if find_spec("tflite_micro") is None or find_spec("pymicro_features") is None:
         return None
-    stored = np.clip(np.round(_features(samples) / x.scale[0] + x.zero_point), -128, 127).astype(np.int8)
+    stored = features(samples, x)
     rows = shape[-2]
     count = (len(samples) - node.window) // node.stride + 1
     inputs = stored[: count * rows].reshape(count, *shape)
     return node.run(samples[:, None], _scores(word.model.read_bytes(), inputs))
+
+
+def features(samples: Samples, x: QParams) -> npt.NDArray[np.int8]:
+    """(frames, channels) of pymicro-features, which it needs, with the scale `x`."""
+    return np.clip(np.round(_features(samples) / x.scale[0] + x.zero_point), -128, 127).astype(np.int8)
 
 
 def _features(samples: Samples) -> npt.NDArray[np.float64]:

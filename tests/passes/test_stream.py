@@ -76,7 +76,7 @@ def compiled() -> list[Graph]:
                 graphs.append(mq.stream(graph, 1, hop).graph)
             except UnsupportedOpError:
                 continue
-    return graphs[:8]
+    return graphs[:6]
 
 
 def samples(graph: Graph, count: int) -> list[list[Array]]:
