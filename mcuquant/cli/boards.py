@@ -15,16 +15,20 @@ class _Boards(click.Group):
     """A group whose first argument may also be the name of a board: `mcuquant boards NAME`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            args = [SHOW, *args]
+        if args and not args[0].startswith("-"):
+            if CONNECTED in args:
+                raise click.UsageError(f"{CONNECTED} lists all connected boards: leave the name out", ctx)
+            if args[0] not in self.commands:
+                args = [SHOW, *args]
         return super().parse_args(ctx, args)
 
 
 SHOW = "show"
+CONNECTED = "--connected"
 
 
 @click.group(cls=_Boards, invoke_without_command=True, subcommand_metavar="[NAME | COMMAND [ARGS]...]")
-@click.option("--connected", is_flag=True, help="List connected boards and their profiles.")
+@click.option(CONNECTED, is_flag=True, help="List connected boards and their profiles.")
 @click.pass_context
 def boards(ctx: click.Context, connected: bool) -> None:
     """List the boards, show one profile, or write a new one.
@@ -41,7 +45,7 @@ def boards(ctx: click.Context, connected: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         if connected:
-            raise click.UsageError("--connected lists all connected boards: leave the name out")
+            raise click.UsageError(f"{CONNECTED} lists all connected boards: leave the name out")
         return
     if connected:
         _connected(plugged())

@@ -105,9 +105,9 @@ def test_the_board_to_compile_for() -> None:
     assert board_name(wish(variable="b", rows=(ROW,)), [ONE]) == "b"
     assert board_name(wish(rows=(ROW, OTHER)), []) == "nucleo-f411re"
     assert board_name(wish(), []) == DEFAULT_BOARD
-    pico = load_board("pico")
-    assert pico.usb is not None
-    assert board_name(wish(), [Plugged("COM4", pico.usb, "", "")]) == "pico"
+    xiao = load_board("xiao-nrf52840")
+    assert xiao.usb is not None
+    assert board_name(wish(), [Plugged("COM4", xiao.usb, "", "")]) == "xiao-nrf52840"
     assert message(lambda: board_name(wish(rows=(ROW, Row(True, "", "rpi_pico", "", "", "", None))), [])) == (
         "map.yml lists several boards: nucleo-f411re, pico; choose one with --mq-board or MCUQUANT_BOARD"
     )
