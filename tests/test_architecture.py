@@ -37,7 +37,7 @@ EXCEPTIONS = {("quantization", "passes")}
 PARTS = {
     "ir": (
         ("operation",),
-        ("accumulations", "discrete", "functions", "palette", "names", "recurrent", "signal_ops"),
+        ("accumulations", "discrete", "functions", "palette", "names", "recurrent", "row_ops", "signal_ops"),
         ("ops",),
         ("graph",),
         ("named_functions", "real_functions"),

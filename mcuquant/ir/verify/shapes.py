@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import Graph, Op, Padding, Pair, Shape, ops
 from ..elementwise_table import ELEMENTWISE
+from ..row_ops import LineRows, StoreRow
 from .discrete_rules import broadcast, broadcast_shapes, gather_nd_shapes, gather_shapes, update_shapes
 from .recurrent_rules import lstm_shapes
 from .signal_rules import SHAPES as SIGNAL_SHAPES
@@ -216,6 +217,17 @@ def _concat(op: ops.Concat | ops.Enter, ins: Shapes, y: Shape) -> Iterator[str]:
     yield from _expect(y, (*ins[0][:axis], sum(s[axis] for s in ins), *ins[0][axis + 1 :]))
 
 
+def _line_rows(op: LineRows, ins: Shapes, y: Shape) -> Iterator[str]:
+    rows = range(op.first, op.first + y[1])
+    if not (rows.start >= 0 and rows.stop <= op.kept + 1):
+        yield f"reads rows {rows.start} to {rows.stop - 1}, expected within 0 to {op.kept}"
+    yield from _expect(y, (1, len(rows), *ins[0][2:]))
+
+
+def _store_row(_: StoreRow, ins: Shapes, y: Shape) -> Iterator[str]:
+    yield from _expect(y, (1, y[1], *ins[0][2:]))
+
+
 def _slice(op: ops.Slice, ins: Shapes, y: Shape) -> Iterator[str]:
     x = ins[0]
     if not len(op.begin) == len(op.step) == len(x) == len(y):
@@ -267,6 +279,8 @@ RULES: dict[type[Op], Rule] = {
     **dict.fromkeys((ops.Mean, ops.ReduceMax, ops.ReduceMin, ops.Sum), _reduce),
     ops.ArgMax: _arg_max,
     **dict.fromkeys((ops.Concat, ops.Enter), _concat),
+    LineRows: _line_rows,
+    StoreRow: _store_row,
     ops.Slice: _slice,
     ops.Reshape: _reshape,
     ops.Transpose: _transpose,
