@@ -39,7 +39,7 @@ PARTS = {
         ("operation",),
         ("accumulations", "discrete", "functions", "palette", "names", "recurrent", "row_ops", "signal_ops"),
         ("ops",),
-        ("graph",),
+        ("graph", "running_sum"),
         ("named_functions", "real_functions"),
         ("elementwise_table",),
         ("metrics", "verify"),

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import ModelError
 from ..ir import Array, DType, Graph, Op, Tensor
 from ..ir.metrics import macs, total_macs
+from ..ir.running_sum import RunningSum
 from ..kernels import Blob, In, Ins, Number, Out, Parts, Record, Scratch, Site, Struct
 from ..kernels.variant import Arg, Value
 from ..planner import ARENA_ALIGNMENT, Move, Plan, Step
@@ -166,10 +167,15 @@ def _call(graph: Graph, plan: Plan, step: Step, index: int, arrays: _Arrays) -> 
         parts=next((CParts(a.ctype, tuple(map(_value, a.rows))) for a in args if isinstance(a, Parts)), None),
         arguments=tuple(_argument(graph, plan, step, index, a, arrays) for a in args),
         parameters=tuple(_parameter(graph, op, a) for a in args),
-        outputs=tuple(_tensor(graph, plan, t, f"step_{index}_output", i) for i, t in enumerate(op.outputs)),
-        tensor_ids=op.outputs,
+        outputs=tuple(_tensor(graph, plan, t, f"step_{index}_output", i) for i, t in enumerate(_results(op))),
+        tensor_ids=_results(op),
         strips=_strips(graph, plan, step, index, arrays),
     )
+
+
+def _results(op: Op) -> tuple[int, ...]:
+    """The outputs that the network has too, without sums that only the plan has."""
+    return op.outputs[:1] if isinstance(op, RunningSum) else op.outputs
 
 
 def _strips(graph: Graph, plan: Plan, step: Step, index: int, arrays: _Arrays) -> CStrips | None:

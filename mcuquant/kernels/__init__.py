@@ -30,7 +30,21 @@ from .dsp import (
 )
 from .mve import depthwise_mve, product_mve, transpose_mve
 from .packed import fully_connected_fields, packed_gemm, unpacked
-from .plain import choices, conv, elementwise, lstm, matmul, movement, pool, reduce, signal_steps, softmax, sums, unary
+from .plain import (
+    choices,
+    conv,
+    elementwise,
+    lstm,
+    matmul,
+    movement,
+    pool,
+    reduce,
+    reduce_running,
+    signal_steps,
+    softmax,
+    sums,
+    unary,
+)
 from .scalar import depthwise_scalar, product_scalar
 from .sparse import bitmap, sparse
 from .variant import Blob, Exactly, In, Ins, Number, Out, Parts, Pooling, Record, Scratch, Site, Struct, Variant
@@ -95,6 +109,7 @@ _OF_ONE: tuple[Variant, ...] = (
     *unary.VARIANTS,
     *softmax.VARIANTS,
     *reduce.VARIANTS,
+    *reduce_running.VARIANTS,
     *movement.VARIANTS,
     *lstm_words.VARIANTS,
     *lstm.VARIANTS,

@@ -19,6 +19,7 @@ from ..arithmetic.interpreter import trace
 from ..errors import UnsupportedOpError
 from ..ir import Array, Graph, Op, Role, Tensor, Update, ops
 from ..ir.metrics import macs, state_bytes, total_macs
+from .running_sums import kept_rows, with_running_sums
 from .timeline import Motion, Rows, Timeline, Whole, motions, reach
 
 
@@ -29,10 +30,13 @@ class StreamedLayer:
     name: str
     op: str
     rows: int
-    """Number of reused rows of its output in the window; 0 if the whole output is computed again."""
+    """Number of rows of its output in the window, or of the rows that a running sum adds up; 0 if the whole output is
+    computed again.
+    """
     reused: int
+    """Number of rows that are kept, or whose sum is."""
     computed: int
-    """Number of computed rows: new rows and edges."""
+    """Number of computed rows, new ones and edges, or of those that a running sum adds and subtracts."""
     phases: int
     """Number of hops after which its rows have moved; the rows of each phase are kept."""
     macs_before: int
@@ -75,8 +79,8 @@ def streamed(graph: Graph, axis: int, hop: int) -> Streamed:
     if not result.updates:
         reason = next((m.reason for m in moving.values() if isinstance(m, Whole) and m.reason), "the hop is too long")
         raise UnsupportedOpError(f"{graph.name}: no row is reused from window to window: {reason}")
-    layers = tuple(builder.layer(op) for op in graph.ops)
-    kept = state_bytes(result)
+    layers = tuple(builder.layer(op, result) for op in graph.ops)
+    kept = state_bytes(with_running_sums(result))
     note = (
         f"stream: {hop} new rows at a time; {total_macs(result):,} of {total_macs(graph):,} MACs per window, "
         f"{kept:,} bytes of state"
@@ -207,15 +211,25 @@ class _Builder:
         changed = replace(graph, tensors=self.tensors, ops=tuple(self.ops), outputs=outputs, spreads={})
         return changed.with_(updates=tuple(self.updates))
 
-    def layer(self, op: Op) -> StreamedLayer:
+    def layer(self, op: Op, result: Graph) -> StreamedLayer:
         y, need = self.graph.out(op), self.needs.get(op.output)
         motion = self.moving.get(op.output)
         before = macs(self.graph, op)
-        rows = (0, 0, 0, 1)
+        rows, reason = (0, 0, 0, 1), motion.reason if isinstance(motion, Whole) else ""
         if need is not None:
             rows = (need.time.length, len(need.kept), self._computed(need), need.time.period if need.kept else 1)
-        reason = motion.reason if isinstance(motion, Whole) else ""
+        elif (summed := self._summed(op, result)) is not None:
+            rows, reason = summed, reason and f"{reason}; only the sum of {summed[1]} of them is kept"
         return StreamedLayer(y.name, op.kind, *rows, before, self.work.get(op.output, 0), reason)
+
+    def _summed(self, op: Op, result: Graph) -> tuple[int, int, int, int] | None:
+        """The rows that a reduction adds up, those whose sum is kept, those that are added or subtracted; 1 phase."""
+        maker = result.producer(op.output)
+        kept = None if maker is None else kept_rows(result, maker)
+        if maker is None or kept is None:
+            return None
+        length = result[maker.inputs[0]].shape[kept.axis]
+        return length, len(kept.rows), length - len(kept.rows) + kept.step, 1
 
     def _computed(self, need: _Need) -> int:
         return len(need.computed) + len(need.left or ()) if need.rows else 0

@@ -9,6 +9,7 @@ from ..errors import BudgetError, GraphError
 from ..ir import Graph
 from ..ir.names import clip
 from ..ir.ops import Reshape
+from ..passes.running_sums import with_running_sums
 from .arena import ARENA_ALIGNMENT, Plan, Step, live_at, storage
 from .goal import Goal, Limits
 from .objective import Objective
@@ -60,7 +61,7 @@ def plan(graph: Graph, core: Core, goal: Goal | None = None, only: Filter = ever
 
 def prepared(graph: Graph) -> Graph:
     """The graph that is planned: some operations replaced by equal, faster ones, or by ones that only plans have."""
-    return with_products(with_lines(graph))
+    return with_products(with_lines(with_running_sums(graph)))
 
 
 def _unlimited(graph: Graph, core: Core, goal: Goal, only: Filter) -> Plan | None:

@@ -7,6 +7,7 @@ import numpy as np
 from nets import Net
 
 from mcuquant.ir import DType, Graph, Padding, ops
+from mcuquant.passes.stream import streamed
 
 
 def flat(net: Net, x: int) -> int:
@@ -78,6 +79,32 @@ def network(seed: int) -> tuple[Graph, int]:
     hop = net.pick(1, 2, 2, 4)
     assert net.shape(start)[1] > hop
     return net.graph(*([y, x] if net.size(0, 1) else [y]), name=f"network_{seed}"), hop
+
+
+def summed_network(seed: int, dtype: DType = DType.INT8) -> tuple[Graph, int]:
+    """A mean, sum or average over all rows of a layer, with edges of padding or without; the hop."""
+    net = Net(np.random.default_rng(seed), dtype)
+    x = window(net, image(net, net.size(14, 24)), net.pick(*KINDS), (1, 1, 2))
+    hop = net.pick(1, 2)
+    y = _over_all_rows(net, x, net.pick(ops.AvgPool2D, ops.Mean, ops.Sum))
+    return net.graph(layers.fully_connected(net, flat(net, y), 3), y, name=f"summed_{seed}"), hop
+
+
+def summed_stream(rng: np.random.Generator, kind: type[ops.Op], dtype: DType = DType.INT8, channels: int = 3) -> Graph:
+    """A stream of single rows, of which the last 20 are reduced to one."""
+    net = Net(rng, dtype)
+    y = _over_all_rows(net, net.input((1, 20, net.size(1, 3), channels)), kind)
+    return streamed(net.graph(y, name="summed"), 1, 1).graph
+
+
+def _over_all_rows(net: Net, x: int, kind: type[ops.Op]) -> int:
+    n, h, w, c = net.shape(x)
+    if kind is ops.AvgPool2D:
+        form = {"window": (h, w), "stride": (1, 1), "activation": net.activation()}
+        return net.apply(kind, (x,), (n, 1, 1, c), net.tensors[x].q, **form)
+    axes, shape = net.pick(((1,), (n, w, c)), ((1, 2), (n, c)), ((1, 2), (n, 1, 1, c)))
+    q = net.quant(net.dtype, net.scale(x) * (1 if kind is ops.Mean else h / 4))
+    return net.apply(kind, (x,), shape, q, axes=axes)
 
 
 def phased_network(seed: int) -> tuple[Graph, int]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import fast_graphs
 import mve_graphs
 import numpy as np
 import packed_graphs
+from stream_graphs import summed_stream
 
 from mcuquant.boards.core import CORES, Core
-from mcuquant.ir import Graph
+from mcuquant.ir import DType, Graph, ops
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +47,15 @@ FAST = Family(fast_graphs.GENERATORS, (5, 1, 2, 4, 7), (M4,))
 PACKED = Family(packed_graphs.GENERATORS, (1, 9), (M4,))
 PRODUCTS = Family(mve_graphs.GENERATORS, (1, 2), (M55, M3, M0PLUS))
 """For cores with MVE, and for those without SIMD."""
-FAMILIES = (FAST, PACKED, PRODUCTS)
+_ROWS = (("words", DType.INT8, 8), ("s8", DType.INT8, 3), ("s16", DType.INT16, 4))
+RUNNING = Family(
+    {
+        f"running_{name}_{end}": partial(summed_stream, kind=kind, dtype=dtype, channels=channels)
+        for name, kind in (("mean", ops.Mean), ("pool", ops.AvgPool2D))
+        for end, dtype, channels in _ROWS
+    },
+    (1,),
+    (M4,),
+)
+"""Networks that keep sums from one inference to the next."""
+FAMILIES = (FAST, PACKED, PRODUCTS, RUNNING)

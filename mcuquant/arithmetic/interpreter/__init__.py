@@ -15,6 +15,7 @@ from ...errors import CalibrationError
 from ...ir import Array, Graph, Op, Tensor, ops
 from ...ir.elementwise_table import ELEMENTWISE
 from ...ir.ops import Enter
+from ...ir.running_sum import RunningSum
 from .binary_ops import batch_norm, binary
 from .discrete_ops import cast, compare, gather, gather_nd, select, update_slice
 from .front_end_ops import KERNELS as SIGNAL_KERNELS
@@ -23,6 +24,7 @@ from .pooling_ops import average_pool, max_pool
 from .recurrent_ops import lstm
 from .reduction_ops import arg_max, mean, reduce_max, reduce_min, total
 from .resize_ops import resize_bilinear
+from .running_sums_op import running_sum
 from .softmax_op import log_softmax, softmax
 from .sum_ops import add_n, cum_sum, l2_normalization
 from .unary_ops import unary
@@ -59,6 +61,7 @@ KERNELS: Mapping[type[Op], Kernel] = {
     ops.ResizeBilinear: resize_bilinear,
     ops.Mean: mean,
     ops.Sum: total,
+    RunningSum: running_sum,
     ops.ReduceMax: reduce_max,
     ops.ReduceMin: reduce_min,
     ops.ArgMax: arg_max,

@@ -17,16 +17,20 @@ def mean(graph: Graph, op: Mean, inputs: Sequence[Array]) -> Array:
     if is_float(graph.out(op)):
         return inputs[0].mean(axis=op.axes, dtype=np.float32)  # type: ignore[no-any-return]
     p: MeanParams = params(graph, op)
-    total = inputs[0].sum(axis=op.axes, dtype=np.int64) - p.count * p.x_zero
-    return clamp(fx.requantize(total, p.multiplier.m, p.multiplier.shift) + p.y_zero, p.act_min, p.act_max)
+    return rescaled_sum(p, inputs[0].sum(axis=op.axes, dtype=np.int64))
 
 
 def total(graph: Graph, op: Sum, inputs: Sequence[Array]) -> Array:
     if is_float(graph.out(op)):
         return inputs[0].sum(axis=op.axes, dtype=np.float32)  # type: ignore[no-any-return]
     p: MeanParams = params(graph, op)
-    added = inputs[0].sum(axis=op.axes, dtype=np.int64) - p.count * p.x_zero
-    return clamp(fx.requantize(added, p.multiplier.m, p.multiplier.shift) + p.y_zero, p.act_min, p.act_max)
+    return rescaled_sum(p, inputs[0].sum(axis=op.axes, dtype=np.int64))
+
+
+def rescaled_sum(p: MeanParams, added: Array) -> Array:
+    """The stored mean or sum of `p.count` stored values that add up to `added`."""
+    centered = added - p.count * p.x_zero
+    return clamp(fx.requantize(centered, p.multiplier.m, p.multiplier.shift) + p.y_zero, p.act_min, p.act_max)
 
 
 def reduce_min(graph: Graph, op: ReduceMin, inputs: Sequence[Array]) -> Array:

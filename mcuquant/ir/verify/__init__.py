@@ -13,7 +13,9 @@ from ...errors import GraphError
 from .. import Graph, Level, Op, Role, Tensor
 from ..elementwise_table import ELEMENTWISE
 from ..ops import ConvPool
+from ..running_sum import RunningSum
 from .recurrent_rules import outputs_of as recurrent_outputs
+from .running_rules import running_problems
 from .shapes import shape_problems
 from .signal_rules import INPUTS, OUTPUTS
 from .states import state_problems
@@ -72,6 +74,10 @@ def _order_problems(graph: Graph) -> Iterator[str]:
 def _operation_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
     if isinstance(op, ConvPool):
         yield from _joint_problems(graph, op, level)
+        return
+    if isinstance(op, RunningSum):
+        yield from running_problems(graph, op)
+        yield from _operation_problems(graph, op.reduction, level)
         return
     least, most = _INPUT_COUNTS.get(op.kind, (1, 1))
     if not least <= len(op.inputs) <= most:
