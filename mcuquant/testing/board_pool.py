@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import DeviceError
 from ..project.project import Project
 from .board_selection import Selected
 from .hil import TestDut, connected
@@ -39,16 +40,22 @@ class BoardPool:
         self._connections: OrderedDict[_Key, _Connection] = OrderedDict()
 
     def device(self, project: Project, selected: Selected) -> TestDut:
-        """The board that runs the present build of `project`. Raises DeviceError and the errors of `connected`."""
+        """The board that runs the present build of `project`, in its initial states.
+
+        Raises DeviceError and the errors of `connected`.
+        """
         directory = project.directory.resolve()
         key = _Key(directory, project.firmware.digest, project.board.name, selected.port, selected.probe)
-        if key not in self._connections:
-            self._make_way(key)
-            stack = ExitStack()
-            self._connections[key] = _Connection(stack.enter_context(connected(project, selected)), stack)
-        self._connections.move_to_end(key)
-        shared = self._connections[key].device
-        return TestDut(shared.dut, shared.selected, shared.flashed)
+        if key in self._connections:
+            self._connections.move_to_end(key)
+            try:
+                return self._connections[key].device.fresh()
+            except DeviceError:  # connect, and flash where needed, again
+                self._close(key)
+        self._make_way(key)
+        stack = ExitStack()
+        self._connections[key] = _Connection(stack.enter_context(connected(project, selected)), stack)
+        return self._connections[key].device.fresh()
 
     def drop(self, device: TestDut) -> None:
         """Close the connection of `device`: after a failed test its state is unknown."""

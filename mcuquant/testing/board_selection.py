@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..boards.board import DEFAULT_BOARD, Board, board_names, load_board
+from ..boards.board import DEFAULT_BOARD, Board, Verified, board_names, load_board
 from ..device.plugged import Plugged, choose, profiles
 from ..errors import BoardError, ToolError
 
@@ -111,8 +111,27 @@ def board_name(wish: Wish, ports: Sequence[Plugged]) -> str:
     if connected:
         return _only(connected, f"{wish.map_name} lists several boards")
     known = [load_board(name) for name in board_names()]
-    plugged = sorted({name for one in ports for name in profiles(one, known)})
-    return _only(plugged, "several profiles match what is plugged in") if plugged else DEFAULT_BOARD
+    plugged = {name for one in ports for name in profiles(one, known)}
+    names = sorted({_shared_profile(board, known).name for board in known if board.name in plugged})
+    return _only(names, "several profiles match what is plugged in") if names else DEFAULT_BOARD
+
+
+def _shared_profile(board: Board, known: Sequence[Board]) -> Board:
+    """The board with the least memory, of those that run the same firmware and have the same USB ids as `board`."""
+    alike = [other for other in known if _common(other) == _common(board)]
+    return min(alike, key=lambda b: (b.flash.bytes, b.ram.bytes, len(b.name), b.name))
+
+
+def _common(board: Board) -> Board:
+    """The board without its name and the sizes of its memories: firmware for the smallest such board runs on all."""
+    return replace(
+        board,
+        name="",
+        title="",
+        verified=Verified.UNTESTED,
+        flash=replace(board.flash, bytes=0),
+        ram=replace(board.ram, bytes=0),
+    )
 
 
 def _only(names: list[str], why: str) -> str:
@@ -138,8 +157,20 @@ def select(board: Board, wish: Wish, ports: Sequence[Plugged]) -> Selected:
         return Selected(row.serial, row.id or wish.probe, row.baud, wish.map_name)
     one = choose(board, wish.probe, ports)
     if one is None:
-        raise NoBoardError(f"no {board.name} is plugged in, and no --mq-port or hardware map names one")
+        raise NoBoardError(_why_none(board, wish))
     return Selected(one.port, one.serial or None, None, "--mq-probe" if wish.probe else "the only one plugged in")
+
+
+def _why_none(board: Board, wish: Wish) -> str:
+    """The reason why no board was selected."""
+    rows = [row for row in wish.rows if row.board == board.name]
+    if not rows:
+        return f"no {board.name} is plugged in, and no --mq-port or hardware map names one"
+    if not any(row.connected for row in rows):
+        return f"no {board.name} is plugged in, and {wish.map_name} lists it as not connected"
+    if not any(row.serial for row in rows if row.connected):
+        return f"no {board.name} is plugged in, and {wish.map_name} names no serial port of it"
+    return f"no {board.name} is plugged in, and {wish.map_name} lists none with the probe {wish.probe!r}"
 
 
 def _check_no_desk_is_named(board: Board, wish: Wish) -> None:

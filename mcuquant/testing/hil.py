@@ -46,6 +46,15 @@ class TestDut:
     measurements: list[Measurement] = field(default_factory=list)
     __test__ = False
 
+    def fresh(self) -> TestDut:
+        """The same board for another test: no measurements, and initial states of the network.
+
+        Raises DeviceError if the board does not answer any more, or runs other firmware.
+        """
+        self.dut.link.hello(self.dut.info.digest)
+        self.dut.reset_state()
+        return TestDut(self.dut, self.selected, self.flashed)
+
     @property
     def project(self) -> ProjectFolder:
         return self.dut.project
@@ -69,11 +78,15 @@ class TestDut:
         self.dut.link.reboot()
 
     def expect_equal(self, inputs: Array | tuple[Array, ...], expected: Array | tuple[Array, ...]) -> None:
-        """Raises AssertionError with the first differing elements of both sides unless all outputs are as expected."""
+        """Raises AssertionError with the first differing elements of both sides unless all outputs are as expected.
+
+        A network with memory begins with its initial states, as in `mcuquant run`.
+        """
         __tracebackhide__ = True  # pytest shows the line of the test
         samples = inputs if isinstance(inputs, tuple) else (inputs,)
         if not all(map(len, samples)):
             raise AssertionError("expect_equal was given 0 samples: nothing was compared")
+        self.dut.reset_state()
         outputs = self.run(*samples)
         ours = outputs if isinstance(outputs, tuple) else (outputs,)
         theirs = expected if isinstance(expected, tuple) else (expected,)

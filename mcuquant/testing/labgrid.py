@@ -117,7 +117,7 @@ def target_board(config: Any, directory: Path) -> TestDut:
             f"name it in the environment: McuquantDriver: {{project: {directory}}}"
         )
     shared: TestDut = _driver(config).connection
-    return TestDut(shared.dut, shared.selected, shared.flashed)
+    return shared.fresh()
 
 
 def _driver(config: Any, activate: bool = True) -> McuquantDriver:

@@ -47,10 +47,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
+    _check_values_are_given(config)
     config.addinivalue_line("markers", "hardware: needs a board on the desk; skipped on an emulated one")
     config.pluginmanager.register(_Recorder(config.getoption("--mq-record")), "mcuquant-record")
     if not _has_fixture(config, "dut"):
         config.pluginmanager.register(_Alias(), "mcuquant-dut")
+
+
+def _check_values_are_given(config: pytest.Config) -> None:
+    """An option without a value is a variable of a script that is not set; the tests would run somewhere else."""
+    for name, metavar, _ in _OPTIONS:
+        if config.getoption(name) == "":
+            raise pytest.UsageError(f"{name} is empty, expected {metavar}; leave the option out or give its value")
 
 
 def _has_fixture(config: pytest.Config, name: str) -> bool:

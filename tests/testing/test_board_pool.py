@@ -10,6 +10,7 @@ from pathlib import Path
 import layers
 import numpy as np
 import pytest
+import state_graphs
 from nets import Net
 
 import mcuquant as mq
@@ -123,4 +124,54 @@ def test_a_folder_that_is_built_again_is_connected_again(
         """
     )
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("order", ["", "reversed"])
+def test_no_test_sees_the_states_that_another_one_left(order: str, pytester: pytest.Pytester, tmp_path: Path) -> None:
+    project = mq.compile(state_graphs.stream(np.random.default_rng(0)), output=tmp_path / "net")
+    (port,) = project.inputs
+    x = np.random.default_rng(1).integers(-128, 128, (6, *port.sample), np.int8)
+    (y,) = project.run_host(x)
+    assert not np.array_equal(y[3:], project.run_host(x[3:])[0])
+    np.save(pytester.path / "x.npy", x)
+    np.save(pytester.path / "y.npy", y)
+    pytester.makepyfile(
+        """
+        import numpy as np
+        X, Y = np.load("x.npy"), np.load("y.npy")
+
+        def test_a_stream(mq_dut):
+            assert np.array_equal(np.concatenate([mq_dut.run(X[:3]), mq_dut.run(X[3:])]), Y)
+
+        def test_expected(mq_dut):
+            mq_dut.expect_equal(X, Y)
+            mq_dut.expect_equal(X, Y)
+
+        def test_measured(mq_dut):
+            mq_dut.bench()
+        """
+    )
+    names = ["test_a_stream", "test_expected", "test_measured"]
+    (module,) = pytester.path.glob("test_*.py")
+    tests = [f"{module.name}::{name}" for name in (reversed(names) if order else names)]
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--mq-firmware", str(project.directory), *tests)
+    result.assert_outcomes(passed=3)
+
+
+def test_a_board_that_no_longer_answers_is_connected_again(pytester: pytest.Pytester, projects: list[Project]) -> None:
+    pytester.makepyfile(
+        """
+        import os, signal
+        from pathlib import Path
+        import pytest
+
+        @pytest.mark.parametrize("i", range(2))
+        def test_alive(mq_dut, i):
+            mq_dut.bench()
+            (emulator,) = Path("/proc/thread-self/children").read_text().split()
+            os.kill(int(emulator), signal.SIGKILL)
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--mq-firmware", str(projects[0].directory))
     result.assert_outcomes(passed=2)

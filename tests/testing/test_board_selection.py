@@ -82,6 +82,32 @@ def test_none_is_there() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("rows", "probe", "why"),
+    [
+        ((Row(False, "0661", "nucleo_f411re", "", "", "/dev/ttyACM9", None),), None, "lists it as not connected"),
+        ((Row(True, "0661", "nucleo_f411re", "", "", "", None),), None, "names no serial port of it"),
+        ((ROW, OTHER), "9", "lists none with the probe '9'"),
+    ],
+)
+def test_none_of_a_map_is_there(rows: tuple[Row, ...], probe: str | None, why: str) -> None:
+    assert message(lambda: select(DESK, wish(rows=rows, probe=probe), []), NoBoardError) == (
+        f"no nucleo-f411re is plugged in, and map.yml {why}"
+    )
+
+
+@pytest.mark.parametrize(("name", "common"), [("pico", "pico"), ("feather-rp2040", "pico"), ("pico-2-w", "pico-2")])
+def test_profiles_that_run_the_same_firmware_count_as_one(name: str, common: str) -> None:
+    """The boards of one USB id and one chip: the firmware for the smallest flash runs on all of them."""
+    usb = load_board(name).usb
+    assert usb is not None
+    one = Plugged("/dev/ttyACM0", usb, "E660", "Pico")
+    assert board_name(wish(), [one]) == common
+    assert board_name(wish(board=name), [one]) == name
+    row = Row(True, "0661", name, "", "", "/dev/ttyACM7", None)
+    assert board_name(wish(rows=(row,)), [one]) == name
+
+
 def test_several_are_there() -> None:
     assert "2 boards of its USB id" in message(lambda: select(DESK, wish(), [ONE, TWO]), DeviceError)
     assert message(lambda: select(DESK, wish(rows=(ROW, OTHER)), [])) == (

@@ -323,6 +323,26 @@ def test_mistakes_are_one_sentence(
     assert "Traceback" not in result.stdout.str()
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--mq-board", "NAME"),
+        ("--mq-port", "P"),
+        ("--mq-probe", "UID"),
+        ("--mq-firmware", "DIR"),
+        ("--mq-hardware-map", "FILE"),
+        ("--mq-record", "FILE"),
+    ],
+)
+def test_an_option_without_a_value_is_refused(
+    option: str, value: str, pytester: pytest.Pytester, emulated: Project
+) -> None:
+    prepared(pytester, emulated)
+    result = run(pytester, "--mq-firmware", emulated.directory, option, "")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {option} is empty, expected {value}; leave the option out or give its value"])
+
+
 def test_the_variable_says_which_board(
     pytester: pytest.Pytester, emulated: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
