@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 import mcuquant as mq
 from benchmarks.drawn_layers import draw
+from benchmarks.estimate_table import Row, table
 from mcuquant.boards.board import load_board
 from mcuquant.errors import McuquantError
 from mcuquant.ir import Activation, DType, Graph, Level, Op, QParams, Role, Shape, Tensor, ops
@@ -31,7 +31,6 @@ BATCH_BYTES = 150_000
 BATCH = 40
 MOST_BYTES = 24_000
 """Of an input or output."""
-CLOSE = 0.2
 Rng = np.random.Generator
 
 
@@ -47,18 +46,6 @@ class Layer:
     @property
     def nbytes(self) -> int:
         return sum(t.nbytes for t in self.tensors)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    text: str
-    kernel: str
-    cycles: int
-    estimate: int
-
-    @property
-    def error(self) -> float:
-        return self.estimate / self.cycles - 1
 
 
 # --- drawing ---------------------------------------------------------------------------------------------------------
@@ -364,23 +351,6 @@ def weighted(seed: int, count: int) -> list[Layer]:
     return layers
 
 
-def table(rows: Sequence[Row]) -> str:
-    """By kernel: layers, share within 20 %, largest errors."""
-    kernels = defaultdict[str, list[Row]](list)
-    for row in rows:
-        kernels[row.kernel].append(row)
-    lines = ["| kernel | layers | within 20 % | lowest | highest | the worst |", "|---|---|---|---|---|---|"]
-    for kernel, own in sorted(kernels.items(), key=lambda item: -max(abs(row.error) for row in item[1])):
-        close = np.mean([abs(row.error) <= CLOSE for row in own])
-        errors = [row.error for row in own]
-        worst = max(own, key=lambda row: abs(row.error))
-        lines.append(
-            f"| {kernel} | {len(own)} | {close:.0%} | {min(errors):+.0%} | {max(errors):+.0%} | {worst.text}, "
-            f"{worst.cycles:,} counted |"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("seed", type=int, nargs="?", default=0)
@@ -397,7 +367,7 @@ def main() -> None:
         for row in rows:
             print(f"{row.kernel}: {row.text}: {row.estimate:,} estimated, {row.cycles:,} counted, {row.error:+.0%}")
     print(table(rows))
-    print(f"{len(rows)} layers, {np.mean([abs(row.error) <= CLOSE for row in rows]):.0%} within 20 %")
+    print(f"{len(rows)} layers, {np.mean([row.is_close for row in rows]):.0%} within 20 %")
 
 
 if __name__ == "__main__":

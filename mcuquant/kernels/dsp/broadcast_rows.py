@@ -7,7 +7,8 @@ from ...ir import DType
 from ...ir.ops import Add, Mul, Sub
 from ..shared.axes import broadcast_axes
 from ..shared.overlap import elementwise
-from ..variant import CALL, Arg, In, Out, Site, Struct, Value, Variant
+from ..shared.plain_estimates import STEP, by_core
+from ..variant import Arg, In, Out, Site, Struct, Value, Variant
 from .add_words import linear
 
 _MOST_AXES = 2
@@ -60,7 +61,8 @@ def _cycles(site: Site, one: float, both: float) -> int:
     rows = _rows(site)
     assert rows is not None
     each = both if rows["a_step"] and rows["b_step"] else one
-    return CALL + round(int(str(rows["rows"])) * 30 + each * site.out.elements)
+    row = 30 if int(str(rows["depth"])) > 4 else 3  # without a loop
+    return STEP + round(int(str(rows["rows"])) * row + each * site.out.elements)
 
 
 VARIANTS = (
@@ -71,7 +73,7 @@ VARIANTS = (
         _takes_sum,
         _sum,
         overlap_offsets=elementwise,
-        cycles=lambda site: _cycles(site, 7.2, 10),
+        cycles=by_core(lambda site: _cycles(site, 7.2, 10), mve=0.83),
         step_bytes=240,
     ),
     Variant(
@@ -81,7 +83,7 @@ VARIANTS = (
         _takes_product,
         _product,
         overlap_offsets=elementwise,
-        cycles=lambda site: _cycles(site, 12, 15),
+        cycles=by_core(lambda site: _cycles(site, 12, 15), mve=0.93),
         step_bytes=300,
     ),
 )

@@ -11,6 +11,7 @@ from ...ir.ops import Conv2D
 from ..shared import estimates
 from ..shared.conv_fields import window
 from ..shared.overlap import windows
+from ..shared.plain_estimates import by_core
 from ..shared.requantize import TwoInstructions, two_instructions
 from ..shared.weighted_layer import bias, conv_params, sums, weights
 from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Variant
@@ -97,7 +98,7 @@ VARIANTS = tuple(
         partial(_args, form=form),
         _scratch_bytes,
         _overlap_offsets,
-        cycles=partial(estimates.conv2d_few_channels, constants=3 if form == "twice" else 1),
+        cycles=by_core(partial(estimates.conv2d_few_channels, constants=3 if form == "twice" else 1), mve=0.65),
         step_bytes=1730,
         shared_bytes=1900,
         shared=(Shared(f"mq_few_channels_{form}", 612),),

@@ -11,6 +11,7 @@ from ...ir import Array
 from ...ir.ops import Conv2D
 from ..shared.conv_fields import line_window
 from ..shared.folded import folded_bias, is_int8
+from ..shared.plain_estimates import by_core
 from ..shared.requantize import UNIT
 from ..variant import CALL, Arg, Blob, In, Number, Out, Scratch, Site, Variant
 from .dot_products import has_row_runs, weight_runs
@@ -132,7 +133,7 @@ VARIANTS = tuple(
         partial(_args, form=form),
         _scratch_bytes,
         overlap_offsets=ring_overlap_offsets,
-        cycles=partial(_cycles, form=form),
+        cycles=by_core(partial(_cycles, form=form), mve=0.87),
         step_bytes=1900,
         shared_bytes=5000,
     )

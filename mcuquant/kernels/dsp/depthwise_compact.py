@@ -9,6 +9,7 @@ from ...ir.ops import DepthwiseConv2D
 from ..shared import estimates
 from ..shared.conv_fields import window
 from ..shared.overlap import windows
+from ..shared.plain_estimates import by_core
 from ..shared.weighted_layer import bias, check, conv_params, in_stream, requantize_blobs, weights
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Site, Variant
 
@@ -50,7 +51,7 @@ VARIANTS = (
         _args,
         _scratch_bytes,
         overlap_offsets=partial(windows, buffered=False),
-        cycles=_cycles,
+        cycles=by_core(_cycles, mve=0.82),
         step_bytes=700,
         shared_bytes=820,
         slower_shared=1.15,

@@ -12,6 +12,7 @@ from ...ir import Array
 from ...ir.ops import DepthwiseConv2D
 from ..shared.conv_fields import window_fields
 from ..shared.folded import folded_bias, is_int8
+from ..shared.plain_estimates import by_core
 from ..shared.requantize import UNIT
 from ..shared.weighted_layer import weights
 from ..variant import CALL, Arg, Blob, Exactly, In, Number, Out, Scratch, Shared, Site, Struct, Variant
@@ -163,7 +164,7 @@ def _variant(form: str, scale: Form, size: int) -> Variant:
         partial(_args, scale=scale, size=size),
         lambda site: _band_bytes(site, band(site, size)),
         overlap_offsets=partial(_overlap_offsets, size=size),
-        cycles=partial(_cycles, scale=scale, size=size),
+        cycles=by_core(partial(_cycles, scale=scale, size=size), mve=0.8),
         step_bytes=1100,
         shared_bytes=4200,
         shared=(Shared("mq_line_load", 400),),

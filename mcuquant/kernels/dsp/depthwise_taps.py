@@ -10,6 +10,7 @@ from ...ir import Array
 from ...ir.ops import DepthwiseConv2D
 from ..shared.conv_fields import line_window
 from ..shared.folded import folded_bias, is_int8
+from ..shared.plain_estimates import by_core
 from ..shared.requantize import UNIT
 from ..shared.weighted_layer import weights
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Variant
@@ -81,7 +82,7 @@ VARIANTS = tuple(
         partial(_args, form=form),
         _scratch_bytes,
         overlap_offsets=ring_overlap_offsets,
-        cycles=partial(_cycles, form=form),
+        cycles=by_core(partial(_cycles, form=form), mve=0.65),
         step_bytes=420,
         shared_bytes=640,
         shared=(Shared(f"mq_taps_{form.name}", 500),),

@@ -16,6 +16,7 @@ from ..shared.front_end_fields import (
     window_struct,
 )
 from ..shared.overlap import elementwise
+from ..shared.plain_estimates import by_core
 from ..variant import Arg, Blob, In, Out, Site, Variant, per_element
 
 WINDOW_SHIFT = 12
@@ -63,7 +64,7 @@ VARIANTS = (
         _shifts_by_12,
         lambda site: (window_struct(site), In(0), In(1), Out()),
         overlap_offsets=lambda site: (elementwise(site)[0], None),
-        cycles=per_element(0, 5),
+        cycles=by_core(per_element(0, 5.4), mve=0.89),
         step_bytes=80,
         shared_bytes=100,
     ),
@@ -73,7 +74,7 @@ VARIANTS = (
         ops.FftAutoScale,
         _is_even,
         lambda site: (auto_scale_struct(site), In(), Out(0), Out(1)),
-        cycles=per_element(0, 8),
+        cycles=by_core(per_element(0, 9.1), mve=0.82),
         step_bytes=200,
         shared_bytes=200,
     ),
@@ -83,7 +84,7 @@ VARIANTS = (
         ops.Rfft,
         _is_even,
         _transform,
-        cycles=transform_cycles(42),
+        cycles=by_core(transform_cycles(42), mve=0.9),
         step_bytes=80,
         shared_bytes=900,
     ),
@@ -93,7 +94,7 @@ VARIANTS = (
         ops.Energy,
         lambda site: site.core.dsp,
         lambda site: (energy_struct(site), In(), Out()),
-        cycles=per_element(0, 6),
+        cycles=by_core(per_element(0, 5.4), mve=0.73),
         step_bytes=80,
         shared_bytes=100,
     ),
@@ -103,7 +104,7 @@ VARIANTS = (
         ops.FilterBankSquareRoot,
         lambda site: site.core.dsp,
         root_args,
-        cycles=per_element(0, 100),
+        cycles=by_core(per_element(0, 89), mve=0.61),
         step_bytes=300,
         shared_bytes=300,
     ),

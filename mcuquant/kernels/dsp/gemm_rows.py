@@ -9,6 +9,7 @@ from ..shared.conv_fields import is_ungrouped, line_window
 from ..shared.estimates import TWICE
 from ..shared.folded import is_int8
 from ..shared.overlap import windows
+from ..shared.plain_estimates import by_core
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Variant
 from .dot_products import gather_cycles, weight_rows
 from .gemm import FORMS, PIXELS, Form, pack_rows, pairs_fit
@@ -66,7 +67,7 @@ VARIANTS = tuple(
         partial(_args, form=form),
         _scratch_bytes,
         overlap_offsets=_overlap_offsets,
-        cycles=partial(_cycles, form=form),
+        cycles=by_core(partial(_cycles, form=form), mve=0.8),
         step_bytes=900,
         shared_bytes=1300,
         shared=(Shared(f"mq_gemm_{form.name}", 814 + 92 * (form.words > 1)), Shared("mq_gemm_expand", 200)),

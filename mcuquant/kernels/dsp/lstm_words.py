@@ -9,6 +9,7 @@ from ...ir import Array, DType
 from ...ir.ops import Lstm
 from ...ir.recurrent import GATES
 from ..shared import lstm_layer
+from ..shared.plain_estimates import by_core
 from ..variant import Arg, Blob, In, Out, Site, Variant
 
 _WORD_BYTES = 4
@@ -59,7 +60,7 @@ VARIANTS = (
         Lstm,
         takes,
         _args,
-        cycles=lambda site: lstm_layer.cycles(site, 1.7),
+        cycles=by_core(lambda site: lstm_layer.cycles(site, 1.7), mve=0.65),
         step_bytes=1700,
         shared_bytes=1700,
     ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ...ir.ops import BatchMatMul
 from ..shared.matrix_sizes import sizes
+from ..shared.plain_estimates import by_core
 from ..variant import CALL, Site, Variant
 from . import matmul_dot
 
@@ -39,7 +40,7 @@ VARIANTS = (
         matmul_dot.takes,
         matmul_dot.arguments,
         _scratch_bytes,
-        cycles=_cycles,
+        cycles=by_core(_cycles, mve=0.64),
         step_bytes=900,
         shared_bytes=900,
     ),

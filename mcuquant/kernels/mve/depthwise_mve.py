@@ -37,7 +37,10 @@ _TAPS_AT, _CHANNEL_WORDS = 5, 9
 _MOST_PLACES = 1 << 16
 """Limit of the offsets of outputs in two rows, in bytes from the first one."""
 _KERNEL_BYTES = 440
-_COLUMN_CYCLES, _CHANNEL_CYCLES, _EIGHT_CYCLES, _FOUR_CYCLES = 14, 17, 31, 20
+_LAYER_CYCLES, _FILL_CYCLES, _COLUMN_CYCLES, _PADDING_CYCLES, _KERNEL_CYCLES = 233, 132, 14, 38.5, 33
+"""Instructions of mq_depthwise_mve.h: of a layer, of filling the columns of 16 channels, of a column inside the image
+and of one in the padding, and of a call of the micro-kernel.
+"""
 
 
 def takes(site: Site, form: Form) -> bool:
@@ -125,12 +128,28 @@ def _is_in_place(site: Site, buffers: int) -> bool:
     return in_h * in_w >= out_h * out_w and bool((written <= unread).all())
 
 
-def _cycles(site: Site) -> int:
-    batch, out_h, out_w, channels = site.out.shape
-    calls, groups, fours = batch * -(-out_h // _rows(site)), -(-channels // 16), -(-out_w // 4)
-    outputs = fours * (_EIGHT_CYCLES if _rows(site) == 2 else _FOUR_CYCLES)
-    fill = groups * (_COLUMN_CYCLES * _columns(site) + CALL)
-    return CALL + calls * (fill + channels * (_CHANNEL_CYCLES + outputs))
+def _cycles(site: Site, form: Form) -> int:
+    op, (batch, out_h, out_w, channels), in_w = site.op, site.out.shape, site.ins[0].shape[2]
+    assert isinstance(op, DepthwiseConv2D)
+    calls = batch * -(-out_h // _rows(site))
+    groups, fills = -(-channels // 16), calls + (batch if _buffers(site) == 2 else 0)
+    pixels = min(in_w, _columns(site) - op.padding.left)
+    padding = _columns(site) - pixels
+    fill = _FILL_CYCLES + _COLUMN_CYCLES * pixels + _PADDING_CYCLES * padding
+    kernel = _KERNEL_CYCLES * groups + channels * _channel_cycles(form, _rows(site), out_w)
+    return CALL + round(_LAYER_CYCLES + groups * fills * fill + calls * kernel)
+
+
+def _channel_cycles(form: Form, rows: int, out_w: int) -> int:
+    """Instructions of one channel in a call of the micro-kernel: four outputs of a row or eight of two at a time; up to
+    two or four columns at the end.
+    """
+    away = form.group  # for two vectors of four
+    all_outputs, end = (28 + away, 2) if rows == 2 else (20 + (away + 1) // 2, 0)
+    last = 0
+    if out_w % 4:
+        last = 5 + end + (18 + (away + 1) // 2 if rows == 2 and out_w % 4 <= 2 else all_outputs)
+    return 17 + out_w // 4 * all_outputs + last
 
 
 def _variant(form: Form) -> Variant:
@@ -142,7 +161,7 @@ def _variant(form: Form) -> Variant:
         _args,
         _scratch_bytes,
         overlap_offsets=_overlap_offsets,
-        cycles=_cycles,
+        cycles=partial(_cycles, form=form),
         step_bytes=150,
         shared=(
             Shared(f"mq_mve_depthwise_pair_{form.name}", _KERNEL_BYTES),

@@ -13,9 +13,10 @@ from ...ir import Array
 from ...ir.ops import Conv2D, FullyConnected
 from ..shared import overlap
 from ..shared.conv_fields import conv2d_fields, is_pointwise, is_ungrouped, pairs_overlap_offsets, pointwise_fields
+from ..shared.estimates import rows_inside, windows_inside
 from ..shared.folded import clamp_fields, folded_bias, has_halves, is_int8, largest_sum, shifts_right
 from ..shared.weighted_layer import conv_params, weights
-from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Value, Variant
+from ..variant import Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Value, Variant
 
 VECTOR = 16
 """Bytes."""
@@ -26,19 +27,23 @@ _MOST_OUTPUTS = (1 << 15) - 1
 _WINDOW_BYTES = 640
 """Windows in scratch: more than two reduce the number of calls."""
 _MOST_WINDOWS = 16
-_VECTOR_CYCLES, _GROUP_CYCLES, _PAIR_CYCLES = 15, 24, 30
-"""Instructions of a vector and a requantization for four outputs of two pixels, and of the start of two pixels."""
+_HEAD_CYCLES, _VECTOR_CYCLES, _LOOP_CYCLES, _GROUP_CYCLES, _PAIR_CYCLES, _CALL_CYCLES = 17, 14, 2, 23, 30, 45
+"""Instructions of mq_mve_product.h: of a head and a vector for four outputs of two pixels, a round of four vectors, a
+requantization, the start of two pixels, and a call.
+"""
+_FEW_CYCLES, _FEW_OUTPUT_CYCLES = 2, 2
+"""Instructions of a pixel with fewer than four outputs, and of copying each of them."""
+_STEP_CYCLES = 15
 _PRODUCT_BYTES = 640
-_TAPS_CYCLES = 24
-"""Instructions of a row of a window's taps, copied to scratch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A requantization, with its condition for exactness."""
+    """A requantization, with its condition for exactness; `group` is the number of its additional instructions."""
 
     name: str
     fits: Callable[[ConvParams], bool]
+    group: int
 
 
 def _is_above(p: ConvParams) -> bool:
@@ -50,7 +55,7 @@ def _is_signed(p: ConvParams) -> bool:
     return (p.act_min, p.act_max) == (-128, 127) and has_halves(p)
 
 
-FORMS = (Form("above", _is_above), Form("signed", _is_signed), Form("clamped", has_halves))
+FORMS = (Form("above", _is_above, 0), Form("signed", _is_signed, 4), Form("clamped", has_halves, 9))
 
 
 def is_taken(site: Site) -> bool:
@@ -86,21 +91,44 @@ def _group(rows: Array) -> Array:
     return np.concatenate([rows[:, 0], taps.ravel(), rows[:, -2], rows[:, -1]])
 
 
-def product_cycles(pixels: int, depth: int, outputs: int) -> int:
-    """Instructions of the micro-kernel, which are close to its cycles."""
-    group = _VECTOR_CYCLES * -(-depth // VECTOR) + _GROUP_CYCLES
-    return -(-pixels // 2) * (-(-outputs // GROUP) * group + _PAIR_CYCLES)
+def product_cycles(form: Form, calls: int, pixels: int, depth: int, outputs: int, head: bool = True) -> int:
+    """Instructions of `calls` calls of the micro-kernel for `pixels` pixels each; `head`: the rest of the depth comes
+    first, and is not part of a vector.
+    """
+    rest, vectors = (depth % VECTOR > 0, depth // VECTOR) if head else (False, -(-depth // VECTOR))
+    group = (
+        _GROUP_CYCLES + form.group + _HEAD_CYCLES * rest + _VECTOR_CYCLES * vectors + _LOOP_CYCLES * -(-vectors // 4)
+    )
+    if outputs < GROUP:
+        return calls * pixels * (_CALL_CYCLES + _PAIR_CYCLES + group + _FEW_CYCLES + _FEW_OUTPUT_CYCLES * outputs)
+    return calls * (_CALL_CYCLES + -(-pixels // 2) * (-(-outputs // GROUP) * group + _PAIR_CYCLES))
 
 
-def _pointwise_cycles(site: Site) -> int:
-    outputs = site.out.shape[3]
-    return CALL + product_cycles(site.out.elements // outputs, site.ins[0].shape[3], outputs)
+def _pointwise_cycles(site: Site, form: Form) -> int:
+    fields = pointwise_fields(site)
+    rows, pixels = int(str(fields["rows"])), int(str(fields["pixels"]))
+    return _STEP_CYCLES + product_cycles(form, rows, pixels, site.ins[0].shape[3], site.out.shape[3])
 
 
-def _conv2d_cycles(site: Site) -> int:
+def _conv2d_cycles(site: Site, form: Form) -> int:
     (outputs, k_h, k_w, depth), pixels = site.ins[1].shape, site.out.elements // site.out.shape[3]
-    gather = pixels * k_h * (_TAPS_CYCLES + k_w * depth // 8)
-    return CALL + gather + product_cycles(pixels, k_h * k_w * depth, outputs)
+    calls, last = divmod(pixels, _windows(site))
+    taps = k_h * k_w * depth
+    product = product_cycles(form, calls, _windows(site), taps, outputs, head=False)
+    product += product_cycles(form, 1, last, taps, outputs, head=False) if last else 0
+    return _STEP_CYCLES + product + _gather_cycles(site)
+
+
+def _gather_cycles(site: Site) -> int:
+    """Instructions of copying all windows to scratch: whole vectors of a row's taps, the rest, and padding."""
+    (_, k_h, k_w, depth), pixels = site.ins[1].shape, site.out.elements // site.out.shape[3]
+    assert isinstance(site.op, Conv2D)
+    inside, rows = windows_inside(site), rows_inside(site)
+    copies, nbytes = (k_h, k_w * depth) if site.op.dilation[1] == 1 else (k_h * k_w, depth)
+    copied = inside * copies * (4.6 * (nbytes // VECTOR) + 6.6 * (nbytes % VECTOR > 0))
+    partly, vectors = rows - inside * k_h, -(-k_w * depth // VECTOR)
+    border = partly * (13.2 + 20.8 * (k_w > 1) + 6.9 * vectors) + (pixels * k_h - rows) * 9.3 * vectors
+    return round(6.9 * pixels + copied + border)
 
 
 def shared(form: Form) -> tuple[Shared, ...]:
@@ -153,7 +181,7 @@ def _pointwise(form: Form) -> Variant:
         takes,
         _pointwise_args,
         overlap_offsets=pairs_overlap_offsets,
-        cycles=_pointwise_cycles,
+        cycles=partial(_pointwise_cycles, form=form),
         step_bytes=80,
         shared=shared(form),
     )
@@ -170,7 +198,7 @@ def _conv2d(form: Form) -> Variant:
         _conv2d_args,
         _conv2d_scratch,
         overlap_offsets=_conv2d_overlap_offsets,
-        cycles=_conv2d_cycles,
+        cycles=partial(_conv2d_cycles, form=form),
         step_bytes=800,
         shared=shared(form),
         by_rows=True,
@@ -193,9 +221,9 @@ def _dense_args(site: Site) -> tuple[Arg, ...]:
     return Struct("mq_pointwise_mve_t", fields), In(), _stream(site, depth % VECTOR), Out()
 
 
-def _dense_cycles(site: Site) -> int:
+def _dense_cycles(site: Site, form: Form) -> int:
     outputs, depth = site.ins[1].shape
-    return CALL + product_cycles(site.ins[0].elements // depth, depth, outputs)
+    return _STEP_CYCLES + product_cycles(form, 1, site.ins[0].elements // depth, depth, outputs)
 
 
 def _dense(form: Form) -> Variant:
@@ -208,7 +236,7 @@ def _dense(form: Form) -> Variant:
         FullyConnected,
         takes,
         _dense_args,
-        cycles=_dense_cycles,
+        cycles=partial(_dense_cycles, form=form),
         step_bytes=80,
         shared=shared(form),
         note="rows as pixels",

@@ -53,7 +53,7 @@ def _cast_variant(x: DType, y: DType) -> Variant:
         _casts(x, y),
         lambda site: (Number(site.out.elements), In(), Out()),
         overlap_offsets=elementwise if is_of_bytes else no_overlap,
-        cycles=by_core(each(14 if real else 6), 6 if real else 1, 0.7),
+        cycles=by_core(each(14 if real else 7), 6 if real else 1, 0.7 if real else 0.43),
     )
 
 

@@ -64,12 +64,12 @@ def _prelu_cycles(site: Site) -> int:
 _WHOLE = (("s32", DType.INT32),)
 _ORDERED = (*_WHOLE, ("u8", DType.BOOL))
 _PLAIN: tuple[tuple[str, str, type[Op], tuple[tuple[str, DType], ...], float], ...] = (
-    ("maximum", "mq_extreme.h", Maximum, _ORDERED, 11),
-    ("minimum", "mq_extreme.h", Minimum, _ORDERED, 11),
-    ("add", "mq_whole_numbers.h", Add, _WHOLE, 9),
-    ("sub", "mq_whole_numbers.h", Sub, _WHOLE, 9),
-    ("mul", "mq_whole_numbers.h", Mul, _WHOLE, 9),
-    ("div", "mq_whole_numbers.h", Div, _WHOLE, 22),
+    ("maximum", "mq_extreme.h", Maximum, _ORDERED, 9.8),
+    ("minimum", "mq_extreme.h", Minimum, _ORDERED, 9.8),
+    ("add", "mq_whole_numbers.h", Add, _WHOLE, 7.8),
+    ("sub", "mq_whole_numbers.h", Sub, _WHOLE, 7.8),
+    ("mul", "mq_whole_numbers.h", Mul, _WHOLE, 7.8),
+    ("div", "mq_whole_numbers.h", Div, _WHOLE, 11),
     ("floor_div", "mq_whole_numbers.h", FloorDiv, _WHOLE, 40),
     ("floor_mod", "mq_whole_numbers.h", FloorMod, _WHOLE, 25),
     ("squared_difference", "mq_whole_numbers.h", SquaredDifference, _WHOLE, 10),
@@ -106,7 +106,7 @@ VARIANTS = (
             _all_are(dtype),
             _extreme,
             overlap_offsets=elementwise,
-            cycles=_cycles(element, 8, 1.0, 0.7),
+            cycles=_cycles(element, 8, 1.0 if name != "div" else 1.36, 0.57),
         )
         for name, header, op, types, element in _PLAIN
         for s, dtype in types

@@ -8,6 +8,7 @@ from ...arithmetic.parameters import LstmParams, params
 from ...ir import DType
 from ...ir.ops import Lstm
 from ..shared.lstm_layer import biases, cycles, struct, table
+from ..shared.plain_estimates import by_core
 from ..variant import Arg, Blob, In, Out, Site, Takes, Variant
 
 
@@ -36,7 +37,9 @@ def _of(dtype: DType) -> Takes:
     return lambda site: site.ins[0].dtype is dtype
 
 
+_cycles = by_core(cycles, mve=0.65)
+
 VARIANTS = (
-    Variant("lstm_s8", "mq_lstm.h", Lstm, _of(DType.INT8), _args, cycles=cycles, step_bytes=1500, shared_bytes=1500),
-    Variant("lstm_s16", "mq_lstm.h", Lstm, _of(DType.INT16), _args, cycles=cycles, step_bytes=1700, shared_bytes=1700),
+    Variant("lstm_s8", "mq_lstm.h", Lstm, _of(DType.INT8), _args, cycles=_cycles, step_bytes=1500, shared_bytes=1500),
+    Variant("lstm_s16", "mq_lstm.h", Lstm, _of(DType.INT16), _args, cycles=_cycles, step_bytes=1700, shared_bytes=1700),
 )

@@ -153,7 +153,7 @@ VARIANTS = (
         ResizeBilinear,
         _resizes(DType.INT8),
         _resize_bilinear,
-        cycles=by_core(resize_bilinear(32, 3), 1.16, 0.9),
+        cycles=by_core(resize_bilinear(28, 26), 1.12, 0.84),
     ),
     Variant(
         "resize_bilinear_s16",
@@ -161,7 +161,7 @@ VARIANTS = (
         ResizeBilinear,
         _resizes(DType.INT16),
         _resize_bilinear,
-        cycles=by_core(resize_bilinear(40, 3), 1.16, 0.9),
+        cycles=by_core(resize_bilinear(40, 3), 1.16, 0.76),
     ),
     Variant("transpose", "mq_transpose.h", Transpose, _transposes, transpose_args, cycles=_transpose_cycles),
     Variant("copy", "mq_copy.h", (Slice, Transpose), _copy_fits, _copy, cycles=_copy_cycles),

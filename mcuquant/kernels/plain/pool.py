@@ -10,6 +10,7 @@ from ...arithmetic.parameters import PoolParams, params
 from ...ir import DType
 from ...ir.ops import AvgPool2D, MaxPool2D, Pool
 from ..shared.overlap import windows
+from ..shared.plain_estimates import by_core
 from ..shared.rescale import pooled_fields
 from ..variant import (
     CALL,
@@ -60,10 +61,12 @@ _WORDS_BYTES = 200
 
 
 def _max_words(site: Site) -> int:
-    """Four channels at a time: every tap of every window is read."""
+    """Four channels at a time: every tap of every window is read, without loops if there are two."""
     op = site.op
     assert isinstance(op, Pool)
-    return CALL + round(site.out.elements * (1.5 * op.window[0] * op.window[1] + 3 + 23 * _rescales(site)))
+    k_h, k_w = op.window
+    each = 13.5 if k_h * k_w <= 2 else 12 + k_h * (7 + 3 * k_w)
+    return CALL + round(site.out.elements // 4 * (each + 92 * _rescales(site)))
 
 
 def _average_words(site: Site) -> int:
@@ -119,7 +122,7 @@ VARIANTS = (
         _whole_words,
         _pool,
         overlap_offsets=_overlap_offsets,
-        cycles=_max_words,
+        cycles=by_core(_max_words, mve=0.72),
         step_bytes=_WORDS_BYTES,
     ),
     Variant(
@@ -129,7 +132,7 @@ VARIANTS = (
         _whole_words,
         _average,
         overlap_offsets=_overlap_offsets,
-        cycles=_average_words,
+        cycles=by_core(_average_words, mve=0.82),
         step_bytes=_WORDS_BYTES,
     ),
     Variant(
@@ -139,7 +142,7 @@ VARIANTS = (
         activations_are(DType.INT8),
         _pool,
         overlap_offsets=_overlap_offsets,
-        cycles=_max_plain,
+        cycles=by_core(_max_plain, mve=0.65),
     ),
     Variant(
         "max_pool_s16",
@@ -148,7 +151,7 @@ VARIANTS = (
         activations_are(DType.INT16),
         _pool,
         overlap_offsets=_overlap_offsets,
-        cycles=_max_plain,
+        cycles=by_core(_max_plain, mve=0.65),
     ),
     Variant(
         "avg_pool_s8",
@@ -157,7 +160,7 @@ VARIANTS = (
         activations_are(DType.INT8),
         _average,
         overlap_offsets=_overlap_offsets,
-        cycles=_average_plain,
+        cycles=by_core(_average_plain, mve=0.78),
     ),
     Variant(
         "avg_pool_s16",
@@ -166,6 +169,6 @@ VARIANTS = (
         activations_are(DType.INT16),
         _average,
         overlap_offsets=_overlap_offsets,
-        cycles=_average_plain,
+        cycles=by_core(_average_plain, mve=0.78),
     ),
 )

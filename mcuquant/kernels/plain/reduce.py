@@ -10,7 +10,7 @@ from ...ir import DType, Op
 from ...ir.ops import ArgMax, Mean, Reduce, ReduceMax, ReduceMin, Sum
 from ..shared.axes import columns, merged, strides
 from ..shared.overlap import FREE
-from ..shared.plain_estimates import argmax, by_core, reduced
+from ..shared.plain_estimates import STEP, argmax, by_core, reduced
 from ..shared.rescale import pooled_fields
 from ..variant import (
     CALL,
@@ -27,11 +27,12 @@ from ..variant import (
     Variant,
     check_sums,
     multiplier_fields,
-    per_element,
     span,
 )
 
 REDUCE_AXES = 3
+MOST_PIXELS = 256
+"""Pixels whose bytes are summed in 16 bits."""
 
 
 def _axes(site: Site, reduced: bool) -> list[tuple[int, ...]]:
@@ -111,7 +112,16 @@ def _over_rows(site: Site) -> bool:
 
 def _rows_cycles(site: Site) -> int:
     x, rows = site.ins[0].elements, site.out.elements
-    return CALL + round(rows * (30 + 1.8 * x / rows))
+    return STEP + round(rows * (30 + 1.8 * x / rows))
+
+
+def _words_cycles(site: Site) -> int:
+    """Four channels at a time, in blocks of pixels whose sums fit 16 bits."""
+    words = site.out.elements // 4
+    pixels = site.ins[0].elements // site.out.elements
+    if site.core.mve:
+        return STEP + round(words * (128 + 3.6 * pixels))
+    return STEP + round(words * (128 + 4.8 * pixels + 175 * ((pixels - 1) // MOST_PIXELS)))
 
 
 def _flat_mean(site: Site) -> tuple[Arg, ...]:
@@ -157,9 +167,9 @@ VARIANTS = (
         (Mean, Sum),
         partial(_over_pixels, is_whole_words=True),
         _mean,
-        cycles=per_element(1.4, 9),
+        cycles=_words_cycles,
     ),
-    Variant("mean_rows_s8", "mq_pool_words.h", (Mean, Sum), _over_rows, _mean, cycles=_rows_cycles),
+    Variant("mean_rows_s8", "mq_pool_words.h", (Mean, Sum), _over_rows, _mean, cycles=by_core(_rows_cycles, mve=0.8)),
     Variant(
         "mean_flat_s8",
         "mq_pool_words.h",
@@ -168,9 +178,9 @@ VARIANTS = (
         _flat_mean,
         lambda site: 4 * site.out.elements,
         lambda _: (FREE,),
-        cycles=_flat_cycles,
+        cycles=by_core(_flat_cycles, mve=0.75),
     ),
-    *_typed("mean_{}", "mq_mean.h", (Mean, Sum), _mean, by_core(reduced(7.7, 18), 1.0, 0.5)),
+    *_typed("mean_{}", "mq_mean.h", (Mean, Sum), _mean, by_core(reduced(7.9, 26), 1.03, 0.57)),
     *_typed("reduce_max_{}", "mq_reduce_max.h", ReduceMax, _reduce_max, by_core(reduced(9, 8), 1.0, 0.55)),
     *_typed("reduce_min_{}", "mq_reduce_max.h", ReduceMin, _reduce_max, by_core(reduced(9, 7.5), 1.0, 0.56)),
     *_plain("reduce_max", ReduceMax),

@@ -115,7 +115,7 @@ VARIANTS = (
     _unary("leaky_relu_s16", "mq_leaky_relu.h", (LeakyRelu, Abs), _S16, _S16, _leaky_relu, (20.5, 1.3, 0.85)),
     _unary("interpolate_s16", "mq_table.h", _INTERPOLATED, _S16, _S16, _interpolate, (22, 1.05, 0.82)),
     _unary("rescale_s16_s16", "mq_rescale.h", (Quantize, Relu), _S16, _S16, _rescale, (17, 1.35, 0.83)),
-    _unary("rescale_s16_s8", "mq_rescale.h", Quantize, _S16, _S8, _rescale, (17, 1.35, 0.83)),
+    _unary("rescale_s16_s8", "mq_rescale.h", Quantize, _S16, _S8, _rescale, (23, 1.22, 0.78)),
     _unary("rescale_s8_s16", "mq_rescale.h", Quantize, _S8, _S16, _rescale, (13.7, 1.45, 0.8)),
     _unary("rescale_s8_s32", "mq_rescale.h", Quantize, _S8, _S32, _rescale, (15, 1.4, 0.8)),
     _unary("rescale_s16_s32", "mq_rescale.h", Quantize, _S16, _S32, _rescale, (15, 1.4, 0.8)),
@@ -123,6 +123,6 @@ VARIANTS = (
     _unary("rescale_s32_s16", "mq_rescale.h", Quantize, _S32, _S16, _rescale, (17, 1.35, 0.83)),
     _unary("quantize_s8", "mq_quantize.h", Quantize, _F32, _S8, _quantize, (49, 11.5, 0.71)),
     _unary("quantize_s16", "mq_quantize.h", Quantize, _F32, _S16, _quantize, (49, 11.5, 0.71)),
-    _unary("dequantize_s8", "mq_quantize.h", Dequantize, _S8, _F32, _dequantize, (12, 6, 0.8)),
-    _unary("dequantize_s16", "mq_quantize.h", Dequantize, _S16, _F32, _dequantize, (12, 6, 0.8)),
+    _unary("dequantize_s8", "mq_quantize.h", Dequantize, _S8, _F32, _dequantize, (12, 6, 0.62)),
+    _unary("dequantize_s16", "mq_quantize.h", Dequantize, _S16, _F32, _dequantize, (12, 6, 0.62)),
 )

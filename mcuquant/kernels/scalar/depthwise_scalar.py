@@ -9,11 +9,12 @@ from ...ir.ops import DepthwiseConv2D
 from ..shared.folded import clamp_fields
 from ..shared.weighted_layer import conv_params, weights
 from ..variant import CALL, Arg, Blob, Exactly, In, Out, Scratch, Site, Struct, Variant, image_fields, stride_fields
-from .product_scalar import is_taken, scale_blobs
+from .product_scalar import is_narrow, is_taken, scale_blobs
 
 _WIDTH = 3
 """Maximum width of windows."""
 _COPY, _MAC, _OUTPUT = 8, 4, 45
+"""Instructions on Armv6-M of an input, a tap and an output."""
 
 
 def takes(site: Site) -> bool:
@@ -65,8 +66,20 @@ def _overlap_offsets(site: Site) -> tuple[Exactly | None, ...]:
 
 
 def _cycles(site: Site) -> int:
-    taps = int(weights(site)[0, :, :, 0].size)
-    return CALL + _COPY * site.ins[0].elements + (_MAC * taps + _OUTPUT) * site.out.elements
+    if is_narrow(site):
+        taps = int(weights(site)[0, :, :, 0].size)
+        return CALL + _COPY * site.ins[0].elements + (_MAC * taps + _OUTPUT) * site.out.elements
+    return CALL + site.out.shape[0] * site.out.shape[3] * round(_channel_cycles(site))
+
+
+def _channel_cycles(site: Site) -> float:
+    """Cycles of a channel on Cortex-M3: copying it, outputs by four and single ones."""
+    op, (_, in_h, in_w, _), (_, out_h, out_w, _) = site.op, site.ins[0].shape, site.out.shape
+    assert isinstance(op, DepthwiseConv2D)
+    (height, width), k_h = _plane(site), site.ins[1].shape[1]
+    copied = min(in_h, height - op.padding.top) * min(in_w, width - op.padding.left)
+    four, one = 136 + 60 * (k_h - 1), 50 + 22 * (k_h - 1) - (10 if k_h == 1 else 0)
+    return 90 + 8.6 * copied + out_h * (out_w // 4 * four + out_w % 4 * one)
 
 
 VARIANTS = (

@@ -15,7 +15,9 @@ from ...ir.metrics import macs
 from ...ir.ops import Conv2D, FullyConnected
 from ..shared import overlap
 from ..shared.conv_fields import is_ungrouped, window
+from ..shared.estimates import taps_inside
 from ..shared.folded import by_output, clamp_fields, folded_bias, has_halves, is_int8, largest_sum, shifts_right
+from ..shared.plain_estimates import STEP
 from ..shared.weighted_layer import conv_params, requantize_blobs, weights
 from ..variant import CALL, Arg, Blob, In, Out, Scratch, Shared, Site, Struct, Value, Variant
 
@@ -23,7 +25,8 @@ _SUM_LIMIT = 1 << 29
 """Limit of sums for the requantization in parts; mq_scalar_product.h."""
 _MOST_TAPS = 1 << 16
 """Limit of the taps of a layer, so that sums of 16-bit products of a window fit 32 bits."""
-_THREE_MAC, _FOUR_MAC, _DENSE_MAC, _OUTPUT, _TAP = 3, 5, 4, 50, 7
+_FOUR_MAC, _DENSE_MAC, _OUTPUT, _TAP = 5, 4, 50, 7
+"""Instructions on Armv6-M of a product, of one of a fully connected layer, of an output, and of a tap."""
 
 
 def is_taken(site: Site) -> bool:
@@ -93,9 +96,18 @@ def _overlap_offsets(site: Site, pixels: int) -> tuple[int | None, ...]:
     return overlap.windows(site, buffered=True, block=pixels)
 
 
-def _cycles(site: Site, mac: int) -> int:
+def _four_cycles(site: Site) -> int:
     gathered = site.out.elements // site.out.shape[3] * int(weights(site)[0].size)
-    return CALL + mac * macs(site.graph, site.op) + _OUTPUT * site.out.elements + _TAP * gathered
+    return CALL + _FOUR_MAC * macs(site.graph, site.op) + _OUTPUT * site.out.elements + _TAP * gathered
+
+
+def _three_cycles(site: Site) -> int:
+    """Two outputs of three pixels at a time: 17 cycles for an input, and gathering the windows."""
+    (outputs, k_h, k_w, depth), pixels = site.ins[1].shape, site.out.elements // site.out.shape[3]
+    words, inside = -(-k_h * k_w * depth // 4), taps_inside(site) * depth
+    products = -(-pixels // 3) * -(-outputs // 2) * (121 + 68 * words)
+    gather = 71.5 * pixels * k_h + 10.5 * inside + 5.6 * (pixels * k_h * k_w * depth - inside)
+    return STEP + round(products + 30.4 * site.out.elements + gather)
 
 
 def _dense(site: Site) -> tuple[Arg, ...]:
@@ -106,7 +118,10 @@ def _dense(site: Site) -> tuple[Arg, ...]:
 
 
 def _dense_cycles(site: Site) -> int:
-    return CALL + _DENSE_MAC * macs(site.graph, site.op) + _OUTPUT * site.out.elements
+    if is_narrow(site):
+        return CALL + _DENSE_MAC * macs(site.graph, site.op) + _OUTPUT * site.out.elements
+    outputs, depth = site.ins[1].shape
+    return 2 * STEP + round(site.ins[0].elements // depth * -(-outputs // 4) * (237 + 19.7 * depth))
 
 
 VARIANTS = (
@@ -118,7 +133,7 @@ VARIANTS = (
         _three,
         partial(_scratch_bytes, pixel_bytes=3),
         overlap_offsets=partial(_overlap_offsets, pixels=3),
-        cycles=partial(_cycles, mac=_THREE_MAC),
+        cycles=_three_cycles,
         shared=(Shared("mq_scalar_three", 270), Shared("mq_scalar_three_pixels", 360)),
         by_rows=True,
     ),
@@ -130,7 +145,7 @@ VARIANTS = (
         _four,
         partial(_scratch_bytes, pixel_bytes=16),
         overlap_offsets=partial(_overlap_offsets, pixels=4),
-        cycles=partial(_cycles, mac=_FOUR_MAC),
+        cycles=_four_cycles,
         shared=(Shared("mq_scalar_four", 140), Shared("mq_scalar_four_pixels", 250)),
         by_rows=True,
     ),

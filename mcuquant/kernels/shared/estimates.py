@@ -32,6 +32,11 @@ def windows_inside(site: Site) -> int:
     return int(site.out.shape[0] * down.all(axis=1).sum() * across.all(axis=1).sum())
 
 
+def rows_inside(site: Site) -> int:
+    """Pairs of an output pixel and a row of its window inside the image, over all pixels."""
+    return int(site.out.shape[0] * _along(site, 1).sum() * site.out.shape[2])
+
+
 def _along(site: Site, axis: int) -> Array:
     """(outputs, taps) along an axis of the image: whether the tap is inside it."""
     op = site.op
@@ -84,12 +89,13 @@ def _gather(site: Site, of_word: int) -> int:
 
 
 def gemm_sums(site: Site) -> int:
-    """mq_gemm_sums.h: 27 cycles for four inputs of six outputs, and a requantization in C."""
+    """mq_gemm_sums.h: 27 cycles for four inputs of six outputs, a requantization in C, and a memcpy for each tap."""
     outputs, k_h, k_w, channels = site.ins[1].shape
     words = -(-k_h * k_w * channels // 4)
-    pixels = site.out.elements // outputs
-    inner = -(-pixels // 3) * -(-outputs // 2) * (40 + 27 * words)
-    return CALL + inner + 36 * site.out.elements + pixels * (_gather(site, 14) + 30)
+    pixels, inside = site.out.elements // outputs, taps_inside(site)
+    inner = -(-pixels // 3) * -(-outputs // 2) * (331 + 27 * words)
+    gather = inside * (42 + 1.7 * channels) + 15 * (pixels * k_h * k_w - inside) + 23 * pixels * words
+    return CALL + inner + round(gather)
 
 
 def conv2d_few_channels(site: Site, constants: int) -> int:

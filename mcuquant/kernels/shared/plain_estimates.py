@@ -15,9 +15,9 @@ from ..variant import Cycles, Site
 from . import moving_estimates
 
 STEP = moving_estimates.STEP
-_MOVED = 2.2
-"""Cycles of an element that is only copied: reductions along axes of one element."""
-_UNROLLED = 4
+_MOVED, _MOVED_INDEX = 2.0, 3.7
+"""Cycles of an element of reductions along axes of one element: it is only copied, or its index is 0."""
+_UNROLLED = 3
 """Elements per output of a reduction whose loop GCC unrolls."""
 _SINGLE = 0.5
 """Share of the cycles of a row if a row has one element."""
@@ -81,7 +81,9 @@ def argmax(contiguous: float, strided: float, axis: Callable[[Site], int]) -> Cy
     def cycles(site: Site) -> int:
         x = site.ins[0]
         inner = math.prod(x.shape[axis(site) + 1 :])
-        element = _MOVED if x.shape[axis(site)] == 1 else contiguous if inner == 1 else strided
+        if 1 < x.shape[axis(site)] <= _UNROLLED:
+            return STEP + round(contiguous / 2 * x.elements)
+        element = _MOVED_INDEX if x.shape[axis(site)] == 1 else contiguous if inner == 1 else strided
         return STEP + round(element * x.elements)
 
     return cycles
