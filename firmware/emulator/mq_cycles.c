@@ -1,4 +1,4 @@
-/* A cycle model of Cortex-M3 and Cortex-M4, run inside QEMU as a plugin. docs/cycle-model.md says what it charges and what not.
+/* A cycle model of Cortex-M0+, M3 and M4, run inside QEMU as a plugin. docs/cycle-model.md says what it charges and what not.
 
    QEMU runs code in blocks: straight lines that end at a branch. Each block's cycles are added up once, when it is translated.
    What only running can tell is settled at the start of the block behind it: whether the branch was taken, whether a first
@@ -7,7 +7,7 @@
    the call of a function to its return. Interrupt handlers in between are left out.
 
    config=FILE names a file of lines, the functions in ascending order of address, numbers hexadecimal:
-     counts PATH | core m3|m4|none | flash ORIGIN BYTES | reset ADDRESS | handler ADDRESS |
+     counts PATH | core m0plus|m3|m4|none | flash ORIGIN BYTES | reset ADDRESS | handler ADDRESS |
      function ADDRESS BYTES IS_WINDOW NAME
    Every window closed adds a line of JSON to PATH. */
 #include "mq_frames.h"
@@ -53,7 +53,7 @@ static bool finish_visit(uint64_t next)
 {
     bool whole = visit.complete && !visit.block->has_maybe;
     bool behind_load = whole ? add_whole_block(&visit) : add_part_of_block(&visit, visit.complete ? UINT64_MAX : next);
-    visit.counts.cycles += is_taken(&visit, next) ? MQ_REFILL : 0;
+    visit.counts.cycles += is_taken(&visit, next) ? MQ_REFILL[core] : 0;
     if (is_counting()) {
         add_counts(&totals, &visit.counts);
         add_counts(&visit.block->function->own, &visit.counts);

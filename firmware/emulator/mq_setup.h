@@ -98,6 +98,14 @@ static const char *value_of(const char *line, const char *key)
     return strncmp(line, key, length) == 0 && line[length] == ' ' ? line + length + 1 : NULL;
 }
 
+static mq_core_t core_named(const char *name)
+{
+    if (strcmp(name, "m0plus") == 0) {
+        return MQ_CORTEX_M0PLUS;
+    }
+    return strcmp(name, "m3") == 0 ? MQ_CORTEX_M3 : MQ_CORTEX_M4;
+}
+
 static void configure_line(const char *line)
 {
     const char *value;
@@ -112,7 +120,7 @@ static void configure_line(const char *line)
     } else if ((value = value_of(line, "counts"))) {
         open_output(value);
     } else if ((value = value_of(line, "core"))) {
-        core = strcmp(value, "m3") == 0 ? MQ_CORTEX_M3 : MQ_CORTEX_M4;
+        core = core_named(value);
         is_modelled = strcmp(value, "none") != 0;
     } else {
         fail("unknown setting: ", line);

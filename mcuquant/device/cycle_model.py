@@ -23,7 +23,7 @@ from ..errors import ToolError
 from ..firmware_build.symbols import Function, functions, vectors
 
 # Cores with a cycle model, as the plugin names them. Other cores have only the other counts.
-_TABLES = {"cortex-m3": "m3", "cortex-m4": "m4"}
+_TABLES = {"cortex-m0plus": "m0plus", "cortex-m3": "m3", "cortex-m4": "m4"}
 
 # The plugin interface to declare to QEMU from a version on; not always the newest that it supports.
 _INTERFACES = {(0, 0): 1, (9, 0): 2, (9, 1): 3, (11, 0): 6, (11, 1): 7}

@@ -24,6 +24,7 @@ _NAP_S = 0.002
 """Longest time between two looks at the socket while the chip sleeps. Its time is then that of the host."""
 _CLOCK_BATCH = 1
 """Instructions between two updates of the chip's clock. More are faster, but SysTick then reads late."""
+_CYCLE_NS = 8.0  # rp2040py's system clock is 125 MHz
 _SYST_CVR = 0x018
 _AIRCR, _AIRCR_SYSRESETREQ = 0xD0C, 1 << 2
 """Offsets from 0xE000E000: Arm DDI 0419 (Armv6-M), sections B3.3.5 and B3.2.6."""
@@ -75,7 +76,7 @@ class Pico:
 
     def advance(self, seconds: float) -> None:
         """Run for a slice of time, or until a reset."""
-        self._feed()
+        self.feed()
         self._end_of_slice.schedule(seconds * 1e9)
         self._simulator.stopped = False
         execute_batch(self._simulator, _CLOCK_BATCH)
@@ -85,7 +86,14 @@ class Pico:
             self.chip.reset(preserve_flash=True, from_watchdog=self._is_from_watchdog)
             self._restart()
 
-    def _feed(self) -> None:
+    def step(self) -> int:
+        """Execute one instruction, of a core that never sleeps. Returns its cycles."""
+        cycles = int(self.chip.core.execute_instruction())
+        self._simulator.clock.tick(cycles * _CYCLE_NS)
+        self.chip.core.waiting = False
+        return cycles
+
+    def feed(self) -> None:
         """As many received bytes as the UART's FIFO takes.
 
         WFI with PRIMASK set ends on a pending interrupt without taking it (Armv6-M, section B1.5.17); rp2040py takes

@@ -227,6 +227,44 @@ def is_defined(line: Line) -> bool:
     return line.bytes == 4 and name in WIDE and not (writes_pc or too_many or is_system)
 
 
+M0PLUS = 2
+
+
+def on_m0plus(line: Line) -> Timing | None:
+    """Cortex-M0+ TRM (ARM DDI 0484C), table 3-1, without the cycle of a taken branch."""
+    name = re.sub(r"\.n$", "", line.mnemonic)
+    branch = of_branch(line, name)
+    if branch and line.bytes == 2:
+        return branch if name not in ("cbz", "cbnz") else None
+    if name in ("push", "pop", "stmia", "ldmia"):
+        is_return = name == "pop" and "pc}" in line.operands
+        return Timing((2 if is_return else 1) + line.registers, RETURN if is_return else NEXT, MEMORY)
+    if re.fullmatch(r"(ldr|str)(s?[bh])?", name):
+        return Timing(2, NEXT, MEMORY)
+    if name in ("bl", "mrs", "msr", "isb", "dsb", "dmb"):
+        return Timing(2, CALL) if name == "bl" else Timing(3)
+    return Timing(1) if re.fullmatch(ONE_CYCLE, name) else None
+
+
+ONE_CYCLE = (
+    "(movs?|adds?|subs?|cmp|cmn|adcs|sbcs|ands|orrs|eors|bics|mvns|tst|muls|negs|rsbs|lsls|lsrs|asrs|rors|rev|rev16|revsh"
+    "|sxtb|sxth|uxtb|uxth|cpsie|cpsid)"
+)
+
+
+@pytest.mark.emulator
+def test_every_instruction_of_armv6m(table: Table, tmp_path: Path) -> None:
+    draw = random.Random(7)
+    wide = [h for _ in range(2000) for h in (0xF000 | draw.randrange(0x800), 0xD000 | draw.randrange(0x1000) | 0x800)]
+    system = [0xF3EF, 0x8010, 0xF380, 0x8810, 0xF3BF, 0x8F4F, 0xF3BF, 0x8F5F, 0xF3BF, 0x8F6F]
+    lines = list(disassemble([*range(0xE800), *system, *wide], tmp_path))
+    defined = [line for line in lines if not (line.mnemonic in ("bx", "blx") and line.code & 7)]
+    known = [(line, expected) for line in defined if (expected := on_m0plus(line))]
+    assert len(known) > 45_000
+    assert {"bl", "mrs", "msr", "isb", "dsb", "dmb", "pop", "muls"} <= {line.mnemonic for line, _ in known}
+    assert [(line, timing) for line, timing in known if table.timing(line, M0PLUS) != timing] == []
+
+
 @pytest.mark.emulator
 @pytest.mark.parametrize("core", [0, 1])
 def test_random_wide_instructions(table: Table, tmp_path: Path, core: int) -> None:
