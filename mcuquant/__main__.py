@@ -1,5 +1,22 @@
-"""`python -m mcuquant` is the command `mcuquant`."""
+"""`python -m mcuquant` and the command `mcuquant`."""
 
-from .cli import main
+from __future__ import annotations
 
-main(prog_name="mcuquant")
+import sys
+
+_INTERRUPTED = 130
+
+
+def start() -> None:
+    """Run the command line. Imports take a second, and Ctrl-C during that time is no error of the program either."""
+    try:
+        from .cli import main
+
+        main(prog_name="mcuquant")
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    start()

@@ -38,7 +38,7 @@ from .quantization import quantize as quantize_graph
 from .quantization.prescribed import is_prescribed, prescribed
 from .quantization.samples import Scaling
 from .reporting.details import DETAILS, details_of
-from .reporting.manifest import built_facts, manifest_of, stream_facts
+from .reporting.manifest import built_facts, check_network_file, file_digests, manifest_of, stream_facts
 from .tflite.reader import from_tflite as tflite_frontend
 from .tflite.writer.to_tflite import WEIGHTED, to_tflite
 from .torch_import import from_torch as torch_frontend
@@ -82,9 +82,13 @@ def save(graph: Graph, path: str | Path) -> None:
 
 
 def network_of(directory: str | Path) -> Graph:
-    """The network that a project was compiled from. Raises OutputError if the folder does not contain it."""
+    """The network that a project was compiled from.
+
+    Raises OutputError if the folder does not contain it, or contains another one.
+    """
     for name in (NETWORK_FILE, MODEL_FILE):
         if (Path(directory) / name).is_file():
+            check_network_file(Path(directory), name)
             return load(Path(directory) / name)
     raise OutputError(f"{directory} has neither {NETWORK_FILE} nor {MODEL_FILE}: compile it again")
 
@@ -249,7 +253,12 @@ def _describe(work: _Work) -> None:
     settings, (graph, model) = work.settings, _as_tflite(work.graph)
     work.documents = {**model, DETAILS: details_of(graph, work.plan, settings.source, settings.snr).to_text()}
     manifest = manifest_of(graph, work.plan, work.program, work.board, work.sources, work.application)
-    work.manifest = {**manifest, "max_flash_bytes": settings.max_flash, **stream_facts(settings.streaming)}
+    work.manifest = {
+        **manifest,
+        "network_files": file_digests(model),
+        "max_flash_bytes": settings.max_flash,
+        **stream_facts(settings.streaming),
+    }
 
 
 def _build_project(work: _Work) -> None:

@@ -25,7 +25,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_network: bool, markdown: bool) -> None:
     """Compare flash, RAM, cycles and latency of two measurements.
 
-    Both are files that `mcuquant bench --json` wrote, of the same board, core and counter. The exit
+    Both are files that `mcuquant bench --json` wrote, of the same board, core, counter and clock. The exit
     code is 1 when any number grew by more than the tolerance, for use in continuous integration.
 
     \b
@@ -44,6 +44,8 @@ def compare_(ctx: click.Context, old: Path, new: Path, tolerance: str, any_netwo
     else:
         headline, rows = f"No value is more than {tolerance} worse on {after['board']}.", list(changes)
     say(headline)
+    if before["macs"] != after["macs"]:
+        say(f"The networks differ: {before['macs']:,} MACs before, {after['macs']:,} now.")
     if markdown:
         say(_markdown(changes, limit))
     else:

@@ -18,7 +18,7 @@ from ..device.measurement import Measurement
 from ..errors import CalibrationError, DeviceError
 from ..ir import Array
 from ..project.project import Project
-from ..quantization.array_files import load_arrays, named
+from ..quantization.array_files import load_arrays, named, warn_of_unread
 from ..reporting import tables
 from ..reporting.node_quality import (
     Real,
@@ -35,7 +35,9 @@ from .bench import DIRECTORY, FILE, NEW_FILE, PORT
 from .console import next_step, say, show, working, write_whole
 from .option_groups import add_options, option
 
-_NEEDED = ("mean", "std")
+_NEEDED = ("mean", "std", "lsb")
+_RECORDING = ("raw", "x", "y", "rate_hz", *_NEEDED)
+"""Arrays of a recording; the last ones are for --normalise."""
 _SETTINGS = (
     *(
         "normalise",
@@ -232,6 +234,7 @@ def recording(node: Node, path: Path) -> Array:
     `rate_hz`) another rate than the node's.
     """
     arrays = load_arrays(path)
+    warn_of_unread(path, arrays, _RECORDING)
     _check_rate(node.rate_hz, arrays, path)
     if "raw" in arrays:
         return node.check(arrays["raw"], f"array 'raw' of {path}")
@@ -284,7 +287,7 @@ def read_node(
     units = _needed(source) if units is None else units
     sensor = sensor_files(settings.pop("sensor"), include) if "sensor" in settings else None
     rate_hz = settings.get("rate_hz")
-    normal = [normal_counts(path, units.get("lsb", 1.0), rate_hz) for path in settings.pop("normal", ())]
+    normal = [normal_counts(path, units["lsb"], rate_hz) for path in settings.pop("normal", ())]
     return NodeSettings(**units, **settings, normal=normal, sensor=sensor)
 
 
@@ -316,7 +319,7 @@ def _needed(source: Path | None) -> dict[str, Any]:
 def constants(path: Path) -> dict[str, Any]:
     """`mean`, `std` and `lsb`, as far as a .json or .npz file holds them. CalibrationError for anything else."""
     table = _json(path) if path.suffix.lower() == ".json" else load_arrays(path)
-    return {name: _numbers(path, name, table[name]) for name in (*_NEEDED, "lsb") if name in table}
+    return {name: _numbers(path, name, table[name]) for name in _NEEDED if name in table}
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -331,6 +334,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _numbers(path: Path, name: str, value: Any) -> tuple[float, ...]:
     try:
-        return tuple(float(n) for n in np.atleast_1d(np.asarray(value, np.float64)).reshape(-1))
-    except (TypeError, ValueError) as error:
+        numbers = np.atleast_1d(np.asarray(value)).reshape(-1)
+    except ValueError as error:  # rows of different lengths
         raise CalibrationError(f"{name} of {path} is {value!r}: expected a number, or one a channel") from error
+    if numbers.dtype.kind not in "fiu" or not numbers.size or not np.isfinite(numbers).all():
+        raise CalibrationError(f"{name} of {path} is {value!r}: expected a number, or one a channel")
+    return tuple(float(n) for n in numbers)

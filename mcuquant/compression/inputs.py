@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import CalibrationError, ConfigError
 from ..ir import Array
-from ..quantization.array_files import load_arrays, named
+from ..quantization.array_files import load_arrays, named, warn_of_unread
 from ..quantization.labels import check_class_numbers, check_values
 from .recipe import Files, Recipe
 from .recipe_metrics import Metric, Score, Task, named_metric
@@ -147,6 +147,9 @@ def _check_state(net: nn.Module, state: object, file: Path, path: Path) -> None:
             raise ConfigError(f"{where}: {name!r} is of {state[name].dtype}, the network's of {value.dtype}")
         if not torch.isfinite(state[name]).all():
             raise ConfigError(f"{where}: {name!r} holds NaN or infinity")
+    weights = [state[name] for name, value in net.named_parameters() if value.dim() > 1 and value.numel() > 1]
+    if weights and all(torch.equal(w, w.flatten()[0].expand(w.shape)) for w in weights):
+        raise ConfigError(f"{where}: all weights of each layer are the same number, as in no trained network")
 
 
 def load_metric(recipe: Recipe, path: Path) -> Metric:
@@ -182,6 +185,7 @@ def load_data(files: Files | None, path: Path, task: Task = Task.CLASSES) -> Dat
 def load_samples(file: Path, labels_may_miss: bool, task: Task = Task.CLASSES) -> Samples:
     """`x` (N, ...) numbers and `y` of an .npz file: (N,) class numbers or, for values, (N,) or (N, K) numbers."""
     arrays = load_arrays(file)
+    warn_of_unread(file, arrays, ("x", "y"))
     if labels_may_miss and "y" not in arrays:
         (x,), y = named(file, "x"), None
     else:

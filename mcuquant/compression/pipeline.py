@@ -89,16 +89,21 @@ def compress(
     check_samples(data, net, metric.task)
     with training.alone(recipe.seed):
         check_targets(net, data, recipe, board)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CalibrationWarning)  # one batch has few samples
-            rehearsal = _Run(first_batch(data), short(recipe), board, augment, lambda *_: None, Steps(), metric)
-            rehearsal.whole(copy.deepcopy(net))
+        rehearse(net, data, recipe, augment, metric)
     run = _Run(data, recipe, board, augment, progress or (lambda *_: None), steps or Steps(), metric)
     with training.alone(recipe.seed):
         small, graph, targets = run.whole(net)
     reached = cost_of(graph, board)
     missed = tuple(_missed(target, reached, board) for target in targets if not target.is_met(reached))
     return Compressed(small, graph, reached, tuple(run.records), tuple(run.steps.reused), missed)
+
+
+def rehearse(net: nn.Module, data: Data, recipe: Recipe, augment: Augment | None, metric: Metric) -> None:
+    """Run every step of a recipe on one batch, with its errors. `net` does not change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)  # one batch has few samples
+        board, batch = load_board(recipe.board), first_batch(data)
+        _Run(batch, short(recipe), board, augment, lambda *_: None, Steps(), metric).whole(copy.deepcopy(net))
 
 
 def _missed(target: Target, reached: Cost, board: Board) -> str:

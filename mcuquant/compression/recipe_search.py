@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from ..version import __version__
 from .checks import check_is_trained, check_samples
 from .costs import UNITS
 from .inputs import Data, load_augment, load_data, load_metric, load_net
-from .pipeline import compress
+from .pipeline import compress, rehearse
 from .recipe import Recipe, load_recipe, recipe_of
 from .recipe_metrics import Metric
 from .settings import Reader, read_table
@@ -35,6 +36,9 @@ from .trial_sampler import TrialSampler, claim_position, final_positions, positi
 COSTS = tuple(UNITS)
 """Costs that a search may minimize: numbers of the compiler's plan, see `compression.costs.Cost`."""
 Value = str | int | float | bool
+_FIXED = ("model", "weights", "augment", "data", "metric", "task", "output", "name", "seed", "train", "search")
+_VARIED = ("stride", "prune", "sparsify", "share", "quantize", "fine_tune", "teach", "board")
+"""Keys and tables of a recipe: those that are common to all trials, and those that a trial may change."""
 _RECORD, _COSTS = "record", "costs"
 _DIGEST, _VERSION = "digest", "mcuquant"
 _COMPLETE_STATES = (TrialState.COMPLETE,)
@@ -138,6 +142,12 @@ class Search:
             raise ConfigError(f"{file}: table 'search' is missing: say what to try in [search.space]")
         settings = Reader(file).record(Settings, table["search"], "search.")
         loaded = cls(file, table, load_recipe(file), settings)
+        fixed = [key for key in settings.space if key.partition(".")[0] in _FIXED]
+        if fixed:
+            raise ConfigError(
+                f"{file}: 'search.space': {fixed[0]!r} is the same for all trials, which share the float network and "
+                f"the samples; a search varies settings of {', '.join(_VARIED)}"
+            )
         first = {key: values.samples[0] for key, values in settings.space.items()}
         for key, values in settings.space.items():
             for value in values.samples:
@@ -262,6 +272,8 @@ def search(path: str | Path, progress: Callable[[int, int], None] | None = None)
     data = _load(what)
     if data.valid is None or data.valid.y is None:
         raise ConfigError(f"{what.path}: key 'data.valid' is missing: a search is judged on validation samples")
+    objective = _Objective.of(what, replace(data, test=None))
+    objective.check()
     study = what.study(what.digest(data))
     total = what.settings.trials
 
@@ -273,7 +285,7 @@ def search(path: str | Path, progress: Callable[[int, int], None] | None = None)
             current.stop()
 
     if len(final_positions(study)) < total:
-        objective = _Objective.of(what, replace(data, test=None))
+        objective.train()
         study.optimize(objective, callbacks=[report_progress], catch=(_SurplusError,))
     result = search_result(study)
     if not result.trials:
@@ -302,17 +314,31 @@ class _Objective:
 
     @classmethod
     def of(cls, what: Search, data: Data) -> _Objective:
-        """Every worker trains the float network once, with equal results."""
         with alone(what.recipe.seed):
             net, augment = load_net(what.recipe, what.path), load_augment(what.recipe, what.path)
             if not what.recipe.weights and what.recipe.train is None:
                 check_is_trained(lambda: load_net(what.recipe, what.path), net, str(what.path))
         metric = load_metric(what.recipe, what.path)
-        check_samples(data, net, metric.task)
-        if what.recipe.train is not None:
-            how = replace(what.recipe.train, seed=what.recipe.seed)
-            fit(net, data.train, how, valid=data.valid, augment=augment, metric=metric)
         return cls(what, data, net, augment, metric)
+
+    def check(self) -> None:
+        """Raises the errors that trials would meet, before a storage exists: samples, and every step on one batch.
+
+        Whether a target can be reached is a result of a trial.
+        """
+        check_samples(self.data, self.net, self.metric.task)
+        for end in (0, -1):
+            values = {key: values.samples[end] for key, values in self.what.settings.space.items()}
+            recipe = self.what.with_values(values)
+            with alone(recipe.seed), suppress(BudgetError):
+                rehearse(self.net, self.data, recipe, self.augment, self.metric)
+
+    def train(self) -> None:
+        """Train the float network. Every worker does it once, with equal results."""
+        recipe = self.what.recipe
+        if recipe.train is not None:
+            how = replace(recipe.train, seed=recipe.seed)
+            fit(self.net, self.data.train, how, valid=self.data.valid, augment=self.augment, metric=self.metric)
 
     def __call__(self, trial: Trial) -> tuple[float, ...]:
         position = claim_position(trial, self.what.settings.trials)

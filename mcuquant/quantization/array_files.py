@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import CalibrationError
+from ..errors import CalibrationError, CalibrationWarning
 from ..ir import Array
 
 
@@ -25,6 +27,18 @@ def load_arrays(path: Path) -> dict[str, Array]:
         raise CalibrationError(
             f"{path} is not a file of plain arrays as numpy.save or numpy.savez write them: {reason}"
         ) from error
+
+
+def warn_of_unread(path: Path, arrays: Iterable[str], read: Sequence[str]) -> None:
+    """A CalibrationWarning for arrays whose names are not in `read`, such as labels under another name."""
+    unread = [name for name in arrays if name and name not in read]
+    if unread:
+        listed = ", ".join(map(repr, unread[:5])) + (", ..." if len(unread) > 5 else "")
+        warnings.warn(
+            f"{path} holds {listed}, which is not read; names that are: {', '.join(read)}",
+            CalibrationWarning,
+            stacklevel=3,
+        )
 
 
 def named(path: Path, *names: str) -> tuple[Array, ...]:

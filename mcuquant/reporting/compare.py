@@ -12,7 +12,8 @@ from typing import Any
 
 from ..errors import OutputError
 
-_SAME = ("board", "core", "counter")
+_NAMES = ("board", "core", "counter")
+_SAME = (*_NAMES, "clock_hz")
 _SIZES = ("flash_bytes", "ram_bytes", "arena_bytes", "stack_bytes")
 _COUNTS = ("cycles", "instructions")
 
@@ -52,7 +53,7 @@ def load_measurement(path: Path) -> Mapping[str, Any]:
         raise OutputError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise OutputError(f"{path} is not JSON: {error}") from error
-    needed = (*_SAME, *_SIZES, "latency_us", "layers")
+    needed = (*_SAME, "macs", *_SIZES, "latency_us", "layers")
     missing = [key for key in needed if not isinstance(measurement, dict) or key not in measurement]
     if missing:
         raise OutputError(
@@ -66,8 +67,9 @@ def load_measurement(path: Path) -> Mapping[str, Any]:
 def _check_values(measurement: Mapping[str, Any], path: Path) -> None:
     """Raises OutputError for a value of another type, as in an edited file."""
     unit = str(measurement["counter"]).partition(" ")[0]
-    numbers = [*_SIZES, "latency_us", *(name for name in _COUNTS if name in measurement)]
-    _check_types(measurement, dict.fromkeys(_SAME, str) | dict.fromkeys(numbers, (int, float)), str(path))
+    counts = {unit, *(name for name in _COUNTS if name in measurement)}
+    numbers = ["clock_hz", "macs", *_SIZES, "latency_us", *sorted(counts)]
+    _check_types(measurement, dict.fromkeys(_NAMES, str) | dict.fromkeys(numbers, (int, float)), str(path))
     if not isinstance(measurement["layers"], list):
         raise OutputError(f"{path}: 'layers' is {measurement['layers']!r}, expected a list; measure again")
     for i, row in enumerate(measurement["layers"]):
@@ -87,8 +89,8 @@ def _check_types(row: Mapping[str, Any], types: Mapping[str, type | tuple[type, 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], any_network: bool = False) -> tuple[Change, ...]:
     """Every number that both have: flash, RAM, cycles or instructions, latency; then the layers' counts.
 
-    Raises OutputError for different boards, cores or counters, or, unless `any_network`, different networks (see
-    `ir.metrics.structure_digest`).
+    Raises OutputError for different boards, cores, counters or clocks, or, unless `any_network`, different networks
+    (see `ir.metrics.structure_digest`).
     """
     for key in _SAME:
         if old[key] != new[key]:

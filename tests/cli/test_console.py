@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -129,6 +131,23 @@ def test_an_error_of_ours_is_one_sentence_and_exit_code_1() -> None:
 def test_an_interrupt_is_exit_code_130() -> None:
     result = CliRunner().invoke(main, ["fail", "ctrl-c"])
     assert (result.exit_code, result.stderr) == (130, "Interrupted.\n")
+
+
+def test_an_interrupt_while_python_imports_is_exit_code_130() -> None:
+    """Ctrl-C in the first second, before the command runs."""
+    code = """
+import runpy, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "mcuquant.cli.app":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+runpy.run_module("mcuquant", run_name="__main__")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "Interrupted.\n")
 
 
 def test_wrong_usage_is_exit_code_2() -> None:

@@ -309,7 +309,9 @@ def files(tmp_path_factory: pytest.TempPathFactory, node_folder: Path) -> list[P
     (folder / "stats.json").write_text(json.dumps({"mean": [0.0], "std": 1.0, "lsb": 0.01}))
     (folder / "list.json").write_text("[1, {}]")
     (folder / "records.json").write_text(records_text([Record(label="a", weight_bytes=3, accuracy=0.5)]))
-    sizes = dict.fromkeys(("flash_bytes", "ram_bytes", "arena_bytes", "stack_bytes", "latency_us", "cycles"), 10)
+    sizes = dict.fromkeys(
+        ("flash_bytes", "ram_bytes", "arena_bytes", "stack_bytes", "latency_us", "cycles", "clock_hz", "macs"), 10
+    )
     measurement = {"board": "b", "core": "c", "counter": "cycles", "layers": [], **sizes}
     (folder / "bench.json").write_text(json.dumps(measurement))
     (folder / "odd.json").write_text(json.dumps({**measurement, "layers": [1], "cycles": "many", "ram_bytes": None}))

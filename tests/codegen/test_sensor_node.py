@@ -304,6 +304,16 @@ def test_recordings_that_a_node_cannot_take(arrays: dict[str, Any], text: str, t
     assert str(caught.value) == text.format(path=path)
 
 
+@pytest.mark.parametrize("name", ["Y", "labels"])
+def test_labels_of_another_name_are_not_ignored_without_a_word(name: str, tmp_path: Path) -> None:
+    path = recorded(tmp_path, x=np.zeros((200, 6)), **{name: np.zeros(200, int)})
+    with pytest.warns(CalibrationWarning) as caught:
+        recording(node(rate_hz=50.0), path)
+    assert [str(warning.message) for warning in caught] == [
+        f"{path} holds {name!r}, which is not read; names that are: raw, x, y, rate_hz, mean, std, lsb"
+    ]
+
+
 def test_limited_values_are_counted(tmp_path: Path) -> None:
     x = np.zeros((200, 6))
     x[3, 1], x[4, 2] = 40.0, -40.0

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from mcuquant.cli import main
 from mcuquant.compression import pipeline, training
 from mcuquant.compression.checks import first_batch
-from mcuquant.compression.inputs import Data, load_net
+from mcuquant.compression.inputs import Data, load_net, load_samples
 from mcuquant.compression.pipeline import compress
 from mcuquant.compression.recipe import Prune, Quantize, Recipe, Share, load_recipe
 from mcuquant.compression.training import Samples, Training
-from mcuquant.errors import BudgetError, CalibrationError, ConfigError, McuquantError
+from mcuquant.errors import BudgetError, CalibrationError, CalibrationWarning, ConfigError, McuquantError
 
 X = clusters(40)
 
@@ -247,6 +247,26 @@ def test_a_target_that_is_met_is_not_missed() -> None:
     assert compress(perceptron(), Data(X, X), recipe).missed == ()
     shared = replace(recipe, prune=None, share=Share(entries=4, epochs=1))
     assert compress(perceptron(), Data(X, X), shared).missed == ()
+
+
+def test_weights_that_are_all_the_same_are_no_teacher(tmp_path: Path) -> None:
+    plain = RECIPE.replace("[train]\nepochs = 2\n", "")
+    path = recipe_in(tmp_path, plain.replace("[data]", 'weights = "net.pt"\n[data]'))
+    net = load_net(replace(load_recipe(path), weights=""), path)
+    torch.save({name: torch.zeros_like(value) for name, value in net.state_dict().items()}, tmp_path / "net.pt")
+    with pytest.raises(ConfigError) as caught:
+        load_net(load_recipe(path), path)
+    assert str(caught.value) == (
+        f"{path}: 'weights': {tmp_path / 'net.pt'}: all weights of each layer are the same number, as in no trained "
+        "network"
+    )
+
+
+def test_labels_of_another_name_are_not_ignored_without_a_word(tmp_path: Path) -> None:
+    file = tmp_path / "train.npz"
+    np.savez(file, x=np.zeros((4, 3)), labels=np.zeros(4))
+    with pytest.warns(CalibrationWarning, match="holds 'labels', which is not read; names that are: x, y$"):
+        assert load_samples(file, labels_may_miss=True).y is None
 
 
 def test_weights_of_integers_are_of_another_network(tmp_path: Path) -> None:

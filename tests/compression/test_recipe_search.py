@@ -23,7 +23,7 @@ from mcuquant.compression.inputs import load_data
 from mcuquant.compression.pipeline import compress_file
 from mcuquant.compression.recipe_search import Range, Search, Settings, search, trial_recipe
 from mcuquant.compression.trial_sampler import claim_position
-from mcuquant.errors import BudgetError, ConfigError, ToolError
+from mcuquant.errors import BudgetError, ConfigError, McuquantError, ToolError
 from mcuquant.reporting.record import load_records
 
 RECIPE = """
@@ -264,6 +264,14 @@ def test_choices_may_be_booleans(folder: Path) -> None:
         ("low = 0.2, high", "lo = 0.2, high", "unknown key 'search.space.prune.ratio.lo' (did you mean "),
         ("low = 0.2, high", "high", "[search.space.prune.ratio]: a range has either choices, or low and high"),
         ('"prune.ratio"', '"prune.rato"', "unknown key 'prune.rato' (did you mean 'prune.ratio'?)"),
+        (
+            '"prune.ratio"',
+            '"seed"',
+            "'search.space': 'seed' is the same for all trials, which share the float network and the samples; a "
+            "search varies settings of stride, prune,",
+        ),
+        ('"prune.ratio"', '"train.epochs"', "'search.space': 'train.epochs' is the same for all trials, which share"),
+        ('"prune.ratio"', '"prnue.ratio"', "unknown key 'prnue' (did you mean 'prune'?)"),
         ("choices = [4, 8]", 'choices = ["four"]', "'quantize.bits' must be an integer, found the string 'four'"),
         ('valid = "valid.npz"', "", "key 'data.valid' is missing: a search is judged on validation samples"),
         (
@@ -281,6 +289,21 @@ def test_what_a_search_cannot_be(folder: Path, old: str, new: str, message: str)
     with pytest.raises(ConfigError) as error:
         search(path)
     assert str(error.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize("what", ["labels", "step"])
+def test_a_search_that_is_refused_leaves_nothing_behind(folder: Path, what: str) -> None:
+    """Also what only the dry run of a trial meets, such as an augmentation that fails."""
+    path = recipe(folder, 3)
+    if what == "labels":
+        np.savez(folder / "train.npz", x=np.load(folder / "train.npz")["x"], y=np.full(len(clusters(1).x), 99))
+    else:
+        (folder / "net.py").write_text(NET + "\n\ndef varied(x, chance):\n    raise ValueError('none')\n")
+        path.write_text('augment = "net.py:varied"\n' + path.read_text())
+    before = {file for file in folder.rglob("*") if "__pycache__" not in file.parts}
+    with pytest.raises(McuquantError):
+        search(path)
+    assert {file for file in folder.rglob("*") if "__pycache__" not in file.parts} == before
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

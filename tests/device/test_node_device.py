@@ -349,9 +349,20 @@ def test_what_is_missing_is_said_before_anything_is_made(tmp_path: Path) -> None
         tmp_path / "n",
     )
     assert f"and {tmp_path / 'stats.json'} holds no std: add" in " ".join(result.stderr.split())
+    (tmp_path / "stats.json").write_text('{"mean": 0, "std": 1}')
+    np.savez(tmp_path / "normal.npz", x=np.zeros((200, 6)))
+    arguments = ("--normalise", tmp_path / "stats.json", "--normal", tmp_path / "normal.npz")
+    result = command("compile", tmp_path / "net.tflite", "--app", "node", *arguments)
+    assert f"and {tmp_path / 'stats.json'} holds no lsb: add" in " ".join(result.stderr.split())
     for text, told in (
         ("[1]", 'holds no object; expected {"mean": [..], "std": [..], "lsb": [..]}'),
         ('{"mean": "a"}', "mean of {} is 'a': expected a number, or one a channel"),
+        ('{"mean": "3"}', "mean of {} is '3': expected a number, or one a channel"),
+        ('{"mean": 0, "std": ["1", "2"]}', "std of {} is ['1', '2']: expected a number, or one a channel"),
+        ('{"mean": 0, "std": [[1], [1, 2]]}', "std of {} is [[1], [1, 2]]: expected a number, or one a channel"),
+        ('{"mean": 0, "std": 1, "lsb": NaN}', "lsb of {} is nan: expected a number, or one a channel"),
+        ('{"mean": 0, "std": 1, "lsb": []}', "lsb of {} is []: expected a number, or one a channel"),
+        ('{"mean": true}', "mean of {} is True: expected a number, or one a channel"),
     ):
         (tmp_path / "stats.json").write_text(text)
         result = command("compile", tmp_path / "net.tflite", "--app", "node", "--normalise", tmp_path / "stats.json")

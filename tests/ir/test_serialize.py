@@ -116,6 +116,14 @@ def test_a_project_of_packed_weights_has_it(tmp_path: Path) -> None:
     plain = mq.compile(conv(), output=tmp_path / "plain", build_firmware=False)
     assert not (plain.directory / "network.mq").exists()
     assert flow.network_of(plain.directory).ops
+    (plain.directory / "network.mq").write_bytes((project.directory / "network.mq").read_bytes())
+    with pytest.raises(OutputError) as caught:
+        flow.network_of(plain.directory)
+    assert str(caught.value) == (
+        f"{plain.directory / 'network.mq'} is not the network that {plain.directory} was compiled from: it was changed "
+        "or replaced since; compile again"
+    )
+    (plain.directory / "network.mq").unlink()
     (plain.directory / "model.tflite").unlink()
     with pytest.raises(OutputError) as caught:
         flow.network_of(plain.directory)

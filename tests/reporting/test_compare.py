@@ -26,6 +26,7 @@ def measurement(**changes: Any) -> dict[str, Any]:
     layers = [{"name": "conv", "cycles": 600, "latency_us": 6.0}, {"name": "dense", "cycles": 400, "latency_us": 4.0}]
     sizes = {"flash_bytes": 10_000, "ram_bytes": 5_000, "arena_bytes": 4_000, "stack_bytes": 500}
     head = {"board": "nucleo-l4r5zi", "core": "cortex-m4", "counter": COUNTER, "cycles": 1000, "latency_us": 10.0}
+    head |= {"clock_hz": 100_000_000, "macs": 900}
     return {**head, **sizes, "layers": layers, **changes}
 
 
@@ -72,6 +73,9 @@ def test_what_got_worse_and_in_which_layer(tmp_path: Path) -> None:
         ({"cycles": float("nan")}, ": 'cycles' is nan, expected a number >= 0; measure again"),
         ({"cycles": -5}, ": 'cycles' is -5, expected a number >= 0; measure again"),
         ({"latency_us": float("inf")}, ": 'latency_us' is inf, expected a number >= 0; measure again"),
+        ({"clock_hz": "fast"}, ": 'clock_hz' is 'fast', expected a number >= 0; measure again"),
+        ({"macs": None}, ": 'macs' is None, expected a number >= 0; measure again"),
+        ({"counter": "instructions"}, ": 'instructions' is None, expected a number >= 0; measure again"),
         ({"board": 3}, ": 'board' is 3, expected a string; measure again"),
         ({"layers": {}}, ": 'layers' is {}, expected a list; measure again"),
         ({"layers": [1]}, ", layer 0: 'name' is None, expected a string; measure again"),
@@ -84,6 +88,24 @@ def test_what_got_worse_and_in_which_layer(tmp_path: Path) -> None:
 def test_values_of_another_type_are_refused(tmp_path: Path, changes: dict[str, object], text: str) -> None:
     result = gate(tmp_path, measurement(**changes))
     assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path / 'new.json'}{text}\n")
+
+
+def test_measurements_at_another_clock_are_refused(tmp_path: Path) -> None:
+    """Half the clock is twice the latency, and no change of the network."""
+    result = gate(tmp_path, measurement(clock_hz=50_000_000, latency_us=20.0))
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: the measurements differ in clock_hz: 100000000 and 50000000; only measurements of the same one can be "
+        "compared\n",
+    )
+
+
+def test_other_widths_are_named(tmp_path: Path) -> None:
+    """Pruned networks are compared, so that the sizes alone do not say that the network is another one."""
+    result = gate(tmp_path, measurement(macs=450, cycles=600))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1] == "The networks differ: 900 MACs before, 450 now."
+    assert "MACs" not in gate(tmp_path, measurement()).stdout
 
 
 def test_markdown_for_a_summary(tmp_path: Path) -> None:
