@@ -31,6 +31,7 @@ from .passes.shrink import shrink as shrink_graph
 from .passes.stream import Streamed, streamed
 from .planner import Goal, Plan, plan
 from .planner.objective import DEFAULT
+from .project.folder import NETWORK_FILES, check_network_file, file_digests
 from .project.project import Project
 from .quantization import LayerSnr, Weights
 from .quantization import equalize as equalize
@@ -38,7 +39,7 @@ from .quantization import quantize as quantize_graph
 from .quantization.prescribed import is_prescribed, prescribed
 from .quantization.samples import Scaling
 from .reporting.details import DETAILS, details_of
-from .reporting.manifest import built_facts, check_network_file, file_digests, manifest_of, stream_facts
+from .reporting.manifest import built_facts, manifest_of, stream_facts
 from .tflite.reader import from_tflite as tflite_frontend
 from .tflite.writer.to_tflite import WEIGHTED, to_tflite
 from .torch_import import from_torch as torch_frontend
@@ -255,7 +256,7 @@ def _describe(work: _Work) -> None:
     manifest = manifest_of(graph, work.plan, work.program, work.board, work.sources, work.application)
     work.manifest = {
         **manifest,
-        "network_files": file_digests(model),
+        NETWORK_FILES: file_digests(model),
         "max_flash_bytes": settings.max_flash,
         **stream_facts(settings.streaming),
     }

@@ -234,7 +234,7 @@ def recording(node: Node, path: Path) -> Array:
     `rate_hz`) another rate than the node's.
     """
     arrays = load_arrays(path)
-    warn_of_unread(path, arrays, _RECORDING)
+    warn_of_unread(path, arrays, [name for name in _RECORDING if name != "x" or "raw" not in arrays])
     _check_rate(node.rate_hz, arrays, path)
     if "raw" in arrays:
         return node.check(arrays["raw"], f"array 'raw' of {path}")
@@ -255,10 +255,11 @@ def _check_rate(rate_hz: float | None, arrays: Mapping[str, Array], path: Path) 
     if "rate_hz" not in arrays or rate_hz is None:
         return
     rate = arrays["rate_hz"]
-    if rate.size != 1 or rate.dtype.kind not in "fiu" or float(rate.reshape(-1)[0]) != rate_hz:
-        rates = ", ".join(map(str, rate.reshape(-1).tolist()[:3]))
+    if rate.size != 1 or rate.dtype.kind not in "fiu":
+        raise CalibrationError(f"rate_hz of {path} is {rate.tolist()!r}: expected one number of samples a second")
+    if float(rate.reshape(-1)[0]) != rate_hz:
         raise CalibrationError(
-            f"{path} states a rate of {rates} samples a second, the node was compiled for {rate_hz:g}; "
+            f"{path} states a rate of {rate.reshape(-1)[0]} samples a second, the node was compiled for {rate_hz:g}; "
             "resample the recording, or compile with its rate"
         )
 

@@ -156,7 +156,7 @@ def raw_counts(values: Array, lsb: Sequence[float] | float, channels: int | None
     """(T, channels) real values as raw counts of `lsb` each: nearest, limited to 16 bits.
 
     Raises CalibrationError for another shape and for values of NaN or infinity. Warns (CalibrationWarning) of values
-    that are limited, because a real sensor saturates too.
+    that are limited, because a real sensor saturates too, and of values that all become the same counts.
     """
     x, units = np.asarray(values), np.atleast_1d(np.asarray(lsb, np.float64))
     if channels is None and x.ndim == 2:
@@ -168,12 +168,22 @@ def raw_counts(values: Array, lsb: Sequence[float] | float, channels: int | None
     if count:
         warnings.warn(
             f"{count:,} of {x.size:,} values of {name} exceed the sensor's 16 bits and are limited; "
-            f"lsb is {', '.join(f'{n:g}' for n in units)}",
+            f"lsb is {_units_text(units)}",
             CalibrationWarning,
             stacklevel=3,
         )
     limited: Array = np.clip(counts, info.min, info.max).astype(RAW)
+    if len(x) and (limited == limited[0]).all() and not (x == x[0]).all():
+        warnings.warn(
+            f"all values of {name} become the same counts: they differ by less than lsb, {_units_text(units)}",
+            CalibrationWarning,
+            stacklevel=3,
+        )
     return limited
+
+
+def _units_text(units: Array) -> str:
+    return ", ".join(f"{n:g}" for n in units)
 
 
 def _check_values(name: str, x: Array, channels: int | None) -> None:

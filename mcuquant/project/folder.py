@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from ..firmware_build.step_calls import Steps
 from ..ir import Array, DType
 
 HOST_TIMEOUT_S = 600
+NETWORK_FILES = "network_files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,9 @@ class ProjectFolder:
             )
         if not (self.directory / "firmware.elf").is_file():
             raise OutputError(f"{self.directory} is not built: run make -C {self.directory}")
+        for name in self.manifest.get(NETWORK_FILES, {}):
+            if (self.directory / name).is_file():
+                check_network_file(self.directory, name)
         return build.firmware(self.directory, self.board, self.steps)
 
     @property
@@ -159,6 +164,24 @@ class ProjectFolder:
         if done.returncode:
             raise ToolError(f"{runner} failed: {done.stderr.decode(errors='replace').strip() or done.returncode}")
         return done.stdout
+
+
+def file_digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of each file of the network, by name: the entry `NETWORK_FILES` of a manifest."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def check_network_file(directory: Path, name: str) -> None:
+    """Raises OutputError if a file of the network is not the one of the manifest: files of two builds are mixed."""
+    try:
+        expected = json.loads((directory / build.MANIFEST).read_text()).get(NETWORK_FILES)
+    except (OSError, ValueError, AttributeError):
+        return
+    if expected is not None and file_digests({name: (directory / name).read_bytes()})[name] != expected.get(name):
+        raise OutputError(
+            f"{directory / name} is not the network of {directory / build.MANIFEST}: one of the two was changed or "
+            "replaced; compile again"
+        )
 
 
 def _port(row: Mapping[str, Any]) -> Port:

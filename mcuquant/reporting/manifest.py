@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ..boards.board import Board
 from ..codegen.application import Application
 from ..codegen.program import Call, Program
 from ..codegen.sources import Sources
-from ..errors import OutputError
 from ..firmware_build import build
 from ..firmware_build.linkmap import network_bytes
 from ..ir import Graph, Tensor
@@ -58,24 +54,6 @@ def manifest_of(
         "layers": [_layer(graph, steps.steps[i], call) for i, call in enumerate(program.calls)],
         "notes": list(graph.notes),
     }
-
-
-def file_digests(files: Mapping[str, bytes]) -> dict[str, str]:
-    """SHA-256 of each file of the network, by name."""
-    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-
-
-def check_network_file(directory: Path, name: str) -> None:
-    """Raises OutputError if a file of the network is not the one that the project was compiled with."""
-    try:
-        expected = json.loads((directory / build.MANIFEST).read_text()).get("network_files")
-    except (OSError, ValueError, AttributeError):
-        return
-    if expected is not None and file_digests({name: (directory / name).read_bytes()})[name] != expected.get(name):
-        raise OutputError(
-            f"{directory / name} is not the network that {directory} was compiled from: it was changed or replaced "
-            "since; compile again"
-        )
 
 
 def stream_facts(streaming: Streamed | None) -> dict[str, Any]:

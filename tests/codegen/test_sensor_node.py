@@ -314,6 +314,25 @@ def test_labels_of_another_name_are_not_ignored_without_a_word(name: str, tmp_pa
     ]
 
 
+def test_values_that_vanish_in_one_count(tmp_path: Path) -> None:
+    """As of a recording in g for a node that takes mg."""
+    x = 1e-3 * np.sin(np.arange(1200.0)).reshape(200, 6)
+    with pytest.warns(CalibrationWarning) as caught:
+        raw = recording(node(lsb=1.0), recorded(tmp_path, x=x))
+    assert not raw.any()
+    (warning,) = caught
+    assert str(warning.message) == (
+        f"all values of array 'x' of {tmp_path / 'r.npz'} become the same counts: they differ by less than lsb, "
+        "1, 1, 1, 1, 1, 1"
+    )
+
+
+def test_values_beside_counts_are_named(tmp_path: Path) -> None:
+    path = recorded(tmp_path, x=np.ones((200, 6)), raw=np.zeros((200, 6), np.int16))
+    with pytest.warns(CalibrationWarning, match=r"holds 'x', which is not read; names that are: raw, y, rate_hz"):
+        assert not recording(node(), path).any()
+
+
 def test_limited_values_are_counted(tmp_path: Path) -> None:
     x = np.zeros((200, 6))
     x[3, 1], x[4, 2] = 40.0, -40.0

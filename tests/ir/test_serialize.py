@@ -120,8 +120,8 @@ def test_a_project_of_packed_weights_has_it(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         flow.network_of(plain.directory)
     assert str(caught.value) == (
-        f"{plain.directory / 'network.mq'} is not the network that {plain.directory} was compiled from: it was changed "
-        "or replaced since; compile again"
+        f"{plain.directory / 'network.mq'} is not the network of {plain.directory}/manifest.json: one of the two was "
+        "changed or replaced; compile again"
     )
     (plain.directory / "network.mq").unlink()
     (plain.directory / "model.tflite").unlink()
