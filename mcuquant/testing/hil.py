@@ -22,6 +22,7 @@ from ..ir import Array
 from ..project.dut import Dut
 from ..project.folder import ProjectFolder
 from ..project.project import Project
+from ..quantization.labels import check_labels, class_count
 from ..version import __version__
 from .board_selection import Selected
 
@@ -98,6 +99,32 @@ class TestDut:
             if text:
                 raise AssertionError(f"{self.project.board.name}, output {i}: {text}")
 
+    def expect_accuracy(self, inputs: Array, classes: Array, min_accuracy: float) -> float:
+        """Raises AssertionError if a smaller share of samples than `min_accuracy` is correct; else returns the share.
+
+        `inputs` are stored values (N, ...), `classes` N class numbers, compared with the largest score of the first
+        output. Raises CalibrationError for labels that are no classes of the network.
+        """
+        __tracebackhide__ = True
+        _check_limit("min_accuracy", min_accuracy)
+        y, board = np.asarray(classes), self.project.board.name
+        count = class_count(self.project.outputs[0].sample)
+        if y.shape != (len(inputs),) or y.dtype.kind not in "iu" or not len(y):
+            raise AssertionError(
+                f"expect_accuracy was given {_kind(y)} for {len(inputs)} samples: expected class numbers"
+            )
+        check_labels("expect_accuracy", int(y.min()), int(y.max()), count)
+        self.dut.reset_state()
+        outputs = self.run(inputs)
+        scores = outputs[0] if isinstance(outputs, tuple) else outputs
+        right = int((scores.reshape(len(y), -1).argmax(axis=1) == y).sum())
+        if right < min_accuracy * len(y):
+            raise AssertionError(
+                f"{right:,} of {len(y):,} samples ({100 * right / len(y):.2f} %) are classified correctly on {board}, "
+                f"at least {100 * min_accuracy:.2f} % were expected"
+            )
+        return right / len(y)
+
     def expect_node(self, raw: Array) -> NodeRun:
         """Raises AssertionError with the first difference unless the node's decisions equal those of this computer;
         else returns them.
@@ -137,20 +164,28 @@ class TestDut:
             )
         return measurement
 
+    def expect_flash(self, max_bytes: int) -> int:
+        """Raises AssertionError with both sides if the firmware is larger; else returns its size in bytes."""
+        __tracebackhide__ = True
+        return self._expect_size("flash", self.project.firmware.flash_bytes, max_bytes)
+
     def expect_ram(self, max_bytes: int) -> int:
         """Raises AssertionError with both sides if the firmware's static RAM (arena, stack, application) is larger.
 
         Returns its size in bytes.
         """
         __tracebackhide__ = True
+        return self._expect_size("RAM", self.project.firmware.ram_bytes, max_bytes)
+
+    def _expect_size(self, memory: str, size_bytes: int, max_bytes: int) -> int:
+        __tracebackhide__ = True
         _check_limit("max_bytes", max_bytes)
-        ram_bytes = self.project.firmware.ram_bytes
-        if ram_bytes > max_bytes:
+        if size_bytes > max_bytes:
             raise AssertionError(
-                f"the firmware takes {ram_bytes:,} bytes of RAM on {self.project.board.name}, "
+                f"the firmware takes {size_bytes:,} bytes of {memory} on {self.project.board.name}, "
                 f"at most {max_bytes:,} were expected"
             )
-        return ram_bytes
+        return size_bytes
 
     def facts(self) -> dict[str, Any]:
         """The firmware and board of a test, as plain values."""

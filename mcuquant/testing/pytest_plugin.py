@@ -108,7 +108,8 @@ def mq_dut(request: pytest.FixtureRequest, mq_firmware: Path) -> Iterator[TestDu
     """A board that runs the project in `mq_firmware`, for one test.
 
     run(x), bench(), expect_equal(x, y), expect_latency(max_us=...), expect_cycles(max_cycles=...),
-    expect_ram(max_bytes=...), expect_node(raw), reset().
+    expect_ram(max_bytes=...), expect_flash(max_bytes=...), expect_accuracy(x, classes, min_accuracy=...),
+    expect_node(raw), reset().
     """
     request.node.stash[_ASKED] = True
     with _errors_as_failures():

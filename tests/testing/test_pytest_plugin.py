@@ -268,10 +268,16 @@ def test_limits(mq_dut):
     m = mq_dut.bench()
     assert mq_dut.expect_cycles(m.count).count == m.count
     assert mq_dut.expect_ram(m.ram_bytes) == m.ram_bytes
+    assert mq_dut.expect_flash(m.flash_bytes) == m.flash_bytes
     with pytest.raises(AssertionError) as caught:
         mq_dut.expect_cycles(m.count - 1)
     assert str(caught.value) == (
         f"one inference takes {m.count:,} {m.counter.value} on qemu-mps2-an386, at most {m.count - 1:,} were expected")
+    with pytest.raises(AssertionError) as caught:
+        mq_dut.expect_flash(m.flash_bytes - 1)
+    assert str(caught.value) == (
+        f"the firmware takes {m.flash_bytes:,} bytes of flash on qemu-mps2-an386, "
+        f"at most {m.flash_bytes - 1:,} were expected")
     with pytest.raises(AssertionError) as caught:
         mq_dut.expect_ram(m.ram_bytes - 1)
     assert str(caught.value) == (
@@ -286,6 +292,8 @@ def test_nothing_is_compared(mq_dut):
         ("max_us", mq_dut.expect_latency),
         ("max_cycles", mq_dut.expect_cycles),
         ("max_bytes", mq_dut.expect_ram),
+        ("max_bytes", mq_dut.expect_flash),
+        ("min_accuracy", lambda limit: mq_dut.expect_accuracy(np.load("x.npy"), [0, 1], limit)),
     ):
         for limit in (float("nan"), float("inf"), 0, -1, True, None, "5000", [1]):
             with pytest.raises(AssertionError) as caught:
