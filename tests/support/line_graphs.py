@@ -39,6 +39,30 @@ def _lines(rng: np.random.Generator, **form: Any) -> Graph:
     return net.graph(net.apply(ops.DepthwiseConv2D, inputs, shape, y, **attributes))
 
 
+def column(rng: np.random.Generator, **form: Any) -> Graph:
+    """Windows along a column of pixels, or a row, `taps` long; `dilation` and `stride` along it; `outputs` of them.
+
+    Channels are whole words unless `channels` says else.
+    """
+    net = Net(rng)
+    channels, taps = form.get("channels") or 4 * net.size(1, 5), form.get("taps") or net.size(1, 17)
+    stride, dilation = form.get("stride", 1), form.get("dilation", 1)
+    outputs = form.get("outputs", 1)
+    rows = (outputs - 1) * stride + (taps - 1) * dilation + 1 + net.size(0, 2)
+
+    def turned(along: int, across: int = 1) -> tuple[int, int]:
+        return (across, along) if form.get("is_row") else (along, across)
+
+    x = net.input((1, *turned(rows), channels))
+    w = extreme_weights(net, (1, *turned(taps), channels), 3)
+    q = net.sum_quant(x, w, taps)
+    assert q is not None
+    y = QParams.of(q.scale[0] * form.get("coarser", 1), form.get("zero_point", -128))
+    inputs = (x, w, net.bias(x, w, channels, taps))
+    attributes = {"stride": turned(stride), "dilation": turned(dilation), "activation": ops.Activation.NONE}
+    return net.graph(net.apply(ops.DepthwiseConv2D, inputs, (1, *turned(outputs), channels), y, **attributes))
+
+
 _WIDE = (20, 60)
 _FOUR: dict[str, Any] = {"widths": (1, 2), "outputs": 4}
 _TWO: dict[str, Any] = {"widths": (1, 2), "outputs": 2}
@@ -54,6 +78,12 @@ GENERATORS: dict[str, Generator] = {
     "depthwise_lines_6_twice_batch": partial(_lines, widths=_WIDE, batch=2, zero_point=0),
     "depthwise_lines_6_twice_large": partial(_lines, size=(30, 40), zero_point=0, channels=5),
     "depthwise_lines_4_8": partial(_lines, **_FOUR),
+    "depthwise_column_8": partial(column, taps=3),
+    "depthwise_column_8_outputs": partial(column, taps=4, outputs=7, stride=2),
+    "depthwise_column_12_row": partial(column, taps=15, coarser=16, is_row=True, dilation=2),
+    "depthwise_column_12_outputs": partial(column, taps=6, outputs=5, coarser=16),
+    "depthwise_column_twice": partial(column, zero_point=3),
+    "depthwise_column_twice_outputs": partial(column, zero_point=-20, outputs=4, is_row=True),
     "depthwise_lines_4_8_words": partial(_lines, **_FOUR, channels=4),
     "depthwise_lines_4_8_valid": partial(_lines, size=(4, 8), longest=1, tallest=3, outputs=1, channels=2),
     "depthwise_lines_4_twice_valid": partial(

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import fast_graphs
+import line_graphs
 import numpy as np
 import product_graphs
 from graphs import Generator
@@ -92,6 +93,12 @@ GENERATORS: dict[str, Generator] = {
     "pointwise_mve_above_dense_vectors": partial(_dense, depth=48, outputs=32),
     "pointwise_mve_signed_dense_rows": partial(_dense, zero_point=3, rows=3),
     "pointwise_mve_signed_dense_by_channel": partial(_dense, zero_point=-20, per_channel=True),
+    "depthwise_column_mve": partial(line_graphs.column, taps=5),
+    "depthwise_column_mve_outputs": partial(
+        line_graphs.column, outputs=7, stride=2, dilation=2, channels=7, zero_point=9
+    ),
+    "depthwise_column_scalar": partial(line_graphs.column, zero_point=-20),
+    "depthwise_column_scalar_row": partial(line_graphs.column, outputs=4, is_row=True, channels=6, zero_point=5),
     **_depthwise_forms("depthwise_mve_above", zero_point=-128),
     **_depthwise_forms("depthwise_mve_signed", zero_point=7),
     **_depthwise_forms("depthwise_mve_clamped", zero_point=-9, activation=Activation.RELU),

@@ -36,7 +36,7 @@ def pack(site: Site, unit: int) -> Array:
     return np.ascontiguousarray(pairs.transpose(2, 0, 3, 1)).view(np.int32)
 
 
-def _scale(site: Site, form: Form, unit: int) -> Array:
+def scale(site: Site, form: Form, unit: int) -> Array:
     """For each four channels the starts, then the constants of each; missing channels repeat the last one."""
     constants = form.constants(site)
     assert constants is not None
@@ -50,8 +50,8 @@ def _scale(site: Site, form: Form, unit: int) -> Array:
 def _args(site: Site, form: Form) -> tuple[Arg, ...]:
     unit = UNIT if form.words == 1 else SUM_UNIT
     w = Blob("weights", pack(site, unit), "pairs of taps of four channels, see mq_depthwise_taps.h")
-    scale = Blob("scale", _scale(site, form, unit), "of four channels the starts, then the constants of each")
-    return line_window(site), In(), w, scale, Scratch("int32_t"), Out()
+    constants = Blob("scale", scale(site, form, unit), "of four channels the starts, then the constants of each")
+    return line_window(site), In(), w, constants, Scratch("int32_t"), Out()
 
 
 def _taps(site: Site) -> int:

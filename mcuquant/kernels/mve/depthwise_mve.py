@@ -10,7 +10,8 @@ import numpy as np
 
 from ...ir import Array
 from ...ir.ops import DepthwiseConv2D
-from ..shared.folded import clamp_fields, folded_bias
+from ..shared.column import column_axis, column_variant
+from ..shared.folded import clamp_fields, folded_bias, has_halves
 from ..shared.weighted_layer import conv_params, weights
 from ..variant import (
     CALL,
@@ -172,4 +173,11 @@ def _variant(form: Form) -> Variant:
     )
 
 
-VARIANTS = tuple(map(_variant, FORMS))
+def _takes_column(site: Site) -> bool:
+    return column_axis(site) is not None and is_taken(site) and has_halves(conv_params(site))
+
+
+VARIANTS: tuple[Variant, ...] = (
+    column_variant("mve", _takes_column, pixel=20, output=8, mac=1.65),
+    *map(_variant, FORMS),
+)

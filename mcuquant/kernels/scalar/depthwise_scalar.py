@@ -6,6 +6,7 @@ import numpy as np
 
 from ...ir import Array
 from ...ir.ops import DepthwiseConv2D
+from ..shared.column import column_axis, column_variant
 from ..shared.folded import clamp_fields
 from ..shared.weighted_layer import conv_params, weights
 from ..variant import CALL, Arg, Blob, Exactly, In, Out, Scratch, Site, Struct, Variant, image_fields, stride_fields
@@ -82,7 +83,12 @@ def _channel_cycles(site: Site) -> float:
     return 90 + 8.6 * copied + out_h * (out_w // 4 * four + out_w % 4 * one)
 
 
+def _takes_column(site: Site) -> bool:
+    return column_axis(site) is not None and is_taken(site)
+
+
 VARIANTS = (
+    column_variant("scalar", _takes_column, pixel=20, output=18, mac=7.2),
     Variant(
         "depthwise_scalar_s8",
         "mq_depthwise_scalar.h",
