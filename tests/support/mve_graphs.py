@@ -9,10 +9,11 @@ import fast_graphs
 import line_graphs
 import numpy as np
 import product_graphs
+import recurrent_graphs
 from graphs import Generator
 from nets import Net, padded_length, padding
 
-from mcuquant.ir import Graph, QParams, ops
+from mcuquant.ir import DType, Graph, QParams, ops
 from mcuquant.ir.ops import Activation
 
 _products = product_graphs._products
@@ -93,6 +94,8 @@ GENERATORS: dict[str, Generator] = {
     "pointwise_mve_above_dense_vectors": partial(_dense, depth=48, outputs=32),
     "pointwise_mve_signed_dense_rows": partial(_dense, zero_point=3, rows=3),
     "pointwise_mve_signed_dense_by_channel": partial(_dense, zero_point=-20, per_channel=True),
+    "lstm_mve_s8": partial(recurrent_graphs.lstm, finer=5),
+    "lstm_mve_s16": partial(recurrent_graphs.lstm, dtype=DType.INT16, finer=5),
     "depthwise_column_mve": partial(line_graphs.column, taps=5),
     "depthwise_column_mve_outputs": partial(
         line_graphs.column, outputs=7, stride=2, dilation=2, channels=7, zero_point=9

@@ -12,13 +12,25 @@ from mcuquant.ir import DType, Graph, QParams, Role, Update, ops
 
 
 def lstm(
-    rng: np.random.Generator, dtype: DType = DType.INT8, stateful: bool = False, clip: float = 0.0, multiple: int = 1
+    rng: np.random.Generator,
+    dtype: DType = DType.INT8,
+    stateful: bool = False,
+    clip: float = 0.0,
+    multiple: int = 1,
+    finer: int = 1,
 ) -> Graph:
-    """An LSTM over a few steps whose gates are neither all open nor all shut; it starts from constants or a state."""
+    """An LSTM over a few steps whose gates are neither all open nor all shut; it starts from constants or a state.
+
+    `finer` times as many inputs and units have weights of a smaller scale.
+    """
     net = Net(rng, dtype)
-    steps, inputs, units = net.size(1, 5), multiple * net.size(1, 14 // multiple), multiple * net.size(1, 9 // multiple)
+    steps, inputs, units = (
+        net.size(1, 5),
+        multiple * net.size(1, 14 // multiple),
+        finer * multiple * net.size(1, 9 // multiple),
+    )
     x = net.input((1, steps, inputs), scale=0.02 * (1 if dtype is DType.INT8 else 1 / 256))
-    w, r = (_weights(net, units, depth) for depth in (inputs, units))
+    w, r = (_weights(net, units, depth, finer) for depth in (inputs, units))
     unit = net.scale(x) * np.array(net.tensors[w].q.scale, np.float32)  # type: ignore[union-attr]
     wide = DType.INT32 if dtype is DType.INT8 else DType.INT64
     b = net.constant(np.rint(rng.normal(0, 1, 4 * units) / unit), wide, QParams.of(unit, 0, 0))
@@ -32,8 +44,8 @@ def lstm(
     return replace(net.graph(y, name="lstm"), updates=updates)
 
 
-def _weights(net: Net, units: int, depth: int) -> int:
-    scales = net.rng.uniform(0.5, 2, 4) / (40 * np.sqrt(depth))
+def _weights(net: Net, units: int, depth: int, finer: int) -> int:
+    scales = net.rng.uniform(0.5, 2, 4) / (40 * finer * np.sqrt(depth))
     q = QParams.of(np.repeat(scales, units), 0, 0)
     return net.constant(net.rng.integers(-127, 128, (4 * units, depth)), DType.INT8, q)
 

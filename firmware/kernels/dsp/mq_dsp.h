@@ -60,6 +60,12 @@ MQ_KERNEL uint32_t mq_sadd16(uint32_t a, uint32_t b)
     return (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)b);
 }
 
+/* Two int16 sums, limited to int16. */
+MQ_KERNEL uint32_t mq_qadd16(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__qadd16((int16x2_t)a, (int16x2_t)b);
+}
+
 /* Two int16 differences, modulo 2^16. */
 MQ_KERNEL uint32_t mq_ssub16(uint32_t a, uint32_t b)
 {
@@ -103,6 +109,13 @@ MQ_KERNEL int32_t mq_ssat8(int32_t x)
 {
     int32_t y;
     __asm__("ssat %[y], #8, %[x]" : [y] "=r"(y) : [x] "r"(x));
+    return y;
+}
+
+MQ_KERNEL int32_t mq_ssat16(int32_t x)
+{
+    int32_t y;
+    __asm__("ssat %[y], #16, %[x]" : [y] "=r"(y) : [x] "r"(x));
     return y;
 }
 
@@ -180,6 +193,12 @@ MQ_KERNEL uint32_t mq_sadd16(uint32_t a, uint32_t b)
     return mq_pack16((int16_t)a + (int16_t)b, (int16_t)(a >> 16) + (int16_t)(b >> 16));
 }
 
+MQ_KERNEL uint32_t mq_qadd16(uint32_t a, uint32_t b)
+{
+    const int32_t low = mq_clamp((int16_t)a + (int16_t)b, INT16_MIN, INT16_MAX);
+    return mq_pack16(low, mq_clamp((int16_t)(a >> 16) + (int16_t)(b >> 16), INT16_MIN, INT16_MAX));
+}
+
 MQ_KERNEL uint32_t mq_ssub16(uint32_t a, uint32_t b)
 {
     return mq_pack16((int16_t)a - (int16_t)b, (int16_t)(a >> 16) - (int16_t)(b >> 16));
@@ -211,6 +230,11 @@ MQ_KERNEL int32_t mq_smlawt(int32_t a, uint32_t b, int32_t acc)
 MQ_KERNEL int32_t mq_ssat8(int32_t x)
 {
     return mq_clamp(x, -128, 127);
+}
+
+MQ_KERNEL int32_t mq_ssat16(int32_t x)
+{
+    return mq_clamp(x, INT16_MIN, INT16_MAX);
 }
 
 MQ_KERNEL uint32_t mq_sxtab16(uint32_t acc, uint32_t x)

@@ -97,6 +97,32 @@ typedef struct {
     MQ_EIGHT_ROUND_TWICE("r7", "3") MQ_EIGHT_ROUND_TWICE("r8", "4") MQ_EIGHT_ROUND_TWICE("r9", "5")                    \
     MQ_EIGHT_ROUND_TWICE("r10", "6") MQ_EIGHT_ROUND_TWICE("r11", "7")
 
+/* Two roundings to int16, of the same gate of two units; y are int16. */
+#define MQ_EIGHT_GATE(a, b)                                                                                            \
+    "ldmia  r12!, {r1, r2, r3}\n"                                                                                      \
+    "asr    " a ", " a ", #7\n"                                                                                        \
+    "asr    " b ", " b ", #7\n"                                                                                        \
+    "add    r0, r2, " a ", asr #31\n"                                                                                  \
+    "smmlar " a ", " a ", r1, r0\n"                                                                                    \
+    "add    r0, r2, " b ", asr #31\n"                                                                                  \
+    "smmlar " b ", " b ", r1, r0\n"                                                                                    \
+    "asr    " a ", " a ", r3\n"                                                                                        \
+    "asr    " b ", " b ", r3\n"                                                                                        \
+    "ssat   " a ", #16, " a "\n"                                                                                       \
+    "ssat   " b ", #16, " b "\n"
+#define MQ_EIGHT_GATES                                                                                                 \
+    MQ_EIGHT_GATE("r4", "r8")                                                                                          \
+    MQ_EIGHT_GATE("r5", "r9") MQ_EIGHT_GATE("r6", "r10") MQ_EIGHT_GATE("r7", "r11") "ldr    r0, [sp, #20]\n"           \
+    "strh   r4, [r0, #0]\n"                                                                                            \
+    "strh   r5, [r0, #2]\n"                                                                                            \
+    "strh   r6, [r0, #4]\n"                                                                                            \
+    "strh   r7, [r0, #6]\n"                                                                                            \
+    "strh   r8, [r0, #8]\n"                                                                                            \
+    "strh   r9, [r0, #10]\n"                                                                                           \
+    "strh   r10, [r0, #12]\n"                                                                                          \
+    "strh   r11, [r0, #14]\n"                                                                                          \
+    "add    r0, r0, #8\n" /* the loop adds as many again */
+
 /* Words of x that a column of the unrolled loop processes, and bytes of its code. */
 #define MQ_EIGHT_RUN(column, words, size, requantize)                                                                  \
     "push   {r4-r11, lr}\n"                                                                                            \
@@ -138,7 +164,7 @@ typedef struct {
     "pop    {r4-r11, pc}\n"
 
 #define MQ_EIGHT_DEFINE(name, column, words, size, requantize)                                                         \
-    static __attribute__((naked, noinline)) void name(const mq_eight_t *p __attribute__((unused)))                     \
+    static __attribute__((naked, noinline, unused)) void name(const mq_eight_t *p __attribute__((unused)))             \
     {                                                                                                                  \
         __asm__ volatile(MQ_EIGHT_RUN(column, words, size, requantize));                                               \
     }
@@ -149,9 +175,12 @@ MQ_EIGHT_DEFINE(mq_eight_prepared_twice, MQ_EIGHT_PREPARED, "3", "124", MQ_EIGHT
 MQ_EIGHT_DEFINE(mq_eight_bytes_8, MQ_EIGHT_BYTES, "2", "132", MQ_EIGHT_TWO_INSTRUCTIONS("8"))
 MQ_EIGHT_DEFINE(mq_eight_bytes_12, MQ_EIGHT_BYTES, "2", "132", MQ_EIGHT_TWO_INSTRUCTIONS("12"))
 MQ_EIGHT_DEFINE(mq_eight_bytes_twice, MQ_EIGHT_BYTES, "2", "132", MQ_EIGHT_TWO_ROUNDINGS)
+MQ_EIGHT_DEFINE(mq_eight_gates, MQ_EIGHT_PREPARED, "3", "124", MQ_EIGHT_GATES)
 
 #undef MQ_EIGHT_DEFINE
 #undef MQ_EIGHT_RUN
+#undef MQ_EIGHT_GATES
+#undef MQ_EIGHT_GATE
 #undef MQ_EIGHT_TWO_ROUNDINGS
 #undef MQ_EIGHT_ROUND_TWICE
 #undef MQ_EIGHT_TWO_INSTRUCTIONS
@@ -223,6 +252,18 @@ MQ_EIGHT_DEFINE(mq_eight_prepared_twice, 1, 0)
 MQ_EIGHT_DEFINE(mq_eight_bytes_8, 0, 8)
 MQ_EIGHT_DEFINE(mq_eight_bytes_12, 0, 12)
 MQ_EIGHT_DEFINE(mq_eight_bytes_twice, 0, 0)
+
+static inline void mq_eight_gates(const mq_eight_t *p)
+{
+    const int32_t words = (int32_t)(p->x_end - p->x) / 2;
+    int16_t *y = (int16_t *)(void *)p->y;
+    for (int32_t i = 0; i < 8 * p->groups; i++) {
+        const uint32_t *constants = p->constants + i % 4 * 3;
+        const int32_t acc = mq_eight_sum(p, p->weights + i / 8 * 8 * (words + 1) + i % 8, 1);
+        const int32_t high = mq_smmulr(acc >> 7, (int32_t)constants[0]) + (acc >> 31) + (int32_t)constants[1];
+        y[i] = (int16_t)mq_clamp(high >> constants[2], INT16_MIN, INT16_MAX);
+    }
+}
 
 #undef MQ_EIGHT_DEFINE
 

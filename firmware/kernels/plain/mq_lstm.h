@@ -23,16 +23,17 @@ MQ_KERNEL int32_t mq_clamp16(int32_t x)
     return mq_clamp(x, INT16_MIN, INT16_MAX);
 }
 
+/* 1 - y for negative arguments, as the complement of what exceeds 1/2. */
 MQ_SMALL_CALL int32_t mq_lstm_sigmoid(int32_t t, const uint16_t *table)
 {
     const int32_t curve = mq_sigmoid_curve(t, table, 9, 0x7FFF << 10);
-    return (t >= 0 ? curve + (1 << 9) : (1 << 25) - curve + (1 << 9) - 1) >> 10;
+    return (((curve - (1 << 24)) ^ (t >> 31)) + (1 << 24) + (1 << 9)) >> 10;
 }
 
 MQ_SMALL_CALL int32_t mq_lstm_tanh(int32_t t, const uint16_t *table)
 {
     const int32_t curve = mq_sigmoid_curve(t, table, 8, 0xFFFF << 8) - (1 << 23);
-    return ((t >= 0 ? curve : -curve - 1) + (1 << 7)) >> 8;
+    return ((curve ^ (t >> 31)) + (1 << 7)) >> 8;
 }
 
 /* The cell's next value from its gates' sums, and the output of the unit. */
@@ -50,15 +51,26 @@ MQ_KERNEL int32_t mq_lstm_unit(const mq_lstm_t *p, const int32_t *sum, const uin
     return mq_stored(mq_requantize(t * o, p->output.m, p->output.shift), p->h_zero, p->act_min, p->act_max);
 }
 
-/* Weights are [gate][unit][input] and [gate][unit][unit]. Both biases are initial values of sums and include the zero
-   points. y are the outputs of all steps; the last output and the cell are copied to the sources of the states. */
-#define MQ_DEFINE_LSTM(name, x_t, acc_t, requantize)                                                                   \
-    MQ_KERNEL int32_t name##_half(const x_t *x, const int8_t *w, int32_t count, acc_t acc, const mq_factor_t *factor)  \
+#define MQ_DEFINE_LSTM_PRODUCTS(name, x_t, acc_t)                                                                      \
+    MQ_KERNEL acc_t name(const x_t *x, const int8_t *w, int32_t count, acc_t acc)                                      \
     {                                                                                                                  \
         for (int32_t i = 0; i < count; i++) {                                                                          \
             acc += x[i] * w[i];                                                                                        \
         }                                                                                                              \
-        return mq_clamp16(requantize(acc, factor->m, factor->shift));                                                  \
+        return acc;                                                                                                    \
+    }
+MQ_DEFINE_LSTM_PRODUCTS(mq_lstm_products_s8, int8_t, int32_t)
+MQ_DEFINE_LSTM_PRODUCTS(mq_lstm_products_s16, int16_t, int64_t)
+
+#undef MQ_DEFINE_LSTM_PRODUCTS
+
+/* Weights are [gate][unit][input] and [gate][unit][unit]. Both biases are initial values of sums and include the zero
+   points. y are the outputs of all steps; the last output and the cell are copied to the sources of the states.
+   products(x, w, count, sum) adds the products of a row. */
+#define MQ_DEFINE_LSTM(name, x_t, acc_t, products, requantize)                                                         \
+    MQ_KERNEL int32_t name##_half(const x_t *x, const int8_t *w, int32_t count, acc_t acc, const mq_factor_t *factor)  \
+    {                                                                                                                  \
+        return mq_clamp16(requantize(products(x, w, count, acc), factor->m, factor->shift));                           \
     }                                                                                                                  \
     MQ_KERNEL void name(const mq_lstm_t *p, const x_t *x, const int8_t *w, const int8_t *r, const acc_t *bias,         \
                         const acc_t *hidden_bias, const uint16_t *table, const x_t *h, const int16_t *c, x_t *y,       \
@@ -82,9 +94,7 @@ MQ_KERNEL int32_t mq_lstm_unit(const mq_lstm_t *p, const int32_t *sum, const uin
         }                                                                                                              \
         memcpy(last_h, h, (size_t)units * sizeof *h);                                                                  \
     }
-MQ_DEFINE_LSTM(mq_lstm_s8, int8_t, int32_t, mq_requantize)
-MQ_DEFINE_LSTM(mq_lstm_s16, int16_t, int64_t, mq_requantize64)
-
-#undef MQ_DEFINE_LSTM
+MQ_DEFINE_LSTM(mq_lstm_s8, int8_t, int32_t, mq_lstm_products_s8, mq_requantize)
+MQ_DEFINE_LSTM(mq_lstm_s16, int16_t, int64_t, mq_lstm_products_s16, mq_requantize64)
 
 #endif

@@ -1,6 +1,8 @@
-"""Recurrent operations; firmware/kernels/plain/mq_lstm.h."""
+"""Recurrent operations; firmware/kernels/plain/mq_lstm.h and mve/mq_lstm_mve.h."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from ...ir import DType
 from ...ir.ops import Lstm
 from ..shared.lstm_layer import biases, cycles, struct, table
 from ..shared.plain_estimates import by_core
-from ..variant import Arg, Blob, In, Out, Site, Takes, Variant
+from ..variant import CALL, Arg, Blob, In, Out, Site, Takes, Variant
 
 
 def _args(site: Site) -> tuple[Arg, ...]:
@@ -33,13 +35,36 @@ def _args(site: Site) -> tuple[Arg, ...]:
     )
 
 
-def _of(dtype: DType) -> Takes:
-    return lambda site: site.ins[0].dtype is dtype
+def _of(dtype: DType, mve: bool = False) -> Takes:
+    return lambda site: site.ins[0].dtype is dtype and (site.core.mve or not mve)
 
+
+def _vectors(site: Site, vector: int) -> int:
+    """Instructions on cores with MVE, `vector` products at a time."""
+    x, w, r, *_ = site.ins
+    rows = len(w.value) * (_ROW * 2 + sum(_VECTOR * -(-t.shape[1] // vector) for t in (w, r)))
+    return CALL + round(x.elements // w.shape[1] * (rows + r.shape[1] * _UNIT))
+
+
+_ROW, _VECTOR, _UNIT = 30, 7, 160
+"""Instructions of a gate's sum, of a vector of products, and of a unit's curves."""
 
 _cycles = by_core(cycles, mve=0.65)
 
 VARIANTS = (
+    *(
+        Variant(
+            f"lstm_mve_{name}",
+            "mq_lstm_mve.h",
+            Lstm,
+            _of(dtype, mve=True),
+            _args,
+            cycles=partial(_vectors, vector=vector),
+            step_bytes=1700,
+            shared_bytes=1700,
+        )
+        for name, dtype, vector in (("s8", DType.INT8, 16), ("s16", DType.INT16, 8))
+    ),
     Variant("lstm_s8", "mq_lstm.h", Lstm, _of(DType.INT8), _args, cycles=_cycles, step_bytes=1500, shared_bytes=1500),
     Variant("lstm_s16", "mq_lstm.h", Lstm, _of(DType.INT16), _args, cycles=_cycles, step_bytes=1700, shared_bytes=1700),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...arithmetic.fixedpoint import Multiplier
-from ...arithmetic.parameters import LstmParams, curves
+from ...arithmetic.parameters import LstmParams, curves, params
 from ...ir import Array
 from ..variant import CALL, Blob, Site, Struct, Value, check_sums, multiplier_fields
 
@@ -27,6 +27,16 @@ def biases(site: Site, p: LstmParams) -> tuple[Array, Array]:
         worst = int((np.abs(sums) + reach).max())
         check_sums(site, -worst, worst, p.acc_bits)
     return inputs, hidden
+
+
+def largest_sum(site: Site) -> int:
+    """Limit of all partial sums of gates."""
+    p = params(site.graph, site.op)
+    assert isinstance(p, LstmParams)
+    x, w, r, *_ = site.ins
+    most = 1 << (x.dtype.bits - 1)
+    rows = zip(biases(site, p), (w, r), strict=True)
+    return max(int((np.abs(b) + most * np.abs(t.value.astype(np.int64)).sum(axis=1)).max()) for b, t in rows)
 
 
 def table() -> Blob:
