@@ -54,6 +54,12 @@ typedef struct {
     uint32_t state_bytes;
     void *state;
     void (*reset)(void);
+    /* A network that is fed by rows has these instead of `run` and `step`, and its input has no place in the arena.
+       `feed` takes n rows of an image of row_count rows and returns 1 after the last one, when the outputs are ready;
+       `restart` makes the next row the first of an image. Otherwise row_count is 0. */
+    uint32_t row_count;
+    int (*feed)(void *arena, const void *rows, int n);
+    void (*restart)(void);
 } mq_model_t;
 
 static inline void *mq_input(const mq_model_t *model, void *arena, int i)

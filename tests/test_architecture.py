@@ -57,12 +57,13 @@ PARTS = {
     ),
     "planner": (
         ("objective", "allocator"),
-        ("state_layout", "products"),
+        ("state_layout", "products", "line_layout"),
         ("goal", "options"),
         ("ledger",),
         ("arena",),
         ("plan_search",),
         ("pairs",),
+        ("row_plan",),
     ),
     "codegen": (
         ("program", "huffman", "sources", "node_settings", "decisions", "fixed_numbers", "sensor_files"),
@@ -70,6 +71,7 @@ PARTS = {
         ("rule_choice",),
         ("sensor_node",),
         ("lower", "application"),
+        ("lower_rows",),
         ("weight_coding", "emit", "budget"),
     ),
     "project": (("folder", "seeded"), ("dut",), ("project", "row_stream")),

@@ -146,6 +146,54 @@ class CState:
 
 
 @dataclass(frozen=True, slots=True)
+class CSweepPart:
+    """A part of a sweep. It takes place if row (sweep - `first`) / `every` of a tensor with `rows` rows is whole.
+
+    The statements `inside` are for rows of the image, `below` for rows below it, `always` for both.
+    """
+
+    title: str
+    first: int
+    every: int
+    rows: int
+    inside: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
+
+    @property
+    def due(self) -> str:
+        """The condition in C."""
+        age = f"sweep - {self.first}" if self.first else "sweep"
+        begun = f"sweep >= {self.first}" if self.first > 0 else ""
+        phase = f"({age}) % {self.every} == 0" if self.every > 1 else ""
+        return " && ".join(filter(None, (begun, phase))) or "1"
+
+    @property
+    def row(self) -> str:
+        """The number of the row in C."""
+        age = f"sweep - {self.first}" if self.first else "sweep"
+        return f"({age}) / {self.every}" if self.every > 1 else age
+
+
+@dataclass(frozen=True, slots=True)
+class CFeed:
+    """The sweeps of a network that is fed row by row, which follow each other `sweeps` times for an image."""
+
+    rows: int
+    """Rows of an image."""
+    row_bytes: int
+    row_elements: int
+    row: str
+    """C expression of the place of a row of the image."""
+    sweeps: int
+    fills: tuple[tuple[int, int, int], ...]
+    """(offset, value of all bytes, number of bytes) before an image."""
+    parts: tuple[CSweepPart, ...]
+    first_rest: int
+    """The first step after the last sweep."""
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """`prefix` begins every external name: mq_model, mq_kws."""
 
@@ -162,13 +210,14 @@ class Program:
     """Compiled for little flash: kernels are shared, not specialized for every step, and steps have no names in C."""
     shared: tuple[SharedKernel, ...] = ()
     state: CState | None = None
+    feed: CFeed | None = None
 
     @property
     def headers(self) -> tuple[str, ...]:
         """Headers of the used kernels, sorted."""
         unpacks = ("mq_huffman.h",) if self.coded else ()
         strips = (header for call in self.calls if call.strips for header in (call.strips.header, "mq_strips.h"))
-        state = ("mq_state.h",) if self.state else ()
+        state = ("mq_state.h",) if self.state or self.feed else ()
         return tuple(sorted({*(call.header for call in self.calls), *strips, *unpacks, *state}))
 
     @property
@@ -179,7 +228,8 @@ class Program:
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Bytes of all tensors in descriptors, by the names of their arrays."""
-        steps = (tensor for call in self.calls for tensor in call.outputs)
+        calls = () if self.feed else self.calls
+        steps = (tensor for call in calls for tensor in call.outputs)
         return {t.shape_name: t.shape or (1,) for t in (*self.inputs, *self.outputs, *steps)}
 
     @property

@@ -25,5 +25,14 @@ class LineRows(Op):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRow(Op):
+    """inputs: rows; output: the same rows at an aligned address, for a kernel, or the newest row of a line after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreRow(Op):
     """inputs: the newest row of a line; output: the whole tensor (1,H,W,C), of which it writes one row."""
+
+
+VIEWS = (LineRows, CopyRow, StoreRow)
+"""Operations that are no steps: the sweeps copy and store rows."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arithmetic.interpreter import evaluate
 from ..ir import Array, Op
-from ..ir.row_ops import LineRows
+from ..ir.row_ops import CopyRow, LineRows
 from .row_schedule import Action, Compute, RowFed, Shift, Store
 
 
@@ -65,11 +65,12 @@ class Replay:
                 memory[-1] = line.fill
 
     def _operands(self, op: Op) -> Iterator[Array]:
-        makers: dict[int, LineRows] = {o.output: o for o in self.fed.graph.ops if isinstance(o, LineRows)}
+        copies = {o.output: o.inputs[0] for o in self.fed.graph.ops if isinstance(o, CopyRow)}
+        views: dict[int, LineRows] = {o.output: o for o in self.fed.graph.ops if isinstance(o, LineRows)}
         for i in op.inputs:
-            if i in makers:
-                view, rows = makers[i], self.fed.graph[i].shape[1]
-                yield self.lines[view.inputs[0]][None, view.first : view.first + rows]
+            view, rows = views.get(copies.get(i, i)), self.fed.graph[i].shape[1:2]
+            if view is not None:
+                yield self.lines[view.inputs[0]][None, view.first : view.first + rows[0]]
             else:
                 yield self.values[i]
 

@@ -17,8 +17,10 @@ from typing import Any
 
 from ..errors import UnsupportedOpError
 from ..ir import Graph, Op, Role, Tensor, ops
-from ..ir.row_ops import LineRows, StoreRow
+from ..ir.row_ops import CopyRow, LineRows, StoreRow
 from .row_windows import RowWindow, row_window
+
+_WORD_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +222,12 @@ class _Splitter:
         sources = dict.fromkeys(i for i in op.inputs if i in self.lines)
         views = {i: self._view(op, self.lines[i], line) for i in sources}
         row_op = _of_one_row(replace(op, inputs=tuple(views.get(i, i) for i in op.inputs)))
-        self.ops.append(row_op)
+        if not self._is_aligned(line.tensor, line.kept):
+            row = self._new(self.tensors[line.tensor])
+            row_op = replace(row_op, outputs=(row,))
+            self.ops += [row_op, CopyRow(inputs=(row,), outputs=(line.tensor,))]
+        else:
+            self.ops.append(row_op)
         self._come(line, row_op)
         for i in sources:
             self._leave(i, op)
@@ -259,7 +266,16 @@ class _Splitter:
         )
         first = x.kept - self._age(op, x, y)
         self.ops.append(LineRows(inputs=(x.tensor,), outputs=(view,), first=first, kept=x.kept, rows=x.rows))
-        return view
+        if self._is_aligned(x.tensor, first):
+            return view
+        copy = self._new(self.tensors[view])
+        self.ops.append(CopyRow(inputs=(view,), outputs=(copy,)))
+        return copy
+
+    def _is_aligned(self, tensor: int, row: int) -> bool:
+        """Whether kernels may read and write a line from this row on: their tensors begin at words."""
+        row_bytes = self.graph[tensor].nbytes // self.graph[tensor].shape[1]
+        return row * row_bytes % max(_WORD_BYTES, self.graph[tensor].dtype.bits // 8) == 0
 
     def _shrink(self, line: Line) -> None:
         """The tensor of a line is its newest row."""

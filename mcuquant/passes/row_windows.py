@@ -72,7 +72,7 @@ def _window(graph: Graph, op: Any, length: int, fill: int) -> RowWindow | str:
     if length >= x.shape[_HEIGHT] + top:
         return f"{op.kind} reads all rows"
     is_padded = top > 0 or (y.shape[_HEIGHT] - 1) * stride - top + length > x.shape[_HEIGHT]
-    if is_padded and x.dtype not in (DType.INT8, DType.INT16):
+    if is_padded and x.dtype is not DType.INT8 and fill != 0:  # rows are filled byte by byte
         return f"{op.kind} pads {x.dtype}"
     return RowWindow(length, stride, top, fill if is_padded else None)
 

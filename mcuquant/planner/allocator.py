@@ -12,7 +12,7 @@ of the same channel: an exact overlap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,15 +20,55 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """`nbytes` that are in use from step `start` to step `end`, both included."""
+    """`nbytes` that are in use from step `start` to step `end`, both included.
+
+    The first `kept_bytes` are also in use before and after, from the beginning to step `kept_end`.
+    """
 
     key: str
     nbytes: int
     start: int
     end: int
     alignment: int = 4
+    kept_bytes: int = 0
+    kept_end: int = -1
 
     def meets(self, other: Buffer) -> bool:
+        """Whether parts of both are alive at one step."""
+        return any(a.meets(b) for a in self.parts for b in other.parts)
+
+    def at(self, step: int) -> Buffer:
+        """The buffer, without the part that is not in use at a step at which another part is."""
+        if not self.kept_bytes or self.start <= step <= self.end:
+            return self
+        return Buffer(self.key, self.kept_bytes, -1, self.kept_end, self.alignment)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts with lifetimes of their own."""
+        rest = Part(self.kept_bytes, self.nbytes - self.kept_bytes, self.start, self.end)
+        return (Part(0, self.kept_bytes, -1, self.kept_end), rest) if self.kept_bytes else (rest,)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first and last step at which a part is in use."""
+        return min(p.start for p in self.parts), max(p.end for p in self.parts)
+
+    def bytes_at(self, step: int) -> int:
+        """Number of bytes in use at a step."""
+        return sum(p.nbytes for p in self.parts if p.start <= step <= p.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`nbytes` of a buffer from `offset` on, in use from step `start` to step `end`."""
+
+    offset: int
+    nbytes: int
+    start: int
+    end: int
+
+    def meets(self, other: Part) -> bool:
         """Whether both are alive at one step."""
         return self.start <= other.end and other.start <= self.end
 
@@ -65,7 +105,7 @@ def align(n: int, to: int) -> int:
 def lower_bound(buffers: Sequence[Buffer]) -> int:
     """The most bytes alive at one step. Without overlaps, no placement needs less."""
     steps = {b.start for b in buffers}
-    return max((sum(b.nbytes for b in buffers if b.start <= s <= b.end) for s in steps), default=0)
+    return max((sum(b.bytes_at(s) for b in buffers) for s in steps), default=0)
 
 
 def peak(buffers: Sequence[Buffer], offsets: Offsets) -> int:
@@ -108,9 +148,10 @@ class _Search:
     neighbours: dict[str, list[Buffer]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        starts, ends = (np.array([getattr(b, at) for b in self.buffers]) for at in ("start", "end"))
+        starts, ends = np.array([b.span for b in self.buffers]).T
         for b in self.buffers:
-            together = np.flatnonzero((starts <= b.end) & (ends >= b.start))
+            start, end = b.span
+            together = np.flatnonzero((starts <= end) & (ends >= start))
             self.neighbours[b.key] = [o for i in together if (o := self.buffers[i]) is not b]
 
     @property
@@ -161,4 +202,13 @@ class _Search:
         if overlap := self.overlaps.get((buffer.key, other.key)):
             offset = min(max(at + overlap.nbytes, low), high)
             return ((low, offset), (offset, high)) if overlap.is_exact else ((low, offset),)
+        if buffer.kept_bytes or other.kept_bytes:
+            return tuple(self._apart(buffer, other, at))
         return ((low, high),)
+
+    def _apart(self, buffer: Buffer, other: Buffer, at: int) -> Iterator[Interval]:
+        """Intervals in which parts of both that are alive at one step would share bytes."""
+        for part in buffer.parts:
+            for fixed in (fixed for fixed in other.parts if part.meets(fixed)):
+                end = at + fixed.offset + fixed.nbytes - part.offset
+                yield at + fixed.offset - part.nbytes - part.offset, end

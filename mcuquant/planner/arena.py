@@ -9,11 +9,13 @@ from functools import lru_cache
 from ..boards.core import Core
 from ..ir import Graph
 from ..ir.ops import Reshape
+from ..ir.row_ops import LineRows, StoreRow
 from ..kernels import Exactly, Site, Variant
 from ..kernels.variant import Cost
 from .allocator import Buffer, Overlap, align, peak, place
 from .goal import Goal
 from .ledger import Selection
+from .line_layout import line_layout
 from .options import Option
 from .state_layout import StateLayout, state_layout
 
@@ -87,7 +89,7 @@ class Layout:
 
     def footprint(self, op_index: int, option: Option) -> int:
         """Bytes that one step needs in any plan: its inputs and outputs, everything else alive, and scratch."""
-        alive = [b for b in self.tensors if b.start <= op_index <= b.end]
+        alive = [b.at(op_index) for b in self.tensors if b.bytes_at(op_index)]
         buffers = [*alive, *_scratch_buffers({op_index: option.cost.scratch_bytes})]
         places = place(buffers, self.overlaps([(op_index, option.variant)]))
         return align(peak(buffers, places), ARENA_ALIGNMENT)
@@ -100,7 +102,8 @@ class Layout:
         places = place(buffers, self.overlaps([(i, option.variant) for i, option in variants]), enough)
         steps = tuple(Step(i, option, places.get(f"s{i}"), options[i]) for i, option in variants)
         home = storage(self.graph)
-        offsets = {t: places[f"t{home[t]}"] for t in home}
+        inside = line_layout(self.graph).offsets
+        offsets = {t: places[f"t{home[t]}"] + inside.get(t, 0) for t in home}
         arena = align(peak(buffers, places), ARENA_ALIGNMENT)
         return Plan(
             graph=self.graph,
@@ -118,14 +121,17 @@ class Layout:
     def overlaps(self, variants: Sequence[tuple[int, Variant]]) -> list[Overlap]:
         """Inputs whose last reader is the operation, with the distance by which its output may overlap them."""
         graph, home = self.graph, storage(self.graph)
-        deaths = {b.key: b.end for b in self.tensors}
+        deaths = {b.key: b.end for b in self.tensors if not b.kept_bytes}
         return [
             _overlap(f"t{home[tensor]}", f"t{home[graph.ops[i].output]}", overlap)
             for i, variant in variants
             for tensor, overlap in zip(
                 graph.ops[i].inputs, variant.overlap_offsets(Site(graph, graph.ops[i], self.core)), strict=False
             )
-            if overlap is not None and {tensor, graph.ops[i].output} <= home.keys() and deaths[f"t{home[tensor]}"] == i
+            if overlap is not None
+            and {tensor, graph.ops[i].output} <= home.keys()
+            and f"t{home[graph.ops[i].output]}" in deaths
+            and deaths.get(f"t{home[tensor]}") == i
         ]
 
 
@@ -134,7 +140,7 @@ def storage(graph: Graph) -> dict[int, int]:
     home, state_offsets = {i: i for i in graph.inputs}, state_layout(graph).offsets
     for op in graph.ops:
         for out in (out for out in op.outputs if out not in state_offsets):
-            alias = isinstance(op, Reshape) and op.inputs[0] in home
+            alias = isinstance(op, Reshape | LineRows) and op.inputs[0] in home
             home[out] = home[op.inputs[0]] if alias else out
     return home
 
@@ -150,7 +156,14 @@ def _tensor_buffers(graph: Graph) -> tuple[Buffer, ...]:
                 births.setdefault(home[i], index)
                 deaths[home[i]] = index
     deaths |= {home[i]: last for i in graph.ends if i in home}
-    return tuple(Buffer(f"t{i}", graph[i].nbytes, births[i], deaths[i], _alignment(graph, i)) for i in sorted(births))
+    births |= {op.output: -1 for op in graph.ops if isinstance(op, StoreRow)}
+    return tuple(_tensor_buffer(graph, i, births[i], deaths[i]) for i in sorted(births))
+
+
+def _tensor_buffer(graph: Graph, tensor: int, birth: int, death: int) -> Buffer:
+    lines, t = line_layout(graph), graph[tensor]
+    kept = lines.kept_bytes.get(tensor, 0)
+    return Buffer(f"t{tensor}", kept + t.nbytes, birth, death, _alignment(graph, tensor), kept, lines.last)
 
 
 def _overlap(reader: str, writer: str, overlap: int | Exactly) -> Overlap:
@@ -171,7 +184,7 @@ def _scratch_buffers(scratch: Mapping[int, int]) -> list[Buffer]:
 
 def _peak_step(buffers: list[Buffer]) -> int:
     starts = sorted({b.start for b in buffers})
-    return max(starts, key=lambda s: (sum(b.nbytes for b in buffers if b.start <= s <= b.end), -s), default=0)
+    return max(starts, key=lambda s: (sum(b.bytes_at(s) for b in buffers), -s), default=0)
 
 
 def _end_steps(buffers: Sequence[Buffer], places: Mapping[str, int]) -> range:
@@ -182,5 +195,5 @@ def _end_steps(buffers: Sequence[Buffer], places: Mapping[str, int]) -> range:
 
 def live_at(graph: Graph, op_index: int) -> tuple[int, ...]:
     """Tensors alive during operation `op_index`, the largest first."""
-    alive = [b for b in _tensor_buffers(graph) if b.start <= op_index <= b.end]
+    alive = [b for b in _tensor_buffers(graph) if b.bytes_at(op_index)]
     return tuple(int(b.key[1:]) for b in sorted(alive, key=lambda b: (-b.nbytes, b.key)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import UnsupportedOpError
 from ..kernels import Site, Variant, variants_of
 from ..kernels.variant import Cost, Shared, cost
+from .line_layout import calls_of
 
 CALL_BYTES = 28
 """Code bytes of a step that passes addresses to a kernel which all layers share."""
@@ -64,7 +65,7 @@ def _priced(site: Site, only: Filter) -> Iterator[Option]:
     for variant in variants_of(site.op):
         if variant.applies(site) and only(site, variant):
             try:
-                option = Option(variant, cost(variant, site))
+                option = Option(variant, _cost(variant, site))
             except UnsupportedOpError as refusal:  # only this variant rejects these numbers: try the next
                 refusals.append(refusal)
                 continue
@@ -72,6 +73,12 @@ def _priced(site: Site, only: Filter) -> Iterator[Option]:
             yield option
     if not count:
         raise refusals[0] if refusals else _unsupported(site)
+
+
+def _cost(variant: Variant, site: Site) -> Cost:
+    """The cost of all calls in one inference."""
+    one = cost(variant, site)
+    return replace(one, cycles=one.cycles * calls_of(site.graph, site.op))
 
 
 def _unsupported(site: Site) -> UnsupportedOpError:

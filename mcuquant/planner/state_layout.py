@@ -16,6 +16,7 @@ from functools import lru_cache
 from ..errors import UnsupportedOpError
 from ..ir import Graph, Op, Role, Tensor, Update
 from ..ir.ops import Concat, Enter, Reshape, Slice
+from ..ir.row_ops import VIEWS
 from .allocator import align
 
 ALIGNMENT = 8
@@ -61,7 +62,7 @@ def with_lines(graph: Graph) -> Graph:
 
 def has_step(graph: Graph, op: Op) -> bool:
     """Whether `op` needs a call: views, and rows that are already in place, need none."""
-    return not isinstance(op, Reshape) and op.output not in state_layout(graph).in_place
+    return not isinstance(op, (Reshape, *VIEWS)) and op.output not in state_layout(graph).in_place
 
 
 @lru_cache(maxsize=4)

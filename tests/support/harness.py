@@ -97,7 +97,8 @@ class _Reader:
     at: int = 0
 
     def outcome(self, graph: Graph, program: Program) -> Outcome:
-        steps = [(i, self.take(graph[i])) for call in program.calls for i in call.tensor_ids]
+        calls = () if program.feed else program.calls
+        steps = [(i, self.take(graph[i])) for call in calls for i in call.tensor_ids]
         return Outcome(tuple(steps), tuple(self.take(graph[i]) for i in graph.outputs))
 
     def take(self, t: Tensor) -> Array:

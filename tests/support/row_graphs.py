@@ -16,7 +16,7 @@ def window(net: Net, x: int, kind: type[ops.Op], stride: int, dilation: int = 1)
     taps, columns = net.size(1, max(1, min(4, (h - 2) // dilation))), net.size(1, min(3, w))
     reach = (taps - 1) * (dilation if kind in (ops.Conv2D, ops.DepthwiseConv2D) else 1) + 1
     top, bottom = net.pick((0, 0), (reach - 1, 0), ((reach - 1) // 2, reach // 2), (reach // 2, (reach - 1) // 2))
-    if kind is ops.AvgPool2D:
+    if kind is ops.AvgPool2D or (kind is ops.MaxPool2D and net.dtype is not DType.INT8):
         top, bottom = 0, 0
     left = (columns - 1) // 2
     pad = Padding(top=top, bottom=bottom, left=left, right=columns - 1 - left)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import Graph, Op, Padding, Pair, Shape, ops
 from ..elementwise_table import ELEMENTWISE
-from ..row_ops import LineRows, StoreRow
+from ..row_ops import CopyRow, LineRows, StoreRow
 from .discrete_rules import broadcast, broadcast_shapes, gather_nd_shapes, gather_shapes, update_shapes
 from .recurrent_rules import lstm_shapes
 from .signal_rules import SHAPES as SIGNAL_SHAPES
@@ -281,6 +281,7 @@ RULES: dict[type[Op], Rule] = {
     **dict.fromkeys((ops.Concat, ops.Enter), _concat),
     LineRows: _line_rows,
     StoreRow: _store_row,
+    CopyRow: _same,
     ops.Slice: _slice,
     ops.Reshape: _reshape,
     ops.Transpose: _transpose,
