@@ -45,7 +45,8 @@ typedef struct {
     const mq_tensor_t *inputs;
     const mq_tensor_t *outputs;
     const mq_step_t *steps;
-    /* One inference over the inputs in the arena, which it may overwrite. Returns 0. */
+    /* One inference over the inputs in the arena, which it may overwrite. Returns 0. A network that is fed by rows has no
+       `run`, no `step` and no place of its input in the arena: its header has a function that takes rows. */
     int (*run)(void *arena);
     /* Step i of the same inference, in order from 0. Returns 0, or -1 if there is no step i. */
     int (*step)(void *arena, int i);
@@ -54,12 +55,6 @@ typedef struct {
     uint32_t state_bytes;
     void *state;
     void (*reset)(void);
-    /* A network that is fed by rows has these instead of `run` and `step`, and its input has no place in the arena.
-       `feed` takes n rows of an image of row_count rows and returns 1 after the last one, when the outputs are ready;
-       `restart` makes the next row the first of an image. Otherwise row_count is 0. */
-    uint32_t row_count;
-    int (*feed)(void *arena, const void *rows, int n);
-    void (*restart)(void);
 } mq_model_t;
 
 static inline void *mq_input(const mq_model_t *model, void *arena, int i)

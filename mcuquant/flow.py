@@ -16,6 +16,7 @@ from .codegen.budget import check_built, check_fits, within_flash
 from .codegen.budget import goal as goal_of
 from .codegen.emit import emit, emit_library
 from .codegen.lower import lower
+from .codegen.lower_rows import lower_rows
 from .codegen.node_settings import NodeSettings
 from .codegen.program import Program
 from .codegen.sensor_node import configure, fit
@@ -27,10 +28,12 @@ from .firmware_build.step_calls import Steps
 from .ir import Graph, Level, serialize
 from .ir.verify import verify
 from .passes import run_passes
+from .passes.row_schedule import RowFed
 from .passes.shrink import shrink as shrink_graph
 from .passes.stream import Streamed, streamed
 from .planner import Goal, Plan, plan
 from .planner.objective import DEFAULT
+from .planner.row_plan import plan_rows
 from .project.folder import NETWORK_FILES, check_network_file, file_digests
 from .project.project import Project
 from .quantization import LayerSnr, Weights
@@ -39,12 +42,14 @@ from .quantization import quantize as quantize_graph
 from .quantization.prescribed import is_prescribed, prescribed
 from .quantization.samples import Scaling
 from .reporting.details import DETAILS, details_of
-from .reporting.manifest import built_facts, manifest_of, stream_facts
+from .reporting.manifest import built_facts, feed_facts, manifest_of, stream_facts
 from .tflite.reader import from_tflite as tflite_frontend
 from .tflite.writer.to_tflite import WEIGHTED, to_tflite
 from .torch_import import from_torch as torch_frontend
 
 MODEL_FILE, NETWORK_FILE = "model.tflite", "network.mq"
+ROWS = "rows"
+"""The portion of an image that a network can be fed by."""
 
 
 def from_torch(module: Any, example: Any) -> Graph:
@@ -142,6 +147,7 @@ def compile(
     max_flash: int | None = None,
     huffman: bool = False,
     streaming: Streamed | None = None,
+    feed: str | None = None,
 ) -> Project:
     """Compile a quantized graph to a C project in `output` (default build/NAME) and, unless `build` is false, firmware.
 
@@ -154,7 +160,8 @@ def compile(
     A network that .tflite cannot express gives a project without model.tflite, and a note with the reason. `source`,
     the original float graph, and `snr`, the result of `snr_report`, are for `mcuquant report`. "node" processes sliding
     windows of sensor samples with the settings `node`, which it requires; "library" is the network alone, for the
-    user's own program. `streaming` is the result of `stream` that contains `graph`, for manifest.json.
+    user's own program. `streaming` is the result of `stream` that contains `graph`, for manifest.json. With `feed`
+    "rows", the network takes its image row by row from the top, and never holds it whole (docs/rows.md).
 
     Nothing is left behind if a stage fails. Raises BudgetError if the network exceeds the board or the limits,
     ToolError if the compiler is missing, OutputError if `output` contains foreign files.
@@ -173,6 +180,7 @@ def compile(
         max_flash=max_flash,
         huffman=huffman,
         streaming=streaming,
+        feed=feed,
     )
     build.check_free(settings.directory)
     graph = shrink_graph(graph) if shrink else graph
@@ -197,6 +205,7 @@ class _Settings:
     max_flash: int | None
     huffman: bool
     streaming: Streamed | None
+    feed: str | None
 
 
 @dataclass(slots=True)
@@ -207,6 +216,8 @@ class _Work:
     settings: _Settings
     goal: Goal
     plan: Plan = field(init=False)
+    fed: RowFed | None = None
+    """The network by rows, if it is fed by them."""
     program: Program = field(init=False)
     application: Application = field(init=False)
     board: Board = field(init=False)
@@ -225,7 +236,13 @@ def _compiled(graph: Graph, settings: _Settings, goal: Goal) -> Project:
 
 
 def _plan_and_lower(work: _Work) -> None:
-    work.plan, work.program = to_program(work.graph, work.settings.board, work.settings.name, work.goal)
+    if work.settings.feed is None:
+        work.plan, work.program = to_program(work.graph, work.settings.board, work.settings.name, work.goal)
+        return
+    if work.settings.feed != ROWS:
+        raise ModelError(f"a network can be fed by {ROWS!r}, found {work.settings.feed!r}")
+    planned = plan_rows(_lowerable(work.graph), work.settings.board.core, work.goal)
+    work.fed, work.plan, work.program = planned.fed, planned.plan, lower_rows(planned, work.settings.name)
 
 
 def _code_weights(work: _Work) -> None:
@@ -259,6 +276,7 @@ def _describe(work: _Work) -> None:
         NETWORK_FILES: file_digests(model),
         "max_flash_bytes": settings.max_flash,
         **stream_facts(settings.streaming),
+        **feed_facts(work.fed, work.program),
     }
 
 
@@ -337,10 +355,14 @@ def _with_node(app: Application, graph: Graph, settings: NodeSettings | None) ->
 
 def to_program(graph: Graph, board: Board, name: str = "model", goal: Goal | None = None) -> tuple[Plan, Program]:
     """Plan and lower a quantized graph for a board; by default for speed."""
+    steps = plan(_lowerable(graph), board.core, goal)
+    return steps, lower(steps, name)
+
+
+def _lowerable(graph: Graph) -> Graph:
+    """The graph, if it is a network of integers. Raises GraphError otherwise."""
     if graph.is_float:
         raise GraphError(
             f"{graph.name}: the network is float; quantize it first with calibration data (--calibration X.npz)"
         )
-    verify(graph, Level.LOWERABLE)
-    steps = plan(graph, board.core, goal)
-    return steps, lower(steps, name)
+    return verify(graph, Level.LOWERABLE)

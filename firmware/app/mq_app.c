@@ -30,12 +30,25 @@ void mq_app_wire_changed(mq_form_t form)
 
 void mq_app_feed_stored(void)
 {
+#ifndef MQ_APP_ROWS /* otherwise mq_app_compute feeds the rows */
     const uint8_t *bytes = mq_app_wire;
     for (int i = 0; i < mq_app_model->input_count; i++) {
         const uint32_t count = mq_app_model->inputs[i].bytes;
         memcpy(mq_input(mq_app_model, arena, i), bytes, count);
         bytes += count;
     }
+#endif
+}
+
+/* One inference, over the inputs in the arena or the rows in the wire. */
+static void infer(void)
+{
+#ifdef MQ_APP_ROWS
+    MQ_APP_RESTART();
+    (void)MQ_APP_FEED(arena, (const void *)mq_app_wire, MQ_APP_ROWS);
+#else
+    (void)mq_app_model->run(arena);
+#endif
 }
 
 void mq_app_reset(void)
@@ -77,7 +90,7 @@ uint64_t mq_app_compute(uint32_t id)
 {
     mq_port_activity(ACTIVITY_RUN);
     const uint64_t start = mq_port_ticks();
-    (void)mq_app_model->run(arena);
+    infer();
     const uint64_t ticks = mq_port_ticks() - start;
     mq_port_activity(0);
     count_turn();

@@ -11,13 +11,30 @@
 static _Alignas(MQ_APP_ARENA_ALIGNMENT) uint8_t arena[MQ_APP_ARENA_BYTES];
 static uint8_t sample[MQ_APP_INPUT_BYTES];
 
+#ifdef MQ_APP_ROWS
+/* The rows of a sample, one by one. */
+static int run_rows(void)
+{
+    const uint32_t row_bytes = MQ_APP_INPUT_BYTES / MQ_APP_ROWS;
+    int is_ready = 0;
+    for (uint32_t row = 0; row < MQ_APP_ROWS; row++) {
+        is_ready = MQ_APP_FEED(arena, (const void *)(sample + row * row_bytes), 1);
+    }
+    return is_ready == 1 ? 0 : -1;
+}
+#endif
+
 static void feed(const mq_model_t *model)
 {
+#ifdef MQ_APP_ROWS
+    (void)model;
+#else
     const uint8_t *bytes = sample;
     for (int i = 0; i < model->input_count; i++) {
         memcpy(mq_input(model, arena, i), bytes, model->inputs[i].bytes);
         bytes += model->inputs[i].bytes;
     }
+#endif
 }
 
 static int put(const mq_model_t *model, const mq_tensor_t *tensors, int count)
@@ -42,7 +59,12 @@ static int run_steps(const mq_model_t *model)
 
 static int run(const mq_model_t *model)
 {
-    return model->run(arena) == 0 ? put(model, model->outputs, model->output_count) : -1;
+#ifdef MQ_APP_ROWS
+    const int status = run_rows();
+#else
+    const int status = model->run(arena);
+#endif
+    return status == 0 ? put(model, model->outputs, model->output_count) : -1;
 }
 
 int main(int argc, char **argv)

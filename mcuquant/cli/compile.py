@@ -66,6 +66,7 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 @option(QUANTIZATION, "--snr", is_flag=True, help="Show the signal-to-noise ratio of each layer.")
 @option(STREAM, "--stream", "axis", type=int, metavar="AXIS", help="Axis of the input's rows, 1 for those of NHWC.")
 @option(STREAM, "--hop", type=int, metavar="N", help="New rows at a time.  [1]")
+@option(STREAM, "--feed", type=click.Choice(("rows",)), help="Feed images row by row: only a few rows are in RAM.")
 @front_end_option()
 @objective_options
 @node_options
@@ -85,6 +86,7 @@ def compile_(
     no_build: bool,
     axis: int | None,
     hop: int | None,
+    feed: str | None,
     frontend: str | None,
     **options: Any,
 ) -> None:
@@ -105,6 +107,7 @@ def compile_(
       mcuquant compile vww_int8.tflite --optimize speed --max-ram 40K -o build/vww
       mcuquant compile watch.pt2 --calibration x.npz --app node --normalise stats.json -o build/watch
       mcuquant compile kws_int8.tflite --stream 1 --hop 2 -o build/kws
+      mcuquant compile vww_int8.tflite --feed rows -o build/vww
       mcuquant compile kws_int8.tflite --frontend micro,step=320 -o build/kws
       mcuquant compile okay_nabu.json --app node -o build/nabu
       mcuquant compile kws_int8.tflite --app library --name kws -o lib/kws
@@ -144,6 +147,7 @@ def compile_(
             max_flash=max_flash,
             huffman=huffman,
             streaming=streaming,
+            feed=feed,
         )
     _report(project)
 

@@ -39,6 +39,6 @@ def serve_(directory: Path, number: int, host: str) -> None:
         say(f"Serving {board.name} with the firmware of {directory} on tcp:{host}:{port}. Ctrl-C ends it.")
 
     try:
-        serve(board, project.firmware.elf, f"{project.prefix}_run", host, number, started)
+        serve(board, project.firmware.elf, project.steps.callers[0], host, number, started)
     except KeyboardInterrupt:
         return

@@ -81,6 +81,10 @@ def application(program: Program, name: str = DUT, model_id: str | None = None) 
     """
     if name not in APPLICATIONS:
         raise ModelError(f"application {name!r} is not known; there are {', '.join(APPLICATIONS)}")
+    if program.feed and name in (MLPERF, NODE):
+        raise ModelError(
+            f"application {name!r} takes whole inputs: compile without --feed, or with --app dut or library"
+        )
     if model_id is not None and not _ID.fullmatch(model_id):
         raise ModelError(f"model id {model_id!r} must be 1 to 40 letters, digits, '_', '.' and '-'")
     own = Application(name, model_id or program.prefix[3:], Wire.STORED, sum(x.nbytes for x in program.inputs))

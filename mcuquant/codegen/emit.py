@@ -187,7 +187,7 @@ def _check_names(program: Program, files: Mapping[str, str]) -> None:
     mq_input).
     """
     own = {*_model_templates(program), "src/board.h"}
-    reserved = re.compile(rf"\b{program.prefix}(_run|_step|_input|_output|_weights)?\b")
+    reserved = re.compile(rf"\b{program.prefix}(_run|_feed|_restart|_step|_input|_output|_weights)?\b")
     clash = next((path for path, text in files.items() if path not in own and reserved.search(text)), None)
     if clash and program.prefix != "mq_model":
         raise ModelError(f"name {program.prefix[3:]!r} is taken: {clash} uses {program.prefix}; choose another name")

@@ -162,11 +162,11 @@ class CSweepPart:
 
     @property
     def due(self) -> str:
-        """The condition in C."""
+        """The condition in C; empty: in every sweep."""
         age = f"sweep - {self.first}" if self.first else "sweep"
         begun = f"sweep >= {self.first}" if self.first > 0 else ""
         phase = f"({age}) % {self.every} == 0" if self.every > 1 else ""
-        return " && ".join(filter(None, (begun, phase))) or "1"
+        return " && ".join(filter(None, (begun, phase)))
 
     @property
     def row(self) -> str:

@@ -167,7 +167,7 @@ def try_library(sources: Sources, board: Board, steps: Steps) -> None:
         write(sources.files, Path(folder))
         elf = Path(folder, "library.elf")
         # The executable starts at the network; references to the C library stay unresolved.
-        ends = ["-nostdlib", f"-Wl,-e,{steps.prefix}_run,--unresolved-symbols=ignore-all", "-o", str(elf)]
+        ends = ["-nostdlib", f"-Wl,-e,{steps.callers[0]},--unresolved-symbols=ignore-all", "-o", str(elf)]
         command = [COMPILER, *flags, "-Isrc", *c_files, *ends]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:

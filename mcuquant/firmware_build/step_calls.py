@@ -26,44 +26,52 @@ _TABLE = "functions"
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The calls that a binary must contain: `<prefix>_step_0` to the last step from `<prefix>_run`; `titles` name the
-    steps in messages.
+    """The calls that a binary must contain: `<prefix>_step_0` to the last step from `<prefix>_run`, or from the
+    functions of a network that is fed by rows; `titles` name the steps in messages.
     """
 
     prefix: str
     titles: tuple[str, ...]
+    is_fed: bool = False
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """The functions that call steps; the first is the one that a program calls."""
+        return tuple(f"{self.prefix}_{name}" for name in (("feed", "sweep", "rest") if self.is_fed else ("run",)))
 
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, object]) -> Steps:
         layers = manifest["layers"]
         assert isinstance(layers, list)
-        return cls(f"mq_{manifest['name']}", tuple(f"{row['name']}, {row['op']}:{row['kernel']}" for row in layers))
+        titles = tuple(f"{row['name']}, {row['op']}:{row['kernel']}" for row in layers)
+        return cls(f"mq_{manifest['name']}", titles, "feed" in manifest)
 
 
 def check_calls(binary: Path, steps: Steps, objdump: str, compiled_by: str) -> None:
     """Raises BuildError if a step is not called; `compiled_by` names the compiler and its flags."""
-    called = called_steps(binary, steps.prefix, objdump)
+    called = called_steps(binary, steps, objdump)
     missing = [i for i in range(len(steps.titles)) if i not in called]
     if missing:
         raise BuildError(_message(binary, steps, missing, compiled_by))
 
 
-def called_steps(binary: Path, prefix: str, objdump: str) -> frozenset[int]:
-    """Numbers of the steps that `<prefix>_run` calls, by name or through the table of a program compiled for size."""
-    return frozenset(_called_by_name(binary, prefix, objdump)) | frozenset(_in_table(binary, prefix))
+def called_steps(binary: Path, steps: Steps, objdump: str) -> frozenset[int]:
+    """Numbers of the steps that are called, by name or through the table of a program compiled for size."""
+    by_name = (number for caller in steps.callers for number in _called_by_name(binary, steps.prefix, caller, objdump))
+    return frozenset(by_name) | frozenset(_in_table(binary, steps.prefix))
 
 
 def _message(binary: Path, steps: Steps, missing: Sequence[int], compiled_by: str) -> str:
     names = "; ".join(f"{i} ({steps.titles[i]})" for i in missing)
     noun = "step" if len(missing) == 1 else "steps"
     return (
-        f"{binary}: {steps.prefix}_run does not call {noun} {names}, and would answer wrongly. The compiler left that "
+        f"{binary}: {steps.callers[0]} does not call {noun} {names}, and would answer wrongly. The compiler left that "
         f"out: {compiled_by}. Use other flags (make OPTIMIZE=-Os) or another version of the compiler"
     )
 
 
-def _called_by_name(binary: Path, prefix: str, objdump: str) -> Iterator[int]:
-    command = [objdump, "-d", "--no-show-raw-insn", f"--disassemble={prefix}_run", str(binary)]
+def _called_by_name(binary: Path, prefix: str, caller: str, objdump: str) -> Iterator[int]:
+    command = [objdump, "-d", "--no-show-raw-insn", f"--disassemble={caller}", str(binary)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ToolError(f"{objdump} cannot read {binary}: {done.stderr.strip()}")

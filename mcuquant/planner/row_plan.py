@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..boards.core import Core
+from ..errors import BudgetError
 from ..ir import Graph
 from ..passes.row_schedule import RowFed, cuts, row_fed
 from . import plan
@@ -27,14 +29,25 @@ def plan_rows(graph: Graph, core: Core, goal: Goal | None = None) -> RowPlan:
 
     Raises UnsupportedOpError if the network cannot be fed by rows, BudgetError if no plan is within the limits.
     """
-    return min(_plans(graph, core, goal), key=lambda p: (p.plan.arena_bytes, p.plan.cycles))
+    plans: list[RowPlan] = []
+    refusals: list[BudgetError] = []
+    for fed, least_bytes in _promising(graph, core):
+        if least_bytes >= min((p.plan.arena_bytes for p in plans), default=math.inf):
+            break
+        try:
+            plans.append(RowPlan(fed, plan(fed.graph, core, goal)))
+        except BudgetError as refusal:
+            refusals.append(refusal)
+    if not plans:
+        raise refusals[0]
+    return min(plans, key=lambda p: (p.plan.arena_bytes, p.plan.cycles))
 
 
-def _plans(graph: Graph, core: Core, goal: Goal | None) -> Iterator[RowPlan]:
-    """Plans of the most promising cuts."""
+def _promising(graph: Graph, core: Core) -> Iterator[tuple[RowFed, int]]:
+    """The cuts whose tensors need the least memory, with its bytes, the best first."""
     splits = [row_fed(graph, cut) for cut in cuts(graph)]
-    for fed in sorted(splits, key=lambda fed: _least_bytes(fed.graph, core))[:_MOST_CUTS]:
-        yield RowPlan(fed, plan(fed.graph, core, goal))
+    bounds = [(fed, _least_bytes(fed.graph, core)) for fed in splits]
+    return iter(sorted(bounds, key=lambda bound: bound[1])[:_MOST_CUTS])
 
 
 def _least_bytes(graph: Graph, core: Core) -> int:

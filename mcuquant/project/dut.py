@@ -175,7 +175,7 @@ class Dut:
         return measure(
             self.link,
             self.project.board,
-            [_layer(row) for row in self.project.manifest["layers"]],
+            [] if self.project.feed else [_layer(row) for row in self.project.manifest["layers"]],
             check=self._check_answer,
             is_counting=self._is_counting,
             counter=Counter.RP2040PY_CYCLES if self._port == PICO else None,
@@ -206,7 +206,7 @@ class Dut:
         if self._port is not None:
             return open_port(self._port, self._baud)
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mq-")))
-        self._counting = Counting.of(project.board, project.firmware.elf, f"{project.prefix}_run", folder)
+        self._counting = Counting.of(project.board, project.firmware.elf, project.steps.callers[0], folder)
         emulator = Emulator(project.board, project.firmware.elf, arguments=self._counting.arguments)
         return stack.enter_context(emulator).transport
 

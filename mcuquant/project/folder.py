@@ -141,6 +141,12 @@ class ProjectFolder:
         return split_outputs(raw, self.outputs, len(samples[0]))
 
     @property
+    def feed(self) -> Mapping[str, Any] | None:
+        """How the network is fed by rows: `rows` of an image and bytes of each; None if it takes whole inputs."""
+        feed: Mapping[str, Any] | None = self.manifest.get("feed")
+        return feed
+
+    @property
     def node(self) -> Node:
         """The sensor node of the project. Raises OutputError if it was not compiled as a node."""
         if "node" not in self.manifest:

@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import OutputError
 from ..ir import Array, Graph, Op, Tensor
 from ..planner import Plan, live_at, storage
+from ..planner.line_layout import line_layout
 from ..quantization import LayerSnr, as_quantized
 
 DETAILS = "details.json"
@@ -128,7 +129,9 @@ def _places(plan: Plan) -> Iterator[Place]:
     for tensor, (first, last) in _lifetimes(plan).items():
         t = graph[tensor]
         kind = kinds.get(tensor, "activation")
-        yield Place(t.name, kind, t.shape, plan.offsets[tensor], t.nbytes, first, last)
+        kept = line_layout(graph).kept_bytes.get(tensor, 0)
+        shape = (1, 1 + kept // t.nbytes, *t.shape[2:]) if kept else t.shape
+        yield Place(t.name, kind, shape, plan.offsets[tensor] - kept, t.nbytes + kept, first, last)
     for i, step in enumerate(plan.steps):
         if step.scratch_offset is not None:
             name = graph.out(graph.ops[step.op_index]).name

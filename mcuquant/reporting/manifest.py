@@ -13,6 +13,7 @@ from ..firmware_build import build
 from ..firmware_build.linkmap import network_bytes
 from ..ir import Graph, Tensor
 from ..ir.metrics import parameters, structure_digest, weight_bytes
+from ..passes.row_schedule import RowFed
 from ..passes.stream import Streamed
 from ..planner import Plan, Step
 from ..project.seeded import answer
@@ -61,6 +62,15 @@ def stream_facts(streaming: Streamed | None) -> dict[str, Any]:
         return {}
     facts = {"axis": streaming.axis, "hop": streaming.hop, "warm_up_rows": streaming.warm_up_rows}
     return {"stream": {**facts, "macs_of_window": streaming.macs_before}}
+
+
+def feed_facts(fed: RowFed | None, program: Program) -> dict[str, Any]:
+    """The rows of a network that is fed by rows."""
+    if fed is None or program.feed is None:
+        return {}
+    by_rows = len(fed.whole.ops) - len(fed.rest)
+    facts = {"rows": program.feed.rows, "row_bytes": program.feed.row_bytes, "sweeps": program.feed.sweeps}
+    return {"feed": {**facts, "operations": by_rows, "operations_of_network": len(fed.whole.ops)}}
 
 
 def _port(tensor: Tensor, name: str) -> dict[str, Any]:

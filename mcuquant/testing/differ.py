@@ -54,7 +54,14 @@ class Oracle:
 
     @classmethod
     def of(cls, project: Project) -> Oracle:
-        """Raises OutputError if model.tflite and manifest.json describe different networks."""
+        """Raises OutputError if model.tflite and manifest.json describe different networks, or if no step has a whole
+        tensor.
+        """
+        if project.feed:
+            raise OutputError(
+                f"{project.directory} is fed by rows, and its steps compute one row at a time; compile the network "
+                "without --feed to compare its layers"
+            )
         graph = flow.network_of(project.directory)
         planned = prepared(graph)
         ops = [op for op in planned.ops if has_step(planned, op)]

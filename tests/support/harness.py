@@ -135,8 +135,26 @@ def model_sources(programs: Sequence[Program], directory: Path) -> list[Path]:
             (directory / Path(path).name).write_text(text)
     includes = "\n".join(f'#include "{p.prefix}.h"' for p in programs)
     table = ", ".join(f"&{p.prefix}" for p in programs)
-    (directory / "models.h").write_text(f"{includes}\nstatic const mq_model_t *const models[] = {{{table}}};\n")
+    models = f"static const mq_model_t *const models[] = {{{table}}};"
+    feeds = "\n".join(_feed_wrapper(p) for p in programs if p.feed)
+    entries = ", ".join(f"{{{p.prefix}_by_rows, {p.prefix}_restart}}" if p.feed else "{0, 0}" for p in programs)
+    (directory / "models.h").write_text(
+        f"{includes}\n{models}\n{_FEED}{feeds}\nstatic const feed_t feeds[] = {{{entries}}};\n"
+    )
     return [directory / f"{p.prefix}.c" for p in programs]
+
+
+_FEED = """typedef struct {
+    int (*feed)(void *arena, const void *rows, int n);
+    void (*restart)(void);
+} feed_t;
+"""
+
+
+def _feed_wrapper(program: Program) -> str:
+    """The function that takes rows, with rows of any type."""
+    arguments = "void *arena, const void *rows, int n"
+    return f"static int {program.prefix}_by_rows({arguments}) {{ return {program.prefix}_feed(arena, rows, n); }}"
 
 
 def build_host(graphs: Sequence[Graph], directory: Path, core: Core = PLAIN, names: Sequence[str] = ()) -> Runner:

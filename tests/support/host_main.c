@@ -22,7 +22,7 @@ static void *fresh_arena(const mq_model_t *model, const uint8_t *inputs, int gar
         fail("no memory");
     }
     memset(arena, garbage, bytes);
-    for (int i = 0; model->feed == NULL && i < model->input_count; i++) {
+    for (int i = 0; model->run != NULL && i < model->input_count; i++) {
         memcpy(mq_input(model, arena, i), inputs, model->inputs[i].bytes);
         inputs += model->inputs[i].bytes;
     }
@@ -48,30 +48,31 @@ static void by_steps(const mq_model_t *model, const uint8_t *inputs)
 }
 
 /* An image in portions of 0, 1, 2, ... rows, after a part of another image. */
-static int by_rows(const mq_model_t *model, void *arena, const uint8_t *rows)
+static int by_rows(const mq_model_t *model, feed_t feed, void *arena, const uint8_t *rows)
 {
-    const size_t row_bytes = model->inputs[0].bytes / model->row_count;
-    int fed = 0, state = model->feed(arena, rows, 1);
-    model->restart();
+    const int height = model->inputs[0].shape[1];
+    const size_t row_bytes = model->inputs[0].bytes / (size_t)height;
+    int fed = 0, state = feed.feed(arena, rows, 1);
+    feed.restart();
     for (int n = 0; state == 0; n++) {
-        const int left = (int)model->row_count - fed;
+        const int left = height - fed;
         const int taken = n < left ? n : left;
         uint8_t *portion = malloc((size_t)taken * row_bytes + 1);
-        if (portion == NULL || model->feed(arena, rows, left + 1) != -1) {
+        if (portion == NULL || feed.feed(arena, rows, left + 1) != -1) {
             fail("too many rows");
         }
         memcpy(portion, rows + (size_t)fed * row_bytes, (size_t)taken * row_bytes);
-        state = model->feed(arena, portion, taken);
+        state = feed.feed(arena, portion, taken);
         free(portion);
         fed += taken;
     }
     return state;
 }
 
-static void whole(const mq_model_t *model, const uint8_t *inputs)
+static void whole(const mq_model_t *model, uint32_t index, const uint8_t *inputs)
 {
     void *arena = fresh_arena(model, inputs, 0x5A);
-    if (model->feed != NULL ? by_rows(model, arena, inputs) != 1 : model->run(arena) != 0) {
+    if (model->run == NULL ? by_rows(model, feeds[index], arena, inputs) != 1 : model->run(arena) != 0) {
         fail("run failed");
     }
     for (int i = 0; i < model->output_count; i++) {
@@ -105,13 +106,13 @@ int main(void)
         if (inputs == NULL || fread(inputs, 1, bytes, stdin) != bytes) {
             fail("truncated inputs");
         }
-        if (model->feed == NULL) {
+        if (model->run != NULL) {
             by_steps(model, inputs);
         }
         if (model->state_bytes != 0) {
             rewind_state(model, before[index]);
         }
-        whole(model, inputs);
+        whole(model, index, inputs);
         if (model->state_bytes != 0) {
             before[index] = before[index] != NULL ? before[index] : malloc(model->state_bytes);
             memcpy(before[index], model->state, model->state_bytes);
