@@ -37,8 +37,9 @@ EXCEPTIONS = {("quantization", "passes")}
 PARTS = {
     "ir": (
         ("operation",),
-        ("accumulations", "discrete", "functions", "palette", "names", "recurrent", "row_ops", "signal_ops"),
+        ("accumulations", "discrete", "functions", "palette", "names", "recurrent", "signal_ops"),
         ("ops",),
+        ("row_ops",),
         ("graph", "running_sum"),
         ("named_functions", "real_functions"),
         ("elementwise_table",),

@@ -8,10 +8,10 @@ from math import prod
 
 from ..ir import Graph, Op
 from ..ir.metrics import total_macs
-from ..ir.row_ops import CopyRow
-from ..passes.row_schedule import Action, Compute, Line, Shift, Store
+from ..ir.row_ops import CopyRow, RowSum
+from ..passes.row_schedule import Action, Compute, Line, Shift, Store, Total
 from ..planner import Plan
-from ..planner.line_layout import calls_of
+from ..planner.line_layout import calls_of, line_layout
 from ..planner.row_plan import RowPlan
 from .lower import lower
 from .program import Call, CFeed, CSweepPart, CTensor, Program
@@ -21,14 +21,14 @@ def lower_rows(planned: RowPlan, name: str = "model") -> Program:
     """Lower the plan of a network by rows."""
     fed, program = planned.fed, lower(planned.plan, name)
     whole = fed.whole[fed.graph.inputs[0]]
-    emitter = _Emitter(planned.plan, program, {store.whole for store in fed.actions if isinstance(store, Store)})
+    emitter = _Emitter(planned.plan, program)
     feed = CFeed(
         rows=fed.input.rows,
         row_bytes=whole.nbytes // fed.input.rows,
         row_elements=prod(whole.shape[2:]),
         row=emitter.place(whole.id),
         sweeps=fed.sweeps,
-        fills=tuple(emitter.fills(fed.lines)),
+        fills=(*emitter.fills(fed.lines), *emitter.zeros()),
         parts=tuple(part for action in fed.actions if (part := emitter.part(action)) is not None),
         first_rest=len(program.calls) - sum(step.op_index > emitter.last for step in planned.plan.steps),
     )
@@ -47,7 +47,6 @@ class _Emitter:
 
     plan: Plan
     program: Program
-    stored: frozenset[int] | set[int]
 
     @property
     def graph(self) -> Graph:
@@ -56,7 +55,7 @@ class _Emitter:
     @property
     def last(self) -> int:
         """Index of the last operation of the row part."""
-        return max(i for i, op in enumerate(self.graph.ops) if op.output in self.stored)
+        return line_layout(self.graph).last
 
     def place(self, tensor: int) -> str:
         return f"arena + {self.plan.offsets[tensor]}"
@@ -77,6 +76,11 @@ class _Emitter:
                 row_bytes = self._row_bytes(line)
                 yield self.plan.offsets[line.tensor] - line.kept * row_bytes, line.fill & 0xFF, line.kept * row_bytes
 
+    def zeros(self) -> Iterator[tuple[int, int, int]]:
+        """The same for sums before an image."""
+        for op in (op for op in self.graph.ops if isinstance(op, RowSum)):
+            yield self.plan.offsets[op.output], 0, self.graph.out(op).nbytes
+
     def part(self, action: Action) -> CSweepPart | None:
         line = action.line
         match action:
@@ -84,6 +88,8 @@ class _Emitter:
                 return self._part(line, f"{self._name(line)} moves up", always=(self._shift(line),))
             case Store(_, whole):
                 return self._part(line, f"{self._name(line)} is stored", inside=(self._store(line, whole),))
+            case Total(_, op):
+                return self._part(line, f"{self._name(line)} is added", inside=(self._step(op),))
             case Compute(_, op):
                 inside = tuple(self._row(op)) if op is not None else ()
                 below = (self._fill(line),) if line.fill is not None else ()
@@ -111,11 +117,14 @@ class _Emitter:
             maker = self.graph.producer(i)
             if isinstance(maker, CopyRow):
                 yield self._copy(maker)
-        index = next(call.index for call in self.program.calls if call.tensor_ids == op.outputs)
-        yield f"{self.program.prefix}_step_{index}(arena);"
+        yield self._step(op)
         line = self._copied_to(op)
         if line is not None:
             yield self._move(self.place(line), self.place(op.output), self.graph[line].nbytes)
+
+    def _step(self, op: Op) -> str:
+        index = next(call.index for call in self.program.calls if call.tensor_ids == op.outputs)
+        return f"{self.program.prefix}_step_{index}(arena);"
 
     def _copy(self, copy: CopyRow) -> str:
         return self._move(self.place(copy.output), self.place(copy.inputs[0]), self.graph[copy.output].nbytes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .operation import Op
+from .ops import AvgPool2D, Mean, Sum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,35 @@ class CopyRow(Op):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreRow(Op):
     """inputs: the newest row of a line; output: the whole tensor (1,H,W,C), of which it writes one row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowSum(Op):
+    """inputs: the newest row of a line (1,1,W,C); output: sums (1,1,1,C) of int32, to which it adds the row's pixels.
+
+    `rows` is the height H of the whole tensor.
+    """
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfSums(Op):
+    """inputs: sums (1,1,1,C) over a tensor of `shape` (1,H,W,C); output: that of `reduction`, which averages or
+    adds all pixels of this tensor.
+    """
+
+    reduction: AvgPool2D | Mean | Sum
+    shape: tuple[int, ...]
+
+    @property
+    def kind(self) -> str:
+        return self.reduction.kind
+
+    @property
+    def count(self) -> int:
+        """Number of elements of each sum."""
+        return self.shape[1] * self.shape[2]
 
 
 VIEWS = (LineRows, CopyRow, StoreRow)

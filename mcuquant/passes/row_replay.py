@@ -9,7 +9,7 @@ import numpy as np
 from ..arithmetic.interpreter import evaluate
 from ..ir import Array, Op
 from ..ir.row_ops import CopyRow, LineRows
-from .row_schedule import Action, Compute, RowFed, Shift, Store
+from .row_schedule import Action, Compute, RowFed, Shift, Store, Total
 
 
 class Replay:
@@ -27,6 +27,8 @@ class Replay:
         for line in self.fed.lines:
             row = self.fed.graph[line.tensor]
             self.lines[line.tensor] = np.full((line.kept + 1, *row.shape[2:]), line.fill or 0, row.dtype.numpy)
+        for total in (action for action in self.fed.actions if isinstance(action, Total)):
+            self.values[total.op.output] = np.zeros(self.fed.graph[total.op.output].shape, np.int32)
         for store in (action for action in self.fed.actions if isinstance(action, Store)):
             whole = self.fed.graph[store.whole]
             self.values[store.whole] = np.zeros(whole.shape, whole.dtype.numpy)
@@ -57,6 +59,8 @@ class Replay:
         match action:
             case Shift():
                 memory[:-1] = memory[1:].copy()
+            case Total(_, op) if number < line.rows:
+                self.values[op.output] += evaluate(self.fed.graph, op, [memory[None, -1:]])
             case Store(_, whole) if number < line.rows:
                 self.values[whole][0, number] = memory[-1]
             case Compute(_, op) if number < line.rows:

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import UnsupportedOpError
-from ..ir import Graph, Op, Role, Tensor, ops
-from ..ir.row_ops import CopyRow, LineRows, StoreRow
-from .row_windows import RowWindow, row_window
+from ..ir import DType, Graph, Op, Role, Tensor, ops
+from ..ir.row_ops import CopyRow, LineRows, OfSums, RowSum, StoreRow
+from .row_windows import RowWindow, adds_all_pixels, row_window
 
 _WORD_BYTES = 4
 
@@ -73,7 +73,15 @@ class Shift:
     line: Line
 
 
-Action = Compute | Store | Shift
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The newest row of a line is added to the sums that `op` computes."""
+
+    line: Line
+    op: RowSum
+
+
+Action = Compute | Store | Shift | Total
 """A part of a sweep. It takes place in the sweeps of its line."""
 
 
@@ -182,6 +190,7 @@ class _Splitter:
         self.lines = self._with_memory(schedule.lines)
         self.tensors = dict(graph.tensors)
         self.whole: dict[int, int] = {}
+        self.sums: dict[int, int] = {}
         self.ops: list[Op] = []
         self.actions: list[Action] = []
 
@@ -208,12 +217,10 @@ class _Splitter:
         self._come(first, None)
         for op in self.graph.ops[: self.cut]:
             self._row_operation(op)
-        rest = tuple(
-            replace(op, inputs=tuple(self.whole.get(i, i) for i in op.inputs)) for op in self.graph.ops[self.cut :]
-        )
+        rest = tuple(map(self._rest, self.graph.ops[self.cut :]))
         outputs = tuple(self.whole.get(i, i) for i in self.graph.outputs)
         fed = self.graph.with_(tensors=self.tensors, ops=(*self.ops, *rest), outputs=outputs)
-        sweeps = 1 + max(self.lines[i].last_sweep for i in self.whole)
+        sweeps = 1 + max(self.lines[i].last_sweep for i in {*self.whole, *self.sums})
         return RowFed(fed, self.graph, tuple(self.actions), sweeps, rest)
 
     def _row_operation(self, op: Op) -> None:
@@ -235,7 +242,7 @@ class _Splitter:
     def _come(self, line: Line, op: Op | None) -> None:
         self.actions.append(Compute(line, op))
         if line.tensor in self._stored():
-            self._store(line)
+            (self._add if self._is_added(line.tensor) else self._store)(line)
         if not self._readers(line.tensor):
             self._leave(line.tensor, None)
 
@@ -248,6 +255,26 @@ class _Splitter:
         self.whole[line.tensor] = self._new(replace(row, role=Role.ACTIVATION))
         self.ops.append(StoreRow(inputs=(line.tensor,), outputs=(self.whole[line.tensor],)))
         self.actions.append(Store(line, self.whole[line.tensor]))
+
+    def _is_added(self, tensor: int) -> bool:
+        """Whether the rest of the network needs only sums over all pixels of a tensor."""
+        readers = [op for op in self.graph.ops[self.cut :] if tensor in op.inputs]
+        return tensor not in self.graph.outputs and all(adds_all_pixels(self.graph, op) for op in readers)
+
+    def _add(self, line: Line) -> None:
+        t = self.graph[line.tensor]
+        sums = Tensor(0, (1, 1, 1, t.shape[3]), DType.INT32, Role.ACTIVATION, name=t.name)
+        self.sums[line.tensor] = self._new(sums)
+        op = RowSum(inputs=(line.tensor,), outputs=(self.sums[line.tensor],), rows=line.rows)
+        self.ops.append(op)
+        self.actions.append(Total(line, op))
+
+    def _rest(self, op: Any) -> Op:
+        """An operation after the last sweep: of whole tensors, or of sums."""
+        if op.inputs[0] in self.sums:
+            shape, sums = self.graph[op.inputs[0]].shape, self.sums[op.inputs[0]]
+            return OfSums(inputs=(sums,), outputs=op.outputs, reduction=op, shape=shape)
+        return replace(op, inputs=tuple(self.whole.get(i, i) for i in op.inputs))  # type: ignore[no-any-return]
 
     def _leave(self, tensor: int, op: Op | None) -> None:
         """After the last reader of a line in a sweep, its rows move."""

@@ -110,6 +110,21 @@ def _each_row(_: Graph, __: Op, ___: Collection[int]) -> RowWindow | str:
     return RowWindow()
 
 
+_MOST_PIXELS = 1 << 22
+"""Pixels of int8 whose sums are below 31 bits, also without their zero points."""
+
+
+def adds_all_pixels(graph: Graph, op: Op) -> bool:
+    """Whether an operation averages or adds all pixels of each channel, so that sums of rows are enough."""
+    x, y = graph.ins(op)[0], graph.out(op)
+    if x.dtype is not DType.INT8 or y.dtype is not DType.INT8 or len(x.shape) != _RANK or x.shape[0] != 1:
+        return False
+    is_small = x.elements // x.shape[3] <= _MOST_PIXELS
+    if isinstance(op, ops.AvgPool2D):
+        return is_small and op.window == x.shape[1:3] and y.shape[1:3] == (1, 1) and not op.padding.any
+    return is_small and isinstance(op, ops.Mean | ops.Sum) and op.axes == (1, 2)
+
+
 _RULES: Mapping[type[Op], _Rule] = {
     **dict.fromkeys((ops.Conv2D, ops.DepthwiseConv2D), _convolution),
     ops.MaxPool2D: _max_pool,

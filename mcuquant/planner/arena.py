@@ -9,7 +9,7 @@ from functools import lru_cache
 from ..boards.core import Core
 from ..ir import Graph
 from ..ir.ops import Reshape
-from ..ir.row_ops import LineRows, StoreRow
+from ..ir.row_ops import LineRows, RowSum, StoreRow
 from ..kernels import Exactly, Site, Variant
 from ..kernels.variant import Cost
 from .allocator import Buffer, Overlap, align, peak, place
@@ -156,7 +156,7 @@ def _tensor_buffers(graph: Graph) -> tuple[Buffer, ...]:
                 births.setdefault(home[i], index)
                 deaths[home[i]] = index
     deaths |= {home[i]: last for i in graph.ends if i in home}
-    births |= {op.output: -1 for op in graph.ops if isinstance(op, StoreRow)}
+    births |= {op.output: -1 for op in graph.ops if isinstance(op, StoreRow | RowSum)}
     return tuple(_tensor_buffer(graph, i, births[i], deaths[i]) for i in sorted(births))
 
 

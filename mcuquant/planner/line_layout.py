@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..ir import Graph, Op
-from ..ir.row_ops import CopyRow, LineRows, StoreRow
+from ..ir.row_ops import CopyRow, LineRows, RowSum, StoreRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,13 @@ def line_layout(graph: Graph) -> LineLayout:
             calls[x.id] = op.rows
         elif isinstance(op, StoreRow) and x is not None:
             calls[x.id] = graph.out(op).shape[1]
+        elif isinstance(op, RowSum):
+            calls[op.inputs[0]] = calls[op.output] = op.rows
     calls |= {op.inputs[0]: calls[op.output] for op in graph.ops if isinstance(op, CopyRow) and op.output in calls}
-    last = max((i for i, op in enumerate(graph.ops) if isinstance(op, StoreRow)), default=-1)
+    last = max((i for i, op in enumerate(graph.ops) if isinstance(op, StoreRow | RowSum)), default=-1)
     return LineLayout(kept, offsets, calls, last)
 
 
 def calls_of(graph: Graph, op: Op) -> int:
     """Number of calls of an operation per inference."""
     return line_layout(graph).calls.get(op.output, 1)
-
-
-def line_of(graph: Graph, op: Op) -> int | None:
-    """The line that an operation shows rows of."""
-    return op.inputs[0] if isinstance(op, LineRows) else None

@@ -52,7 +52,7 @@ def manifest_of(
             "most_network_flash_bytes": steps.goal.limits.network_flash_bytes,
         },
         "answer": answer(graph),
-        "layers": [_layer(graph, steps.steps[i], call) for i, call in enumerate(program.calls)],
+        "layers": [_layer(graph, steps, steps.steps[i], call) for i, call in enumerate(program.calls)],
         "notes": list(graph.notes),
     }
 
@@ -84,8 +84,8 @@ def _port(tensor: Tensor, name: str) -> dict[str, Any]:
     }
 
 
-def _layer(graph: Graph, step: Step, call: Call) -> dict[str, Any]:
-    y = graph[call.tensor_ids[0]]
+def _layer(graph: Graph, steps: Plan, step: Step, call: Call) -> dict[str, Any]:
+    y = graph.tensors.get(call.tensor_ids[0]) or steps.graph[call.tensor_ids[0]]
     return {
         "name": call.name,
         "op": call.op,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from mcuquant.planner import Goal, plan
 from mcuquant.planner.objective import Objective
 from mcuquant.planner.row_plan import RowPlan, plan_rows
 
+SUMMED = (20, 45)
+
 
 @cache
 def graph_of(seed: int) -> Graph:
@@ -34,22 +37,29 @@ def at_a_cut(seed: int, index: int, cpu: str) -> Program:
     return lower_rows(RowPlan(fed, plan(fed.graph, core, Goal(list(Objective)[seed % 3]), **only)), f"m{index}")
 
 
-def _check(seeds: range, runner: Runner) -> None:
+def test_the_networks_have_sums_of_rows() -> None:
+    """Every kernel that only networks by rows have is compared with the interpreter below."""
+    programs = [at_a_cut(seed, 0, "cortex-m4") for seed in SUMMED]
+    kernels = {call.kernel for program in programs for call in program.calls}
+    assert {"mq_row_sums_s8", "mq_average_of_sums_s8", "mq_mean_of_sums_s8"} <= kernels
+
+
+def _check(seeds: Sequence[int], runner: Runner) -> None:
     check_random([f"network({seed})" for seed in seeds], runner, 2)
 
 
-def _programs(seeds: range, cpu: str) -> tuple[tuple[Graph, ...], tuple[Program, ...]]:
+def _programs(seeds: Sequence[int], cpu: str) -> tuple[tuple[Graph, ...], tuple[Program, ...]]:
     return tuple(map(graph_of, seeds)), tuple(at_a_cut(seed, i, cpu) for i, seed in enumerate(seeds))
 
 
 def test_random_networks_under_the_sanitizers(tmp_path: Path) -> None:
-    seeds = range(16)
+    seeds = (*range(16), *SUMMED)
     _check(seeds, compile_host(*_programs(seeds, "cortex-m4"), tmp_path))
 
 
 @pytest.mark.parametrize("cpu", ["cortex-m0plus", "cortex-m4", "cortex-m55"])
 def test_random_networks_on_emulated_cores(cpu: str, tmp_path: Path) -> None:
-    seeds = range(20, 28)
+    seeds = (*range(20, 26), *SUMMED)
     _check(seeds, compile_device(*_programs(seeds, cpu), tmp_path, cpu))
 
 

@@ -40,6 +40,7 @@ from mcuquant.boards.core import CORES
 from mcuquant.codegen.emit import kernel_headers
 from mcuquant.errors import UnsupportedOpError
 from mcuquant.ir import DType, Graph, Op, QParams, Role, Shape, ops
+from mcuquant.ir.row_ops import OfSums, RowSum
 from mcuquant.kernels import VARIANTS
 from mcuquant.kernels.scalar import depthwise_scalar, product_scalar
 from mcuquant.kernels.shared.axes import merged, strides
@@ -149,7 +150,8 @@ def _all_steps() -> tuple[tuple[Graph, Plan, Step], ...]:
 
 def test_every_variant_is_compared_with_the_interpreter() -> None:
     tested = {step.variant.name for _, _, step in _all_steps()}
-    assert {v.name for v in VARIANTS} - tested == set()
+    by_rows = {v.name for v in VARIANTS if v.op in (RowSum, OfSums)}  # tests/codegen/test_lower_rows.py
+    assert {v.name for v in VARIANTS} - tested == by_rows
 
 
 def test_outputs_that_run_into_their_inputs_are_compared_too() -> None:

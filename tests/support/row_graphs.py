@@ -60,6 +60,17 @@ def _block(net: Net, x: int) -> int:
             return y
 
 
+def _average(net: Net, x: int) -> int:
+    """The average or sum of all pixels of each channel."""
+    _, h, w, c = net.shape(x)
+    kind = net.pick(ops.AvgPool2D, ops.Mean, ops.Sum)
+    if kind is ops.AvgPool2D:
+        q = net.pick(net.tensors[x].q, None)
+        return net.apply(kind, (x,), (1, 1, 1, c), q, window=(h, w), stride=(h, w), activation=net.activation())
+    y = net.quant(net.dtype, net.scale(x) * (h * w if kind is ops.Sum else 1))
+    return net.apply(kind, (x,), (1, c), y, axes=(1, 2))
+
+
 def network(seed: int, dtype: DType = DType.INT8) -> Graph:
     """Strides, dilations, paddings, residuals, branches and pools; then a mean, a product or a flattening."""
     net = Net(np.random.default_rng(seed), dtype)
@@ -68,8 +79,10 @@ def network(seed: int, dtype: DType = DType.INT8) -> Graph:
         if net.shape(x)[1] < 4:
             break
         x = _block(net, x)
-    tail = net.size(0, 2)
+    tail = net.size(0, 3)
     if tail == 0:
         return net.graph(x, name=f"rows_{seed}")
+    if tail == 3:
+        return net.graph(layers.fully_connected(net, flat(net, _average(net, x)), 3), name=f"rows_{seed}")
     y = layers.fully_connected(net, flat(net, layers.mean(net, x) if tail == 1 else x), 3)
     return net.graph(y, name=f"rows_{seed}")

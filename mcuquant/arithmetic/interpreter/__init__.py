@@ -15,6 +15,7 @@ from ...errors import CalibrationError
 from ...ir import Array, Graph, Op, Tensor, ops
 from ...ir.elementwise_table import ELEMENTWISE
 from ...ir.ops import Enter
+from ...ir.row_ops import OfSums, RowSum
 from ...ir.running_sum import RunningSum
 from .binary_ops import batch_norm, binary
 from .discrete_ops import cast, compare, gather, gather_nd, select, update_slice
@@ -24,6 +25,7 @@ from .pooling_ops import average_pool, max_pool
 from .recurrent_ops import lstm
 from .reduction_ops import arg_max, mean, reduce_max, reduce_min, total
 from .resize_ops import resize_bilinear
+from .row_sum_ops import of_sums, row_sum
 from .running_sums_op import running_sum
 from .softmax_op import log_softmax, softmax
 from .sum_ops import add_n, cum_sum, l2_normalization
@@ -54,6 +56,8 @@ KERNELS: Mapping[type[Op], Kernel] = {
     ops.Pad: pad,
     ops.Concat: concat,
     Enter: concat,
+    RowSum: row_sum,
+    OfSums: of_sums,
     ops.Slice: slice_,
     ops.Reshape: reshape,
     ops.Transpose: transpose,

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import Graph, Op, Padding, Pair, Shape, ops
 from ..elementwise_table import ELEMENTWISE
-from ..row_ops import CopyRow, LineRows, StoreRow
+from ..row_ops import CopyRow, LineRows, OfSums, RowSum, StoreRow
 from .discrete_rules import broadcast, broadcast_shapes, gather_nd_shapes, gather_shapes, update_shapes
 from .recurrent_rules import lstm_shapes
 from .signal_rules import SHAPES as SIGNAL_SHAPES
@@ -228,6 +228,15 @@ def _store_row(_: StoreRow, ins: Shapes, y: Shape) -> Iterator[str]:
     yield from _expect(y, (1, y[1], *ins[0][2:]))
 
 
+def _row_sum(_: RowSum, ins: Shapes, y: Shape) -> Iterator[str]:
+    yield from _expect(y, (1, 1, 1, ins[0][-1]))
+
+
+def _of_sums(_: OfSums, ins: Shapes, y: Shape) -> Iterator[str]:
+    if math.prod(y) != ins[0][-1]:
+        yield f"its output has shape {y}, expected {ins[0][-1]} elements"
+
+
 def _slice(op: ops.Slice, ins: Shapes, y: Shape) -> Iterator[str]:
     x = ins[0]
     if not len(op.begin) == len(op.step) == len(x) == len(y):
@@ -282,6 +291,8 @@ RULES: dict[type[Op], Rule] = {
     LineRows: _line_rows,
     StoreRow: _store_row,
     CopyRow: _same,
+    RowSum: _row_sum,
+    OfSums: _of_sums,
     ops.Slice: _slice,
     ops.Reshape: _reshape,
     ops.Transpose: _transpose,

@@ -9,6 +9,7 @@ from .. import DType, Graph, Level, Op, Role, Tensor, ops
 from ..elementwise_table import ELEMENTWISE, Rule
 from ..named_functions import function_problem
 from ..ops import INT8_ONLY
+from ..row_ops import OfSums, RowSum
 from .discrete_rules import discrete_problems, is_discrete
 from .recurrent_rules import lstm_problems
 from .signal_rules import signal_problems
@@ -35,6 +36,9 @@ def type_problems(graph: Graph, op: Op, level: Level) -> Iterator[str]:
         return
     if isinstance(op, ops.SignalOp):
         yield from signal_problems(graph, op)
+        return
+    if isinstance(op, RowSum | OfSums):
+        yield from _sum_problems(graph, op)
         return
     if level is Level.FLOAT:
         yield from _float_problems(graph, op)
@@ -145,6 +149,13 @@ def _quantised_problems(op: Op, word: str, t: Tensor) -> Iterator[str]:
         yield f"{_named(word, t)} has quantisation {t.q}, expected one scale"
     elif t.dtype is DType.INT16 and t.zero_point and isinstance(op, _SYMMETRIC_INT16):
         yield f"{_named(word, t)} is int16 with zero point {t.zero_point}, expected 0"
+
+
+def _sum_problems(graph: Graph, op: RowSum | OfSums) -> Iterator[str]:
+    expected = (DType.INT8, DType.INT32) if isinstance(op, RowSum) else (DType.INT32, DType.INT8)
+    for word, t, dtype in zip(("input", "output"), (graph[op.inputs[0]], graph.out(op)), expected, strict=True):
+        if t.dtype is not dtype:
+            yield f"{_named(word, t)} is {t.dtype}, expected {dtype}"
 
 
 def _weight_problems(graph: Graph, op: Op) -> Iterator[str]:
