@@ -45,6 +45,7 @@ static void infer(void)
 {
 #ifdef MQ_APP_ROWS
     MQ_APP_RESTART();
+    mq_app_fed_rows = MQ_APP_ROWS + 1u;
     (void)MQ_APP_FEED(arena, (const void *)mq_app_wire, MQ_APP_ROWS);
 #else
     (void)mq_app_model->run(arena);

@@ -28,6 +28,11 @@ void mq_app_results(void);
 void mq_app_start(void);
 void mq_app_idle(void);
 
+#ifdef MQ_APP_ROWS
+/* Rows of the image that the command `feed` has fed; more than an image has if another inference ended it. */
+extern uint32_t mq_app_fed_rows;
+#endif
+
 /* Inputs as stored by the network, one after the other. */
 void mq_app_feed_stored(void);
 /* Must be called after each change of the wire's bytes. */

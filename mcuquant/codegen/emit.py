@@ -117,7 +117,7 @@ def _runtime_files(board: Board, wire: Wire) -> dict[str, str]:
 def _extra_files(program: Program, app: Application) -> dict[str, str]:
     """The options of the firmware in addition to inference."""
     if app.node is None:
-        return _copy_folder("plain")
+        return _copy_folder("rows" if program.feed else "plain")
     rule = app.node.rule
     files = {**_copy_folder("node"), **_copy("decide", ("mq_decide.h", "mq_debounce.h", *rule.files))}
     unit_field = _c_string(f',"unit":{json.dumps(rule.unit)}' if isinstance(rule, ValueRule) and rule.unit else "")

@@ -55,6 +55,7 @@ class Link:
         self._seed: int | None = None
         self._is_loaded = False
         self._turn: int | None = None
+        self._fed_bytes = 0
 
     def __enter__(self) -> Link:
         return self
@@ -135,6 +136,36 @@ class Link:
     def stream(self, samples: Sequence[bytes], per_request: int) -> Streamed:
         """Send raw samples, at least one, to a node with initial state; `per_request` of them at a time."""
         return self._recovering(lambda: self._stream(samples, per_request))
+
+    def feed(self, rows: bytes) -> Run | None:
+        """Feed the next bytes of an image to a network that takes rows. Returns the result after its last byte.
+
+        The byte after that, or after `begin_image`, is the first of the next image.
+        """
+        total = self.info.inputs[0].nbytes
+        if self._fed_bytes + len(rows) > total:
+            raise self._error(f"lacks {total - self._fed_bytes:,} bytes of the image, {len(rows):,} were given")
+        for at in range(0, len(rows), CHUNK_BYTES):
+            reply = self._feed_chunk(rows[at : at + CHUNK_BYTES])
+        if self._fed_bytes < total:
+            return None
+        self._fed_bytes = 0
+        return Run(reply.integer("ticks"), reply.integer("crc", 16), self._read(reply))
+
+    def begin_image(self) -> None:
+        """Make the next row the first of an image."""
+        self._fed_bytes = 0
+
+    def _feed_chunk(self, chunk: bytes) -> Reply:
+        try:
+            offset, wait_s = self._fed_bytes, self._talk.timing.run_s
+            reply = self._talk.ask("feed", offset, len(chunk), payload=chunk, timeout_s=wait_s)
+        except LostError:
+            self._fed_bytes = 0
+            self._greet_again()
+            raise self._error("has reset itself within an image: feed the image again from its first row") from None
+        self._fed_bytes += len(chunk)
+        return reply
 
     def memory(self) -> Memory:
         """Peak stack and arena of one inference in bytes."""

@@ -112,6 +112,23 @@ class Dut:
         outputs = split_outputs(b"".join(raw), self.project.outputs, len(raw))
         return outputs[0] if len(outputs) == 1 else outputs
 
+    def feed(self, rows: Array) -> Array | tuple[Array, ...] | None:
+        """Feed the next rows (n, ...) of an image to a network compiled with `feed="rows"`.
+
+        Returns the outputs (1, ...) after the last row of an image, as `run` does; None before. The row after that, or
+        after `begin_image`, is the first of the next image. Raises CalibrationError for rows of another shape or type,
+        DeviceError for more rows than the image lacks.
+        """
+        result = self.link.feed(self.project.rows(rows).tobytes()) if len(rows) else None
+        if result is None:
+            return None
+        outputs = split_outputs(b"".join(result.outputs), self.project.outputs, 1)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def begin_image(self) -> None:
+        """Make the next row of `feed` the first of an image."""
+        self.link.begin_image()
+
     def run_node(self, raw: Array) -> NodeRun:
         """The decisions of a node for raw counts (T, channels), int16, as a new stream."""
         node = self.project.node

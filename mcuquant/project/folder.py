@@ -146,6 +146,18 @@ class ProjectFolder:
         feed: Mapping[str, Any] | None = self.manifest.get("feed")
         return feed
 
+    def rows(self, rows: Array) -> Array:
+        """Rows (n, ...) of an image as contiguous stored values. Raises CalibrationError if they are no such rows."""
+        (port,) = self.inputs
+        if self.feed is None:
+            raise CalibrationError(f"{self.directory} takes whole inputs; compile it with --feed rows")
+        if rows.shape[1:] != port.sample[1:] or rows.dtype != port.dtype.numpy:
+            raise CalibrationError(
+                f"rows of input {port.name!r} are {port.dtype} of shape (n, {', '.join(map(str, port.sample[1:]))}), "
+                f"found {rows.dtype} of shape {tuple(rows.shape)}"
+            )
+        return np.ascontiguousarray(rows)
+
     @property
     def node(self) -> Node:
         """The sensor node of the project. Raises OutputError if it was not compiled as a node."""

@@ -12,7 +12,7 @@ from stream_graphs import valid_network
 
 import mcuquant as mq
 from mcuquant.arithmetic import interpreter
-from mcuquant.errors import ModelError, OutputError, UnsupportedOpError
+from mcuquant.errors import CalibrationError, DeviceError, ModelError, OutputError, UnsupportedOpError
 from mcuquant.flow import compile as compile_network
 from mcuquant.project.project import Project
 from mcuquant.testing.differ import Oracle
@@ -35,6 +35,39 @@ def test_a_board_and_this_computer_compute_the_same(project: Project) -> None:
         measured = dut.bench()
     assert [layer.count > 0 for layer in measured.layers] == [True] * len(project.manifest["layers"])
     assert sum(layer.layer.macs for layer in measured.layers) == project.manifest["macs"]
+
+
+def test_rows_are_fed_in_any_portions(project: Project) -> None:
+    images = [random_inputs(np.random.default_rng(i), GRAPH)[0] for i in range(3)]
+    with project.connect() as dut:
+        for x, portions in zip(images, ((1, 2, 3), (0, 5), ()), strict=True):
+            rows = x[0]
+            for n in portions:
+                assert dut.feed(rows[:n]) is None
+                rows = rows[n:]
+            np.testing.assert_array_equal(dut.feed(rows), interpreter.run(GRAPH, [x])[0])
+
+
+def test_an_image_can_begin_again(project: Project) -> None:
+    x = random_inputs(np.random.default_rng(7), GRAPH)[0]
+    with project.connect() as dut:
+        assert dut.feed(x[0, :3]) is None
+        dut.begin_image()
+        np.testing.assert_array_equal(dut.feed(x[0]), interpreter.run(GRAPH, [x])[0])
+        assert dut.feed(x[0, :3]) is None
+        dut.run(x)  # ends the image of the three rows
+        with pytest.raises(DeviceError, match="feed the image again from its first row"):
+            dut.feed(x[0, 3:5])
+        np.testing.assert_array_equal(dut.feed(x[0]), interpreter.run(GRAPH, [x])[0])
+
+
+def test_wrong_rows_are_refused(project: Project) -> None:
+    x = random_inputs(np.random.default_rng(7), GRAPH)[0]
+    with project.connect() as dut:
+        with pytest.raises(CalibrationError, match="rows of input"):
+            dut.feed(x[0].astype(np.float32))
+        with pytest.raises(DeviceError, match="bytes of the image"):
+            dut.feed(np.concatenate([x[0], x[0]]))
 
 
 def test_the_manifest_counts_every_row(project: Project) -> None:
