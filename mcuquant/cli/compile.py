@@ -16,6 +16,7 @@ from ..codegen.sensor_node import Node
 from ..firmware_build.build import check_free
 from ..planner.objective import DEFAULT
 from ..reporting import tables
+from ..reporting.row_picture import feed_text
 from .console import WIDTH, next_step, say, show, working
 from .front_end_option import FrontEnd, front_end_option
 from .node import node_options, read_node
@@ -204,6 +205,8 @@ def _report(project: Project) -> None:
     )
     for note in manifest["notes"]:
         say(f"note: {note}")
+    if "feed" in manifest:
+        say(feed_text(manifest["feed"]))
     if "node" in manifest:
         say(_node_line(manifest["node"]))
     where = project.directory

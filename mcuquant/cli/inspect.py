@@ -11,6 +11,7 @@ import click
 from ..boards.board import DEFAULT_BOARD, load_board
 from ..planner.objective import DEFAULT
 from ..reporting import tables
+from ..reporting.row_picture import row_table
 from .console import next_step, say, show, working, write_json
 from .objective_options import objective_options
 
@@ -91,7 +92,16 @@ def _of_project(directory: Path) -> Mapping[str, Any]:
         measured |= {"ram_bytes": built.ram_bytes, "flash_bytes": built.flash_bytes}
         measured |= {"ram_bytes_source": built.elf.name, "flash_bytes_source": built.elf.name}
         measured |= {"network_code_bytes": project.manifest["firmware"]["network_code_bytes"]}
+    if project.feed is not None:
+        measured |= _by_rows(project)
     return {**facts, **measured}
+
+
+def _by_rows(project: Project) -> Mapping[str, Any]:
+    """The facts of the plan by rows, of which the folder has no alternatives."""
+    manifest = project.manifest
+    facts = {name: manifest[name] for name in ("feed", "arena_bytes", "constant_bytes", "estimate")}
+    return {**facts, "kernels": [], "arena_peak": None}
 
 
 def _goal_of(project: Project, graph: Graph) -> Goal:
@@ -119,13 +129,17 @@ def _show(facts: Mapping[str, Any]) -> None:
         say("")
         show(tables.quantization_table(facts["quantization"]))
     say("")
-    show(tables.kernel_table(facts["kernels"]))
+    if facts.get("feed"):
+        show(row_table(facts["feed"]))
+    else:
+        show(tables.kernel_table(facts["kernels"]))
     say("")
     say(tables.choice_text(facts))
     for key, text in _SIZES:
         if key in facts:
             say(f"{text}: {tables.bytes_text(facts[key])} ({facts[key + '_source']})")
-    say(tables.peak_text(facts["arena_peak"]))
+    if facts["arena_peak"] is not None:
+        say(tables.peak_text(facts["arena_peak"]))
 
 
 def _next(what: Path, facts: Mapping[str, Any]) -> str:

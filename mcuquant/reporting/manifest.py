@@ -18,6 +18,7 @@ from ..passes.stream import Streamed
 from ..planner import Plan, Step
 from ..project.seeded import answer
 from ..version import __version__
+from .row_picture import lines_of
 
 
 def manifest_of(
@@ -70,7 +71,8 @@ def feed_facts(fed: RowFed | None, program: Program) -> dict[str, Any]:
         return {}
     by_rows = len(fed.whole.ops) - len(fed.rest)
     facts = {"rows": program.feed.rows, "row_bytes": program.feed.row_bytes, "sweeps": program.feed.sweeps}
-    return {"feed": {**facts, "operations": by_rows, "operations_of_network": len(fed.whole.ops)}}
+    share = {"operations": by_rows, "operations_of_network": len(fed.whole.ops)}
+    return {"feed": {**facts, **share, "lines": lines_of(fed)}}
 
 
 def _port(tensor: Tensor, name: str) -> dict[str, Any]:

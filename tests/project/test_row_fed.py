@@ -6,15 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from nets import random_inputs
 from row_graphs import network
 from stream_graphs import valid_network
 
 import mcuquant as mq
 from mcuquant.arithmetic import interpreter
+from mcuquant.cli import main
 from mcuquant.errors import CalibrationError, DeviceError, ModelError, OutputError, UnsupportedOpError
 from mcuquant.flow import compile as compile_network
 from mcuquant.project.project import Project
+from mcuquant.reporting.row_picture import row_table
 from mcuquant.testing.differ import Oracle
 
 GRAPH = network(3)
@@ -107,3 +110,18 @@ def test_a_network_without_rows_is_refused(tmp_path: Path) -> None:
     streamed = mq.stream(valid_network(), axis=1, hop=1).graph
     with pytest.raises(UnsupportedOpError, match="keeps state between inferences; --stream feeds it by rows"):
         compile_network(streamed, output=tmp_path / "x", feed="rows")
+
+
+def test_inspect_shows_when_rows_come(project: Project) -> None:
+    text = CliRunner().invoke(main, ["inspect", str(project.directory)], catch_exceptions=False).output
+    feed = project.manifest["feed"]
+    assert f"{feed['sweeps']} sweeps" in text
+    image = next(line for line in text.splitlines() if line.startswith(feed["lines"][0]["name"]))
+    assert "####" in image
+    assert f"arena: {project.manifest['arena_bytes']:,} B" in text
+
+
+def test_the_picture_marks_the_sweeps_of_rows() -> None:
+    line = {"name": "a", "rows": 3, "row_bytes": 8, "kept": 2, "first": 1, "every": 2}
+    table = row_table({"sweeps": 8, "lines": [line]})
+    assert [next(iter(column.cells)) for column in table.columns] == ["a", "3", "2", "16 B", "1", "2", ".#.#.#.."]
