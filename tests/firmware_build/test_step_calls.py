@@ -87,10 +87,10 @@ def test_a_host_program_without_steps_is_refused(tmp_path: Path) -> None:
 def test_calls_are_found_however_it_is_compiled(flags: str, optimize: str, tmp_path: Path) -> None:
     project = flow.compile(moves(), BOARD, tmp_path / "net", build_firmware=False, optimize=optimize)
     make(project.directory, OPTIMIZE=flags)
-    assert called_steps(project.directory / "firmware.elf", "mq_model", OBJDUMP) == {0, 1}
+    assert called_steps(project.directory / "firmware.elf", STEPS, OBJDUMP) == {0, 1}
     make(project.directory, "host", HOST_CFLAGS=f"-std=c11 {flags}")
     if shutil.which("objdump"):
-        assert called_steps(project.directory / "build" / "host" / "mq_host", "mq_model", "objdump") == {0, 1}
+        assert called_steps(project.directory / "build" / "host" / "mq_host", STEPS, "objdump") == {0, 1}
 
 
 @pytest.mark.emulator
