@@ -20,7 +20,7 @@ _WORD_BYTES = 4
 _SUM_LIMIT = 1 << 23
 """The accumulator holds 256 times the sum."""
 _MOST_SHIFT = 22
-_WORD, _GROUP, _UNIT, _STEP, _PREPARE = 38.6, 105, 215, 220, 12
+_WORD, _GROUP, _UNIT, _STEP, _PREPARE = 38.6, 105, 125, 220, 12
 """Cycles: of a word of inputs for eight outputs, of the rest of these, of a unit, of a step, of a word that is
 prepared.
 """

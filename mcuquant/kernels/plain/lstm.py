@@ -46,7 +46,7 @@ def _vectors(site: Site, vector: int) -> int:
     return CALL + round(x.elements // w.shape[1] * (rows + r.shape[1] * _UNIT))
 
 
-_ROW, _VECTOR, _UNIT = 30, 7, 160
+_ROW, _VECTOR, _UNIT = 32, 13, 185
 """Instructions of a gate's sum, of a vector of products, and of a unit's curves."""
 
 _cycles = by_core(cycles, mve=0.65)
