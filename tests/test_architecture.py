@@ -78,7 +78,7 @@ PARTS = {
     "project": (("folder", "seeded"), ("dut",), ("project", "row_stream")),
     "boards": (
         ("core",),
-        ("generic_board", "soc", "new_profile"),
+        ("generic_board", "soc", "new_profile", "pins"),
         ("chip_family",),
         ("chip_clocks",),
         ("chip_families",),

@@ -20,6 +20,7 @@ from .chip_families import FAMILIES
 from .chip_family import chip_complaints
 from .core import Core, core_of
 from .generic_board import ASSUMED_HZ, PREFIX, PROBE_PORT, generic_table
+from .pins import pin_complaints, pin_of
 from .soc import with_soc
 
 DEFAULT_BOARD = "qemu-mps2-an386"
@@ -153,7 +154,7 @@ class Board:
     def pins(self) -> dict[str, tuple[int, int]]:
         """(port, pin) of each UART pin that has a name. Port A is 0."""
         named = {"TX": self.uart.tx, "RX": self.uart.rx}
-        return {key: _pin(text) for key, text in named.items() if text}
+        return {key: pin_of(text) for key, text in named.items() if text}
 
     @property
     def is_emulated(self) -> bool:
@@ -214,17 +215,6 @@ def board_of(table: Mapping[str, Any], path: Path) -> Board:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _CHIP_KEY = re.compile(r"[a-z][a-z0-9_]*")
-_PIN = re.compile(r"P([A-Z])(\d{1,2})|P(\d)\.(\d{1,2})|GP(\d{1,2})")
-
-
-def _pin(text: str) -> tuple[int, int]:
-    match = _PIN.fullmatch(text)
-    if match is None:
-        raise BoardError(f"{text!r} is not a valid pin name; write it like PD8, P0.06 or GP0")
-    letter, number, port, pin, gpio = match.groups()
-    if letter:
-        return ord(letter) - ord("A"), int(number)
-    return (int(port), int(pin)) if port else (0, int(gpio))
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +327,7 @@ def _complaints(board: Board) -> Iterable[str]:
     if not 1 <= board.watchdog_ms <= 86_400_000:
         yield f"'watchdog_ms' must be from 1 to 86400000 (a day), found {board.watchdog_ms}"
     yield from _factor_complaints(board)
-    yield from _pin_complaints(board)
+    yield from pin_complaints(board.port, board.uart.tx, board.uart.rx)
     for key, number in board.chip.items():
         if not 0 <= number < 1 << 32:
             yield f"'chip.{key}' must be from 0 to 4294967295, found {number}"
@@ -375,12 +365,6 @@ def _factor_complaints(board: Board) -> Iterable[str]:
         yield f"'memory_factor' must be from 1 (zero wait states) to 100, found {board.memory_factor:g}"
     if (board.memory_factor is None) != (not board.memory_factor_source):
         yield "'memory_factor' and 'memory_factor_source' go together: a number, and where it comes from"
-
-
-def _pin_complaints(board: Board) -> Iterable[str]:
-    for key, text in (("uart.tx", board.uart.tx), ("uart.rx", board.uart.rx)):
-        if text and not _PIN.fullmatch(text):
-            yield f"'{key}' must be a pin like PD8, P0.06 or GP0, found {text!r}"
 
 
 def _region_complaints(key: str, region: Region) -> Iterable[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcuquant.boards.board import Flashing, FloatAbi, Region, Usb, Verified, board_names, load_board
+from mcuquant.boards.pins import pin_complaints
 from mcuquant.errors import BoardError
 
 NAMES = ("qemu-mps2-an385", "qemu-mps2-an386", "qemu-mps2-an500", "qemu-mps2-an505", "qemu-mps3-an547")
@@ -271,3 +272,49 @@ def test_mistakes_about_the_desk(text: str, complaint: str, tmp_path: Path) -> N
     with pytest.raises(BoardError) as caught:
         load_board(path)
     assert str(caught.value) == f"{path}: {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("family", "tx", "rx", "complaints"),
+    [
+        ("rp2040", "GP0", "GP29", []),
+        (
+            "rp2040",
+            "GP77",
+            "GP1",
+            ["'uart.tx' is 'GP77'; chips of the family rp2040 have at most the pins GP0 to GP29"],
+        ),
+        ("rp2040", "PA2", "GP1", ["'uart.tx' is 'PA2'; chips of the family rp2040 have at most the pins GP0 to GP29"]),
+        (
+            "rp2350",
+            "GP47",
+            "GP48",
+            ["'uart.rx' is 'GP48'; chips of the family rp2350 have at most the pins GP0 to GP47"],
+        ),
+        (
+            "stm32f4",
+            "PA9",
+            "PA16",
+            ["'uart.rx' is 'PA16'; chips of the family stm32f4 have at most the pins PA0 to PK15"],
+        ),
+        (
+            "nrf52",
+            "P1.15",
+            "P1.16",
+            ["'uart.rx' is 'P1.16'; chips of the family nrf52 have at most the pins P0.00 to P1.15"],
+        ),
+        (
+            "nrf51",
+            "P1.00",
+            "P0.31",
+            ["'uart.tx' is 'P1.00'; chips of the family nrf51 have at most the pins P0.00 to P0.31"],
+        ),
+        ("lm3s", "PA0", "PI1", ["'uart.rx' is 'PI1'; chips of the family lm3s have at most the pins PA0 to PH7"]),
+        ("stm32f4", "PA9", "PA9", ["'uart.tx' and 'uart.rx' are the same pin, 'PA9'"]),
+        ("stm32f4", "A9", "", ["'uart.tx' must be a pin like PD8, P0.06 or GP0, found 'A9'"]),
+        ("mps2", "PZ31", "", []),
+    ],
+)
+def test_pins_that_a_chip_does_not_have(family: str, tx: str, rx: str, complaints: list[str]) -> None:
+    """Firmware for such a pin writes to other registers."""
+    assert list(pin_complaints(family, tx, rx)) == complaints

@@ -214,6 +214,16 @@ def test_boards_new_asks_for_the_rest(tmp_path: Path) -> None:
         ("pico", CHIP, "Error: pico is a board that comes with mcuquant; choose another name\n"),
         (
             "mine",
+            ("--soc", "rp2040", "--uart", "UART0", "--tx", "GP77", "--rx", "GP1"),
+            "'uart.tx' is 'GP77'; chips of the family rp2040 have at most the pins GP0 to GP29\n",
+        ),
+        (
+            "mine",
+            ("--soc", "rp2040", "--uart", "UART0", "--tx", "GP0", "--rx", "GP0"),
+            "'uart.tx' and 'uart.rx' are the same pin, 'GP0'\n",
+        ),
+        (
+            "mine",
             (*CHIP, "--chip", "hse_hz=8M"),
             "Error: --chip hse_hz=8M: write KEY=VALUE with a whole number, such as pll_n=84\n",
         ),
