@@ -108,6 +108,7 @@ def test_pools_need_whole_words() -> None:
         ((1, 5, 4, 8), (1, 2), "mean_words_s8"),
         ((1, 5, 4, 6), (1, 2), "mean_flat_s8"),
         ((1, 5, 4, 8), (2, 3), "mean_rows_s8"),
+        ((1, 16, 2, 1), (1, 2), "mean_rows_s8"),
         ((1, 5, 4, 8), (1,), "mean_words_s8"),
         ((1, 5, 4, 8), (2,), "mean_s8"),
     ],

@@ -29,11 +29,15 @@ def takes(site: Site, form: Form) -> bool:
 
 
 def pack(site: Site, unit: int) -> Array:
-    """For each four channels and each pair of taps, the two weights of the channels 0, 2, 1, 3, as int16."""
+    """For each four channels the weights of the channels 0, 2, 1, 3, as int16: of the first tap if their number is
+    odd, then two of each pair of taps.
+    """
     w = weights(site).reshape(-1, weights(site).shape[3]).astype(np.int16)
-    w = np.pad(w, ((0, len(w) % 2), (0, -w.shape[1] % CHANNELS))) * np.int16(unit)
-    pairs = w.reshape(len(w) // 2, 2, -1, CHANNELS)[..., [0, 2, 1, 3]]
-    return np.ascontiguousarray(pairs.transpose(2, 0, 3, 1)).view(np.int32)
+    w = np.pad(w, ((0, 0), (0, -w.shape[1] % CHANNELS))) * np.int16(unit)
+    w = w.reshape(len(w), -1, CHANNELS)[..., [0, 2, 1, 3]]  # (taps, groups, channels)
+    alone, pairs = w[: len(w) % 2], w[len(w) % 2 :].reshape(-1, 2, *w.shape[1:])
+    parts = [alone.transpose(1, 0, 2).reshape(w.shape[1], -1), pairs.transpose(2, 0, 3, 1).reshape(w.shape[1], -1)]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1)).view(np.int32)
 
 
 def scale(site: Site, form: Form, unit: int) -> Array:
@@ -55,9 +59,9 @@ def _args(site: Site, form: Form) -> tuple[Arg, ...]:
 
 
 def _taps(site: Site) -> int:
-    """Taps of a window, rounded up to pairs."""
+    """Taps of a window."""
     _, k_h, k_w, _ = site.ins[1].shape
-    return -(-k_h * k_w // 2) * 2
+    return int(k_h * k_w)
 
 
 def _scratch_bytes(site: Site) -> int:
@@ -68,9 +72,10 @@ def _cycles(site: Site, form: Form) -> int:
     f = ring_fields(site)
     groups = -(-f["in_c"] // CHANNELS)
     windows = f["batch"] * f["out_h"] * f["out_w"]
-    taps = f["batch"] * f["out_h"] * 9 * _taps(site)
-    requantize = 19 if form.words > 1 else 0
-    return CALL + load_cycles(site) + taps + round(windows * (70 + groups * (56 + 12.5 * _taps(site) + requantize)))
+    taps = f["batch"] * f["out_h"] * (100 + 9 * _taps(site))
+    pairs, alone = divmod(_taps(site), 2)
+    group = 49 + 25.5 * pairs + 18 * alone + (19 if form.words > 1 else 0)
+    return CALL + load_cycles(site) + taps + round(windows * (25 + groups * group))
 
 
 VARIANTS = tuple(

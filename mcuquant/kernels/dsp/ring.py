@@ -39,9 +39,11 @@ def ring_overlap_offsets(site: Site) -> tuple[int | None, ...]:
 
 
 def load_cycles(site: Site) -> int:
-    """Bytes of all rows."""
+    """Copying the pixels inside the image, and filling the padding around them."""
     f = ring_fields(site)
-    rows = f["batch"] * min((f["out_h"] - 1) * f["stride_h"] + ring_rows(site), f["out_h"] * ring_rows(site))
+    rows = min((f["out_h"] - 1) * f["stride_h"] + ring_rows(site), f["out_h"] * ring_rows(site))
     words = -(-f["in_c"] // CHANNELS)
+    pixels = ring_row_words(site) // words
+    inside = min(f["in_h"], max(rows - f["pad_top"], 0)) * min(f["in_w"], max(pixels - f["pad_left"], 0))
     pixel = 3 * words if f["in_c"] % CHANNELS == 0 else 24 + 6.5 * words
-    return round(rows * (40 + pixel * ring_row_words(site) // words))
+    return round(f["batch"] * (40 * rows + pixel * inside + 3 * words * (rows * pixels - inside)))

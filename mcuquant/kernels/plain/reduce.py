@@ -104,10 +104,10 @@ def _over_pixels(site: Site, is_whole_words: bool) -> bool:
 
 
 def _over_rows(site: Site) -> bool:
-    """Means over the last axes, whose elements are whole words."""
+    """Means over the last axes, or over all, whose elements are whole words."""
     kept, reduced = _axes(site, reduced=False), _axes(site, reduced=True)
     typed = site.core.dsp and site.ins[0].dtype is site.out.dtype is DType.INT8
-    return typed and len(kept) == len(reduced) == 1 and reduced[0][1] == 1 and reduced[0][0] % 4 == 0
+    return typed and len(kept) <= len(reduced) == 1 and reduced[0][1] == 1 and reduced[0][0] % 4 == 0
 
 
 def _rows_cycles(site: Site) -> int:
