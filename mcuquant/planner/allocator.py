@@ -146,6 +146,8 @@ class _Search:
     buffers: tuple[Buffer, ...]
     overlaps: _Overlaps
     neighbours: dict[str, list[Buffer]] = field(default_factory=dict)
+    distances: dict[tuple[str, str], tuple[Interval, ...]] = field(default_factory=dict)
+    """Forbidden distances of buffers with several parts."""
 
     def __post_init__(self) -> None:
         starts, ends = np.array([b.span for b in self.buffers]).T
@@ -208,7 +210,16 @@ class _Search:
 
     def _apart(self, buffer: Buffer, other: Buffer, at: int) -> Iterator[Interval]:
         """Intervals in which parts of both that are alive at one step would share bytes."""
-        for part in buffer.parts:
-            for fixed in (fixed for fixed in other.parts if part.meets(fixed)):
-                end = at + fixed.offset + fixed.nbytes - part.offset
-                yield at + fixed.offset - part.nbytes - part.offset, end
+        for low, high in self._distances(buffer, other):
+            yield at + low, at + high
+
+    def _distances(self, buffer: Buffer, other: Buffer) -> tuple[Interval, ...]:
+        """The same relative to the offset of `other`."""
+        key = buffer.key, other.key
+        if key not in self.distances:
+            meetings = ((part, fixed) for part in buffer.parts for fixed in other.parts if part.meets(fixed))
+            self.distances[key] = tuple(
+                (fixed.offset - part.nbytes - part.offset, fixed.offset + fixed.nbytes - part.offset)
+                for part, fixed in meetings
+            )
+        return self.distances[key]
