@@ -14,7 +14,7 @@ from . import plan
 from .arena import Layout, Plan
 from .goal import Goal
 
-_MOST_CUTS = 4
+_MOST_CUTS = 3
 """Number of cuts that are planned: those whose tensors need the least memory."""
 
 
