@@ -34,6 +34,7 @@ _PROGRAM = SimpleNamespace(
     arena_bytes=ARENA_BYTES,
     arena_alignment=16,
     state_bytes=0,
+    feed=None,
     inputs=[SimpleNamespace(nbytes=t.nbytes) for t in INPUTS],
 )
 _APP = SimpleNamespace(model_id="tiny", wire_bytes=708)
