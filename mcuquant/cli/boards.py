@@ -1,4 +1,4 @@
-"""`mcuquant boards`: list the board profiles, show one, or write a new one."""
+"""`mcuquant boards`: list the board profiles, show one, write a new one, or test a board."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ..boards.board import board_names, load_board
 from ..device.plugged import Plugged, plugged, profiles
 from ..reporting import tables
 from .boards_new import new
+from .boards_verify import verify_
 from .console import next_step, say, show
 
 
@@ -42,6 +43,7 @@ def boards(ctx: click.Context, connected: bool) -> None:
       mcuquant boards ./my-board.toml
       mcuquant boards --connected
       mcuquant boards new my-board
+      mcuquant boards verify pico --port /dev/ttyACM0
     """
     if ctx.invoked_subcommand is not None:
         if connected:
@@ -68,6 +70,7 @@ def show_one(name: str) -> None:
 
 
 boards.add_command(new)
+boards.add_command(verify_)
 
 
 def _connected(ports: tuple[Plugged, ...]) -> None:

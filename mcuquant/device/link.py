@@ -176,6 +176,13 @@ class Link:
         line = self._talk.ask_line(COUNTS_REQUEST, COUNTS_REPLY)
         return cycle_model.window_of(line.decode("ascii")) if line else None
 
+    def now_us(self) -> int:
+        """The board's time since boot, in microseconds."""
+        line = self._talk.ask_line(b"timestamp%", b"m-lap-us-")
+        if line is None:
+            raise self._error("does not tell its time")
+        return int(line)
+
     def fault(self) -> FaultRecord | None:
         """The record of the last crash. It survives resets, until it is cleared or power fails."""
         return fault_record(self._talk.ask("fault", greeting=True))

@@ -186,9 +186,9 @@ def test_every_chip_makes_a_board_with_each_of_its_uarts(name: str) -> None:
     keys = open_chip_keys(name, [key.name for key in family.keys])
     assert set(keys) <= {"hse_hz", "hse_is_bypassed"}
     chip = {key: {"hse_hz": 8_000_000, "hse_is_bypassed": 1}[key] for key in keys}
-    pin = {"rp": "GP0", "nr": "P0.06"}.get(name[:2], "PA9")
+    tx, rx = {"rp": ("GP0", "GP1"), "nr": ("P0.06", "P0.08")}.get(name[:2], ("PA9", "PA10"))
     for uart in uart_names(name):
-        profile = NewProfile('The "new" board', name, uart, pin, pin, chip, ("pyocd",) if name != "rp2350" else ())
+        profile = NewProfile('The "new" board', name, uart, tx, rx, chip, ("pyocd",) if name != "rp2350" else ())
         board = board_of(tomllib.loads(profile.text), Path("new.toml"))
         assert (board.title, board.verified) == ('The "new" board', Verified.UNTESTED)
         assert FAMILIES[board.port].uart_name(board.uart.base) == uart
