@@ -18,6 +18,7 @@ from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBSt
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
+from torch import nn
 
 from ..errors import BudgetError, ConfigError, ToolError
 from ..reporting.record import Record
@@ -205,15 +206,18 @@ class Search:
         return study
 
     def digest(self, data: Data) -> str:
-        """Digest of everything that trials depend on: the samples, the code that the recipe names, and the recipe
-        without the number of trials and the storage.
+        """Digest of everything that trials depend on: the samples, the code that the recipe names, the float network,
+        and the recipe without the number of trials and the storage.
         """
         table = copy.deepcopy(dict(self.table))
         table["search"] = {k: v for k, v in table["search"].items() if k in ("space", "costs")}
         table.pop("output", None)
-        weights = self.path.parent / self.recipe.weights
-        files = [weights.read_bytes()] if self.recipe.weights and weights.is_file() else []
-        return digest_of(repr(sorted(table.items())), self.recipe, self.path, data, files)
+        return digest_of(repr(sorted(table.items())), self.recipe, self.path, data, self.network())
+
+    def network(self) -> nn.Module:
+        """The float network with the recipe's weights, before any training."""
+        with alone(self.recipe.seed):
+            return load_net(self.recipe, self.path)
 
     def _check_digest(self, study: optuna.Study, digest: str) -> None:
         attributes = study.user_attrs
@@ -315,7 +319,7 @@ class _Objective:
     @classmethod
     def of(cls, what: Search, data: Data) -> _Objective:
         with alone(what.recipe.seed):
-            net, augment = load_net(what.recipe, what.path), load_augment(what.recipe, what.path)
+            net, augment = what.network(), load_augment(what.recipe, what.path)
             if not what.recipe.weights and what.recipe.train is None:
                 check_is_trained(lambda: load_net(what.recipe, what.path), net, str(what.path))
         metric = load_metric(what.recipe, what.path)

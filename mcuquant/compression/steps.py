@@ -103,9 +103,12 @@ class Steps:
         partial.replace(file)
 
 
-def digest_of(table: str, recipe: Recipe, file: Path, data: Data, files: Iterable[bytes]) -> str:
-    """Digest of the text of the recipe `file`, the code and files that it names, and its samples."""
-    return _hash(table.encode(), *sources_of(recipe, file), *map(_bytes, _samples(data)), *files)
+def digest_of(table: str, recipe: Recipe, file: Path, data: Data, net: nn.Module) -> str:
+    """Digest of the text of the recipe `file`, the code that it names, its samples, and its network with weights, which
+    the code may read from any file.
+    """
+    tensors = (*_samples(data), *net.state_dict().values())
+    return _hash(table.encode(), repr(net).encode(), *sources_of(recipe, file), *map(_bytes, tensors))
 
 
 def _hash(*parts: bytes) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -135,15 +137,21 @@ def _dropping(net: nn.Module, part: float | None) -> Iterator[None]:
 
 @contextmanager
 def alone(seed: int) -> Iterator[None]:
-    """One thread, which is faster for small networks, and a separate random state."""
-    threads = torch.get_num_threads()
+    """One thread, which is faster for small networks, and a separate random state of PyTorch, NumPy and `random`, which
+    the user's functions may use.
+    """
+    threads, states = torch.get_num_threads(), (np.random.get_state(), random.getstate())
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
+            np.random.seed(seed % 2**32)
+            random.seed(seed)
             yield
     finally:
         torch.set_num_threads(threads)
+        np.random.set_state(states[0])
+        random.setstate(states[1])
 
 
 def _epochs(

@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     _check_values_are_given(config)
     config.addinivalue_line("markers", "hardware: needs a board on the desk; skipped on an emulated one")
-    config.pluginmanager.register(_Recorder(config.getoption("--mq-record")), "mcuquant-record")
+    config.pluginmanager.register(_Recorder(_path(config, "--mq-record")), "mcuquant-record")
     if not _has_fixture(config, "dut"):
         config.pluginmanager.register(_Alias(), "mcuquant-dut")
 
@@ -59,6 +59,12 @@ def _check_values_are_given(config: pytest.Config) -> None:
     for name, metavar, _ in _OPTIONS:
         if config.getoption(name) == "":
             raise pytest.UsageError(f"{name} is empty, expected {metavar}; leave the option out or give its value")
+
+
+def _path(config: pytest.Config, option: str) -> Path | None:
+    """The path of an option, from the folder in which pytest began: a test may change to another one."""
+    value = config.getoption(option)
+    return None if value is None else config.invocation_params.dir / value
 
 
 def _has_fixture(config: pytest.Config, name: str) -> bool:
@@ -92,9 +98,9 @@ def mq_firmware(pytestconfig: pytest.Config) -> Path:
     A conftest.py, a test module or a class may override it with a fixture that compiles, of any scope, also
     parametrized.
     """
-    directory = pytestconfig.getoption("--mq-firmware")
+    directory = _path(pytestconfig, "--mq-firmware")
     if directory is not None:
-        return Path(directory)
+        return directory
     if _has_labgrid(pytestconfig):
         from .labgrid import target_directory
 
@@ -180,14 +186,14 @@ def _errors_as_failures() -> Iterator[None]:
 def _wish(config: pytest.Config) -> Wish:
     from .board_selection import VARIABLE, Wish, load_map
 
-    map_file = config.getoption("--mq-hardware-map")
+    map_file = _path(config, "--mq-hardware-map")
     return Wish(
         board=config.getoption("--mq-board"),
         port=config.getoption("--mq-port"),
         probe=config.getoption("--mq-probe"),
         variable=os.environ.get(VARIABLE) or None,
-        rows=load_map(Path(map_file)) if map_file else (),
-        map_name=str(map_file or ""),
+        rows=load_map(map_file) if map_file else (),
+        map_name=str(config.getoption("--mq-hardware-map") or ""),
     )
 
 
@@ -247,7 +253,7 @@ def _add_record(item: pytest.Item, report: pytest.TestReport, facts: Mapping[str
 class _Recorder:
     """Collects the report of every test, including those of xdist's workers, and writes the record at the end."""
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
         self._runs: list[dict[str, Any]] = []
 
@@ -258,4 +264,4 @@ class _Recorder:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._path is not None and not hasattr(session.config, "workerinput"):
-            Path(self._path).write_text(json.dumps({"runs": self._runs}, indent=2) + "\n", encoding="utf-8")
+            self._path.write_text(json.dumps({"runs": self._runs}, indent=2) + "\n", encoding="utf-8")

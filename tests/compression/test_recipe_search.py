@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+import random
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -22,6 +23,7 @@ from mcuquant.cli import main
 from mcuquant.compression.inputs import load_data
 from mcuquant.compression.pipeline import compress_file
 from mcuquant.compression.recipe_search import Range, Search, Settings, search, trial_recipe
+from mcuquant.compression.training import alone
 from mcuquant.compression.trial_sampler import claim_position
 from mcuquant.errors import BudgetError, ConfigError, McuquantError, ToolError
 from mcuquant.reporting.record import load_records
@@ -289,6 +291,33 @@ def test_what_a_search_cannot_be(folder: Path, old: str, new: str, message: str)
     with pytest.raises(ConfigError) as error:
         search(path)
     assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_a_study_is_of_one_network_whatever_file_it_is_read_from(folder: Path) -> None:
+    """A function may load weights by itself, which the recipe does not name."""
+    reads = "    net = nn.Sequential(nn.Linear(12, 4))\n    net.load_state_dict(torch.load(FILE))\n    return net\n"
+    code = f"import torch\nfrom torch import nn\n\nFILE = {str(folder / 'own.pt')!r}\n\ndef build():\n{reads}"
+    (folder / "net.py").write_text(code)
+    path, digests = recipe(folder, 3), []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        torch.save(torch.nn.Sequential(torch.nn.Linear(12, 4)).state_dict(), folder / "own.pt")
+        what = Search.load(path)
+        digests.append(what.digest(load_data(what.recipe.data, path)))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_all_random_numbers_of_a_users_function_follow_from_the_seed() -> None:
+    def drawn(seed: int) -> tuple[float, float, float]:
+        with alone(seed):
+            return float(torch.rand(1)), float(np.random.rand()), random.random()
+
+    random.seed(5)
+    expected = random.random()
+    random.seed(5)
+    assert drawn(1) == drawn(1)
+    assert all(a != b for a, b in zip(drawn(1), drawn(2), strict=True))
+    assert random.random() == expected
 
 
 @pytest.mark.parametrize("what", ["labels", "step"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import threading
 import xml.etree.ElementTree as ET
@@ -312,7 +313,7 @@ def test_expectations(pytester: pytest.Pytester, emulated: Project) -> None:
     ("arguments", "sentence"),
     [
         (["--mq-firmware", "."], "* is not a compiled project (no readable manifest.json); make one: *"),
-        (["--mq-hardware-map", "none.yml"], "none.yml: the hardware map cannot be read: No such file or directory"),
+        (["--mq-hardware-map", "none.yml"], "*none.yml: the hardware map cannot be read: No such file or directory"),
         (["--mq-board", "pico"], "--mq-board says pico, but the firmware is for qemu-mps2-an386; compile it for pico"),
         (
             ["--mq-probe", "0661"],
@@ -349,6 +350,30 @@ def test_an_option_without_a_value_is_refused(
     result = run(pytester, "--mq-firmware", emulated.directory, option, "")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {option} is empty, expected {value}; leave the option out or give its value"])
+
+
+def test_a_test_that_changes_the_folder_runs_the_same_firmware(
+    pytester: pytest.Pytester, emulated: Project, desk: Project
+) -> None:
+    """Relative paths begin where pytest began, also if the other folder has a project of that name."""
+    shutil.copytree(emulated.directory, pytester.path / "net")
+    shutil.copytree(desk.directory, pytester.mkdir("other") / "net")
+    pytester.makepyfile(
+        """
+        import os
+        import pytest
+
+        @pytest.fixture(scope="session", autouse=True)
+        def elsewhere():
+            os.chdir("other")
+
+        def test_there(mq_dut):
+            assert mq_dut.is_emulated
+        """
+    )
+    run(pytester, "--mq-firmware", "net", "--mq-record", "r.json").assert_outcomes(passed=1)
+    (entry,) = json.loads((pytester.path / "r.json").read_text())["runs"]
+    assert entry["digest"] == emulated.firmware.digest
 
 
 def test_the_variable_says_which_board(
