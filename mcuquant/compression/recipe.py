@@ -95,6 +95,8 @@ def _check_targets(target: Mapping[str, int | str]) -> None:
             raise CalibrationError(f"target {metric!r} is not known, expected one of: {', '.join(UNITS)}")
         if isinstance(most, str) and not _PART.fullmatch(most):
             raise CalibrationError(f'target {metric!r} must be a number or a part like "25 %", found {most!r}')
+        if isinstance(most, str) and float(most.rstrip(" %")) >= 100:
+            raise CalibrationError(f"target {metric!r} is {most!r}, which asks for no reduction: expected below 100 %")
 
 
 def targets_of(target: Mapping[str, int | str], before: Cost) -> tuple[Target, ...]:

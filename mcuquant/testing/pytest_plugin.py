@@ -118,6 +118,8 @@ def mq_dut(request: pytest.FixtureRequest, mq_firmware: Path) -> Iterator[TestDu
     expect_node(raw), reset().
     """
     request.node.stash[_ASKED] = True
+    if not isinstance(mq_firmware, str | os.PathLike):
+        pytest.fail(f"the fixture mq_firmware gave {mq_firmware!r}, expected the folder of a project", pytrace=False)
     with _errors_as_failures():
         device = _device(request.config, Path(mq_firmware))
     if device.is_emulated and request.node.get_closest_marker("hardware"):

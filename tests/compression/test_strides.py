@@ -171,6 +171,7 @@ def test_strides_in_a_recipes_file() -> None:
         ({}, "longer strides take either layers or a target, found none"),
         ({"layers": {"a": [2]}, "target": {"macs": 1}}, "longer strides take either layers or a target, found both"),
         ({"target": {"macs": "half"}}, "target 'macs' must be a number or a part like \"25 %\", found 'half'"),
+        ({"target": {"macs": "140 %"}}, "target 'macs' is '140 %', which asks for no reduction: expected below 100 %"),
     ):
         with pytest.raises(ConfigError) as error:
             reader.record(Recipe, {"stride": table})

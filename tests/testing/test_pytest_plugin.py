@@ -352,6 +352,15 @@ def test_an_option_without_a_value_is_refused(
     result.stderr.fnmatch_lines([f"ERROR: {option} is empty, expected {value}; leave the option out or give its value"])
 
 
+def test_a_fixture_that_gives_no_folder_is_told_so(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.fixture\ndef mq_firmware():\n    pass\ndef test_none(mq_dut):\n    pass\n"
+    )
+    result = run(pytester)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["the fixture mq_firmware gave None, expected the folder of a project"])
+
+
 def test_a_test_that_changes_the_folder_runs_the_same_firmware(
     pytester: pytest.Pytester, emulated: Project, desk: Project
 ) -> None:
