@@ -167,7 +167,7 @@ def _streamed(graph: Graph, axis: int | None, hop: int | None) -> Streamed | Non
         if hop is not None:
             raise click.UsageError("--hop is the number of new rows of a stream: add --stream AXIS")
         return None
-    streaming = stream(graph, axis, hop or 1)
+    streaming = stream(graph, axis, 1 if hop is None else hop)
     show(tables.stream_table(streaming))
     say(
         f"The outputs are those of the window's network once {streaming.warm_up_rows} rows have come; before, zeros "

@@ -67,7 +67,7 @@ class FrontEnd:
         """Settings of a node with those that follow from the front end and the manifest, where none were given."""
         samples = graph[graph.inputs[0]].elements
         stride = samples - self.front.window + self.front.step if node.stride is None else node.stride
-        node = replace(node, stride=stride, rate_hz=node.rate_hz or float(self.front.rate_hz))
+        node = replace(node, stride=stride, rate_hz=float(self.front.rate_hz) if node.rate_hz is None else node.rate_hz)
         if self.word is None or node.decision not in (None, "wake"):
             return node
         return replace(

@@ -104,3 +104,10 @@ def test_a_hop_without_a_stream_is_wrong_usage(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["compile", str(tmp_path / "valid.mq"), "--hop", "2", "-o", str(tmp_path / "net")])
     assert done.exit_code == 2
     assert "--hop is the number of new rows of a stream: add --stream AXIS" in done.output
+
+
+def test_a_hop_of_0_is_no_hop_of_1(tmp_path: Path) -> None:
+    mq.save(valid_network(), tmp_path / "valid.mq")
+    arguments = ["compile", str(tmp_path / "valid.mq"), "--stream", "1", "--hop", "0", "-o", str(tmp_path / "net")]
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, done.stderr) == (1, "Error: valid: 0 new rows of 12 at a time; expected 1 to 11\n")
