@@ -163,7 +163,8 @@ def _tensor_buffers(graph: Graph) -> tuple[Buffer, ...]:
 def _tensor_buffer(graph: Graph, tensor: int, birth: int, death: int) -> Buffer:
     lines, t = line_layout(graph), graph[tensor]
     kept = lines.kept_bytes.get(tensor, 0)
-    return Buffer(f"t{tensor}", kept + t.nbytes, birth, death, _alignment(graph, tensor), kept, lines.last)
+    end = max(death, lines.moves[tensor]) if kept else death
+    return Buffer(f"t{tensor}", kept + t.nbytes, birth, end, _alignment(graph, tensor), kept, lines.last)
 
 
 def _overlap(reader: str, writer: str, overlap: int | Exactly) -> Overlap:

@@ -24,6 +24,8 @@ class LineLayout:
     """Offset in its line of each newest row, and of each view of a line."""
     calls: Mapping[int, int]
     """Number of calls per inference of the operations of the row part, by output."""
+    moves: Mapping[int, int]
+    """Index of the operation after which the rows of a line move. Until then, its newest row is in use."""
     last: int
     """Index of the last operation of the row part; -1 without one."""
 
@@ -43,7 +45,21 @@ def line_layout(graph: Graph) -> LineLayout:
             calls[op.inputs[0]] = calls[op.output] = op.rows
     calls |= {op.inputs[0]: calls[op.output] for op in graph.ops if isinstance(op, CopyRow) and op.output in calls}
     last = max((i for i, op in enumerate(graph.ops) if isinstance(op, StoreRow | RowSum)), default=-1)
-    return LineLayout(kept, offsets, calls, last)
+    return LineLayout(kept, offsets, calls, _moves(graph), last)
+
+
+def _moves(graph: Graph) -> dict[int, int]:
+    """The last operation on rows of each line, or on a copy of them, and the copy of its result."""
+    shown, moves = dict[int, int](), dict[int, int]()
+    for index, op in enumerate(graph.ops):
+        lines = {shown[i] for i in op.inputs if i in shown}
+        if isinstance(op, LineRows):
+            shown[op.output] = op.inputs[0]
+        elif isinstance(op, CopyRow) and lines:
+            shown[op.output] = shown[op.inputs[0]]
+        is_copied = index + 1 < len(graph.ops) and isinstance(graph.ops[index + 1], CopyRow)
+        moves |= dict.fromkeys(lines, index + 1 if is_copied else index)
+    return moves
 
 
 def calls_of(graph: Graph, op: Op) -> int:
