@@ -53,7 +53,7 @@ def _programs(seeds: Sequence[int], cpu: str) -> tuple[tuple[Graph, ...], tuple[
 
 
 def test_random_networks_under_the_sanitizers(tmp_path: Path) -> None:
-    seeds = (*range(16), *SUMMED)
+    seeds = (*range(16), *SUMMED, 399)  # 399: the rows of a line move after the result of its last reader is copied
     _check(seeds, compile_host(*_programs(seeds, "cortex-m4"), tmp_path))
 
 
