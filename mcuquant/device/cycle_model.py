@@ -25,6 +25,9 @@ from ..firmware_build.symbols import Function, functions, vectors
 # Cores with a cycle model, as the plugin names them. Other cores have only the other counts.
 _TABLES = {"cortex-m0plus": "m0plus", "cortex-m3": "m3", "cortex-m4": "m4"}
 
+_WITHOUT_BOARD = ("cortex-m0plus",)
+"""Cores of which QEMU has no board."""
+
 # The plugin interface to declare to QEMU from a version on; not always the newest that it supports.
 _INTERFACES = {(0, 0): 1, (9, 0): 2, (9, 1): 3, (11, 0): 6, (11, 1): 7}
 
@@ -76,8 +79,8 @@ class CycleCounts:
 
 
 def is_modelled(cpu: str) -> bool:
-    """Whether there is a model for the core, named as in a board profile: "cortex-m4"."""
-    return cpu in _TABLES
+    """Whether `bench` gives modelled cycles of the core, named as in a board profile: "cortex-m4"."""
+    return cpu in _TABLES and cpu not in _WITHOUT_BOARD
 
 
 def plugin(qemu: str = "qemu-system-arm") -> Path:

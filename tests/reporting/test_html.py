@@ -100,6 +100,7 @@ def measurement(project: Project) -> dict[str, Any]:
         **head,
         **sizes,
         "cycles": 2000,
+        "clock_hz": 25_000_000,
         "latency_us": 80.0,
         "latency_source": "modelled",
         "macs": 9,

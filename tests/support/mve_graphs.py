@@ -100,8 +100,8 @@ GENERATORS: dict[str, Generator] = {
     "depthwise_column_mve_outputs": partial(
         line_graphs.column, outputs=7, stride=2, dilation=2, channels=7, zero_point=9
     ),
-    "depthwise_column_scalar": partial(line_graphs.column, zero_point=-20),
-    "depthwise_column_scalar_row": partial(line_graphs.column, outputs=4, is_row=True, channels=6, zero_point=5),
+    "depthwise_column_mve_clamped": partial(line_graphs.column, zero_point=-20),
+    "depthwise_column_mve_row": partial(line_graphs.column, outputs=4, is_row=True, channels=6, zero_point=5),
     **_depthwise_forms("depthwise_mve_above", zero_point=-128),
     **_depthwise_forms("depthwise_mve_signed", zero_point=7),
     **_depthwise_forms("depthwise_mve_clamped", zero_point=-9, activation=Activation.RELU),
