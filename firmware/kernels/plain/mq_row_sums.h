@@ -21,8 +21,8 @@ MQ_KERNEL void mq_row_sums_s8(const mq_row_sums_t *p, const int8_t *x, int32_t *
 }
 
 typedef struct {
-    int32_t channels;
-    int32_t count; /* pixels of the image; the compiler rejects images whose sums could overflow */
+    int32_t channels; /* 1 or more */
+    int32_t count;    /* pixels of the image, 1 to 2^22, so that no sum overflows */
     mq_rescale_t rescale;
 } mq_average_of_sums_t;
 
@@ -35,11 +35,11 @@ MQ_KERNEL void mq_average_of_sums_s8(const mq_average_of_sums_t *p, const int32_
 }
 
 typedef struct {
-    int32_t channels;
-    int32_t offset; /* minus the zero points of all pixels */
+    int32_t channels; /* 1 or more */
+    int32_t offset;   /* minus the zero points of all pixels, of which there are at most 2^22 */
     int32_t y_zero;
-    int32_t m, shift; /* as in mq_mean_t */
-    int32_t act_min, act_max;
+    int32_t m, shift;         /* as in mq_mean_t: 31 bits, -31..31 to the left */
+    int32_t act_min, act_max; /* the output type's range */
 } mq_mean_of_sums_t;
 
 /* As the mean or the sum over the whole image. */
