@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
 
 from ..boards.board import load_board
 from ..errors import DeviceError
 from ..reporting import tables
-from ..testing.board_selection import Selected
-from ..testing.board_verification import Verification, verify
 from .bench import NEW_FILE, PORT
 from .console import next_step, say, show, working, write_whole
+
+if TYPE_CHECKING:
+    from ..testing.board_verification import Verification
 
 
 @click.command("verify")
@@ -36,6 +38,9 @@ def verify_(name: str, port: str | None, flash_probe: str | None, by: str, outpu
       mcuquant boards verify qemu-mps2-an386
       mcuquant boards verify pico --port rp2040py
     """
+    from ..testing.board_selection import Selected
+    from ..testing.board_verification import verify
+
     board = load_board(name)
     if port is None and not board.is_emulated:
         raise click.UsageError(f"{board.name} is not emulated: name its port with --port")

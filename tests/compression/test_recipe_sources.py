@@ -55,12 +55,15 @@ def test_named_metrics_and_exported_models_have_no_files(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", [*FILES, *UNUSED])
 def test_a_changed_file_changes_the_digest_when_it_is_used(folder: Path, name: str) -> None:
-    data = Data(Samples(torch.zeros(1, 2), None), None, None)
+    data, net = Data(Samples(torch.zeros(1, 2), None), None, None), torch.nn.Linear(2, 1)
 
     def digest() -> str:
-        return digest_of("", RECIPE, folder / "recipe.toml", data, ())
+        return digest_of("", RECIPE, folder / "recipe.toml", data, net)
 
     before = digest()
     assert digest() == before
     (folder / name).write_text((FILES | UNUSED)[name] + "# changed\n")
     assert (digest() != before) == (name in FILES)
+    with torch.no_grad():
+        net.weight += 1
+    assert digest() != before
