@@ -26,8 +26,8 @@ from mcuquant import flow
 from mcuquant.codegen.node_settings import NodeSettings
 from mcuquant.ir import Graph
 
-KINDS = ("stored", "signals", "images", "state", "node")
-"""Inputs on the wire in each form, a network with states, and a sensor node."""
+KINDS = ("stored", "signals", "images", "state", "node", "rows")
+"""Inputs on the wire in each form, a network with states, a sensor node, and an image that is fed by rows."""
 BOARD = "microbit-v1"  # an Armv6-M: its kernels are plain C
 CORPUS = Path(__file__).resolve().parents[1] / "data" / "serial_fuzz"
 SAMPLE_BYTES = 6
@@ -45,6 +45,12 @@ def element_wise(shape: tuple[int, ...]) -> Graph:
     return net.graph(layers.leaky_relu(net, net.input(shape, scale=0.02)))
 
 
+def image() -> Graph:
+    """A convolution over eight rows of six pixels."""
+    net = Net(np.random.default_rng(3))
+    return net.graph(layers.same_size_conv(net, net.input((1, 8, 6, 2), scale=0.02)))
+
+
 def project(kind: str, directory: Path) -> Path:
     """The sources of a project for each kind of firmware."""
     compile_ = functools.partial(flow.compile, board=BOARD, output=directory, build_firmware=False)
@@ -52,6 +58,8 @@ def project(kind: str, directory: Path) -> Path:
         compile_(network(), app="node", node=NodeSettings(mean=0.1, std=0.8, lsb=0.001, stride=5, debounce=2))
     elif kind == "state":
         compile_(state_graphs.stream(np.random.default_rng(1)))
+    elif kind == "rows":
+        compile_(image(), feed="rows")
     elif kind == "stored":
         compile_(network())
     else:
@@ -120,8 +128,8 @@ def test_a_fault_of_the_parser_is_noticed(fault: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not installed")
 @pytest.mark.parametrize("kind", KINDS)
-def test_ten_million_inputs(kind: str, tmp_path: Path) -> None:
-    """libFuzzer: a fifth of them for each kind, from the kept corpus and random conversations."""
+def test_twelve_million_inputs(kind: str, tmp_path: Path) -> None:
+    """libFuzzer: two million for each kind, from the kept corpus and random conversations."""
     program = firmware_fuzzer.build(project(kind, tmp_path / "net"), tmp_path, CLANG, SAMPLE_BYTES)
     cases = tmp_path / "cases"
     cases.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ GCC = ("gcc", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recove
 CLANG = ("clang", "-O1", "-g", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
 
 PAUSE = b"\xf5"
+IMAGE_BYTES = 96
 WORDS = [
     "name",
     "profile",
@@ -65,6 +67,7 @@ VERBS = (
     "in",
     "samples",
     "node",
+    "feed",
     "?",
 )
 
@@ -106,11 +109,11 @@ def conversations(rng: np.random.Generator, count: int) -> Iterator[bytes]:
     """Random conversations: correct requests and damaged ones, typed commands, raw bytes, and pauses."""
     for _ in range(count):
         case = b"".join(_turn(rng) for _ in range(rng.integers(1, 6)))
-        yield _damaged(rng, case) if rng.integers(3) == 0 else case
+        yield _damaged(rng, case) if case and rng.integers(3) == 0 else case
 
 
 def _turn(rng: np.random.Generator) -> bytes:
-    kind = rng.integers(9)
+    kind = rng.integers(10)
     if kind == 0:
         return rng.bytes(rng.integers(1, 100))
     if kind == 1:
@@ -119,7 +122,17 @@ def _turn(rng: np.random.Generator) -> bytes:
         return b"%"
     if kind < 5:
         return str(rng.choice(WORDS)).encode() + b"%"
-    return _inference(rng) if kind == 5 else _request(rng)
+    if kind == 5:
+        return _inference(rng)
+    return _image(rng) if kind == 6 else _request(rng)
+
+
+def _image(rng: np.random.Generator) -> bytes:
+    """An image of IMAGE_BYTES for a network that is fed by rows, in portions of which some are repeated or left out."""
+    ends = sorted({0, IMAGE_BYTES, *rng.integers(1, IMAGE_BYTES, rng.integers(4)).tolist()})
+    portions = [(int(start), int(end) - int(start)) for start, end in itertools.pairwise(ends)]
+    sent = [portion for portion in portions for _ in range(int(rng.choice([0, 1, 1, 1, 1, 2])))]
+    return b"".join(request(at, "feed", at, count, payload=rng.bytes(count)) for at, count in sent)
 
 
 def _inference(rng: np.random.Generator) -> bytes:

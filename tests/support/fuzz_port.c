@@ -292,7 +292,7 @@ static uint32_t raw_bytes(const uint8_t *request, size_t size)
     }
     const uint32_t count = number(request + word, size - word);
     const uint8_t *const verb = request + sizeof "mq #" - 1 + DIGITS + 1;
-    if (size > 20 && memcmp(verb, "in ", 3) == 0) {
+    if (size > 20 && (memcmp(verb, "in ", 3) == 0 || memcmp(verb, "feed ", 5) == 0)) {
         return count;
     }
     return size > 20 && memcmp(verb, "samples ", 8) == 0 ? count * MQ_FUZZ_SAMPLE_BYTES : 0;
