@@ -50,15 +50,15 @@ def measured(name: str, graph: mq.Graph, board: str, optimize: str = "speed") ->
     with tempfile.TemporaryDirectory(prefix="mq-estimates-") as folder:
         project = mq.compile(graph, board=board, output=Path(folder) / "net", optimize=optimize)
         with project.connect() as device:
-            found = device.bench()
+            counted = device.bench()
     errors, layers = defaultdict[str, int](int), project.manifest["layers"]
-    for layer, row in zip(layers, found.layers, strict=True):
+    for layer, row in zip(layers, counted.layers, strict=True):
         errors[layer["kernel"]] += layer["estimated_cycles"] - row.count
-    return Row(name, sum(layer["estimated_cycles"] for layer in layers), found.count, dict(errors))
+    return Row(name, sum(layer["estimated_cycles"] for layer in layers), counted.count, dict(errors))
 
 
 def all_networks(count: int) -> Iterator[tuple[str, Callable[[], mq.Graph]]]:
-    """Names, and what makes the networks."""
+    """The name of each network, and the function that builds it."""
     yield from ((f"drawn {seed}", partial(drawn_network, seed)) for seed in range(count))
     yield from ((name, partial(published.network, name)) for name in published.NETWORKS)
     yield from ((name, partial(networks.quantized, name)) for name in networks.NETWORKS)

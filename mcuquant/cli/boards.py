@@ -16,11 +16,10 @@ class _Boards(click.Group):
     """A group whose first argument may also be the name of a board: `mcuquant boards NAME`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and not args[0].startswith("-"):
-            if CONNECTED in args:
-                raise click.UsageError(f"{CONNECTED} lists all connected boards: leave the name out", ctx)
-            if args[0] not in self.commands:
-                args = [SHOW, *args]
+        if CONNECTED in args and any(not each.startswith("-") for each in args):
+            raise click.UsageError(f"{CONNECTED} lists all connected boards: leave the name out", ctx)
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = [SHOW, *args]
         return super().parse_args(ctx, args)
 
 
@@ -46,8 +45,6 @@ def boards(ctx: click.Context, connected: bool) -> None:
       mcuquant boards verify pico --port /dev/ttyACM0
     """
     if ctx.invoked_subcommand is not None:
-        if connected:
-            raise click.UsageError(f"{CONNECTED} lists all connected boards: leave the name out")
         return
     if connected:
         _connected(plugged())

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ..boards.board import load_board
-from ..errors import DeviceError
+from ..device.emulator import not_emulated
+from ..errors import BoardError, DeviceError
 from ..reporting import tables
 from .bench import NEW_FILE, PORT
-from .console import next_step, say, show, working, write_whole
+from .console import next_step, progress, say, show, write_whole
 
 if TYPE_CHECKING:
     from ..testing.board_verification import Verification
@@ -29,7 +30,7 @@ def verify_(name: str, port: str | None, flash_probe: str | None, by: str, outpu
     """Flash test firmware to a board and check all that its profile claims.
 
     NAME is a board of the list, or the path of your own profile. Four builds are flashed, one after the other: the
-    bytes of three networks, flash, timer, clock, serial port, reset and the report of a crash are checked. The exit
+    bytes of three networks, timer, clock, serial port, reset and the report of a crash are checked. The exit
     code is 1 if a check fails. With -o, the record can be sent in, so that the profile becomes `hardware`.
 
     \b
@@ -39,13 +40,14 @@ def verify_(name: str, port: str | None, flash_probe: str | None, by: str, outpu
       mcuquant boards verify pico --port rp2040py
     """
     from ..testing.board_selection import Selected
-    from ..testing.board_verification import verify
+    from ..testing.board_verification import COUNT, verify
 
     board = load_board(name)
     if port is None and not board.is_emulated:
-        raise click.UsageError(f"{board.name} is not emulated: name its port with --port")
-    with TemporaryDirectory(prefix="mq-") as folder, working(f"checking {board.name}"):
-        result = verify(board, Selected(port, flash_probe, None, "--port"), Path(folder))
+        raise BoardError(not_emulated(board))
+    selected = Selected(port, flash_probe, None, "--port")
+    with TemporaryDirectory(prefix="mq-") as folder, progress(f"checking {board.name}", COUNT) as done:
+        result = verify(board, selected, Path(folder), done)
     _show(result)
     if output is not None:
         record = result.to_toml(by, datetime.date.today()).encode()

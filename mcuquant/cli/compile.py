@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,12 @@ from ..boards.board import DEFAULT_BOARD, load_board
 from ..codegen.application import APPLICATIONS, DUT, LIBRARY, NODE
 from ..codegen.sensor_node import Node
 from ..firmware_build.build import check_free
-from ..planner.objective import DEFAULT
 from ..reporting import tables
 from ..reporting.row_picture import feed_text
 from .console import WIDTH, next_step, say, show, working
 from .front_end_option import FrontEnd, front_end_option
 from .node import node_options, read_node
-from .objective_options import objective_options
+from .objective_options import objective_of, objective_options
 from .option_groups import GroupedCommand, option
 from .quantization_options import GROUP as QUANTIZATION
 from .quantization_options import Recipe, read_calibration, read_recipe, recipe_options
@@ -80,9 +79,6 @@ def compile_(
     name: str,
     app: str,
     model_id: str | None,
-    optimize: str | None,
-    max_ram: int | None,
-    max_flash: int | None,
     huffman: bool,
     no_build: bool,
     axis: int | None,
@@ -120,37 +116,53 @@ def compile_(
     check_free(directory)
     front = FrontEnd.of(frontend, model)
     node = read_node(options, app == NODE, calibration, None if front is None else front.units)
-    with working(f"reading {model.name}"):
-        graph = flow.load(model if front is None or front.word is None else front.word.model)
-    source: Graph | None = None
-    rows: tuple[LayerSnr, ...] = ()
-    if graph.is_float:
-        recipe = read_recipe(options)
-        source, graph, rows = _quantized(graph, model, _samples(model, calibration, graph), recipe, snr)
-    elif calibration is not None:
-        raise click.UsageError(f"{model} is already quantized: leave --calibration out")
-    streaming = _streamed(graph, axis, hop)
+    ready = _network(model, calibration, front, options, snr)
+    streaming = _streamed(ready.graph, axis, hop)
     if streaming is not None:
-        graph, source, rows = streaming.graph, None, ()
+        ready = _Network(streaming.graph)
     if front is not None:
-        graph, source, rows = front.joined(graph), None, ()
-        node = None if node is None else front.completed(node, graph)
-    make = partial(flow.compile, graph, target, directory, name, build_firmware=not no_build)
+        ready = _Network(front.joined(ready.graph))
+        node = None if node is None else front.completed(node, ready.graph)
     with working("writing C" if no_build else "writing and compiling C"):
-        project = make(
+        project = flow.compile(
+            *(ready.graph, target, directory, name),
+            build_firmware=not no_build,
             app=app,
             model_id=model_id,
             node=node,
-            source=source,
-            snr=rows,
-            optimize=optimize or DEFAULT,
-            max_ram=max_ram,
-            max_flash=max_flash,
+            source=ready.source,
+            snr=ready.snr,
+            **objective_of(options),
             huffman=huffman,
             streaming=streaming,
             feed=feed,
         )
     _report(project)
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """An integer network; `source` is the float one that it was quantized from, `snr` that of its layers."""
+
+    graph: Graph
+    source: Graph | None = None
+    snr: tuple[LayerSnr, ...] = ()
+
+
+def _network(
+    model: Path, calibration: Path | None, front: FrontEnd | None, options: dict[str, Any], snr: bool
+) -> _Network:
+    """The network of the file `model`, quantized if it is a float one."""
+    from .. import flow
+
+    with working(f"reading {model.name}"):
+        graph = flow.load(model if front is None or front.word is None else front.word.model)
+    if graph.is_float:
+        recipe = read_recipe(options)
+        return _quantized(graph, model, _samples(model, calibration, graph), recipe, snr)
+    if calibration is not None:
+        raise click.UsageError(f"{model} is already quantized: leave --calibration out")
+    return _Network(graph)
 
 
 def _samples(model: Path, calibration: Path | None, graph: Graph) -> dict[str, Array]:
@@ -176,10 +188,8 @@ def _streamed(graph: Graph, axis: int | None, hop: int | None) -> Streamed | Non
     return streaming
 
 
-def _quantized(
-    graph: Graph, model: Path, x: dict[str, Array], recipe: Recipe, snr: bool
-) -> tuple[Graph, Graph, tuple[LayerSnr, ...]]:
-    """The float graph as quantized, the integer graph, and the SNR by layer if requested."""
+def _quantized(graph: Graph, model: Path, x: dict[str, Array], recipe: Recipe, snr: bool) -> _Network:
+    """The integer network, with the SNR by layer if requested."""
     from ..quantization import snr_report
     from ..quantization.error_kinds import advice
 
@@ -194,7 +204,7 @@ def _quantized(
         show(tables.snr_table(rows))
         show(tables.kinds_table(rows))
         say(textwrap.fill(advice(rows), WIDTH))
-    return graph, quantized, rows
+    return _Network(quantized, graph, rows)
 
 
 def _report(project: Project) -> None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..boards.board import DEFAULT_BOARD, load_board
-from ..planner.objective import DEFAULT
 from ..reporting import tables
 from ..reporting.row_picture import row_table
 from .console import next_step, say, show, working, write_json
-from .objective_options import objective_options
+from .objective_options import objective_of, objective_options
 
 if TYPE_CHECKING:
     from ..ir import Graph
@@ -73,7 +72,7 @@ def _of_model(path: Path, board: str, limits: Mapping[str, Any]) -> Mapping[str,
     from ..reporting import describe
 
     graph, target = flow.load(path), load_board(board)
-    target_goal = goal(graph, target, limits["optimize"] or DEFAULT, limits["max_ram"], limits["max_flash"])
+    target_goal = goal(graph, target, **objective_of(limits))
     return describe.describe(graph, target, target_goal)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -51,3 +51,9 @@ _OPTIONS = (
 def objective_options(command: _Command) -> _Command:
     """--optimize, --max-ram and --max-flash: arguments optimize, max_ram and max_flash."""
     return add_options(command, _OPTIONS)
+
+
+def objective_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of these options, as arguments of `flow.compile` and `budget.goal`."""
+    values = {name: options[name] for name in ("optimize", "max_ram", "max_flash")}
+    return {**values, "optimize": values["optimize"] or DEFAULT}

@@ -161,6 +161,12 @@ class CSweepPart:
     always: tuple[str, ...] = ()
 
     @property
+    def branches(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Conditions in C on the number of the row, and their statements."""
+        both = ((f"row < {self.rows}", self.inside), (f"row >= {self.rows}", self.below))
+        return tuple((condition, statements) for condition, statements in both if statements)
+
+    @property
     def due(self) -> str:
         """The condition in C; empty: in every sweep."""
         age = f"sweep - {self.first}" if self.first else "sweep"

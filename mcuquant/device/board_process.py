@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import socket
 import subprocess
 import tempfile
@@ -11,13 +12,14 @@ from types import TracebackType
 from typing import Self
 
 from ..errors import ToolError
+from .processes import end
 from .transport import SocketTransport, Transport
 
 _BOOT_TIMEOUT_S = 20.0
 _END_TIMEOUT_S = 2.0
 
 
-class BoardProcess:
+class BoardProcess(abc.ABC):
     """Context manager; the program ends with it. A subclass states the program's command line.
 
     `label` names the connection in messages, `name` the emulator, `program` its executable. Raises ToolError if the
@@ -33,13 +35,13 @@ class BoardProcess:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._transport: Transport | None = None
 
+    @abc.abstractmethod
     def command(self, port: Path) -> list[str]:
         """The command line. The serial port is the Unix socket `port`, on which mcuquant listens."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def check(self) -> None:
         """Raise ToolError if the program is not installed."""
-        raise NotImplementedError
 
     def gist(self, text: str) -> str:
         """The part of the program's messages that says why it ended."""
@@ -73,7 +75,7 @@ class BoardProcess:
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:
-            _end(self._process)
+            end(self._process)
         if self._folder is not None:
             self._folder.cleanup()
         self._transport = self._process = self._folder = None
@@ -109,12 +111,3 @@ class BoardProcess:
             return f"{self._name} is still running"
         message = self.gist((Path(self._folder.name) / "stderr").read_text(errors="replace"))
         return f"{self._name} ended with status {status}" + (f": {message}" if message else "")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_END_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -14,6 +14,12 @@ PROGRAM = "qemu-system-arm"
 _INSTALL = "on Debian or Ubuntu: sudo apt-get install qemu-system-arm"
 
 
+def not_emulated(board: Board) -> str:
+    """The message for a board that QEMU does not emulate, where no port is given."""
+    instead = f", or emulate it (--port {board.emulator_port})" if board.emulator_port else ""
+    return f"board {board.name} is not emulated; connect one and name its port (--port){instead}"
+
+
 class Emulator(BoardProcess):
     """Context manager: `with Emulator(board, elf) as emulator: Link(emulator.transport)`.
 
@@ -35,7 +41,7 @@ class Emulator(BoardProcess):
         program: str = PROGRAM,
     ) -> None:
         if board.qemu is None:
-            raise BoardError(f"board {board.name} is not emulated; connect one and name its port (--port)")
+            raise BoardError(not_emulated(board))
         super().__init__(f"{board.name} (QEMU)", "QEMU", program, elf)
         self.board = board
         self.is_counting = is_counting

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .flash_job import Job, State
+from .processes import end
 
 TIMEOUT_S = 180.0
 _END_TIMEOUT_S = 5.0
@@ -64,7 +65,7 @@ def _run(command: list[str], folder: Path, log: Path) -> int | None:
             return None
         finally:
             if process:
-                _end(process)
+                end(process, _END_TIMEOUT_S)
 
 
 @contextmanager
@@ -81,17 +82,6 @@ def _interrupt_held() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if blocks:
         raise KeyboardInterrupt
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(_END_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _log_text(log: Path) -> str:

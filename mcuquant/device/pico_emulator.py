@@ -6,12 +6,12 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from ..boards.board import Board
+from ..boards.board import RP2040PY, Board
 from ..errors import BoardError, ToolError
 from .board_process import BoardProcess
 from .flash_image import flat, segments
 
-PORT = "rp2040py"
+PORT = RP2040PY
 """The name of this emulator where a serial port is asked for."""
 
 
@@ -25,7 +25,7 @@ class PicoEmulator(BoardProcess):
     """
 
     def __init__(self, board: Board, elf: Path) -> None:
-        if board.port != "rp2040":
+        if board.emulator_port != PORT:
             raise BoardError(f"{PORT} emulates boards with an RP2040, such as pico; {board.name} has another chip")
         super().__init__(f"{board.name} ({PORT})", PORT, PORT, elf)
         self._flash_origin = board.flash.origin

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from ..errors import ToolError
+from .processes import end
 
 AUTO = "auto"
 """A value for `probe` that selects the only connected probe."""
@@ -69,12 +70,7 @@ class ProbeServer:
     def stop(self) -> None:
         """End the server. Without effect if none runs."""
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(_END_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end(self._process, _END_TIMEOUT_S)
         if self._log is not None:
             self._log.close()
         self._process = self._log = None

@@ -293,8 +293,8 @@ def _board_facts(board: Board) -> Iterable[tuple[str, str]]:
     yield "compiler", " ".join(board.compiler_flags)
     if board.qemu is not None:
         yield "emulator", f"qemu-system-arm -machine {board.qemu.machine}"
-    if board.port == "rp2040":
-        yield "emulator", "rp2040py, with --port rp2040py"
+    if board.emulator_port is not None:
+        yield "emulator", f"{board.emulator_port}, with --port {board.emulator_port}"
 
 
 def factor_text(board: Board) -> str:

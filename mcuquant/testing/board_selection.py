@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..boards.board import DEFAULT_BOARD, Board, Verified, board_names, load_board
+from ..boards.board import DEFAULT_BOARD, RP2040PY, Board, Verified, board_names, load_board
 from ..device.plugged import Plugged, choose, profiles
 from ..errors import BoardError, ToolError
 
@@ -67,6 +67,11 @@ class Selected:
     probe: str | None
     baud: int | None
     source: str
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether mcuquant starts an emulator, so that there is nothing to flash."""
+        return self.port in (None, RP2040PY)
 
 
 def load_map(path: Path) -> tuple[Row, ...]:

@@ -15,7 +15,6 @@ from ..codegen.sensor_node import NodeRun
 from ..codegen.sensor_node import difference as node_difference
 from ..device.flash import flash
 from ..device.measurement import Measurement
-from ..device.pico_emulator import PORT as PICO
 from ..device.transport import open_port
 from ..errors import DeviceError
 from ..ir import Array
@@ -238,7 +237,7 @@ def connected(
 
 
 def _flasher(project: Project, selected: Selected) -> Flasher | None:
-    if selected.port in (None, PICO) or project.board.flashing is None:
+    if selected.is_emulated or project.board.flashing is None:
         return None
     return lambda: str(flash(project.board, project.firmware.elf, selected.probe))
 
@@ -247,8 +246,9 @@ def _entered(dut: Dut, selected: Selected, stack: ExitStack, flasher: Flasher | 
     """The report of flashing, or None if nothing was flashed. A port that cannot be opened is an error, no reason to
     flash.
     """
-    if selected.port is not None and selected.port != PICO and not selected.port.startswith("probe:"):
-        open_port(selected.port, dut.project.board.uart.baud).close()
+    port = None if selected.is_emulated else selected.port
+    if port is not None and not port.startswith("probe:"):
+        open_port(port, dut.project.board.uart.baud).close()
     try:
         stack.enter_context(dut)
     except DeviceError:

@@ -35,7 +35,7 @@ Elves = Callable[[Board], Path]
 
 
 def emulated(board: Board, elf: Path, is_counting: bool = True) -> BoardProcess:
-    return PicoEmulator(board, elf) if board.port == "rp2040" else Emulator(board, elf, is_counting=is_counting)
+    return PicoEmulator(board, elf) if board.emulator_port else Emulator(board, elf, is_counting=is_counting)
 
 
 def label(board: Board) -> str:
@@ -122,7 +122,7 @@ def test_its_answers_are_right(link: Link) -> None:
 
 def test_ticks_are_the_core_s_clocks(board: Board, link: Link) -> None:
     """QEMU's clock advances 1 ns an instruction; the timer's ticks last 10^9 / clock_hz of them."""
-    if board.port == "rp2040":
+    if board.emulator_port:
         pytest.skip("rp2040py's clock advances by cycles")
     link.load(tinyfw.samples(np.random.default_rng(2), tinyfw.SLOW))
     ns = link.run(read=False).ticks * 1_000_000_000 / board.clock_hz
@@ -172,7 +172,7 @@ ON_ARMV7M = {
 def test_every_kind_of_crash_is_reported_and_survived(board: Board, link: Link) -> None:
     rng = np.random.default_rng(3)
     crashes = dict(ON_ARMV6M if board.cpu in ("cortex-m0", "cortex-m0plus") else ON_ARMV7M)
-    if board.port == "rp2040":  # rp2040py raises no HardFault
+    if board.emulator_port:  # rp2040py raises no HardFault
         crashes = {tinyfw.BREACH: crashes[tinyfw.BREACH]}
     if board.name == "qemu-lm3s6965evb":
         del crashes[tinyfw.STORE]

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from nets import Net, random_inputs
 from row_graphs import network, window
+from row_replay import Replay, replay
 from stream_graphs import flat
 
 from mcuquant.arithmetic.interpreter import run
 from mcuquant.errors import UnsupportedOpError
 from mcuquant.ir import DType, Graph, Level, ops
 from mcuquant.ir.verify import verify
-from mcuquant.passes.row_replay import Replay, replay
 from mcuquant.passes.row_schedule import cuts, row_fed
 
 

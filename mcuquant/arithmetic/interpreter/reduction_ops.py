@@ -8,7 +8,7 @@ import numpy as np
 
 from ...ir import ArgMax, Array, Graph, Mean, ReduceMax, ReduceMin, Sum
 from .. import fixedpoint as fx
-from ..parameters import MeanParams, params
+from ..parameters import MeanParams, PoolParams, params
 from .pooling_ops import finish
 from .values import clamp, is_float
 
@@ -31,6 +31,11 @@ def rescaled_sum(p: MeanParams, added: Array) -> Array:
     """The stored mean or sum of `p.count` stored values that add up to `added`."""
     centered = added - p.count * p.x_zero
     return clamp(fx.requantize(centered, p.multiplier.m, p.multiplier.shift) + p.y_zero, p.act_min, p.act_max)
+
+
+def of_total(p: MeanParams | PoolParams, added: Array, count: int) -> Array:
+    """The stored mean, sum or average of all `count` stored values of each channel, which add up to `added`."""
+    return rescaled_sum(p, added) if isinstance(p, MeanParams) else finish(p, fx.divide_rounding(added, count))
 
 
 def reduce_min(graph: Graph, op: ReduceMin, inputs: Sequence[Array]) -> Array:

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...ir import Array, AvgPool2D, Graph
+from ...ir import Array, Graph
 from ...ir.row_ops import OfSums, RowSum
 from .. import fixedpoint as fx
 from ..parameters import params
-from .pooling_ops import finish
-from .reduction_ops import rescaled_sum
+from .reduction_ops import of_total
 
 
 def row_sum(_: Graph, __: RowSum, inputs: Sequence[Array]) -> Array:
@@ -23,7 +22,4 @@ def row_sum(_: Graph, __: RowSum, inputs: Sequence[Array]) -> Array:
 def of_sums(graph: Graph, op: OfSums, inputs: Sequence[Array]) -> Array:
     x = replace(graph[op.reduction.inputs[0]], shape=op.shape)
     whole = replace(graph, tensors={**graph.tensors, x.id: x})
-    added, p = fx.as_int64(inputs[0]), params(whole, op.reduction)
-    if isinstance(op.reduction, AvgPool2D):
-        return finish(p, fx.divide_rounding(added, op.count))
-    return rescaled_sum(p, added)
+    return of_total(params(whole, op.reduction), fx.as_int64(inputs[0]), op.count)

@@ -8,10 +8,8 @@ import numpy as np
 
 from ...ir import Array, Graph
 from ...ir.running_sum import RunningSum
-from .. import fixedpoint as fx
-from ..parameters import MeanParams, params
-from .pooling_ops import finish
-from .reduction_ops import rescaled_sum
+from ..parameters import params
+from .reduction_ops import of_total
 
 
 def running_sum(graph: Graph, op: RunningSum, inputs: Sequence[Array]) -> tuple[Array, Array]:
@@ -20,7 +18,5 @@ def running_sum(graph: Graph, op: RunningSum, inputs: Sequence[Array]) -> tuple[
     rows = x.reshape(x.shape[op.axis], -1, kept.size).sum(axis=1, dtype=np.int64)
     entering, leaving = (rows[at : at + op.step].sum(axis=0) for at in (op.stop, op.start))
     beside = rows[: op.start].sum(axis=0) + rows[op.stop + op.step :].sum(axis=0)
-    p, total = params(graph, op.reduction), kept + entering + beside
-    count = x.size // kept.size
-    y = rescaled_sum(p, total) if isinstance(p, MeanParams) else finish(p, fx.divide_rounding(total, count))
+    y = of_total(params(graph, op.reduction), kept + entering + beside, x.size // kept.size)
     return y, kept + entering - leaving

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..arithmetic.interpreter import evaluate
-from ..ir import Array, Op
-from ..ir.row_ops import CopyRow, LineRows
-from .row_schedule import Action, Compute, RowFed, Shift, Store, Total
+from mcuquant.arithmetic.interpreter import evaluate
+from mcuquant.ir import Array, Op
+from mcuquant.ir.row_ops import CopyRow, LineRows
+from mcuquant.passes.row_schedule import Action, Compute, RowFed, Shift, Store, Total
 
 
 class Replay:
