@@ -128,3 +128,16 @@ def test_the_source_archive_builds_the_same_wheel(wheel: Path, tmp_path: Path) -
 def test_the_interface_is_listed_and_importable() -> None:
     assert dir(mcuquant) == sorted(mcuquant.__all__)
     assert all(getattr(mcuquant, name) is not None for name in dir(mcuquant))
+
+
+def test_the_entry_points_are_the_command_and_the_pytest_plugin(installed: Path, tmp_path: Path) -> None:
+    """The plugin's is read from the wheel: an editable installation keeps the entry points of its last set-up."""
+    code = """
+from importlib.metadata import distribution
+for point in distribution("mcuquant").entry_points:
+    print(point.group, point.name, point.value, callable(point.load()), hasattr(point.load(), "pytest_addoption"))
+"""
+    assert sorted(run_away(code, installed, tmp_path).splitlines()) == [
+        "console_scripts mcuquant mcuquant.__main__:start True False",
+        "pytest11 mcuquant mcuquant.testing.pytest_plugin False True",
+    ]
