@@ -24,6 +24,7 @@ from .codegen.sources import Sources
 from .codegen.weight_coding import with_huffman
 from .errors import GraphError, ModelError, OutputError, UnsupportedOpError
 from .firmware_build import build
+from .firmware_build.manifest_file import MANIFEST, manifest_text
 from .firmware_build.step_calls import Steps
 from .ir import Graph, Level, serialize
 from .ir.verify import verify
@@ -284,7 +285,7 @@ def _build_project(work: _Work) -> None:
     with build.output_folder(work.settings.directory) as staging:
         if work.settings.build_firmware:
             _build_firmware(work, staging)
-        files = {**work.sources.files, **work.documents, build.MANIFEST: build.manifest_text(work.manifest)}
+        files = {**work.sources.files, **work.documents, MANIFEST: manifest_text(work.manifest)}
         build.write(files, staging)
 
 

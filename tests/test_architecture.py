@@ -84,7 +84,7 @@ PARTS = {
         ("chip_families",),
         ("board",),
     ),
-    "firmware_build": (("linkmap", "symbols", "step_calls"), ("build",)),
+    "firmware_build": (("linkmap", "manifest_file", "symbols", "step_calls"), ("build",)),
 }
 
 # Library: the modules that may import it, by the beginning of their path.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -13,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
@@ -21,9 +19,9 @@ from elftools.elf.elffile import ELFFile
 from ..boards.board import Board
 from ..codegen.sources import Sources
 from ..errors import BudgetError, OutputError, ToolError
+from .manifest_file import MANIFEST
 from .step_calls import Steps, check_calls
 
-MANIFEST = "manifest.json"
 COMPILER = "arm-none-eabi-gcc"
 OBJDUMP = "arm-none-eabi-objdump"
 INSTALL = {
@@ -99,10 +97,6 @@ def write(files: Mapping[str, str | bytes], directory: Path) -> None:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-
-
-def manifest_text(manifest: Mapping[str, Any]) -> str:
-    return json.dumps(manifest, indent=2) + "\n"
 
 
 def make(directory: Path, *targets: str, **variables: str) -> None:

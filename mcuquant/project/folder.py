@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ..codegen.application import LIBRARY
 from ..codegen.sensor_node import Node, NodeRun
 from ..errors import CalibrationError, OutputError, ToolError
 from ..firmware_build import build
+from ..firmware_build.manifest_file import MANIFEST, no_project, read_manifest
 from ..firmware_build.step_calls import Steps
 from ..ir import Array, DType
 
@@ -74,16 +74,13 @@ class ProjectFolder:
 
     @classmethod
     def open(cls, directory: Path | str) -> Self:
-        """Raises OutputError if the folder is not a project of mcuquant."""
+        """Raises OutputError if the folder is not a project of mcuquant, or if its manifest was changed."""
         path = Path(directory)
+        manifest = read_manifest(path)
         try:
-            manifest = json.loads((path / build.MANIFEST).read_text())
             board = board_of(manifest["board_profile"], path / f"{manifest['board']}.toml")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise OutputError(
-                f"{path} is not a compiled project (no readable {build.MANIFEST}); "
-                f"make one: mcuquant compile MODEL -o {path}"
-            ) from error
+        except (KeyError, TypeError) as error:  # a digest by hand
+            raise no_project(path) from error
         return cls(path, manifest, board)
 
     @property
@@ -191,13 +188,12 @@ def file_digests(files: Mapping[str, bytes]) -> dict[str, str]:
 
 def check_network_file(directory: Path, name: str) -> None:
     """Raises OutputError if a file of the network is not the one of the manifest: files of two builds are mixed."""
-    try:
-        expected = json.loads((directory / build.MANIFEST).read_text()).get(NETWORK_FILES)
-    except (OSError, ValueError, AttributeError):
+    if not (directory / MANIFEST).is_file():
         return
-    if expected is not None and file_digests({name: (directory / name).read_bytes()})[name] != expected.get(name):
+    expected = read_manifest(directory)[NETWORK_FILES]
+    if file_digests({name: (directory / name).read_bytes()})[name] != expected.get(name):
         raise OutputError(
-            f"{directory / name} is not the network of {directory / build.MANIFEST}: one of the two was changed or "
+            f"{directory / name} is not the network of {directory / MANIFEST}: one of the two was changed or "
             "replaced; compile again"
         )
 

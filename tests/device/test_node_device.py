@@ -33,6 +33,7 @@ from mcuquant.device.link import Link
 from mcuquant.device.transport import Transport
 from mcuquant.device.wire import request
 from mcuquant.errors import DeviceError
+from mcuquant.firmware_build.manifest_file import manifest_text
 from mcuquant.ir import Array, DType, Graph
 from mcuquant.project.project import Project
 from mcuquant.testing.board_selection import Selected
@@ -318,7 +319,7 @@ def test_a_board_that_decides_otherwise_is_an_error(tmp_path: Path) -> None:
     assert isinstance(rule, ClassRule)
     changed = replace(project.node, rule=replace(rule, threshold=-128))
     manifest = {**project.manifest, "node": changed.to_json()}
-    (project.directory / "manifest.json").write_text(json.dumps(manifest))
+    (project.directory / "manifest.json").write_text(manifest_text(manifest))
     result = command("node", project.directory, "--data", tmp_path / "recording.npz")
     assert result.exit_code == 1
     board, host = project.run_node(movements(200)), Project.open(project.directory).run_node(movements(200))

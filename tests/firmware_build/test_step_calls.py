@@ -17,6 +17,7 @@ from mcuquant.codegen.emit import emit, emit_library
 from mcuquant.codegen.sources import Sources
 from mcuquant.errors import BuildError, DeviceError
 from mcuquant.firmware_build.build import OBJDUMP, build, build_host, make, try_library, write
+from mcuquant.firmware_build.manifest_file import manifest_text
 from mcuquant.firmware_build.step_calls import Steps, called_steps
 from mcuquant.ir import DType, Graph, ops
 
@@ -101,7 +102,7 @@ def test_no_time_is_shown_of_a_wrong_answer(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "net" / "manifest.json").read_text())
     right = manifest["answer"]["outputs_crc"]
     manifest["answer"]["outputs_crc"] = "0000beef"
-    (tmp_path / "net" / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "net" / "manifest.json").write_text(manifest_text(manifest))
     with type(project).open(tmp_path / "net").connect() as dut, pytest.raises(DeviceError) as caught:
         dut.bench()
     assert str(caught.value) == (

@@ -16,6 +16,7 @@ from mcuquant import flow
 from mcuquant.cli import main
 from mcuquant.errors import OutputError
 from mcuquant.firmware_build import build
+from mcuquant.firmware_build.manifest_file import MANIFEST, manifest_text
 from mcuquant.ir import Graph
 from mcuquant.project.project import Project
 from mcuquant.testing.differ import Oracle, first_difference, seeded_samples
@@ -73,18 +74,18 @@ def test_the_first_difference_is_named(tmp_path: Path) -> None:
 
 def test_a_manifest_of_another_network_is_refused(tmp_path: Path) -> None:
     project = mq.compile(network("conv2d"), output=tmp_path / "net", build_firmware=False)
-    path = tmp_path / "net" / build.MANIFEST
+    path = tmp_path / "net" / MANIFEST
     manifest = json.loads(path.read_text())
     (layer,) = manifest["layers"]
     shape, layer["op"] = "x".join(map(str, layer["shape"])), "Softmax"
-    path.write_text(json.dumps(manifest))
+    path.write_text(manifest_text(manifest))
     with pytest.raises(OutputError) as caught:
         Oracle.of(Project.open(tmp_path / "net"))
     assert str(caught.value) == (
         f"{tmp_path / 'net'}: manifest.json has step 0 as Softmax to int8 {shape}, model.tflite Conv2D to int8 {shape}"
         ": they are not of one compilation; compile it again"
     )
-    path.write_text(json.dumps({**manifest, "layers": []}))
+    path.write_text(manifest_text({**manifest, "layers": []}))
     with pytest.raises(OutputError) as caught:
         Oracle.of(Project.open(tmp_path / "net"))
     assert str(caught.value) == (
